@@ -1,0 +1,46 @@
+"""One row of the history: a point, a failure or a published figure, with where it comes from."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from pipeline.schema.base import Document, Stored
+from pipeline.schema.recipe import Text
+from pipeline.schema.result import Failure, JobRecord, Point
+
+
+class HistoryRow(Stored):
+    """One point of one run attempt, or (``point`` null) the failure of one concurrency."""
+
+    date: Text = Field(description="UTC day on which the run started, YYYY-MM-DD")
+    folder: Text = Field(description="name of the result folder, so also of the artifact")
+    record: JobRecord
+    conc: int
+    point: Point | None
+    failure: Failure | None
+    sums_sha256: Text
+
+    @property
+    def run(self) -> tuple[str, int]:
+        """(run id, attempt)."""
+        return self.record.provenance.run_id, self.record.provenance.attempt
+
+
+class Tombstone(Stored):
+    """A retraction: honoured by every reader, deletes nothing."""
+
+    run_id: Text
+    attempt: int | None = Field(default=None, description="null = every attempt of the run")
+    reason: Text
+    who: Text
+    at: Text
+
+
+class RunSummary(Document):
+    """What ingest did with one run attempt."""
+
+    run_id: Text
+    attempt: int
+    jobs_new: int
+    jobs_known: int
+    path: str | None

@@ -1,0 +1,173 @@
+"""The recipe: what to measure, said once. Where it runs is a cluster's business."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, JsonValue
+
+from pipeline.schema.base import Document, digest
+
+Count = Annotated[int, Field(ge=1)]
+Role = Literal["prefill", "decode"]
+ROLES: tuple[Role, ...] = ("prefill", "decode")
+Text = Annotated[str, Field(min_length=1)]
+
+
+class WorkerPool(Document):
+    """Equal workers of one role. EP re-shards experts over the GPUs of a worker; it never multiplies them.
+
+    >>> WorkerPool(workers=2, tp=1, pp=1, dp=16, ep=16).gpus
+    32
+    """
+
+    workers: Count
+    tp: Count
+    pp: Count
+    dp: Count
+    ep: Count
+
+    @property
+    def gpus_per_worker(self) -> int:
+        """``tp · pp · dp``."""
+        return self.tp * self.pp * self.dp
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of the whole pool."""
+        return self.workers * self.gpus_per_worker
+
+    @property
+    def ranks(self) -> int:
+        """Schedulers of the whole pool: each data-parallel rank of each worker runs its own."""
+        return self.workers * self.dp
+
+    @property
+    def gpus_per_rank(self) -> int:
+        """GPUs that one scheduler drives: ``tp · pp``."""
+        return self.tp * self.pp
+
+    @property
+    def shape(self) -> str:
+        """Worker shape in the field's shorthand.
+
+        >>> WorkerPool(workers=1, tp=4, pp=1, dp=1, ep=4).shape, WorkerPool(workers=1, tp=1, pp=1, dp=8, ep=8).shape
+        ('TEP4', 'DEP8')
+        """
+        kind = "D" if self.tp == 1 and self.dp > 1 else "T"
+        if self.tp > 1 and self.dp > 1:
+            kind = f"T{self.tp}D"
+        expert = "EP" if self.ep > 1 else "P"
+        width = self.dp if self.dp > 1 else self.tp
+        pipeline = f"PP{self.pp}" if self.pp > 1 else ""
+        return f"{kind}{expert}{width}{pipeline}"
+
+
+class Pool(WorkerPool):
+    """A pool with its vLLM flags and environment.
+
+    ``flags``: kebab-case vLLM options; true = bare flag, false = ``--no-…`` where vLLM spells it so, else absent;
+    a mapping = JSON; a list = repeated option. ``gpus_stated`` (key ``gpus``) is checked against the arithmetic.
+    """
+
+    gpus_stated: Count | None = Field(default=None, alias="gpus")
+    crosses_trays: bool = Field(default=False, description="tensor parallelism over more than one tray is meant")
+    flags: dict[str, JsonValue] = Field(default_factory=dict)
+    env: dict[str, str] = Field(default_factory=dict)
+
+
+class Workload(Document):
+    """Nominal lengths in tokens."""
+
+    isl: Count
+    osl: Count
+
+
+class Client(Document):
+    """How the load client behaves; part of the point key, not of the deployment digest."""
+
+    requests_per_conc: Count = Field(description="measured requests = this times the concurrency")
+    warmup_per_conc: int = Field(ge=0, description="warm-up requests = this times the concurrency")
+    warmup_req_s: float = Field(gt=0, description="request rate of the warm-up, 1/s")
+    shortest: float = Field(gt=0, le=1, description="lengths are uniform integers in [floor(shortest * L), L]")
+    seed: int = Field(ge=0)
+    ignore_eos: bool
+    chat_template: bool
+
+
+class Limits(Document):
+    """Wall-clock limits on a rack, in seconds."""
+
+    time_s: Count
+    ready_s: Count
+
+
+class SimulatedPool(Document):
+    """What a simulator needs and vLLM leaves to its default, keyed as the vLLM flag it stands for."""
+
+    max_num_seqs: Count | None = Field(default=None, alias="max-num-seqs")
+    max_num_batched_tokens: Count | None = Field(default=None, alias="max-num-batched-tokens")
+
+
+class Simulate(Document):
+    """Declared, never guessed."""
+
+    prefill: SimulatedPool = SimulatedPool()
+    decode: SimulatedPool = SimulatedPool()
+
+
+class Recipe(Document):
+    """One deployment shape and its concurrencies, with every inherited value filled in."""
+
+    id: str = Field(pattern=r"^[a-z0-9.-]{1,100}$")
+    was: tuple[str, ...] = ()
+    title: Text
+    notes: str = ""
+    source: Text
+
+    model: Text
+    precision: Literal["fp4", "fp8", "bf16"]
+    model_revision: str | None = Field(default=None, description="revision of the checkpoint; null = not recorded")
+    sku: Text
+    engine: Literal["vllm"]
+    image: Text
+    versions: dict[str, str]
+    dp_launch: Literal["per-gpu", "per-tray"] = Field(description="one process a GPU, or one a tray, for data-parallel workers")
+
+    workload: Workload
+    client: Client
+    conc: Annotated[tuple[Count, ...], Field(min_length=1)]
+
+    prefill: Pool
+    decode: Pool
+    infra_trays: int = Field(ge=0, description="trays that the scheduler gives for NATS and etcd alone; held, not counted")
+    limits: Limits
+    simulate: Simulate = Simulate()
+
+    @property
+    def pools(self) -> dict[Role, Pool]:
+        """Both pools by role, prefill first."""
+        return {"prefill": self.prefill, "decode": self.decode}
+
+    @property
+    def gpus_counted(self) -> int:
+        """GPUs in the denominator of tok/s/GPU: prefill + decode."""
+        return self.prefill.gpus + self.decode.gpus
+
+    @property
+    def shape(self) -> str:
+        """Short label of the deployment, e.g. ``6P1D DEP4/DEP8``."""
+        return f"{self.prefill.workers}P{self.decode.workers}D {self.prefill.shape}/{self.decode.shape}"
+
+    @property
+    def measured_fields(self) -> dict[str, Any]:
+        """The fields that change a measurement; not title, notes, source, limits, concurrencies or client."""
+        drop = {"id", "was", "title", "notes", "source", "client", "conc", "limits", "infra_trays"}
+        per_pool = {"gpus_stated", "crosses_trays"}
+        fields = self.model_dump(mode="json", exclude={**dict.fromkeys(drop, True), "prefill": per_pool, "decode": per_pool})
+        return fields
+
+    @property
+    def deployment_digest(self) -> str:
+        """Identity of "the same deployment" (contracts, section 1)."""
+        return digest(self.measured_fields)

@@ -1,0 +1,186 @@
+"""Report documents: the definition a person writes, the data a report keeps, and the analysis that render prints."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.schema.base import Document, Stored
+from pipeline.schema.catalogue import Llm, Sku
+from pipeline.schema.history import HistoryRow
+from pipeline.schema.plan import Hbm
+from pipeline.schema.recipe import Text
+from pipeline.schema.result import Origin
+from pipeline.schema.timing import PointError, SkuTiming, Timing
+
+Verdict = Literal["better", "worse", "same", "unknown"]
+
+
+class Definition(Document):
+    """reports/NAME.yaml: what to tell."""
+
+    title: Text
+    select: Text = Field(description="glob over recipe ids")
+    skus: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="in the order of the columns; ratios are last over first")
+    interactivity: Annotated[tuple[float, ...], Field(min_length=1)] = Field(description="grid of the iso table, tok/s/user")
+    price_tier: Literal["hyperscaler", "neocloud", "rental-3y"]
+    relevant_change: Annotated[float, Field(gt=0, lt=1)] = Field(description="smallest relative change worth a person's time")
+    directional_gap: Annotated[float, Field(gt=0)] = Field(description="a reading between knots farther apart than this, tok/s/user, is directional")
+
+
+class ReportData(Stored):
+    """data.json: everything that a report is rendered from. ``previous`` holds each recipe's run before ``rows``."""
+
+    name: Text
+    definition: Definition
+    skus: dict[str, Sku]
+    llms: dict[str, Llm]
+    timing: Timing | None
+    planned: tuple[str, ...] = Field(description="recipe ids that the definition selects and that should have run")
+    rows: tuple[HistoryRow, ...]
+    previous: tuple[HistoryRow, ...]
+
+
+class CurvePoint(Document):
+    """A point as reports show it. Rates in tok/s/GPU, times in ms, cost in USD per million tokens (input + output)."""
+
+    recipe: Text
+    sku: Text
+    shape: Text
+    conc: int
+    status: Literal["ok", "refused"]
+    reasons: tuple[str, ...]
+    total_tok_s_gpu: float
+    output_tok_s_gpu: float
+    interactivity: float
+    tpot_p50_ms: float
+    ttft_p50_ms: float | None
+    ttft_p99_ms: float | None
+    usd_per_mtok: float | None
+    usd_per_mtok_held: float | None = Field(description="the same with every GPU that the scheduler gave")
+    gpus_counted: int
+    gpus_held: int
+    requests: int
+    is_knot: bool
+    folder: Text
+    raw: tuple[str, ...]
+
+
+class Curve(Document):
+    """Points of one SKU x LLM x workload x engine x origin; knots are those on the Pareto frontier."""
+
+    sku: Text
+    title: Text
+    origin: Origin
+    points: tuple[CurvePoint, ...] = Field(description="by rising interactivity")
+
+    @property
+    def knots(self) -> tuple[CurvePoint, ...]:
+        """The frontier, by rising interactivity."""
+        return tuple(point for point in self.points if point.is_knot)
+
+
+class IsoCell(Document):
+    """One SKU read at one interactivity; all None = unreachable. ``shape`` is the nearest knot's."""
+
+    total_tok_s_gpu: float | None
+    usd_per_mtok: float | None
+    ttft_p50_ms: float | None
+    shape: str | None
+    directional: bool = False
+
+
+class IsoRow(Document):
+    """All SKUs at one interactivity. Ratios: throughput last over first SKU, cost first over last."""
+
+    interactivity: float
+    cells: tuple[IsoCell, ...]
+    throughput_ratio: float | None
+    cost_ratio: float | None
+
+
+class FieldDiff(Document):
+    """A field of the resolved recipe, image, versions, client or environment that differs."""
+
+    field: Text
+    before: str
+    after: str
+
+
+class Change(Document):
+    """One recipe at one concurrency, now against its previous run. Relative changes: 0.01 = +1 %."""
+
+    recipe: Text
+    sku: Text
+    shape: Text
+    conc: int
+    verdict: Verdict
+    reason: str = Field(description="why the verdict is unknown; empty otherwise")
+    before_run: str
+    before_tok_s_gpu: float | None
+    after_tok_s_gpu: float | None
+    tok_s_gpu_change: float | None
+    interactivity_change: float | None
+    ttft_p50_change: float | None
+    differs: tuple[FieldDiff, ...]
+
+
+class CoverageRow(Document):
+    """What became of one planned recipe."""
+
+    recipe: Text
+    sku: Text
+    state: Literal["ran", "refused", "failed", "missing", "not in plan"]
+    points: int
+    planned_points: int | None
+    reason: str
+    gpus_counted: int | None
+    gpus_held: int | None
+
+
+class ProvenanceRow(Document):
+    """One run folder behind the report."""
+
+    recipe: Text
+    run_id: Text
+    attempt: int
+    folder: Text
+    started_at: Text
+    deployment_digest: Text
+    git_sha: str
+    seed: int
+    versions: str
+    host: str
+    seconds: float
+    raw: tuple[str, ...] = Field(description="path and first 12 digits of the SHA-256 of each raw file")
+
+
+class HbmRow(Document):
+    """HBM of one role of one recipe."""
+
+    recipe: Text
+    sku: Text
+    hbm: Hbm
+
+
+class Report(Document):
+    """The analysis, unrounded: what render turns into pages."""
+
+    name: Text
+    definition: Definition
+    verdict: Verdict
+    headline: Text
+    banners: tuple[str, ...]
+    origin: Origin
+    run: str
+    curves: tuple[Curve, ...]
+    iso: tuple[IsoRow, ...]
+    changes: tuple[Change, ...]
+    coverage: tuple[CoverageRow, ...]
+    hbm: tuple[HbmRow, ...]
+    timing: tuple[SkuTiming, ...]
+    timing_errors: tuple[PointError, ...]
+    timing_source: str
+    prices: dict[str, str] = Field(description="SKU id -> the price used, with date and source, in words")
+    provenance: tuple[ProvenanceRow, ...]

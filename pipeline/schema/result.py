@@ -1,0 +1,190 @@
+"""What a job brings home. Derived figures are written for the reader and computed again on reading."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, computed_field, model_validator
+
+from pipeline.schema.base import Document, Stored, digest
+from pipeline.schema.plan import Job
+from pipeline.schema.recipe import Client, Text
+
+Origin = Literal["measured", "simulated", "published"]
+Measure = Literal["replay", "aiperf", "sa-bench", "article"]
+
+
+class Statistics(Document):
+    """Mean and nearest-rank quantiles of one quantity over ``n`` requests; p99 is null below 662 requests.
+
+    662 is the smallest count at which MLPerf LoadGen's early-stopping bound allows a p99 claim at 99 % confidence.
+    """
+
+    n: int = Field(ge=0)
+    mean: float | None
+    p50: float | None
+    p90: float | None
+    p99: float | None
+
+
+class RawFile(Document):
+    """A file of the client, kept as it came, relative to the result folder."""
+
+    path: Text
+    sha256: Text
+    bytes: int
+
+
+class Point(Document):
+    """One concurrency of one deployment. Token counts, seconds and milliseconds as measured; the rest is derived."""
+
+    conc: int = Field(ge=1)
+    status: Literal["ok", "refused"]
+    reasons: tuple[str, ...] = Field(default=(), description="why a refused point is not to be trusted")
+    gpus_prefill: int = Field(ge=0)
+    gpus_decode: int = Field(ge=0)
+    gpus_held: int = Field(ge=0)
+    requests: int
+    completed: int
+    input_tokens: int
+    output_tokens: int
+    duration_s: float = Field(gt=0, description="wall clock of the run, ramp and drain included")
+    overhead_s: float = Field(default=0.0, description="fixed part of duration_s that the timing model adds; 0 when measured")
+    ttft_ms: Statistics
+    tpot_ms: Statistics
+    e2e_ms: Statistics
+    preempted: int | None = None
+    raw: tuple[RawFile, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_derived(cls, data: Any) -> Any:
+        return {key: value for key, value in data.items() if key not in cls.model_computed_fields} if isinstance(data, dict) else data
+
+    @computed_field  # type: ignore[prop-decorator]  # pydantic's own idiom; mypy knows no decorated property
+    @property
+    def total_tok_s_gpu(self) -> float:
+        """(input + output) tokens per second and prefill + decode GPU."""
+        return (self.input_tokens + self.output_tokens) / self.duration_s / (self.gpus_prefill + self.gpus_decode)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def input_tok_s_gpu(self) -> float | None:
+        """Input tokens per second and prefill GPU; null without prefill GPUs."""
+        return self.input_tokens / self.duration_s / self.gpus_prefill if self.gpus_prefill else None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def output_tok_s_gpu(self) -> float:
+        """Output tokens per second and decode GPU (all GPUs where there is no decode pool)."""
+        return self.output_tokens / self.duration_s / (self.gpus_decode or self.gpus_prefill)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def interactivity(self) -> float | None:
+        """tok/s/user = 1000 / median TPOT."""
+        return 1000 / self.tpot_ms.p50 if self.tpot_ms.p50 else None
+
+    @property
+    def gpus_counted(self) -> int:
+        """Denominator of ``total_tok_s_gpu``."""
+        return self.gpus_prefill + self.gpus_decode
+
+
+class Host(Document):
+    """The machine that measured, or simulated."""
+
+    machine: str
+    cpus: int
+    kernel: str
+    python: str
+
+
+class Provenance(Document):
+    """Where a result comes from."""
+
+    run_id: Text
+    attempt: int = Field(ge=1)
+    plan_id: Text
+    git_sha: str | None
+    git_dirty: bool
+    cluster: Text
+    origin: Origin
+    measure: Measure
+    requests_per_conc: int
+    seed: int
+    versions: dict[str, str]
+    host: Host | None
+    started_at: Text
+    finished_at: Text
+    stages_s: dict[str, float] = Field(default_factory=dict, description="seconds by stage")
+
+
+class JobRecord(Stored):
+    """job.json: what was to run, and where it ran."""
+
+    job: Job
+    provenance: Provenance
+
+    def point_key(self, conc: int) -> str:
+        """What may share a series, a baseline, a frontier (contracts, section 1)."""
+        return point_key(self, conc, deployment_digest=self.job.deployment_digest)
+
+    def series_key(self, conc: int) -> str:
+        """The point key without the deployment digest: what a verdict may compare."""
+        return point_key(self, conc, deployment_digest="")
+
+    @property
+    def client_settings(self) -> dict[str, Any]:
+        """Settings of the load client that the point key holds; the seed only as fixed or chosen."""
+        client: Client = self.job.recipe.client
+        settings = client.model_dump(mode="json", exclude={"seed"})
+        fixed = self.provenance.seed == client.seed
+        return {**settings, "requests_per_conc": self.provenance.requests_per_conc, "seed_policy": f"fixed {client.seed}" if fixed else "chosen"}
+
+    @property
+    def is_reduced(self) -> bool:
+        """Fewer requests than the recipe asks for."""
+        return self.provenance.requests_per_conc < self.job.recipe.client.requests_per_conc
+
+
+def point_key(record: JobRecord, conc: int, *, deployment_digest: str) -> str:
+    """SHA-256 over what makes two points the same series."""
+    provenance, recipe = record.provenance, record.job.recipe
+    parts = {"recipe": recipe.id, "deployment": deployment_digest, "conc": conc, "client": record.client_settings}
+    return digest({**parts, "origin": provenance.origin, "measure": provenance.measure, "sku": recipe.sku})
+
+
+class Failure(Stored):
+    """error.json: why there are no points."""
+
+    error: Text
+    what: Text
+    where: str = ""
+    hint: str = ""
+    exit_code: int
+    retryable: bool
+
+
+class Result(Stored):
+    """results.json: the points of one job."""
+
+    points: Annotated[tuple[Point, ...], Field(min_length=1)]
+
+
+class Arrival(Document):
+    """One result folder as read: a job with its points, or with its failure."""
+
+    folder: Text
+    record: JobRecord
+    points: tuple[Point, ...] = ()
+    failure: Failure | None = None
+    sums_sha256: Text = Field(description="SHA-256 of the folder's SHA256SUMS: the identity of its content")
+
+
+class Measurement(Document):
+    """What a measure hands to ``collect``: points whose raw files lie in a staging folder, and where the time went."""
+
+    points: tuple[Point, ...]
+    versions: dict[str, str]
+    stages_s: dict[str, float]

@@ -1,0 +1,80 @@
+"""Timing parameters of simulated workers, and how well they reproduce the points that they were fitted to."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.schema.base import Document, Stored, digest
+from pipeline.schema.recipe import Recipe, Role, Text
+
+Milliseconds = Annotated[float, Field(ge=0)]
+
+
+class PrefillTiming(Document):
+    """A prefill pass of T tokens takes ``pass_ms + 1000 · T / (tok_s_gpu · GPUs of the rank)`` ms."""
+
+    kind: Text
+    tok_s_gpu: Annotated[float, Field(gt=0)] = Field(description="input tokens a second and GPU when saturated")
+    pass_ms: Milliseconds = Field(default=0.0, description="fixed time of a pass")
+
+
+class DecodeTiming(Document):
+    """A decode step takes ``step_ms + us_per_kv_ktoken · (resident KV tokens of the rank / 1000) / 1000`` ms."""
+
+    kind: Text
+    step_ms: Milliseconds = Field(description="step with an empty KV cache: weight reads, launch, all-to-all latency")
+    us_per_kv_ktoken: Annotated[float, Field(ge=0)] = Field(description="what 1,000 more resident KV tokens add to a step, µs")
+
+
+class SkuTiming(Document):
+    """All parameters of one SKU; ``overhead_s`` is added once to the wall clock of a run."""
+
+    sku: Text
+    overhead_s: Annotated[float, Field(ge=0)]
+    prefill: tuple[PrefillTiming, ...]
+    decode: tuple[DecodeTiming, ...]
+
+
+class PointError(Document):
+    """One fitted point: what was given, what the fit says, and what the others alone would have said."""
+
+    recipe: Text
+    sku: Text
+    conc: int
+    total_tok_s_gpu: float
+    tpot_ms: float
+    fitted_total_tok_s_gpu: float
+    fitted_tpot_ms: float
+    left_out_total_tok_s_gpu: float | None = Field(default=None, description="predicted without this point; null = not identifiable")
+    left_out_tpot_ms: float | None = None
+
+
+class Timing(Stored):
+    """Result of ``calibrate``: one set of parameters per SKU and worker kind, never one per point."""
+
+    model: Text
+    precision: Text
+    points: Text = Field(description="name of the file that was fitted")
+    points_sha256: Text
+    points_origin: Literal["published", "measured"]
+    fitted_on: Text
+    requests_per_conc: int
+    versions: dict[str, str]
+    skus: tuple[SkuTiming, ...]
+    errors: tuple[PointError, ...]
+
+    @property
+    def measured_digest(self) -> str:
+        """Digest of the parameters alone."""
+        return digest([sku.model_dump(mode="json") for sku in self.skus])
+
+
+def worker_kind(recipe: Recipe, role: Role) -> str:
+    """Which timing parameters a pool uses: its worker shape, and whether expert weights are offloaded to the host.
+
+    Offloaded weights are fetched in every pass, so such a worker is another machine than the same shape without.
+    """
+    pool = recipe.pools[role]
+    return pool.shape + ("-offload" if "offload-group-size" in pool.flags else "")
