@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 class PipelineError(Exception):
     """Base of every expected failure; anything else that escapes is a bug."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
     retryable: ClassVar[bool] = False
 
     def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
@@ -85,7 +85,7 @@ class GitHubError(PipelineError):
     retryable = True
 
 
-class Interrupted(PipelineError):
+class InterruptedRunError(PipelineError):
     """SIGINT or SIGTERM."""
 
     exit_code = 130

@@ -28,7 +28,7 @@ class Hbm(Document):
     overhead_gb: float
     activation_gb: float = Field(description="upper bound")
     kv_gb: float = Field(description="KV of the sequences that must fit at full length")
-    sequences: int = Field(description="sequences per rank that must fit: max-num-seqs, or what the concurrency can ask for")
+    sequences: int = Field(description="max-num-seqs: sequences of a rank that must fit")
     sequence_gb: float
     kv_bytes_per_token: float
     kv_bytes_per_sequence: float

@@ -164,8 +164,7 @@ class Recipe(Document):
         """The fields that change a measurement; not title, notes, source, limits, concurrencies or client."""
         drop = {"id", "was", "title", "notes", "source", "client", "conc", "limits", "infra_trays"}
         per_pool = {"gpus_stated", "crosses_trays"}
-        fields = self.model_dump(mode="json", exclude={**dict.fromkeys(drop, True), "prefill": per_pool, "decode": per_pool})
-        return fields
+        return self.model_dump(mode="json", exclude={**dict.fromkeys(drop, True), "prefill": per_pool, "decode": per_pool})
 
     @property
     def deployment_digest(self) -> str:

@@ -26,7 +26,9 @@ class Definition(Document):
     interactivity: Annotated[tuple[float, ...], Field(min_length=1)] = Field(description="grid of the iso table, tok/s/user")
     price_tier: Literal["hyperscaler", "neocloud", "rental-3y"]
     relevant_change: Annotated[float, Field(gt=0, lt=1)] = Field(description="smallest relative change worth a person's time")
-    directional_gap: Annotated[float, Field(gt=0)] = Field(description="a reading between knots farther apart than this, tok/s/user, is directional")
+    directional_gap: Annotated[float, Field(gt=0)] = Field(
+        description="a reading between knots farther apart than this, tok/s/user, is directional"
+    )
 
 
 class ReportData(Stored):
@@ -42,6 +44,13 @@ class ReportData(Stored):
     previous: tuple[HistoryRow, ...]
 
 
+class Sentence(Document):
+    """Words around values that are not rounded yet: ``{name:quantity}`` is filled by render, ``{name}`` is a string as it is."""
+
+    words: Text
+    values: dict[str, float | str] = Field(default_factory=dict)
+
+
 class CurvePoint(Document):
     """A point as reports show it. Rates in tok/s/GPU, times in ms, cost in USD per million tokens (input + output)."""
 
@@ -53,8 +62,8 @@ class CurvePoint(Document):
     reasons: tuple[str, ...]
     total_tok_s_gpu: float
     output_tok_s_gpu: float
-    interactivity: float
-    tpot_p50_ms: float
+    interactivity: float | None = Field(description="null = no request had two output tokens")
+    tpot_p50_ms: float | None
     ttft_p50_ms: float | None
     ttft_p99_ms: float | None
     usd_per_mtok: float | None
@@ -74,6 +83,7 @@ class Curve(Document):
     title: Text
     origin: Origin
     points: tuple[CurvePoint, ...] = Field(description="by rising interactivity")
+    kind: Text = Field(description="origin, measure and requests per conc, in words: what may not be mixed")
 
     @property
     def knots(self) -> tuple[CurvePoint, ...]:
@@ -120,6 +130,8 @@ class Change(Document):
     before_run: str
     before_tok_s_gpu: float | None
     after_tok_s_gpu: float | None
+    before_interactivity: float | None
+    after_interactivity: float | None
     tok_s_gpu_change: float | None
     interactivity_change: float | None
     ttft_p50_change: float | None
@@ -170,10 +182,13 @@ class Report(Document):
     name: Text
     definition: Definition
     verdict: Verdict
-    headline: Text
-    banners: tuple[str, ...]
-    origin: Origin
+    headline: Sentence
+    rule: Sentence = Field(description="what made the verdict")
+    findings: tuple[Sentence, ...] = Field(description="what a reader who stops here should know")
+    banners: tuple[Sentence, ...]
+    origin: Origin | None = Field(description="of the curves that the tables read; null = nothing ran")
     run: str
+    sku_titles: dict[str, str] = Field(description="SKU id -> name, in the order of the columns")
     curves: tuple[Curve, ...]
     iso: tuple[IsoRow, ...]
     changes: tuple[Change, ...]

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import json
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, computed_field, model_validator
+from pydantic import Field
 
 from pipeline.schema.base import Document, Stored, digest
 from pipeline.schema.plan import Job
 from pipeline.schema.recipe import Client, Text
 
 Origin = Literal["measured", "simulated", "published"]
+DERIVED = ("total_tok_s_gpu", "input_tok_s_gpu", "output_tok_s_gpu", "interactivity")
 Measure = Literal["replay", "aiperf", "sa-bench", "article"]
 
 
 class Statistics(Document):
-    """Mean and nearest-rank quantiles of one quantity over ``n`` requests; p99 is null below 662 requests.
+    """Mean and linearly interpolated quantiles of one quantity over ``n`` requests; p99 is null below 662 requests.
 
     662 is the smallest count at which MLPerf LoadGen's early-stopping bound allows a p99 claim at 99 % confidence.
     """
@@ -56,30 +58,21 @@ class Point(Document):
     preempted: int | None = None
     raw: tuple[RawFile, ...] = ()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_derived(cls, data: Any) -> Any:
-        return {key: value for key, value in data.items() if key not in cls.model_computed_fields} if isinstance(data, dict) else data
-
-    @computed_field  # type: ignore[prop-decorator]  # pydantic's own idiom; mypy knows no decorated property
     @property
     def total_tok_s_gpu(self) -> float:
         """(input + output) tokens per second and prefill + decode GPU."""
         return (self.input_tokens + self.output_tokens) / self.duration_s / (self.gpus_prefill + self.gpus_decode)
 
-    @computed_field  # type: ignore[prop-decorator]
     @property
     def input_tok_s_gpu(self) -> float | None:
         """Input tokens per second and prefill GPU; null without prefill GPUs."""
         return self.input_tokens / self.duration_s / self.gpus_prefill if self.gpus_prefill else None
 
-    @computed_field  # type: ignore[prop-decorator]
     @property
     def output_tok_s_gpu(self) -> float:
         """Output tokens per second and decode GPU (all GPUs where there is no decode pool)."""
         return self.output_tokens / self.duration_s / (self.gpus_decode or self.gpus_prefill)
 
-    @computed_field  # type: ignore[prop-decorator]
     @property
     def interactivity(self) -> float | None:
         """tok/s/user = 1000 / median TPOT."""
@@ -140,7 +133,8 @@ class JobRecord(Stored):
         client: Client = self.job.recipe.client
         settings = client.model_dump(mode="json", exclude={"seed"})
         fixed = self.provenance.seed == client.seed
-        return {**settings, "requests_per_conc": self.provenance.requests_per_conc, "seed_policy": f"fixed {client.seed}" if fixed else "chosen"}
+        settings["requests_per_conc"] = self.provenance.requests_per_conc
+        return {**settings, "seed_policy": f"fixed {client.seed}" if fixed else "chosen"}
 
     @property
     def is_reduced(self) -> bool:
@@ -170,6 +164,26 @@ class Result(Stored):
     """results.json: the points of one job."""
 
     points: Annotated[tuple[Point, ...], Field(min_length=1)]
+
+    def to_json(self) -> str:
+        """The document with each point's derived figures beside it, for whoever opens the file."""
+        raw = self.model_dump(mode="json", by_alias=True)
+        for written, point in zip(raw["points"], self.points, strict=True):
+            written |= {name: getattr(point, name) for name in DERIVED}
+        return json.dumps(raw, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes, *, where: str) -> Self:
+        """Read without the derived figures: they are computed again from what was measured."""
+        try:
+            raw = json.loads(text)
+        except ValueError:
+            return super().from_json(text, where=where)
+        points = raw.get("points") if isinstance(raw, dict) else None
+        for written in points if isinstance(points, list) else ():
+            for name in DERIVED if isinstance(written, dict) else ():
+                written.pop(name, None)
+        return super().from_json(json.dumps(raw), where=where)
 
 
 class Arrival(Document):

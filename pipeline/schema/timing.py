@@ -26,6 +26,7 @@ class DecodeTiming(Document):
     kind: Text
     step_ms: Milliseconds = Field(description="step with an empty KV cache: weight reads, launch, all-to-all latency")
     us_per_kv_ktoken: Annotated[float, Field(ge=0)] = Field(description="what 1,000 more resident KV tokens add to a step, µs")
+    slope_of: Text = Field(description="the kind that the slope was fitted on; another one where this kind has a single point")
 
 
 class SkuTiming(Document):
@@ -49,6 +50,7 @@ class PointError(Document):
     fitted_tpot_ms: float
     left_out_total_tok_s_gpu: float | None = Field(default=None, description="predicted without this point; null = not identifiable")
     left_out_tpot_ms: float | None = None
+    left_out_sd: float | None = Field(default=None, description="relative s.d. with which the others predict it; null = they cannot at all")
 
 
 class Timing(Stored):

@@ -1,0 +1,100 @@
+"""Every task of this repository; each session does its own set-up: ``nox -l`` lists them."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["lint", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+LOCKS = Path(".github/requirements")
+BUILD = Path("build")
+REPORT = Path("reports/gb300-vs-gb200")
+
+
+def locked(session: nox.Session, name: str) -> None:
+    """Install exactly what is locked; nothing is resolved at run time."""
+    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / f"{name}.txt"))
+
+
+def pipeline(session: nox.Session, *words: str | Path) -> None:
+    session.run("python", "-m", "pipeline", *map(str, words))
+
+
+@nox.session(venv_location=".nox/run")
+def nightly(session: nox.Session) -> None:
+    """Every recipe of both racks in virtual time, to a rendered report; ``-- --quick`` for 2 requests per concurrency."""
+    locked(session, "run")
+    work, history = BUILD / "nightly", BUILD / "history"
+    shutil.rmtree(work, ignore_errors=True)
+    pipeline(session, "validate")
+    pipeline(session, "plan", "--cluster", "laptop", "--event", "nightly", "--out", work / "plan.json")
+    pipeline(session, "run", work / "plan.json", "--out", work / "results", *session.posargs)
+    pipeline(session, "ingest", work / "results", "--history", history)
+    pipeline(session, "report", REPORT.with_suffix(".yaml"), "--history", history, "--out", BUILD / "report")
+
+
+@nox.session(venv_location=".nox/run")
+def tests(session: nox.Session) -> None:
+    """Unit, golden, contract and end-to-end tests."""
+    locked(session, "run")
+    session.install("--quiet", "--no-deps", ".")
+    session.run("pytest", *session.posargs)
+    logging.getLogger("nox").setLevel(logging.ERROR)  # pytest's closing line stays the last one
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, types, the walls of the house, and freshness of generated files."""
+    locked(session, "lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("mypy")
+    session.run("lint-imports")
+    pipeline(session, "schema", "--check")
+    pipeline(session, "validate")
+
+
+@nox.session(venv_location=".nox/run")
+def report(session: nox.Session) -> None:
+    """Render the kept report again from its data.json; ``-- --check`` fails when that changes a byte."""
+    locked(session, "run")
+    if "--check" not in session.posargs:
+        pipeline(session, "report", REPORT.with_suffix(".yaml"), "--out", REPORT)
+        return
+    again = BUILD / "again"
+    shutil.rmtree(again, ignore_errors=True)
+    pipeline(session, "report", REPORT.with_suffix(".yaml"), "--out", again)
+    session.run("diff", "--recursive", "--brief", str(REPORT), str(again), external=True)
+
+
+@nox.session(venv_location=".nox/run")
+def accept(session: nox.Session) -> None:
+    """Keep the last nightly's data as the report's; ``-- --check`` only says whether it moved by more than the tolerance."""
+    locked(session, "run")
+    pipeline(session, "drift", REPORT / "data.json", BUILD / "report" / "data.json")
+    if "--check" not in session.posargs:
+        shutil.copy(BUILD / "report" / "data.json", REPORT / "data.json")
+        pipeline(session, "report", REPORT.with_suffix(".yaml"), "--out", REPORT)
+
+
+@nox.session(venv_location=".nox/run")
+def bench(session: nox.Session) -> None:
+    """Time and memory of what the project promises, each as a whole process."""
+    locked(session, "run")
+    session.run("python", "-m", "tests.bench", *session.posargs)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Resolve the locks again from pyproject.toml."""
+    session.install("uv")
+    common = ("--universal", "--generate-hashes", "--no-emit-index-url", "--no-annotate", "--no-header", "--python-version", "3.11")
+    run, lint_ = str(LOCKS / "run.txt"), str(LOCKS / "lint.txt")
+    session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--extra", "simulate", "--group", "test", *common, "-o", run)
+    session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--group", "lint", "--group", "test", "-c", run, *common, "-o", lint_)

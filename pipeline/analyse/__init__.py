@@ -1,0 +1,5 @@
+"""Room: from stored rows to an analysis. Nothing here rounds, and nothing here knows where rows come from."""
+
+from pipeline.analyse.report import analyse
+
+__all__ = ["analyse"]

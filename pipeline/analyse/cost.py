@@ -1,0 +1,27 @@
+"""Cost when read: a dated price over a throughput. Never stored with a result."""
+
+from __future__ import annotations
+
+
+def usd_per_mtok(usd_per_gpu_hour: float | None, total_tok_s_gpu: float | None) -> float | None:
+    """USD per million tokens (input + output): rate · 10⁶ / (3600 · tok/s/GPU); None without a price or a throughput.
+
+    Source: the published study's definition.
+
+    >>> usd_per_mtok(3.6, 1000.0)
+    1.0
+    """
+    if usd_per_gpu_hour is None or not total_tok_s_gpu:
+        return None
+    return usd_per_gpu_hour * 1e6 / (3600 * total_tok_s_gpu)
+
+
+def usd_per_mtok_held(usd_per_gpu_hour: float | None, total_tok_s_gpu: float | None, *, counted: int, held: int) -> float | None:
+    """The same when every GPU that the scheduler gave is paid, not only those in the denominator of tok/s/GPU."""
+    cost = usd_per_mtok(usd_per_gpu_hour, total_tok_s_gpu)
+    return None if cost is None else cost * held / counted
+
+
+def ratio(above: float | None, below: float | None) -> float | None:
+    """Quotient of two readings; None when a side is absent: a ratio with an unreachable side is itself unreachable."""
+    return above / below if above is not None and below else None

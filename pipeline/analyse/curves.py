@@ -1,0 +1,137 @@
+"""Curves from rows, and what they say at equal interactivity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import inf
+
+from pipeline.analyse.cost import ratio, usd_per_mtok, usd_per_mtok_held
+from pipeline.analyse.frontier import frontier
+from pipeline.analyse.iso import bracket, read_at
+from pipeline.schema.base import digest
+from pipeline.schema.catalogue import Sku
+from pipeline.schema.history import HistoryRow
+from pipeline.schema.report import Curve, CurvePoint, Definition, IsoCell, IsoRow
+from pipeline.schema.result import JobRecord, Point
+
+UNREACHABLE = IsoCell(total_tok_s_gpu=None, usd_per_mtok=None, ttft_p50_ms=None, shape=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Curves that may be compared: same LLM, workload, engine, client settings, origin and measure; one a SKU."""
+
+    kind: str
+    curves: tuple[Curve, ...]
+    is_reduced: bool = False
+
+    @property
+    def points(self) -> int:
+        """Trusted points in all curves."""
+        return sum(point.status == "ok" for curve in self.curves for point in curve.points)
+
+
+def families(rows: Iterable[HistoryRow], *, skus: dict[str, Sku], definition: Definition) -> tuple[Family, ...]:
+    """Rows with points as curves of the definition's SKUs at its prices, the largest family first."""
+    order, tier = definition.skus, definition.price_tier
+    grouped: dict[str, dict[str, list[HistoryRow]]] = {}
+    for row in rows:
+        if row.point is not None and row.record.job.recipe.sku in order:
+            grouped.setdefault(_family_key(row.record), {}).setdefault(row.record.job.recipe.sku, []).append(row)
+    found = []
+    for by_sku in grouped.values():
+        curves = tuple(_curve(by_sku[sku], skus[sku], tier) for sku in order if sku in by_sku)
+        is_reduced = any(row.record.is_reduced for group in by_sku.values() for row in group)
+        found.append(Family(kind=curves[0].kind, curves=curves, is_reduced=is_reduced))
+    return tuple(sorted(found, key=lambda family: (-family.points, family.kind)))
+
+
+def kind(record: JobRecord) -> str:
+    """Origin, measure and load of a run, in words."""
+    provenance = record.provenance
+    reduced = f", reduced from {record.job.recipe.client.requests_per_conc}" if record.is_reduced else ""
+    return f"{provenance.origin} ({provenance.measure}, {provenance.requests_per_conc} × conc requests{reduced})"
+
+
+def _family_key(record: JobRecord) -> str:
+    recipe, provenance = record.job.recipe, record.provenance
+    what = [recipe.model, recipe.precision, recipe.engine, recipe.workload.isl, recipe.workload.osl]
+    return digest([*what, record.client_settings, provenance.origin, provenance.measure])
+
+
+def _curve(rows: list[HistoryRow], sku: Sku, tier: str) -> Curve:
+    price = sku.price(tier)
+    points = [_curve_point(row, row.point, price.usd_per_gpu_hour if price else None) for row in rows if row.point is not None]
+    points.sort(key=lambda point: (point.interactivity or inf, point.recipe, point.conc))
+    trusted = [point for point in points if point.status == "ok"]
+    knots = frontier(trusted, x=lambda point: point.interactivity, y=lambda point: point.total_tok_s_gpu)
+    marked = (point.model_copy(update={"is_knot": any(point is knot for knot in knots)}) for point in points)
+    record = rows[0].record
+    return Curve(sku=sku.id, title=sku.title, origin=record.provenance.origin, points=tuple(marked), kind=kind(record))
+
+
+def _curve_point(row: HistoryRow, point: Point, usd_per_gpu_hour: float | None) -> CurvePoint:
+    recipe, throughput = row.record.job.recipe, point.total_tok_s_gpu
+    return CurvePoint(
+        recipe=recipe.id,
+        sku=recipe.sku,
+        shape=recipe.shape,
+        conc=row.conc,
+        status=point.status,
+        reasons=point.reasons,
+        total_tok_s_gpu=throughput,
+        output_tok_s_gpu=point.output_tok_s_gpu,
+        interactivity=point.interactivity,
+        tpot_p50_ms=point.tpot_ms.p50,
+        ttft_p50_ms=point.ttft_ms.p50,
+        ttft_p99_ms=point.ttft_ms.p99,
+        usd_per_mtok=usd_per_mtok(usd_per_gpu_hour, throughput),
+        usd_per_mtok_held=usd_per_mtok_held(usd_per_gpu_hour, throughput, counted=point.gpus_counted, held=point.gpus_held),
+        gpus_counted=point.gpus_counted,
+        gpus_held=point.gpus_held,
+        requests=point.requests,
+        is_knot=False,
+        folder=row.folder,
+        raw=tuple(f"{file.path} {file.sha256[:12]}" for file in point.raw),
+    )
+
+
+def iso_table(curves: Iterable[Curve], *, skus: dict[str, Sku], definition: Definition) -> tuple[IsoRow, ...]:
+    """Every SKU of the definition read at every abscissa of its grid; an absent curve is unreachable."""
+    order, tier, gap = definition.skus, definition.price_tier, definition.directional_gap
+    by_sku = {curve.sku: curve for curve in curves}
+    prices = {sku: price.usd_per_gpu_hour if (price := skus[sku].price(tier)) else None for sku in order}
+    rows = []
+    for at in definition.interactivity:
+        cells = tuple(_cell(by_sku[sku], at, prices[sku], gap) if sku in by_sku else UNREACHABLE for sku in order)
+        first, last = cells[0], cells[-1]
+        throughput = ratio(last.total_tok_s_gpu, first.total_tok_s_gpu)
+        rows.append(
+            IsoRow(interactivity=at, cells=cells, throughput_ratio=throughput, cost_ratio=ratio(first.usd_per_mtok, last.usd_per_mtok))
+        )
+    return tuple(rows)
+
+
+def _cell(curve: Curve, at: float, usd_per_gpu_hour: float | None, gap: float) -> IsoCell:
+    knots = curve.knots
+    around = bracket([knot.interactivity or 0.0 for knot in knots], at)
+    if around is None:
+        return UNREACHABLE
+    left, right = (knots[index].interactivity or 0.0 for index in around)
+    nearest = knots[around[0] if at - left <= right - at else around[1]]
+    throughput = _read(knots, at, lambda knot: knot.total_tok_s_gpu)
+    return IsoCell(
+        total_tok_s_gpu=throughput,
+        usd_per_mtok=usd_per_mtok(usd_per_gpu_hour, throughput),
+        ttft_p50_ms=_read(knots, at, lambda knot: knot.ttft_p50_ms),
+        shape=f"{nearest.shape} c{nearest.conc}",
+        directional=right - left > gap,
+    )
+
+
+def _read(knots: tuple[CurvePoint, ...], at: float, metric: Callable[[CurvePoint], float | None]) -> float | None:
+    """A metric on the frontier's own knots; None as soon as one knot does not have it."""
+    values = [metric(knot) for knot in knots]
+    known = [value for value in values if value is not None]
+    return read_at([knot.interactivity or 0.0 for knot in knots], known, at) if len(known) == len(values) else None

@@ -1,0 +1,212 @@
+"""Gauss-Newton on the surrogate: parameters that mean something physical, one set per SKU and worker kind, never one per point.
+
+Per SKU: a fixed overhead of a run; a prefill rate per GPU (workers that fetch offloaded weights have a rate of their own); per decode
+kind a step time and what resident KV adds to it. A decode kind with a single point takes the slope of its family's best-known kind.
+Residuals are logarithms of rate and TPOT, fitted over given; parameters move on a log scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.calibrate.surrogate import Lengths, Loop
+from pipeline.errors import PipelineError
+from pipeline.schema.recipe import Recipe
+from pipeline.schema.timing import DecodeTiming, PrefillTiming, SkuTiming, worker_kind
+
+Parameters = Mapping[str, float]
+Vector = NDArray[np.float64]
+Simulate = Callable[[Sequence[Loop]], Sequence[tuple[float, float]]]
+
+OVERHEAD = "overhead_s"
+START = {
+    OVERHEAD: 15.0,
+    "step_ms.T": 13.0,
+    "slope.T": 40.0,
+    "step_ms.D": 38.0,
+    "slope.D": 12.0,
+}  # only the basin: s, ms, µs per 1,000 tokens
+STEP = 0.02  # relative step of the central differences
+LINEARISATIONS, ITERATIONS = 3, 3
+LARGEST_MOVE = 0.3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """A given point with the recipe that it belongs to and the lengths that its client drew."""
+
+    recipe: Recipe
+    conc: int
+    total_tok_s_gpu: float
+    tpot_ms: float
+    lengths: Lengths
+
+    @property
+    def tokens(self) -> int:
+        """Input and output tokens of all requests."""
+        return sum(self.lengths.inputs) + sum(self.lengths.outputs)
+
+    @property
+    def kinds(self) -> tuple[str, str]:
+        """Worker kinds of prefill and decode."""
+        return worker_kind(self.recipe, "prefill"), worker_kind(self.recipe, "decode")
+
+
+class Fit:
+    """All points of one SKU, their parameters, and how the replay differs from the surrogate."""
+
+    def __init__(self, rows: Sequence[Row], simulate: Simulate) -> None:
+        self.rows, self.simulate = tuple(rows), simulate
+        self.known: dict[Loop, tuple[float, float]] = {}
+        self.correction: dict[Row, Vector] = {row: np.zeros(2) for row in self.rows}  # log(replay / surrogate) of duration and TPOT
+        self.names = {row: _names(row, self.rows) for row in self.rows}
+        self.parameters: Parameters = self._start()
+        self.jacobian: Vector = np.empty((0, 0))
+
+    def fit(self) -> Parameters:
+        """Linearise and step until nothing is gained."""
+        for _ in range(LINEARISATIONS):
+            self._linearise()
+            self.parameters = self.solve(self.rows, ITERATIONS)
+        return self.parameters
+
+    def correct(self, replayed: Mapping[Row, tuple[float, float]]) -> float:
+        """Take (duration s, TPOT ms) of the replay at the current parameters; the largest |log| by which the surrogate was off."""
+        worst = 0.0
+        for row, figures in replayed.items():
+            off = np.log(np.array(figures) / self._surrogate([(row, self.parameters)])[0])
+            worst = max(worst, float(np.abs(off - self.correction[row]).max()))
+            self.correction[row] = off
+        return worst
+
+    def solve(self, rows: Sequence[Row], iterations: int) -> Parameters:
+        """Gauss-Newton with the current Jacobian over ``rows``, halved while a step does not reduce the sum of squares."""
+        jacobian = self.jacobian[self._mask(rows)]
+        parameters = dict(self.parameters)
+        residuals = self.residuals([(row, parameters) for row in rows])
+        for _ in range(iterations):
+            move = np.linalg.lstsq(jacobian, -residuals, rcond=1e-3)[0]
+            move *= min(1.0, LARGEST_MOVE / float(np.abs(move).max()))
+            for scale in (1.0, 0.5, 0.25, 0.125):
+                trial = {name: value * float(np.exp(scale * by)) for (name, value), by in zip(parameters.items(), move, strict=True)}
+                trial_residuals = self.residuals([(row, trial) for row in rows])
+                if trial_residuals @ trial_residuals < residuals @ residuals:
+                    break
+            else:
+                break
+            gained = 1 - (trial_residuals @ trial_residuals) / (residuals @ residuals)
+            parameters, residuals = trial, trial_residuals
+            if gained < 1e-3:
+                break
+        return {name: float(f"{value:.4g}") for name, value in parameters.items()}
+
+    def residuals(self, points: Sequence[tuple[Row, Parameters]]) -> Vector:
+        """log(fitted / given) of rate and TPOT, two per point."""
+        figures = []
+        for (row, parameters), run in zip(points, self._surrogate(points), strict=True):
+            duration, tpot = np.array(run) * np.exp(self.correction[row])
+            figures.append(np.log([rate(row, duration, parameters[OVERHEAD]) / row.total_tok_s_gpu, tpot / row.tpot_ms]))
+        return np.concatenate(figures)
+
+    def uncertainty(self, row: Row) -> float:
+        """Standard deviation (relative) with which the other points alone predict this one; infinite when they cannot."""
+        mask = self._mask([row])
+        residuals = self.residuals([(one, self.parameters) for one in self.rows])
+        sigma = float(np.sqrt((residuals**2).sum() / max(1, len(residuals) - len(self.parameters))))
+        _, singular, turned = np.linalg.svd(self.jacobian[~mask], full_matrices=False)
+        if singular[-1] < 1e-6:
+            return float("inf")
+        return sigma * float(np.linalg.norm(self.jacobian[mask] @ turned.T / singular, axis=1).max())
+
+    def _start(self) -> Parameters:
+        start = {OVERHEAD: START[OVERHEAD]}
+        for name in sorted({name for names in self.names.values() for name in names}):
+            word, _, kind = name.partition(".")
+            start[name] = self._highest_rate(name) if word == "tok_s_gpu" else START[f"{word}.{kind[0]}"]
+        return start
+
+    def _highest_rate(self, name: str) -> float:
+        """A little more than the input rate of the busiest point that shares the parameter."""
+        rates = [
+            row.total_tok_s_gpu * row.recipe.gpus_counted / row.recipe.prefill.gpus * sum(row.lengths.inputs) / row.tokens
+            for row, names in self.names.items()
+            if name in names
+        ]
+        return 1.03 * max(rates)
+
+    def _linearise(self) -> None:
+        shifted = [
+            {**self.parameters, name: value * float(np.exp(sign * STEP))} for name, value in self.parameters.items() for sign in (1, -1)
+        ]
+        residuals = self.residuals([(row, parameters) for parameters in shifted for row in self.rows])
+        up_down = residuals.reshape(len(self.parameters), 2, -1)
+        self.jacobian = ((up_down[:, 0] - up_down[:, 1]) / (2 * STEP)).T
+
+    def _mask(self, rows: Sequence[Row]) -> NDArray[np.bool_]:
+        return np.repeat([row in rows for row in self.rows], 2)
+
+    def _surrogate(self, points: Sequence[tuple[Row, Parameters]]) -> list[tuple[float, float]]:
+        loops = [_loop(row, self.names[row], parameters) for row, parameters in points]
+        todo = sorted({loop for loop in loops if loop not in self.known}, key=lambda loop: -loop.conc * loop.decode_ranks)
+        self.known.update(zip(todo, self.simulate(todo), strict=True))
+        return [self.known[loop] for loop in loops]
+
+
+def rate(row: Row, duration_s: float, overhead_s: float) -> float:
+    """Total tok/s/GPU of a run: all tokens over the whole wall clock, fixed overhead included."""
+    return float(row.tokens / (duration_s + overhead_s) / row.recipe.gpus_counted)
+
+
+def sku_timing(sku: str, rows: Sequence[Row], parameters: Parameters) -> SkuTiming:
+    """The parameters as the document that a replay reads."""
+    names = {row: _names(row, rows) for row in rows}
+    prefill = {row.kinds[0]: PrefillTiming(kind=row.kinds[0], tok_s_gpu=parameters[names[row][0]]) for row in rows}
+    decode = {
+        row.kinds[1]: DecodeTiming(
+            kind=row.kinds[1],
+            step_ms=parameters[names[row][1]],
+            us_per_kv_ktoken=parameters[names[row][2]],
+            slope_of=names[row][2].partition(".")[2],
+        )
+        for row in rows
+    }
+    return SkuTiming(
+        sku=sku,
+        overhead_s=parameters[OVERHEAD],
+        prefill=tuple(prefill[kind] for kind in sorted(prefill)),
+        decode=tuple(decode[kind] for kind in sorted(decode)),
+    )
+
+
+def _names(row: Row, rows: Sequence[Row]) -> tuple[str, str, str]:
+    """Names of the three parameters of a row: prefill rate, decode step, decode slope."""
+    prefill, decode = row.kinds
+    counts = {kind: sum(one.kinds[1] == kind for one in rows) for kind in {one.kinds[1] for one in rows}}
+    slope = decode
+    if counts[decode] == 1:
+        family = [kind for kind in counts if kind[0] == decode[0] and counts[kind] > 1]
+        if not family:
+            raise PipelineError(
+                f"one point cannot tell step and slope of {decode} apart", where=row.recipe.id, hint="add a point of this worker shape"
+            )
+        slope = max(family, key=lambda kind: counts[kind])
+    return f"tok_s_gpu.{'offload' if prefill.endswith('-offload') else 'resident'}", f"step_ms.{decode}", f"slope.{slope}"
+
+
+def _loop(row: Row, names: tuple[str, str, str], parameters: Parameters) -> Loop:
+    recipe = row.recipe
+    tok_s_gpu, step_ms, slope = (parameters[name] for name in names)
+    return Loop(
+        conc=row.conc,
+        lengths=row.lengths,
+        prefill_ranks=recipe.prefill.ranks,
+        decode_ranks=recipe.decode.ranks,
+        block=int(str(recipe.decode.flags["block-size"])),
+        prefill_tok_s=tok_s_gpu * recipe.prefill.gpus_per_rank,
+        step_s=step_ms / 1e3,
+        per_token_s=slope / 1e9,
+    )

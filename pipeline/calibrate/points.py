@@ -1,0 +1,66 @@
+"""Points to fit, read from a CSV: one row a point, with the true worker shapes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from dataclasses import dataclass
+
+from pipeline.errors import Problem, RecipeError
+from pipeline.schema.recipe import Recipe, WorkerPool
+
+SHAPE = tuple(f"{role}_{field}" for role in ("prefill", "decode") for field in ("workers", "tp", "dp", "ep"))
+COLUMNS = ("sku", "conc", "total_tok_s_gpu", "tpot_ms", *SHAPE)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One given point: rates in tok/s/GPU over counted GPUs, median TPOT in ms."""
+
+    line: int
+    sku: str
+    conc: int
+    prefill: WorkerPool
+    decode: WorkerPool
+    total_tok_s_gpu: float
+    tpot_ms: float
+
+    def is_of(self, recipe: Recipe, sku: str) -> bool:
+        """Whether a recipe on ``sku`` deploys this shape at this concurrency."""
+        mine = (_shape(self.prefill), _shape(self.decode))
+        return sku == recipe.sku and self.conc in recipe.conc and mine == (_shape(recipe.prefill), _shape(recipe.decode))
+
+
+def read_points(text: str, *, where: str) -> list[Given]:
+    """Every row, or RecipeError with every wrong cell at its line."""
+    reader = csv.DictReader(io.StringIO(text))
+    missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+    if missing:
+        raise RecipeError([Problem(where, 1, 1, f"missing columns {', '.join(missing)}", f"needed: {', '.join(COLUMNS)}")])
+    points, problems = [], []
+    for line, cells in enumerate(reader, start=2):
+        try:
+            points.append(_given(line, cells))
+        except ValueError as error:
+            problems.append(Problem(where, line, 1, str(error), "one positive number a cell"))
+    if problems or not points:
+        raise RecipeError(problems or [Problem(where, 1, 1, "no points")])
+    return points
+
+
+def _given(line: int, cells: dict[str, str]) -> Given:
+    def number(column: str) -> float:
+        value = float(cells[column] or "nan")
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{column} is {cells[column]!r}")
+        return value
+
+    def pool(role: str) -> WorkerPool:
+        return WorkerPool(pp=1, **{field: int(number(f"{role}_{field}")) for field in ("workers", "tp", "dp", "ep")})
+
+    return Given(line, cells["sku"], int(number("conc")), pool("prefill"), pool("decode"), number("total_tok_s_gpu"), number("tpot_ms"))
+
+
+def _shape(pool: WorkerPool) -> tuple[int, ...]:
+    return (pool.workers, pool.tp, pool.pp, pool.dp, pool.ep)

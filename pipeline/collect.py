@@ -1,0 +1,270 @@
+"""Result folders: whole or not there, because they are renamed last; read with suspicion, because anybody may have packed them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from pipeline.errors import ArtifactError
+from pipeline.schema.base import Stored
+from pipeline.schema.result import Arrival, Failure, JobRecord, Measurement, Point, Result
+
+SUMS = "SHA256SUMS"
+DOCUMENTS = ("job.json", "results.json", "error.json")
+LARGEST_DOCUMENT = 16 << 20
+LARGEST_RAW = 512 << 20
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+RAW_PATH = re.compile(r"raw(/[A-Za-z0-9_][A-Za-z0-9_.+=-]*)+")
+SUMS_LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
+Content = TypeVar("Content", bound=Stored)
+RETRY = "a retry is a new attempt: give it another --attempt, or another --out"
+
+
+def folder_name(run_id: str, attempt: int, job_id: str) -> str:
+    """Name of a result folder and of its artifact.
+
+    >>> folder_name("26105123", 1, "llm.gb300-nvl72.8k1k.1p1d")
+    'bench-26105123-1-llm.gb300-nvl72.8k1k.1p1d'
+    """
+    if not RUN_ID.fullmatch(run_id):
+        raise ArtifactError(
+            f"run id {run_id!r} cannot be part of a file name", hint="letters, digits, dot, dash and underscore; 64 at most"
+        )
+    return f"bench-{run_id}-{attempt}-{job_id}"
+
+
+def collect(outcome: Measurement | Failure, record: JobRecord, staging: Path, out: Path) -> Path:
+    """Pack what a job brings home into its result folder below ``out``; ``staging/raw`` moves there.
+
+    Written below a dot-name and renamed last. ArtifactError when the folder exists, or cannot be written: then ``staging`` is as it was.
+    """
+    folder = out / folder_name(record.provenance.run_id, record.provenance.attempt, record.job.id)
+    temporary = out / f".{folder.name}.{secrets.token_hex(4)}"
+    _refuse_existing(folder)
+    raw: dict[str, Path] = {}
+    try:
+        raw = _staged(staging)
+        temporary.mkdir(parents=True)
+        _fill(temporary, outcome, record, raw)
+        temporary.rename(folder)
+        _sync(out)
+    except OSError as error:
+        _refuse_existing(folder)
+        hint = (
+            f"free some space or name another --out; raw files are still in {staging}" if raw else "free some space or name another --out"
+        )
+        raise ArtifactError(f"cannot write {folder.name}: {error.strerror}", where=str(out), hint=hint) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    for path in raw.values():
+        path.unlink()
+    return folder
+
+
+def _refuse_existing(folder: Path) -> None:
+    if os.path.lexists(folder):
+        state = "a result" if (folder / SUMS).exists() else "a torn result"
+        raise ArtifactError(f"{state} of this name is already there", where=str(folder), hint=RETRY)
+
+
+def _staged(staging: Path) -> dict[str, Path]:
+    """Raw files by their path in the result folder."""
+    files = {name: path for name, path in _files(staging).items() if name.startswith("raw/")} if (staging / "raw").is_dir() else {}
+    for name, path in files.items():
+        if not RAW_PATH.fullmatch(name):
+            raise ArtifactError(
+                f"raw file of an unusual name: {name!r}", where=str(staging), hint="letters, digits and _.+=-, no leading dot"
+            )
+        _refuse_large(path, LARGEST_RAW)
+    return files
+
+
+def _fill(folder: Path, outcome: Measurement | Failure, record: JobRecord, raw: Mapping[str, Path]) -> None:
+    sums = {"job.json": _write(folder / "job.json", record.to_json())}
+    if isinstance(outcome, Failure):
+        sums["error.json"] = _write(folder / "error.json", outcome.to_json())
+    else:
+        sums["results.json"] = _write(folder / "results.json", Result(points=outcome.points).to_json())
+    sums |= {name: _place(path, folder / name) for name, path in raw.items()}
+    if not isinstance(outcome, Failure):
+        _refuse_other_raw(folder, outcome.points, sums)
+    _write(folder / SUMS, "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)))
+    _sync(folder)
+
+
+def _write(path: Path, text: str) -> str:
+    """Write through to the disk; gives the SHA-256."""
+    content = text.encode()
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return hashlib.sha256(content).hexdigest()
+
+
+def _place(source: Path, target: Path) -> str:
+    """Link or copy, so that the source stays until the folder has its name; gives the SHA-256."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.hardlink_to(source)
+    except OSError:  # another filesystem, or one without hard links
+        shutil.copyfile(source, target)
+    _sync(target)
+    _sync(target.parent)
+    return _sha256(target)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def find(paths: Iterable[Path]) -> list[Path]:
+    """Result folders among ``paths`` and directly below them; dot-folders are what a killed run left and are never read."""
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            raise ArtifactError("no such folder", where=str(path), hint="name result folders, or folders that hold them")
+        below = sorted(entry for entry in path.iterdir() if entry.name.startswith("bench-") and entry.is_dir())
+        is_result = path.name.startswith("bench-") or any((path / name).exists() for name in (SUMS, *DOCUMENTS))
+        found += below or ([path] if is_result else [])
+    return list(dict.fromkeys(found))
+
+
+def read(folder: Path) -> Arrival:
+    """A result folder, once every file in it is the one that SHA256SUMS lists and its name is the one that job.json says."""
+    try:
+        return _read(folder)
+    except OSError as error:
+        raise ArtifactError(f"cannot be read: {error.strerror}", where=str(error.filename or folder)) from error
+
+
+def _read(folder: Path) -> Arrival:
+    files = _files(folder)
+    if SUMS not in files:
+        raise ArtifactError(f"torn: no {SUMS}", where=str(folder), hint="the run ended before it was complete; fetch it again or drop it")
+    listed = _document(files[SUMS])
+    sums = _sums(listed, files[SUMS])
+    _refuse_difference(folder, sums, files)
+    content = {name: _document(files[name]) for name in sums if name in DOCUMENTS}
+    _refuse_damage(sums, files, content)
+    record = _parse(JobRecord, content["job.json"], files["job.json"])
+    name = _refuse_other_name(folder, record)
+    digest = hashlib.sha256(listed).hexdigest()
+    if "error.json" in content:
+        failure = _parse(Failure, content["error.json"], files["error.json"])
+        return Arrival(folder=name, record=record, failure=failure, sums_sha256=digest)
+    points = _parse(Result, content["results.json"], files["results.json"]).points
+    _refuse_other_concs(folder, record, points)
+    _refuse_other_raw(folder, points, sums)
+    return Arrival(folder=name, record=record, points=points, sums_sha256=digest)
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """Regular files by relative path; ArtifactError at the first link, socket or other oddity."""
+    found: dict[str, Path] = {}
+    waiting = [folder]
+    while waiting:
+        path = waiting.pop()
+        mode = path.lstat().st_mode
+        if stat.S_ISDIR(mode):
+            waiting += path.iterdir()
+        elif stat.S_ISREG(mode) and path != folder:
+            found[path.relative_to(folder).as_posix()] = path
+        else:
+            kind = "a symbolic link" if stat.S_ISLNK(mode) else "not a folder" if path == folder else "not a regular file"
+            raise ArtifactError(f"{path.name!r} is {kind}", where=str(folder), hint="result folders hold regular files only")
+    return found
+
+
+def _sums(listed: bytes, where: Path) -> dict[str, str]:
+    """Hashes by path, as ``sha256sum`` writes them."""
+    sums: dict[str, str] = {}
+    for number, line in enumerate(listed.decode("utf-8", errors="replace").splitlines(), start=1):
+        match = SUMS_LINE.fullmatch(line)
+        name = match[2] if match else ""
+        if match is None or name in sums or (name not in DOCUMENTS and not RAW_PATH.fullmatch(name)):
+            hint = f"each line is a SHA-256, two blanks and one of {', '.join(DOCUMENTS)} or a file below raw/, once"
+            raise ArtifactError(f"line is not understood: {line[:120]!r}", where=f"{where}:{number}", hint=hint)
+        sums[name] = match[1]
+    return sums
+
+
+def _refuse_difference(folder: Path, sums: Mapping[str, str], files: Mapping[str, Path]) -> None:
+    missing = sorted(set(sums) - set(files))
+    unlisted = sorted(set(files) - set(sums) - {SUMS})
+    if missing:
+        raise ArtifactError(f"missing: {', '.join(missing)}", where=str(folder), hint=f"{SUMS} lists it; fetch the folder again")
+    if unlisted:
+        raise ArtifactError(f"not listed in {SUMS}: {unlisted[0]!r}", where=str(folder), hint="foreign files are refused; remove it")
+    if "job.json" not in sums or ("results.json" in sums) == ("error.json" in sums):
+        hint = "a result folder has job.json and either results.json or error.json"
+        raise ArtifactError("not a result folder", where=str(folder), hint=hint)
+
+
+def _refuse_damage(sums: Mapping[str, str], files: Mapping[str, Path], content: Mapping[str, bytes]) -> None:
+    for name, wanted in sums.items():
+        found = hashlib.sha256(content[name]).hexdigest() if name in content else _raw_sha256(files[name])
+        if found != wanted:
+            raise ArtifactError(f"not the file that {SUMS} lists: SHA-256 differs", where=str(files[name]), hint="damaged; fetch it again")
+
+
+def _refuse_other_name(folder: Path, record: JobRecord) -> str:
+    wanted = folder_name(record.provenance.run_id, record.provenance.attempt, record.job.id)
+    if folder.absolute().name != wanted or record.job.id != record.job.recipe.id:
+        hint = f"keep the name that the run gave it, {wanted!r}"
+        raise ArtifactError("the folder's name is not the one that its job.json says", where=str(folder), hint=hint)
+    return wanted
+
+
+def _refuse_other_concs(folder: Path, record: JobRecord, points: Iterable[Point]) -> None:
+    concs = [point.conc for point in points]
+    foreign = sorted(set(concs) - set(record.job.recipe.conc))
+    if foreign or len(concs) != len(set(concs)):
+        what = f"conc {foreign[0]} is not in job.json" if foreign else "the same conc twice"
+        raise ArtifactError(what, where=str(folder / "results.json"), hint="the file is foreign; fetch the folder again")
+
+
+def _refuse_other_raw(folder: Path, points: Iterable[Point], sums: Mapping[str, str]) -> None:
+    for raw in (raw for point in points for raw in point.raw):
+        if sums.get(raw.path) != raw.sha256:
+            what = "is missing" if raw.path not in sums else "is another file than the one that was measured"
+            raise ArtifactError(f"{raw.path!r} {what}", where=str(folder / "results.json"), hint="points and raw files belong together")
+
+
+def _parse(kind: type[Content], content: bytes, path: Path) -> Content:
+    try:
+        return kind.from_json(content, where=str(path))
+    except RecursionError as error:
+        raise ArtifactError("nested too deeply", where=str(path), hint="the file is foreign") from error
+
+
+def _document(path: Path) -> bytes:
+    _refuse_large(path, LARGEST_DOCUMENT)
+    return path.read_bytes()
+
+
+def _raw_sha256(path: Path) -> str:
+    _refuse_large(path, LARGEST_RAW)
+    return _sha256(path)
+
+
+def _refuse_large(path: Path, largest: int) -> None:
+    size = path.stat().st_size
+    if size > largest:
+        raise ArtifactError(f"{size} bytes, more than the {largest >> 20} MiB that are taken", where=str(path))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

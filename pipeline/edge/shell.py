@@ -1,0 +1,116 @@
+"""Other programs: the only door to ``subprocess``. Commands are argument lists; every one gets its own process group."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from pipeline.errors import PipelineError
+
+POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What a program that has ended leaves: exit code (negative = signal) and its output as text."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+class Child:
+    """A running program with everything that it started in its process group; leaving the ``with`` ends them all."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._code: int | None = None
+
+    @property
+    def pid(self) -> int:
+        """Process id, which is also the id of the group."""
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """The exit code, or None while it runs; the group is swept the moment that its leader is seen to have left, and never again."""
+        if self._code is None:
+            self._code = self._process.poll()
+            if self._code is not None:
+                _signal_group(self.pid, signal.SIGKILL)
+        return self._code
+
+    def end(self, *, grace_s: float = 10.0) -> int:
+        """End the group: SIGTERM, up to ``grace_s`` for the child to leave, then SIGKILL; gives the exit code."""
+        if (code := self.poll()) is not None:
+            return code
+        _signal_group(self.pid, signal.SIGTERM)
+        deadline = time.monotonic() + grace_s
+        while self.poll() is None and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        while (code := self.poll()) is None:
+            _signal_group(self.pid, signal.SIGKILL)
+            time.sleep(POLL_S)
+        return code
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.end()
+
+
+class Shell:
+    """The machine's own programs. ``env`` is the whole environment of the program; None = ours."""
+
+    def run(self, argv: Sequence[str], *, timeout_s: float, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Completed:
+        """Run to the end, whatever the exit code; PipelineError when the program is missing or takes longer than ``timeout_s``."""
+        process = _start(argv, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with process:
+            try:
+                stdout, stderr = process.communicate(timeout=timeout_s)
+            except subprocess.TimeoutExpired as error:
+                raise PipelineError(f"{argv[0]} did not end within {timeout_s:g} s", where=" ".join(argv)) from error
+            finally:
+                _signal_group(process.pid, signal.SIGKILL)
+        return Completed(process.returncode, _text(stdout), _text(stderr))
+
+    def spawn(self, argv: Sequence[str], *, log: Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Child:
+        """Start and return at once; stdout and stderr are appended to ``log``."""
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("ab") as output:
+                return Child(_start(argv, cwd=cwd, env=env, stdout=output, stderr=output))
+        except OSError as error:
+            raise PipelineError(f"cannot write the log: {error.strerror}", where=str(log)) from error
+
+
+def _start(
+    argv: Sequence[str], *, cwd: Path | None, env: Mapping[str, str] | None, stdout: int | IO[bytes], stderr: int | IO[bytes]
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            list(argv), cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True
+        )
+    except FileNotFoundError as error:
+        if cwd is not None and not cwd.is_dir():
+            raise PipelineError(f"no such folder to run {argv[0]} in", where=str(cwd)) from error
+        raise PipelineError(f"{argv[0]} is not installed", where=" ".join(argv), hint="install it, or put it on PATH") from error
+    except OSError as error:
+        raise PipelineError(f"{argv[0]} cannot be started: {error.strerror}", where=" ".join(argv)) from error
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # gone; macOS says EPERM of a group of zombies
+        os.killpg(group, number)
+
+
+def _text(output: bytes) -> str:
+    return output.decode("utf-8", errors="replace")

@@ -1,0 +1,122 @@
+"""plan: recipes and a cluster in, plan.json out."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pipeline import load
+from pipeline import plan as planning
+from pipeline.errors import PipelineError, PlanError
+from pipeline.flow.recipes import judge, read_book
+from pipeline.flow.world import World, read, write
+from pipeline.load import Book, nearest
+from pipeline.schema.catalogue import Cluster
+from pipeline.schema.plan import Job, Plan
+from pipeline.schema.timing import Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the command line asked for."""
+
+    cluster: str
+    event: Literal["nightly", "pull-request", "dispatch"]
+    select: str
+    since: str | None
+    skip_measured: str | None
+    shard: str
+    out: Path
+
+
+def plan(world: World, wish: Wish) -> Plan:
+    """Write plan.json and return it."""
+    book = read_book(world)
+    cluster = _cluster(book, wish.cluster)
+    timing = _timing(world.recipes / cluster.timing) if cluster.timing else None
+    before = _identities_at(world, wish.since, wish.cluster) if wish.since else {}
+    measured = _measured(wish.skip_measured) if wish.skip_measured else frozenset()
+    considered = [
+        planning.Considered(job, was_identity=before.get(job.id), is_measured=planning.identity(job) in measured)
+        for job in _jobs(book, cluster, timing)
+    ]
+    sha, dirty = _head(world)
+    request = planning.Request(
+        plan_id=f"{world.clock.now():%Y%m%dt%H%M%Sz}-{secrets.token_hex(2)}",
+        event=wish.event,
+        select=wish.select,
+        since=wish.since,
+        shard=planning.shard(wish.shard),
+        git_sha=sha,
+        git_dirty=dirty,
+        created_at=world.clock.now().isoformat(timespec="seconds"),
+    )
+    plan = planning.plan(request, cluster, book.catalogue, timing, considered)
+    write(wish.out, plan.to_json())
+    return plan
+
+
+def github_outputs(plan: Plan) -> str:
+    """Lines for $GITHUB_OUTPUT: the matrix (ids, names, labels) and its size."""
+    matrix = json.dumps(planning.matrix(plan), separators=(",", ":"))
+    return f"matrix={matrix}\ncount={len(plan.jobs)}\nmax-parallel={plan.cluster.racks}\nplan-id={plan.plan_id}\n"
+
+
+def read_plan(path: Path) -> Plan:
+    """plan.json as a document."""
+    return Plan.from_json(read(path), where=str(path))
+
+
+def _cluster(book: Book, name: str) -> Cluster:
+    found = book.catalogue.clusters.get(name)
+    if found is None:
+        raise PlanError(f"unknown cluster {name!r}", hint=nearest(name, book.catalogue.clusters))
+    return found
+
+
+def _timing(path: Path) -> Timing:
+    if not path.is_file():
+        raise PlanError(
+            "the cluster's timing document is missing", where=str(path), hint="make it: python -m pipeline calibrate POINTS --out FILE"
+        )
+    return Timing.from_json(read(path), where=str(path))
+
+
+def _jobs(book: Book, cluster: Cluster, timing: Timing | None) -> list[Job]:
+    return [planning.job(recipe, cluster, book.catalogue, timing, judge(book, recipe)) for recipe in book.recipes.values()]
+
+
+def _measured(history: str) -> frozenset[str]:
+    from pipeline import store
+
+    return frozenset(planning.identity(row.record.job) for row in store.rows(history) if row.point is not None)
+
+
+def _head(world: World) -> tuple[str | None, bool]:
+    """The commit that the recipes are in and whether they differ from it; (None, False) outside of git."""
+    head = world.shell.run(["git", "rev-parse", "HEAD"], cwd=world.recipes, timeout_s=20)
+    if head.code:
+        return None, False
+    status = world.shell.run(["git", "status", "--porcelain", "--", "."], cwd=world.recipes, timeout_s=20)
+    return head.stdout.strip(), bool(status.stdout.strip())
+
+
+def _identities_at(world: World, since: str, cluster_name: str) -> dict[str, str]:
+    """What each recipe measured at another revision; a recipe that did not load there counts as changed."""
+    listed = world.shell.run(["git", "ls-tree", "-r", "-z", "--name-only", since, "--", "."], cwd=world.recipes, timeout_s=20)
+    if listed.code:
+        raise PlanError(f"git does not know {since!r}", hint=listed.stderr.strip().splitlines()[-1] if listed.stderr.strip() else "")
+    names = [name for name in listed.stdout.split("\0") if name.endswith((".yaml", ".json"))]
+    shown = {name: world.shell.run(["git", "show", f"{since}:./{name}"], cwd=world.recipes, timeout_s=20).stdout for name in names}
+    book, _ = load.examine({name: text for name, text in shown.items() if name.endswith(".yaml")})
+    cluster = book.catalogue.clusters.get(cluster_name)
+    if cluster is None:
+        return {}
+    try:
+        timing = Timing.from_json(shown[cluster.timing], where=cluster.timing) if cluster.timing else None
+        return {job.id: planning.identity(job) for job in _jobs(book, cluster, timing)}
+    except (KeyError, PipelineError):
+        return {}  # no timing that this version can read: everything counts as changed

@@ -1,0 +1,96 @@
+"""validate, show, fit, schema: what can be said of recipes without running them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from pipeline import fit, load
+from pipeline.errors import PipelineError, Problem, RecipeError
+from pipeline.flow.world import World, texts, write
+from pipeline.load import Book, nearest
+from pipeline.schema.editors import schemas
+from pipeline.schema.plan import Hbm
+from pipeline.schema.recipe import Recipe
+
+
+def validate(world: World, paths: Sequence[Path]) -> list[Problem]:
+    """Every problem of all recipes, or of these files and folders; paths as the caller would type them."""
+    book, problems = load.examine(texts(world.recipes))
+    problems = sorted({*problems, *_unfit(book)})
+    if paths:
+        wanted = tuple(path.resolve() for path in paths)
+        for path in wanted:
+            if not path.exists():
+                raise PipelineError("no such file", where=str(path), hint="name a file or folder below recipes/")
+        root = world.recipes.resolve()
+        problems = [one for one in problems if any((root / one.path).is_relative_to(path) for path in wanted)]
+    return [_from_here(world, one) for one in problems]
+
+
+def read_book(world: World) -> Book:
+    """The recipes, or RecipeError with paths as the caller would type them."""
+    try:
+        return load.read(texts(world.recipes))
+    except RecipeError as error:
+        raise RecipeError([_from_here(world, one) for one in error.problems]) from error
+
+
+def one_recipe(book: Book, name: str) -> Recipe:
+    """A recipe by its id, or by the path of its file."""
+    wanted = name.removesuffix(".yaml").replace("/", ".").removeprefix("recipes.") if "/" in name else name
+    if wanted not in book.recipes:
+        raise PipelineError(f"no recipe {wanted!r}", hint=nearest(wanted, book.recipes))
+    return book.recipes[wanted]
+
+
+def selected(book: Book, globs: Iterable[str]) -> list[Recipe]:
+    """Recipes whose id matches one of the globs; PipelineError for a glob that matches none."""
+    found: dict[str, Recipe] = {}
+    for glob in globs:
+        matches = [name for name in book.recipes if fnmatchcase(name, glob)] or [one_recipe(book, glob).id]
+        found |= {name: book.recipes[name] for name in matches}
+    return [found[name] for name in sorted(found)]
+
+
+def judge(book: Book, recipe: Recipe, sku: str | None = None) -> tuple[Hbm, ...] | None:
+    """HBM of both roles on the recipe's SKU, or on another."""
+    if sku is None:
+        return fit.judge(recipe, book.catalogue.skus[recipe.sku], book.catalogue.llms[recipe.model])
+    found = book.catalogue.sku(sku)
+    if found is None:
+        raise PipelineError(f"unknown SKU {sku!r}", hint=nearest(sku, book.catalogue.skus))
+    return fit.judge(recipe, found, book.catalogue.llms[recipe.model])
+
+
+def write_schemas(world: World, *, check: bool) -> list[str]:
+    """Write the JSON Schemas, or (check) only name those that are not fresh."""
+    stale = []
+    for name, text in schemas().items():
+        path = world.recipes / "schema" / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            stale.append(str(path))
+            if not check:
+                write(path, text)
+    return stale
+
+
+def _unfit(book: Book) -> Iterable[Problem]:
+    for recipe in book.recipes.values():
+        for hbm in judge(book, recipe) or ():
+            if hbm.verdict == "does not fit":
+                sku, llm = book.catalogue.skus[recipe.sku], book.catalogue.llms[recipe.model]
+                better = fit.narrowest(recipe, hbm.role, sku, llm)
+                what = (
+                    f"{hbm.role} {hbm.shape} does not fit {sku.id}: {hbm.weights_gb:.1f} GB of weights and {hbm.kv_gb:.1f} GB of KV"
+                    f" in {hbm.budget_gb:.1f} GB (short of {-hbm.headroom_gb:.1f} GB)"
+                )
+                yield book.mark(recipe.id, hbm.role).problem(what, f"{better} would fit" if better else "no width of it would fit")
+
+
+def _from_here(world: World, problem: Problem) -> Problem:
+    """The same problem with a path that the caller can open."""
+    path = world.recipes / problem.path
+    shown = path.resolve().relative_to(Path.cwd()) if path.resolve().is_relative_to(Path.cwd()) else path
+    return Problem(shown.as_posix(), problem.line, problem.col, problem.what, problem.hint, problem.severity)

@@ -1,0 +1,97 @@
+"""ingest, retract, report: result folders into history, history into pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from pipeline import analyse, collect, load, render, store
+from pipeline.errors import PipelineError, RecipeError
+from pipeline.flow.recipes import read_book
+from pipeline.flow.world import World, read, write
+from pipeline.schema.history import HistoryRow, RunSummary
+from pipeline.schema.report import Definition, Report, ReportData
+from pipeline.schema.timing import Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the command line asked for; without history, the report's kept data.json is rendered again."""
+
+    definition: Path
+    history: str | None
+    run_id: str | None
+    out: Path
+
+
+def ingest(folders: Sequence[Path], history: str) -> list[RunSummary]:
+    """Every result folder into history; all are read and checked before the first is stored."""
+    return store.ingest(history, [collect.read(folder) for folder in collect.find(folders)])
+
+
+def report(world: World, wish: Wish) -> Report:
+    """Render a definition into ``out``."""
+    name = wish.definition.stem
+    data = _from_history(world, wish, name) if wish.history else _kept(wish.definition.with_suffix("") / "data.json")
+    report = analyse.analyse(data)
+    for file, content in render.render(report).items():
+        write(wish.out / file, content)
+    write(wish.out / "data.json", data.to_json())
+    return report
+
+
+def _kept(path: Path) -> ReportData:
+    if not path.is_file():
+        raise PipelineError("no kept data for this report", where=str(path), hint="name a history: --history URL")
+    return ReportData.from_json(read(path), where=str(path))
+
+
+def _definition(path: Path) -> Definition:
+    node, problems = load.compose(path.as_posix(), read(path))
+    definition, more = load.conform(Definition, node, {}) if node else (None, [])
+    if problems or definition is None:
+        raise RecipeError([*problems, *more])
+    return definition
+
+
+def _from_history(world: World, wish: Wish, name: str) -> ReportData:
+    definition = _definition(wish.definition)
+    book = read_book(world)
+    chosen = [recipe for recipe in book.recipes.values() if fnmatchcase(recipe.id, definition.select) and recipe.sku in definition.skus]
+    if not chosen:
+        raise PipelineError(f"no recipe matches {definition.select!r}", where=str(wish.definition))
+    current, previous = store.latest(wish.history or "", {recipe.id: recipe.was for recipe in chosen}, run_id=wish.run_id)
+    if not current:
+        raise PipelineError(
+            "history has no run of these recipes",
+            where=wish.history or "",
+            hint="ingest one first: python -m pipeline ingest DIR --history URL",
+        )
+    return ReportData(
+        name=name,
+        definition=definition,
+        skus={sku: book.catalogue.skus[sku] for sku in definition.skus},
+        llms={llm: book.catalogue.llms[llm] for llm in sorted({recipe.model for recipe in chosen})},
+        timing=_timing(world, current),
+        planned=tuple(sorted(recipe.id for recipe in chosen)),
+        rows=current,
+        previous=previous,
+    )
+
+
+def _timing(world: World, rows: Sequence[HistoryRow]) -> Timing | None:
+    """The timing document that the rows were simulated with, as far as it still lies below recipes/timing."""
+    wanted = {row.record.job.environment.get("timing") for row in rows} - {None}
+    for path in sorted((world.recipes / "timing").glob("*.json")):
+        timing = Timing.from_json(read(path), where=str(path))
+        if timing.measured_digest in wanted:
+            return timing
+    return None
+
+
+def query(history: str, sql: str) -> str:
+    """Rows of a SQL query over history, as JSON."""
+    return json.dumps(store.query(history, sql), indent=1, default=str)

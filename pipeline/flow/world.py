@@ -1,0 +1,63 @@
+"""What the corridor is given: the shell, the clock, and where it stands."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    from pipeline.edge.clock import Clock
+    from pipeline.edge.shell import Shell
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything outside, as arguments; ``recipes`` is the folder with skus.yaml."""
+
+    shell: Shell
+    clock: Clock
+    recipes: Path
+    is_terminal: bool = False
+
+    def say(self, line: str, end: str = "\n") -> None:
+        """Prose goes to stderr."""
+        sys.stderr.write(line + end)
+        sys.stderr.flush()
+
+
+def recipes_root(start: Path) -> Path:
+    """The recipes folder that a path stands in (the one with skus.yaml), or ``start/recipes``."""
+    for folder in (start, *start.parents):
+        for candidate in (folder, folder / "recipes"):
+            if (candidate / "skus.yaml").is_file():
+                return candidate
+    raise PipelineError("no recipes found", where=str(start), hint="run from a checkout, or name a path below recipes/")
+
+
+def texts(root: Path) -> dict[str, bytes]:
+    """Every YAML file below recipes/ by its path relative to it."""
+    return {path.relative_to(root).as_posix(): read(path) for path in sorted(root.rglob("*.yaml")) if path.is_file()}
+
+
+def read(path: Path) -> bytes:
+    """Bytes of a file; PipelineError with the reason when it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PipelineError(f"cannot be read: {error.strerror}", where=str(path)) from error
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Write a whole file or nothing: to a temporary name first, then renamed."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content if isinstance(content, bytes) else content.encode())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise PipelineError(f"cannot be written: {error.strerror}", where=str(path), hint="is the disk full or read-only?") from error

@@ -1,0 +1,135 @@
+"""A command, and all commands of a deployment on one page: what a role's workers share is said once, and nothing is left out."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+WIDTH = 120
+LEGEND = """\
+# In braces stands one value for each process of a worker: {0..3} counts up, a*4 is four times a, {..}x2 is the list twice.
+# Where workers differ, argv has `--option ...` and each worker says its own below.
+"""
+Settings = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One process: argument list and environment; ``role`` is nats, etcd, frontend, prefill or decode."""
+
+    name: str
+    role: str
+    tray: str
+    argv: tuple[str, ...]
+    env: dict[str, str]
+
+
+def describe(commands: Iterable[Command]) -> str:
+    """Text of all commands, without loss."""
+    lines: list[str] = []
+    for role, group in groupby(commands, key=lambda command: command.role):
+        members = list(group)
+        if members[0].name == role:
+            lines += [line for one in members for line in _service(one)]
+        else:
+            lines += ["", *_role(role, members), ""]
+    return LEGEND + "\n" + "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
+
+
+def braces(values: Sequence[str]) -> str:
+    """One word for the values of all processes of a worker.
+
+    >>> braces(["0", "1", "2", "3"] * 2), braces(["n1", "n1", "n2", "n2"]), braces(["", "--headless"])
+    ('{0..3}x2', '{n1*2,n2*2}', '{,--headless}')
+    """
+    if len(set(values)) == 1:
+        return values[0]
+    if len(values) > 2 and all(value.isdecimal() for value in values):
+        first = int(values[0])
+        if [int(value) for value in values] == list(range(first, first + len(values))):
+            return f"{{{values[0]}..{values[-1]}}}"
+    for period in range(2, len(values) // 2 + 1):
+        head = list(values[:period])
+        if head * (len(values) // period) == list(values):
+            return f"{braces(head)}x{len(values) // period}"
+    runs = [(f'"{value}"' if "," in value else value, len(list(same))) for value, same in groupby(values)]
+    return "{" + ",".join(value if times == 1 else f"{value}*{times}" for value, times in runs) + "}"
+
+
+def _service(one: Command) -> Iterator[str]:
+    settings = [*_environment(one).items(), *_options(one).items()]
+    yield from _wrapped(f"{one.name} on {one.tray}:", [_word(name, value) for name, value in settings])
+
+
+def _role(role: str, members: list[Command]) -> Iterator[str]:
+    """What all workers of a role have alike, then what each has for itself."""
+    crews = [list(group) for _, group in groupby(members, key=_worker)]
+    arguments = _by_worker([[_options(one) for one in crew] for crew in crews])
+    variables = _by_worker([[_environment(one) for one in crew] for crew in crews])
+    yield f"{role}: {len(crews)} worker{'s' * (len(crews) > 1)}, {len(members)} process{'es' * (len(members) > 1)}"
+    yield from _wrapped("  argv:", [words[0] if _is_shared(words) else f"{name} ..." for name, words in arguments.items()])
+    yield from _wrapped("  env: ", [words[0] for words in variables.values() if _is_shared(words)])
+    for index, crew in enumerate(crews):
+        own = [words[index] for part in (arguments, variables) for words in part.values() if not _is_shared(words)]
+        worker = _worker(crew[0])
+        name = worker if len(crew) == 1 else f"{worker}-{braces([one.name.removeprefix(worker + '-') for one in crew])}"
+        yield from _wrapped(f"  {name} on {braces([one.tray for one in crew])}:", [word for word in own if word])
+
+
+def _worker(one: Command) -> str:
+    """``prefill-0`` of ``prefill-0-3``."""
+    return "-".join(one.name.split("-")[:2])
+
+
+def _options(one: Command) -> Settings:
+    """Arguments by option, in order; the program is the option without a name. A repeated option keeps all its values."""
+    found: Settings = {"": ""}
+    name = ""
+    for argument in one.argv:
+        if argument.startswith("--"):
+            found[argument] = f"{found[argument]} {argument}" if argument in found else ""
+            name = argument
+        else:
+            found[name] = f"{found[name]} {shlex.quote(argument)}".strip()
+    return found
+
+
+def _environment(one: Command) -> Settings:
+    return {f"{name}=": shlex.quote(value) for name, value in sorted(one.env.items())}
+
+
+def _by_worker(crews: list[list[Settings]]) -> dict[str, list[str]]:
+    """For each name, in order, its word at each worker; the fullest process goes first, it has those that others lack in place."""
+    fullest_first = sorted((one for crew in crews for one in crew), key=len, reverse=True)
+    names = dict.fromkeys(name for one in fullest_first for name in one)
+    return {name: [_several(name, [one.get(name) for one in crew]) for crew in crews] for name in names}
+
+
+def _is_shared(words: list[str]) -> bool:
+    return len(set(words)) == 1
+
+
+def _several(name: str, values: list[str | None]) -> str:
+    """An option or variable of all processes of one worker; nothing where none has it."""
+    if any(value is None for value in values):
+        return braces(["" if value is None else _word(name, value) for value in values])
+    return _word(name, braces([value for value in values if value is not None]))
+
+
+def _word(name: str, value: str) -> str:
+    return f"{name}{value}" if name.endswith("=") or not name else f"{name} {value}".strip()
+
+
+def _wrapped(head: str, words: Sequence[str]) -> Iterator[str]:
+    """Words after a head, in lines of at most ``WIDTH`` unless one word is longer."""
+    indent = " " * (len(head) - len(head.lstrip()) + 4)
+    line = head if words else head.removesuffix(":")
+    for word in words:
+        if len(line) + 1 + len(word) > WIDTH:
+            yield line
+            line = indent + word
+        else:
+            line = f"{line} {word}"
+    yield line

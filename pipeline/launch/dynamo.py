@@ -1,0 +1,133 @@
+"""What every process of a deployment is started with. Trays go by name (``n0``, ``n1``); a launcher puts addresses in their place."""
+
+from __future__ import annotations
+
+from pydantic import JsonValue
+
+from pipeline.launch.describe import Command, describe
+from pipeline.launch.layout import Layout, Process
+from pipeline.schema.base import canonical_json
+from pipeline.schema.recipe import Pool, Recipe
+
+__all__ = ["Command", "commands", "describe", "render_flags", "tray_name"]
+
+HTTP_PORT = 8000
+NATS_PORT = 4222
+ETCD_PORT, ETCD_PEER_PORT = 2379, 2380
+KV_EVENT_PORT = 5200  # + first GPU of the process
+NIXL_PORT = 5400  # + first GPU of the worker; vLLM adds the data-parallel rank
+SYSTEM_PORT = 7500  # + first GPU of the process
+DP_RPC_PORT = 13345  # + first GPU of the worker on its leader's tray
+VLLM_PORT, VLLM_PORTS = 20000, 50  # a block for each GPU
+
+
+def commands(recipe: Recipe, *, served_name: str, model_path: str, layout: Layout) -> tuple[Command, ...]:
+    """Every process of a deployment in the order of starting: services, workers, frontend."""
+    shared = _addresses(layout)
+    workers = []
+    for process in layout.processes:
+        pool = recipe.pools[process.role]
+        crew = layout.worker(process.role, process.worker)
+        model = ["--model", model_path, "--served-model-name", served_name, "--disaggregation-mode", process.role]
+        parallel = _parallel(pool, process, crew, per_tray=recipe.dp_launch == "per-tray")
+        argv = ["python3", "-m", "dynamo.vllm", *model, *_worker_flags(pool, process, parallel)]
+        env = {**pool.env, **shared, **_ports(process, crosses_trays=crew[-1].tray != crew[0].tray)}
+        workers.append(Command(process.name, process.role, tray_name(process.tray), tuple(argv), env))
+    return (*_services(layout), *workers, _frontend(layout, shared))
+
+
+def tray_name(tray: int) -> str:
+    """What a tray is called until a launcher knows its address."""
+    return f"n{tray}"
+
+
+def render_flags(flags: dict[str, JsonValue]) -> list[str]:
+    """Arguments of a flag map, sorted: true = bare, false and null = absent, a mapping = JSON, a list = repeated.
+
+    >>> render_flags({"max-num-seqs": 16, "enforce-eager": True, "numa-bind": False, "a": {"k": 1}})
+    ['--a', '{"k":1}', '--enforce-eager', '--max-num-seqs', '16']
+    """
+    return [argument for name in sorted(flags) for argument in _option(name, flags[name])]
+
+
+def _option(name: str, value: JsonValue) -> list[str]:
+    if value is True:
+        return [f"--{name}"]
+    if value is False or value is None:
+        return []
+    if isinstance(value, list):
+        return [argument for item in value for argument in (f"--{name}", _text(item))]
+    return [f"--{name}", _text(value)]
+
+
+def _text(value: JsonValue) -> str:
+    return value if isinstance(value, str) else canonical_json(value)
+
+
+def _worker_flags(pool: Pool, process: Process, parallel: list[str]) -> list[str]:
+    """All arguments after the model's: KV transfer, GPUs, parallelism, then the recipe's flags in order of name."""
+    kv_transfer = {name: value for name, value in pool.flags.items() if name == "kv-transfer-config"}
+    others = {name: value for name, value in pool.flags.items() if name != "kv-transfer-config"}
+    devices = ["--device-ids", ",".join(map(str, process.devices))]
+    return [*render_flags(kv_transfer), *devices, *parallel, "--request-plane", "tcp", *render_flags(others)]
+
+
+def _parallel(pool: Pool, process: Process, crew: tuple[Process, ...], *, per_tray: bool) -> list[str]:
+    """How the worker is cut: the shape, which part of it this process is, and where its leader listens."""
+    leader, is_cut = crew[0], crew[-1].headless  # one rank's tensor or pipeline parallelism crosses trays
+    address = tray_name(leader.tray)
+    argv = ["--tensor-parallel-size", str(pool.tp), "--pipeline-parallel-size", str(pool.pp)]
+    if pool.dp > 1:
+        argv += ["--data-parallel-size", str(pool.dp)]
+        if per_tray and not is_cut:
+            argv += ["--data-parallel-size-local", str(process.dp_ranks), "--data-parallel-start-rank", str(process.dp_rank)]
+        elif not is_cut:
+            argv += ["--data-parallel-rank", str(process.dp_rank)]
+        argv += ["--data-parallel-address", address, "--data-parallel-rpc-port", str(DP_RPC_PORT + leader.seat)]
+        argv += ["--data-parallel-hybrid-lb"] if per_tray and not is_cut else []
+    if is_cut:
+        argv += ["--master-addr", address, "--nnodes", str(len(crew)), "--node-rank", str(process.rank)]
+        argv += ["--headless"] if process.headless else []
+    return [*argv, "--enable-expert-parallel"] if pool.ep > 1 else argv
+
+
+def _ports(process: Process, *, crosses_trays: bool) -> dict[str, str]:
+    """Ports that no two processes of a tray share."""
+    first = process.devices[0]
+    ports = {
+        "DYN_SYSTEM_PORT": str(SYSTEM_PORT + first),
+        "DYN_VLLM_KV_EVENT_PORT": str(KV_EVENT_PORT + first),
+        "VLLM_NIXL_SIDE_CHANNEL_HOST": tray_name(process.tray),
+        "VLLM_NIXL_SIDE_CHANNEL_PORT": str(NIXL_PORT + process.seat),
+    }
+    # Unset for a worker on several trays: there its processes would race for the same block.
+    return ports if crosses_trays else {**ports, "VLLM_PORT": str(VLLM_PORT + VLLM_PORTS * first)}
+
+
+def _addresses(layout: Layout) -> dict[str, str]:
+    """Where everybody finds the services and the head."""
+    services = tray_name(layout.services_tray)
+    return {
+        "ETCD_ENDPOINTS": f"http://{services}:{ETCD_PORT}",
+        "HEAD_NODE_IP": tray_name(layout.head_tray),
+        "NATS_SERVER": f"nats://{services}:{NATS_PORT}",
+    }
+
+
+def _services(layout: Layout) -> tuple[Command, Command]:
+    """NATS and etcd."""
+    tray = tray_name(layout.services_tray)
+    clients = ["--listen-client-urls", f"http://0.0.0.0:{ETCD_PORT}", "--advertise-client-urls", f"http://{tray}:{ETCD_PORT}"]
+    peer = f"http://{tray}:{ETCD_PEER_PORT}"
+    peers = ["--listen-peer-urls", f"http://0.0.0.0:{ETCD_PEER_PORT}", "--initial-advertise-peer-urls", peer]
+    etcd = ("etcd", "--name", "default", *clients, *peers, "--initial-cluster", f"default={peer}")
+    return (
+        Command("nats", "nats", tray, ("nats-server", "--jetstream", "--port", str(NATS_PORT)), {}),
+        Command("etcd", "etcd", tray, etcd, {}),
+    )
+
+
+def _frontend(layout: Layout, shared: dict[str, str]) -> Command:
+    """The one frontend, on the head."""
+    argv = ("python3", "-m", "dynamo.frontend", "--http-port", str(HTTP_PORT))
+    return Command("frontend", "frontend", tray_name(layout.head_tray), argv, {**shared, "DYN_REQUEST_PLANE": "tcp"})

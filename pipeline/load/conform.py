@@ -1,0 +1,65 @@
+"""From nodes to documents: pydantic's findings, each at its line, with the nearest name for a wrong one."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from pipeline.errors import Problem
+from pipeline.load.nodes import Node
+from pipeline.schema.base import Document
+
+D = TypeVar("D", bound=Document)
+
+
+def nearest(word: str, known: Iterable[str], *, what: str = "known") -> str:
+    """A hint with the nearest known name, or all of them when none is near."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return f"did you mean `{close[0]}`?" if close else f"{what}: {', '.join(names)}"
+
+
+def conform(model: type[D], node: Node, extra: dict[str, Any]) -> tuple[D | None, list[Problem]]:
+    """Validate ``node`` (plus fields that its place gives it) as ``model``; all findings, each at its place."""
+    try:
+        return model.model_validate_json(json.dumps({**node.plain, **extra})), []
+    except ValidationError as error:
+        return None, [_problem(model, node, finding) for finding in error.errors()]
+
+
+def _problem(model: type[BaseModel], node: Node, finding: ErrorDetails) -> Problem:
+    location = finding["loc"]
+    found = node.at(location)
+    name = str(location[-1]) if location else ""
+    path = ".".join(map(str, location))
+    if finding["type"] == "extra_forbidden":
+        where = found.key or found.mark
+        return where.problem(f"unknown key `{path}`", nearest(name, _names_at(model, location[:-1]), what="keys here"))
+    if finding["type"] == "missing":
+        where = found.key or found.mark
+        return where.problem(f"missing `{path}`", "say it here, or in a _base.yaml above")
+    return found.mark.problem(f"`{path}`: {finding['msg'][0].lower()}{finding['msg'][1:]}", _type_hint(finding))
+
+
+def _type_hint(finding: ErrorDetails) -> str:
+    given = finding["input"]
+    if finding["type"] == "string_type" and isinstance(given, int | float | bool):
+        return f'quote it: "{json.dumps(given)}"'
+    if finding["type"] == "too_short":
+        return "give at least one"
+    return f"given: {json.dumps(given)[:60]}"
+
+
+def _names_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
+    """Field names (as written in YAML) of the model at ``location``."""
+    here: type[BaseModel] | None = model
+    for step in location:
+        field = next((f for name, f in here.model_fields.items() if step in (name, f.alias)), None) if here else None
+        annotation = field.annotation if field else None
+        here = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    return [field.alias or name for name, field in here.model_fields.items() if name != "id"] if here else []

@@ -1,0 +1,185 @@
+"""YAML with its places kept: duplicate keys, aliases and ambiguous scalars are refused at their line.
+
+Plain safe loading keeps the last duplicate silently and reads ``no`` as False, ``010`` as 8 and ``1e3`` as a string.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from pipeline.errors import Problem
+
+Scalar = str | int | float | bool | None
+INT = re.compile(r"-?(0|[1-9][0-9]*)")
+FLOAT = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+")
+WORDS: Mapping[str, Scalar] = {"true": True, "false": False, "null": None}
+TRUTH = "some YAML readers take it for a truth value"
+AMBIGUOUS = tuple(
+    (re.compile(pattern, re.IGNORECASE), why, hint)
+    for pattern, why, hint in (
+        (r"(y|yes|n|no|on|off|true|false)", TRUTH, "write true or false, or quote it"),
+        (r"~?|null", "an empty value or another spelling of null", "write null, or quote it"),
+        (r"[-+]?0[0-9_]+", "a leading zero: octal to some YAML readers", "drop the zero, or quote it"),
+        (r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?e[-+]?[0-9]+", "a number to some readers, a string to others", "write it out, or quote it"),
+        (r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?", "base 60 to some YAML readers", "quote it"),
+        (r"[-+]?(0x[0-9a-f_]+|0b[01_]+|0o[0-7_]+|[0-9]+_[0-9_]*)", "not a decimal number to every reader", "write it out, or quote it"),
+        (r"\.(inf|nan)|\+[0-9.]+|-?\.[0-9]+|-?[0-9]+\.", "not a plain decimal number", "write digits on both sides of the point"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in a file, counted from 1."""
+
+    path: str
+    line: int
+    col: int
+
+    def problem(self, what: str, hint: str = "") -> Problem:
+        """An error at this place."""
+        return Problem(self.path, self.line, self.col, what, hint)
+
+    def warning(self, what: str, hint: str = "") -> Problem:
+        """A warning at this place."""
+        return Problem(self.path, self.line, self.col, what, hint, "warning")
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value and where it stands; ``key`` is where its key stands, in a mapping."""
+
+    value: dict[str, Node] | list[Node] | Scalar
+    mark: Mark
+    key: Mark | None = None
+
+    @property
+    def plain(self) -> Any:
+        """The value without its places."""
+        if isinstance(self.value, dict):
+            return {name: node.plain for name, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.plain for node in self.value]
+        return self.value
+
+    def at(self, location: tuple[str | int, ...]) -> Node:
+        """The node at a location, or the deepest one on the way that exists."""
+        here = self
+        for step in location:
+            inside = here.value
+            if isinstance(inside, dict) and step in inside:
+                here = inside[str(step)]
+            elif isinstance(inside, list) and isinstance(step, int) and step < len(inside):
+                here = inside[step]
+            else:
+                break
+        return here
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml where the wheel has it
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # PyYAML's own spelling
+
+
+@dataclass(slots=True)
+class _Reader:
+    path: str
+    problems: list[Problem] = field(default_factory=list)
+    seen: set[int] = field(default_factory=set)
+
+    def mark(self, node: yaml.Node) -> Mark:
+        return Mark(self.path, node.start_mark.line + 1, node.start_mark.column + 1)
+
+    def read(self, node: yaml.Node, key: Mark | None = None) -> Node:
+        mark = self.mark(node)
+        if id(node) in self.seen:
+            self.problems.append(mark.problem("an alias", "say it once in a _base.yaml instead"))
+            return Node(None, mark, key)
+        self.seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            return Node(self.mapping(node), mark, key)
+        if isinstance(node, yaml.SequenceNode):
+            return Node([self.read(item) for item in node.value], mark, key)
+        if not isinstance(node, yaml.ScalarNode):
+            self.problems.append(mark.problem("neither mapping, list nor scalar"))
+            return Node(None, mark, key)
+        return Node(self.scalar(node, mark), mark, key)
+
+    def mapping(self, node: yaml.MappingNode) -> dict[str, Node]:
+        entries: dict[str, Node] = {}
+        for key_node, value_node in node.value:
+            mark = self.mark(key_node)
+            if not isinstance(key_node, yaml.ScalarNode):
+                self.problems.append(mark.problem("a key that is not a word"))
+            elif key_node.value == "<<":
+                self.problems.append(mark.problem("a merge key", "say it once in a _base.yaml instead"))
+            elif key_node.value in entries:
+                first = entries[key_node.value].key
+                where = f"line {first.line}" if first else "above"
+                self.problems.append(mark.problem(f"duplicate key `{key_node.value}`", f"it stands at {where} already; keep one"))
+            else:
+                entries[key_node.value] = self.read(value_node, mark)
+        return entries
+
+    def scalar(self, node: yaml.ScalarNode, mark: Mark) -> Scalar:
+        text: str = node.value
+        if not node.tag.endswith(":str"):
+            self.problems.append(mark.problem(f"a tag ({node.tag})", "write the plain value"))
+        if node.style:  # quoted or a block; libyaml says "" for plain, the Python parser None
+            return text
+        if text in WORDS:
+            return WORDS[text]
+        if INT.fullmatch(text):
+            return int(text)
+        if FLOAT.fullmatch(text):
+            return float(text)
+        for pattern, why, hint in AMBIGUOUS:
+            if pattern.fullmatch(text):
+                self.problems.append(mark.problem(f"`{text}` is ambiguous: {why}", hint))
+                break
+        return text
+
+
+def compose(path: str, text: str | bytes) -> tuple[Node | None, list[Problem]]:
+    """Read one YAML file whose top is a mapping; problems instead of exceptions, and no node where none can be read."""
+    top = Mark(path, 1, 1)
+    try:
+        decoded = text.decode("utf-8") if isinstance(text, bytes) else text
+        root = yaml.compose(decoded, _Loader)
+    except UnicodeDecodeError as error:
+        return None, [top.problem(f"not UTF-8: byte {error.start}", "save it as UTF-8")]
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Mark(path, mark.line + 1, mark.column + 1) if mark else top
+        return None, [place.problem(f"not YAML: {error.problem or error.context}")]
+    except yaml.YAMLError as error:
+        return None, [top.problem(f"not YAML: {str(error).splitlines()[0]}")]
+    except RecursionError:
+        return None, [top.problem("nested too deeply to be a recipe")]
+    if root is None:
+        return Node({}, top), []
+    reader = _Reader(path)
+    node = reader.read(root)
+    if not isinstance(node.value, dict):
+        return None, [*reader.problems, top.problem("a mapping is expected at the top")]
+    return node, reader.problems
+
+
+def merge(base: Node, over: Node, *, keeps_null: bool = False) -> Node:
+    """Deep merge: mappings merge, everything else replaces, null deletes, or stays to delete in a later merge."""
+    if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
+        return over
+    merged = dict(base.value)
+    for name, node in over.value.items():
+        if node.value is None and not keeps_null:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge(merged[name], node, keeps_null=keeps_null) if name in merged else node
+    return Node(merged, over.mark, over.key or base.key)

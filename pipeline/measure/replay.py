@@ -1,0 +1,224 @@
+"""Virtual time: Dynamo's own scheduler replays a closed loop at full concurrency, one simulated worker per DP rank.
+
+Simulated: continuous batching, chunked prefill, the KV block pool, hand-off, queueing. Not simulated: kernels, lock-step of DP ranks,
+expert imbalance, HTTP and tokenisation. Pass and step times come from the calibrated timing tables.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.edge.clock import Clock
+from pipeline.errors import MeasureError, PipelineError
+from pipeline.measure.lengths import draw, trace
+from pipeline.measure.statistics import summarise
+from pipeline.schema.catalogue import Sku
+from pipeline.schema.plan import Job
+from pipeline.schema.recipe import Recipe, Role
+from pipeline.schema.result import Measurement, Point, RawFile
+from pipeline.schema.timing import DecodeTiming, PrefillTiming, SkuTiming, Timing, worker_kind
+
+PACKAGES = ("ai-dynamo", "ai-dynamo-runtime", "numpy")
+TRACE_BLOCK = 512
+LONGEST_PASS = 1 << 20  # tokens; the tables are linear, so two points say everything
+MOST_KV = 1 << 25  # tokens
+ONE_PROMPT = 1  # Dynamo 1.4.2 holds finished prompts back while others can still be admitted; docs/decisions/0004
+UUID = re.compile(rb'"uuid":"[^"]*",')
+SESSION = re.compile(rb'"session_id":"request_(\d+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """One job on its SKU with the timing to use, how much is measured, and a folder for what comes out."""
+
+    job: Job
+    sku: Sku
+    timing: SkuTiming
+    requests_per_conc: int
+    seed: int
+    staging: Path
+
+
+def measure(setup: Setup, *, clock: Clock) -> Measurement:
+    """Every concurrency of a job, one after the other; raw per-request files go to ``staging/raw``."""
+    start = clock.monotonic()
+    engine = Engine.load()
+    loaded = clock.monotonic()
+    points = tuple(point(engine, setup, conc) for conc in setup.job.recipe.conc)
+    stages = {"load": loaded - start, "measure": clock.monotonic() - loaded}
+    return Measurement(points=points, versions={name: metadata.version(name) for name in PACKAGES}, stages_s=stages)
+
+
+def sku_timing(timing: Timing, sku: str) -> SkuTiming:
+    """The parameters of one SKU; MeasureError when nothing was calibrated for it."""
+    found = next((one for one in timing.skus if one.sku == sku), None)
+    if found is None:
+        raise MeasureError(f"no timing for {sku}", where=timing.points, hint="calibrate it: python -m pipeline calibrate POINTS --out FILE")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The two names of Dynamo that are used, imported late: they are an extra."""
+
+    replay: Any
+    arguments: Any
+
+    @classmethod
+    def load(cls) -> Engine:
+        """Import Dynamo, or say which extra is missing."""
+        try:
+            return cls(import_module("dynamo.replay").run_trace_replay, import_module("dynamo.mocker").MockEngineArgs)
+        except ModuleNotFoundError as error:
+            raise PipelineError(
+                f"virtual-time measurement needs the extra `simulate` ({error.name} is not installed)",
+                hint="pip install 'rackbench[simulate]' (from a checkout: pip install -e '.[simulate]')",
+            ) from error
+
+
+def point(engine: Engine, setup: Setup, conc: int) -> Point:
+    """One closed loop at ``conc``; MeasureError when a request was lost or cut."""
+    recipe, timing = setup.job.recipe, setup.timing
+    requests = conc * setup.requests_per_conc
+    inputs, outputs = draw(recipe.workload, recipe.client, requests=requests, seed=setup.seed)
+    requests_file = setup.staging / f"requests-c{conc}.jsonl"
+    report = _replay(engine, setup, conc, trace(inputs, outputs, block=TRACE_BLOCK), requests_file)
+    _refuse_incomplete(report, requests, setup.job, conc)
+    raw, records = keep(requests_file, setup.staging / "raw" / f"{requests_file.name}.gz")
+    _refuse_short(records, outputs.tolist(), setup.job, conc)
+    ttft, e2e = np.array([r["ttft_ms"] for r in records]), np.array([r["e2e_latency_ms"] for r in records])
+    gaps = np.array([r["output_length"] - 1 for r in records])
+    return Point(
+        conc=conc,
+        status="ok",
+        gpus_prefill=recipe.prefill.gpus,
+        gpus_decode=recipe.decode.gpus,
+        gpus_held=recipe.gpus_counted + recipe.infra_trays * setup.sku.gpus_per_tray,
+        requests=requests,
+        completed=int(report["completed_requests"]),
+        input_tokens=int(inputs.sum()),
+        output_tokens=int(outputs.sum()),
+        duration_s=float(report["duration_ms"]) / 1000 + timing.overhead_s,
+        overhead_s=timing.overhead_s,
+        ttft_ms=summarise(ttft),
+        tpot_ms=summarise((e2e - ttft)[gaps > 0] / gaps[gaps > 0]),
+        e2e_ms=summarise(e2e),
+        raw=(raw,),
+    )
+
+
+def _replay(engine: Engine, setup: Setup, conc: int, lines: Iterable[str], requests_file: Path) -> Mapping[str, Any]:
+    recipe = setup.job.recipe
+    trace_file = requests_file.with_name(f"trace-c{conc}.jsonl")
+    trace_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    report: Mapping[str, Any] = engine.replay(
+        str(trace_file),
+        prefill_engine_args=engine.arguments(**worker("prefill", setup)),
+        decode_engine_args=engine.arguments(**worker("decode", setup)),
+        num_prefill_workers=recipe.prefill.ranks,
+        num_decode_workers=recipe.decode.ranks,
+        replay_concurrency=conc,
+        trace_block_size=TRACE_BLOCK,
+        report_jsonl_path=str(requests_file),
+    )
+    trace_file.unlink()
+    return report
+
+
+def worker(role: Role, setup: Setup) -> dict[str, Any]:
+    """Engine arguments of one simulated worker, which is one DP rank (or one TP group) of the pool."""
+    recipe = setup.job.recipe
+    flags, simulated = recipe.pools[role].flags, getattr(recipe.simulate, role)
+    hbm = next(one for one in setup.job.hbm if one.role == role)
+    block = int(_given(flags.get("block-size"), "block-size", recipe, role))
+    return {
+        "worker_type": role,
+        "block_size": block,
+        "num_gpu_blocks": hbm.kv_blocks(block),
+        "max_num_seqs": ONE_PROMPT
+        if role == "prefill"
+        else _given(flags.get("max-num-seqs", simulated.max_num_seqs), "max-num-seqs", recipe, role),
+        "max_num_batched_tokens": _given(
+            flags.get("max-num-batched-tokens", simulated.max_num_batched_tokens), "max-num-batched-tokens", recipe, role
+        ),
+        "enable_prefix_caching": not flags.get("no-enable-prefix-caching", False),
+        "planner_profile_data": str(table(role, recipe, setup.timing, setup.staging)),
+        "kv_bytes_per_token": round(hbm.kv_bytes_per_token),
+        "kv_transfer_bandwidth": setup.sku.scaleup_gb_s,
+    }
+
+
+def _given(value: Any, name: str, recipe: Recipe, role: Role) -> Any:
+    if value is None:
+        raise MeasureError(f"{role} of {recipe.id} leaves {name} open", hint=f"say it in {role}.flags or declare it under simulate.{role}")
+    return value
+
+
+def table(role: Role, recipe: Recipe, timing: SkuTiming, staging: Path) -> Path:
+    """Write the timing table (NPZ, float64) of one role and return its path."""
+    kinds: Mapping[str, PrefillTiming | DecodeTiming] = {one.kind: one for one in (timing.prefill if role == "prefill" else timing.decode)}
+    kind = worker_kind(recipe, role)
+    if kind not in kinds:
+        hint = f"calibrated: {', '.join(sorted(kinds))}; add a point of this shape and calibrate again"
+        raise MeasureError(f"no timing for {role} workers {kind} on {timing.sku}", where=recipe.id, hint=hint)
+    found = kinds[kind]
+    tokens, resident = np.array([0.0, LONGEST_PASS]), np.array([0.0, MOST_KV])
+    passes, steps = np.zeros(2), np.zeros(2)
+    if isinstance(found, PrefillTiming):
+        passes = found.pass_ms + 1000 * tokens / (found.tok_s_gpu * recipe.prefill.gpus_per_rank)
+    else:
+        steps = found.step_ms + found.us_per_kv_ktoken / 1000 * resident / 1000
+    path = staging / f"timing-{role}.npz"
+    np.savez(
+        path,
+        prefill_isl=tokens,
+        prefill_ttft_ms=passes,
+        decode_active_kv_tokens=resident,
+        decode_context_length=np.array([0.0, LONGEST_PASS]),
+        decode_itl=np.column_stack([steps, steps]),
+    )
+    return path
+
+
+def keep(requests_file: Path, target: Path) -> tuple[RawFile, list[dict[str, Any]]]:
+    """Compress the per-request file, in request order and without its random uuid, so that equal runs give equal bytes."""
+    lines = [UUID.sub(b"", line, count=1) for line in requests_file.read_bytes().splitlines()]
+    lines.sort(key=_session)
+    target.parent.mkdir(exist_ok=True)
+    packed = gzip.compress(b"\n".join(lines) + b"\n", compresslevel=6, mtime=0)
+    target.write_bytes(packed)
+    requests_file.unlink()
+    raw = RawFile(path=f"raw/{target.name}", sha256=hashlib.sha256(packed).hexdigest(), bytes=len(packed))
+    return raw, [json.loads(line) for line in lines]
+
+
+def _session(line: bytes) -> int:
+    found = SESSION.search(line)
+    if found is None:
+        raise MeasureError("a line of the per-request file has no session id", hint="another version of Dynamo? this one is read: 1.4.2")
+    return int(found[1])
+
+
+def _refuse_incomplete(report: Mapping[str, Any], requests: int, job: Job, conc: int) -> None:
+    done = int(report["completed_requests"])
+    if done != requests:
+        blocks = ", ".join(f"{h.role} {h.kv_budget_gb:.1f} GB for KV" for h in job.hbm)
+        raise MeasureError(
+            f"{done} of {requests} requests completed at conc {conc}", where=job.id, hint=f"is the KV pool too small? {blocks}"
+        )
+
+
+def _refuse_short(records: list[dict[str, Any]], outputs: list[int], job: Job, conc: int) -> None:
+    short = sum(r["output_length"] != asked or r["terminal_status"] != "completed" for r, asked in zip(records, outputs, strict=True))
+    if short:
+        raise MeasureError(f"{short} of {len(outputs)} requests ended before their last token at conc {conc}", where=job.id)

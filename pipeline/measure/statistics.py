@@ -1,0 +1,20 @@
+"""Statistics of per-request figures, as the published client takes them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pipeline.schema.result import Statistics
+
+ENOUGH_FOR_P99 = 662
+
+
+def summarise(values: ArrayLike) -> Statistics:
+    """Mean and linearly interpolated quantiles; p99 is withheld below 662 requests, everything is null for none."""
+    array = np.asarray(values, dtype=np.float64)
+    n = int(array.size)
+    if n == 0:
+        return Statistics(n=0, mean=None, p50=None, p90=None, p99=None)
+    p50, p90, p99 = (float(q) for q in np.percentile(array, [50, 90, 99]))
+    return Statistics(n=n, mean=float(array.mean()), p50=p50, p90=p90, p99=p99 if n >= ENOUGH_FOR_P99 else None)

@@ -1,0 +1,162 @@
+"""Pictures with one row a deployment: waits for the first token, memory, and errors of the calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import ceil
+from typing import Final
+
+from pipeline.render.charts import SCHEMA, Spec
+from pipeline.render.tables import short
+from pipeline.render.text import number, plot, signed
+from pipeline.render.theme import Theme
+from pipeline.schema.report import CurvePoint, Report
+
+WIDTH, STEP = 620, 22
+COMPONENTS: Final = ("weights", "KV asked for", "activations and overhead")
+
+
+def ttft(report: Report, theme: Theme) -> Spec:
+    """Median wait for the first token at every point, longest last in each SKU; a tick at p99 where it may be claimed."""
+    points = [(curve, point) for curve in report.curves for point in curve.points if point.ttft_p50_ms is not None and point.status == "ok"]
+    values = [
+        {
+            "SKU": report.sku_titles[curve.sku],
+            "row": f"{point.shape} c{point.conc}",
+            "p50": plot((point.ttft_p50_ms or 0.0) / 1000),
+            "p99": plot(point.ttft_p99_ms / 1000) if point.ttft_p99_ms is not None else None,
+            "end": plot(max(point.ttft_p50_ms or 0.0, point.ttft_p99_ms or 0.0) / 1000),
+            "said": _wait(point),
+            "tok/s/user": number(point.interactivity, "interactivity").strip("_"),
+        }
+        for curve, point in points
+    ]
+    x = {
+        "type": "quantitative",
+        "title": "time to first token, s",
+        "scale": {"domain": [0, _end(values, ("end",), 10)], "nice": False},
+    }
+    shown = [{"field": field} for field in ("row", "said", "tok/s/user")]
+
+    def layers(title: str) -> list[Spec]:
+        color = theme.palette[list(report.sku_titles.values()).index(title)]
+        bar = {"type": "bar", "color": color, "height": 13}
+        text = {"type": "text", "align": "left", "dx": 5, "color": theme.ink, "fontSize": 10.5}
+        tick = {"type": "tick", "color": theme.faint, "thickness": 2, "height": 13}
+        return [
+            {"mark": bar, "encoding": {"x": {"field": "p50", **x}, "tooltip": shown}},
+            {"mark": tick, "encoding": {"x": {"field": "p99", **x}}},
+            {"mark": text, "encoding": {"x": {"field": "end", **x}, "text": {"field": "said"}}},
+        ]
+
+    subtitle = [f"{_kinds(report)} · bar: p50 · tick: p99, where at least 662 requests allow it", "rows by rising interactivity"]
+    return _stack(
+        report, theme, values, layers, {"text": "The wait that interactivity does not show: time to first token", "subtitle": subtitle}
+    )
+
+
+def hbm(report: Report, theme: Theme) -> Spec:
+    """HBM of one GPU of each role by component, against what vLLM may use and what there is."""
+    values = []
+    for row in report.hbm:
+        parts = (row.hbm.weights_gb, row.hbm.kv_gb, row.hbm.activation_gb + row.hbm.overhead_gb)
+        same = {"SKU": report.sku_titles.get(row.sku, row.sku), "row": f"{short(row.recipe)} · {row.hbm.role}"}
+        ends = {"budget": plot(row.hbm.budget_gb), "capacity": plot(row.hbm.capacity_gb)}
+        amounts = enumerate(zip(COMPONENTS, parts, strict=True))
+        values += [
+            {**same, **ends, "order": at, "part": name, "gb": plot(part), "said": f"{number(part, 'gb')} GB"}
+            for at, (name, part) in amounts
+        ]
+    end = _end(values, ("capacity",), 50)
+    x = {"type": "quantitative", "title": "HBM of one GPU, GB", "scale": {"domain": [0, end], "nice": False}}
+    scale = {"domain": list(COMPONENTS), "range": list(theme.parts[:3])}
+    color = {"field": "part", "type": "nominal", "scale": scale, "legend": {"title": None, "orient": "top"}}
+    shown = [{"field": field} for field in ("row", "part", "said")]
+
+    def layers(_: str) -> list[Spec]:
+        stacked = {"x": {"field": "gb", "stack": "zero", **x}, "color": color, "order": {"field": "order"}, "tooltip": shown}
+        budget = {"type": "tick", "color": theme.faint, "thickness": 2, "height": 16}
+        capacity = {"type": "tick", "color": theme.ink, "thickness": 3, "height": 20}
+        return [
+            {"mark": {"type": "bar", "height": 13}, "encoding": stacked},
+            {"mark": budget, "encoding": {"x": {"field": "budget", "aggregate": "max", **x}}},
+            {"mark": capacity, "encoding": {"x": {"field": "capacity", "aggregate": "max", **x}}},
+        ]
+
+    subtitle = ["computed, not read off a machine · thin tick: what vLLM may use · thick tick: capacity"]
+    return _stack(report, theme, values, layers, {"text": "HBM by component against capacity", "subtitle": subtitle})
+
+
+def calibration(report: Report, theme: Theme) -> Spec:
+    """Error of the fit at each point: filled with all points, hollow as the others alone would have predicted it."""
+    values, largest = [], []
+    metrics = (("tok/s/GPU", "total_tok_s_gpu"), ("TPOT", "tpot_ms"))
+    for point in report.timing_errors:
+        same = {"SKU": report.sku_titles.get(point.sku, point.sku), "row": f"{short(point.recipe)} c{point.conc}"}
+        for name, metric in metrics:
+            for how, prefix in (("fitted", "fitted_"), ("left out", "left_out_")):
+                said = getattr(point, prefix + metric)
+                if said is not None:
+                    error = said / getattr(point, metric) - 1
+                    largest.append(abs(100 * error))
+                    values.append({**same, "metric": name, "how": how, "error": plot(100 * error), "said": signed(error)})
+    end = 5.0 * ceil(max(largest, default=1.0) / 5 + 0.01)
+    x = {"field": "error", "type": "quantitative", "title": "error of the fit, %", "scale": {"domain": [-end, end], "nice": False}}
+    legend = {"title": None, "orient": "top", "symbolSize": 90}
+    scale = {"domain": ["tok/s/GPU", "TPOT"]}
+    color = {"field": "metric", "type": "nominal", "scale": {**scale, "range": [theme.palette[0], theme.palette[1]]}, "legend": legend}
+    shape = {"field": "metric", "type": "nominal", "scale": {**scale, "range": ["circle", "diamond"]}, "legend": legend}
+    hollow = {"condition": {"test": "datum.how == 'fitted'", "value": 1}, "value": 0}
+    shown = [{"field": field} for field in ("row", "metric", "how", "said")]
+    marks = {"x": x, "color": color, "stroke": {**color, "legend": None}, "shape": shape, "fillOpacity": hollow, "tooltip": shown}
+
+    def layers(_: str) -> list[Spec]:
+        zero = {"mark": {"type": "rule", "color": theme.faint}, "encoding": {"x": {"datum": 0, **_without_field(x)}, "y": None}}
+        return [zero, {"mark": {"type": "point", "filled": True, "size": 60, "strokeWidth": 1.6}, "encoding": marks}]
+
+    subtitle = [f"fitted to {report.timing_source.split(',')[0]}) · filled: with all points · hollow: predicted without this point"]
+    return _stack(
+        report, theme, values, layers, {"text": "How well the simulation reproduces its calibration points", "subtitle": subtitle}
+    )
+
+
+def _without_field(channel: Spec) -> Spec:
+    return {key: value for key, value in channel.items() if key != "field"}
+
+
+def _stack(report: Report, theme: Theme, values: list[Spec], layers: Callable[[str], list[Spec]], heading: Spec) -> Spec:
+    """One panel a SKU, one row a deployment, in the order of the values."""
+    panels = []
+    for name in report.sku_titles.values():
+        own = [value for value in values if value["SKU"] == name]
+        y = {
+            "field": "row",
+            "type": "nominal",
+            "title": None,
+            "sort": list(dict.fromkeys(value["row"] for value in own)),
+            "axis": {"labelLimit": 260},
+        }
+        panel = {
+            "title": {"text": name, "fontSize": 12.5, "frame": "group"},
+            "width": WIDTH,
+            "height": {"step": STEP},
+            "data": {"values": own},
+        }
+        if own:
+            panels.append({**panel, "encoding": {"y": y}, "layer": layers(name)})
+    return {"$schema": SCHEMA, "title": heading, "padding": 14, "vconcat": panels, "config": theme.config}
+
+
+def _end(values: Iterable[Spec], fields: tuple[str, ...], step: float) -> float:
+    """End of an axis: the next multiple of ``step`` with room for a label."""
+    largest = max((float(value[field]) for value in values for field in fields if value[field] is not None), default=1.0)
+    return float(step * (ceil(largest * 1.15 / step) or 1))
+
+
+def _wait(point: CurvePoint) -> str:
+    tail = "" if point.ttft_p99_ms is None else f" · p99 {number(point.ttft_p99_ms, 'seconds')}"
+    return f"p50 {number(point.ttft_p50_ms, 'seconds')}{tail} s"
+
+
+def _kinds(report: Report) -> str:
+    return " and ".join(dict.fromkeys(curve.kind for curve in report.curves)) or "nothing ran"

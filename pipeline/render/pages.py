@@ -1,0 +1,120 @@
+"""From a report to its files: Markdown, pictures and one page that needs nothing from the network."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import vl_convert
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from pipeline.render import bars, charts, evidence, tables
+from pipeline.render.text import as_html, code, percent, plain, say, say_plainly
+from pipeline.render.theme import DARK, LIGHT
+from pipeline.schema.report import Report
+
+VEGA_LITE: Final = "5.21"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A chart in both themes, with what it says to who cannot see it."""
+
+    name: str
+    says: str
+    light: dict[str, Any]
+    dark: dict[str, Any]
+
+
+def render(report: Report) -> dict[str, bytes]:
+    """File name -> content of every file of a kept report; no time of rendering and no commit is in any of them."""
+    pictures = _pictures(report)
+    names = {**_names(report), "pictures": {picture.name: picture for picture in pictures}}
+    files = {"README.md": _environment(is_html=False).get_template("report.md.j2").render(names)}
+    page = _environment(is_html=True).get_template("report.html.j2")
+    files["index.html"] = page.render({**names, "specs": _specs(pictures), "vega": Markup(_vega())})  # noqa: S704  the bundle is code, not input
+    for picture in pictures:
+        files[f"{picture.name}.svg"] = vl_convert.vegalite_to_svg(picture.light, vl_version=VEGA_LITE)
+        files[f"{picture.name}-dark.svg"] = vl_convert.vegalite_to_svg(picture.dark, vl_version=VEGA_LITE)
+    encoded = {name: text.encode() for name, text in files.items()}
+    encoded["pareto.png"] = vl_convert.vegalite_to_png(pictures[0].light, vl_version=VEGA_LITE, scale=2)
+    return encoded
+
+
+def headline(report: Report) -> str:
+    """The verdict in one line of plain text, for a terminal, a log or the title of a check."""
+    return f"{tables.ICONS[report.verdict]} {say_plainly(report.headline)}"
+
+
+def _pictures(report: Report) -> list[Picture]:
+    """What there is something to show of."""
+    wanted = [("pareto", "Throughput per GPU over interactivity, with the Pareto frontier of each SKU", charts.pareto)]
+    if any(point.ttft_p50_ms is not None for curve in report.curves for point in curve.points if point.status == "ok"):
+        wanted.append(("ttft", "Time to first token at every point", bars.ttft))
+    if report.hbm:
+        wanted.append(("hbm", "HBM by component against capacity", bars.hbm))
+    if report.timing_errors:
+        wanted.append(("calibration", "Error of the calibration at every point", bars.calibration))
+    return [Picture(name, says, draw(report, LIGHT), draw(report, DARK)) for name, says, draw in wanted]
+
+
+def _names(report: Report) -> dict[str, Any]:
+    """Every name that a template uses; all text is inline Markdown."""
+    definition = report.definition
+    recipes = [row.recipe for row in report.coverage]
+    return {
+        "title": plain(definition.title),
+        "headline": f"{tables.ICONS[report.verdict]} {say(report.headline)}",
+        "rule": say(report.rule),
+        "findings": [say(sentence) for sentence in report.findings],
+        "banners": [say(sentence) for sentence in report.banners],
+        "changed": tables.changed(report),
+        "unchanged": tables.unchanged(report),
+        "has_changes": bool(report.changes),
+        "bar": percent(definition.relevant_change),
+        "gap": f"{definition.directional_gap:g}",
+        "iso": tables.iso(report),
+        "wait": tables.iso_wait(report),
+        "kind": plain(report.curves[0].kind) if report.curves else "nothing ran",
+        "prices": [(plain(report.sku_titles[sku]), plain(price)) for sku, price in report.prices.items()],
+        "curves": [(f"{plain(curve.title)} · {plain(curve.kind)}", tables.points(curve), tables.bill(curve)) for curve in report.curves],
+        "hbm": evidence.hbm(report),
+        "coverage": evidence.coverage(report),
+        "parameters": evidence.parameters(report),
+        "errors": [("tok/s/GPU", evidence.errors(report, "total_tok_s_gpu")), ("TPOT", evidence.errors(report, "tpot_ms"))],
+        "timing_source": plain(report.timing_source),
+        "runs": evidence.runs(report),
+        "raw_files": evidence.raw_files(report),
+        "name": plain(report.name),
+        "example": recipes[0] if recipes else "RECIPE",
+        "code": code,
+    }
+
+
+def _environment(*, is_html: bool) -> Environment:
+    loader = PackageLoader("pipeline.render", "templates")
+    environment = Environment(
+        loader=loader,
+        autoescape=is_html,  # noqa: S701  Markdown is escaped by text.plain and text.code
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["inline"] = as_html
+    return environment
+
+
+def _specs(pictures: list[Picture]) -> Markup:
+    """The charts as JSON that can stand in a script element."""
+    specs = {picture.name: {"light": picture.light, "dark": picture.dark} for picture in pictures}
+    text = json.dumps(specs, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704  no tag can start in it
+
+
+@cache
+def _vega() -> str:
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE).replace("</script", "<\\/script")

@@ -1,0 +1,166 @@
+"""Tables of a report: each answers one question in at most eight columns; cells are inline Markdown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.render.text import THIN_P99, best, code, number, plain
+from pipeline.schema.report import Change, Curve, CurvePoint, IsoRow, Report
+
+ICONS = {"better": "🟢", "worse": "🔴", "same": "⚪", "unknown": "🟡"}
+MOST_COLUMNS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Headers with units, one ``l`` or ``r`` a column, and rows of cells."""
+
+    headers: tuple[str, ...]
+    align: str
+    rows: tuple[tuple[str, ...], ...]
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The alignment row of a Markdown table."""
+        return tuple("---:" if side == "r" else ":---" for side in self.align)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class of each column in HTML."""
+        return tuple("number" if side == "r" else "text" for side in self.align)
+
+
+def short(recipe: str) -> str:
+    """Last part of a recipe id, which is the name of its file."""
+    return recipe.rsplit(".", 1)[-1]
+
+
+def verdict(word: str) -> str:
+    """Icon and word: colour is never the only sign."""
+    return f"{ICONS[word]} {word}"
+
+
+def changed(report: Report) -> Table:
+    """Points that are not the same as before."""
+    return _changes([change for change in report.changes if change.verdict != "same"], report)
+
+
+def unchanged(report: Report) -> Table:
+    """Points that are the same as before."""
+    return _changes([change for change in report.changes if change.verdict == "same"], report)
+
+
+def _changes(changes: list[Change], report: Report) -> Table:
+    headers = (
+        "verdict",
+        "SKU",
+        "deployment",
+        "tok/s/GPU before",
+        "tok/s/GPU now",
+        "change",
+        "TTFT p50 change",
+        "what differs, or why unknown",
+    )
+    rows = []
+    for change in changes:
+        cells = (verdict(change.verdict), plain(report.sku_titles.get(change.sku, change.sku)), f"{change.shape} c{change.conc}")
+        figures = (number(change.before_tok_s_gpu, "tok_s_gpu"), number(change.after_tok_s_gpu, "tok_s_gpu", absent="no point"))
+        moved = (number(change.tok_s_gpu_change, "change"), number(change.ttft_p50_change, "change"))
+        rows.append((*cells, *figures, *moved, _why(change)))
+    return Table(headers, "lllrrrrl", tuple(rows))
+
+
+def _why(change: Change) -> str:
+    diffs = [f"{code(diff.field)} {plain(diff.before)} → {plain(diff.after)}" for diff in change.differs]
+    return "; ".join(([plain(change.reason)] if change.reason else []) + diffs) or "nothing that was asked for"
+
+
+def iso(report: Report) -> tuple[Table, ...]:
+    """Throughput and cost at equal interactivity, in one table where the columns allow it."""
+    titles, several = list(report.sku_titles.values()), len(report.sku_titles) > 1
+    speed = ("tok/s/user", *(f"{title} tok/s/GPU" for title in titles), *(["ratio"] if several else []))
+    cost = (*(f"{title} $/Mtok" for title in titles), *(["$ ratio"] if several else []))
+    left = tuple((_at(row), *_speeds(row, several=several)) for row in report.iso)
+    right = tuple(_costs(row, several=several) for row in report.iso)
+    if len(speed) + len(cost) <= MOST_COLUMNS:
+        both = tuple((*one, *other) for one, other in zip(left, right, strict=True))
+        return (Table((*speed, *cost), "r" * len(speed + cost), both),)
+    costs = tuple((_at(row), *cells) for row, cells in zip(report.iso, right, strict=True))
+    return Table(speed, "r" * len(speed), left), Table(("tok/s/user", *cost), "r" * (len(cost) + 1), costs)
+
+
+def _at(row: IsoRow) -> str:
+    return number(row.interactivity, "grid")
+
+
+def _speeds(row: IsoRow, *, several: bool) -> tuple[str, ...]:
+    cells = best([cell.total_tok_s_gpu for cell in row.cells], "tok_s_gpu_read", absent="unreachable")
+    marked = [("≈ " if cell.directional else "") + text for text, cell in zip(cells, row.cells, strict=True)]
+    return (*marked, *([number(row.throughput_ratio, "ratio", absent="unreachable")] if several else []))
+
+
+def _costs(row: IsoRow, *, several: bool) -> tuple[str, ...]:
+    absent = "unreachable" if any(cell.total_tok_s_gpu is None for cell in row.cells) else "no price"
+    cells = best([cell.usd_per_mtok for cell in row.cells], "usd_per_mtok", lowest=True, absent=absent)
+    return (*cells, *([number(row.cost_ratio, "ratio", absent=absent)] if several else []))
+
+
+def iso_wait(report: Report) -> Table:
+    """TTFT and the nearest deployment at equal interactivity."""
+    headers = ["tok/s/user"]
+    for title in report.sku_titles.values():
+        headers += [f"{title} TTFT p50 s", f"{title} nearest knot"]
+    rows = []
+    for row in report.iso:
+        absent = ["unreachable" if cell.total_tok_s_gpu is None else "unknown" for cell in row.cells]
+        waits = best([cell.ttft_p50_ms for cell in row.cells], "seconds", lowest=True)
+        cells = [_at(row)]
+        for cell, wait, word in zip(row.cells, waits, absent, strict=True):
+            cells += [f"_{word}_" if cell.ttft_p50_ms is None else wait, cell.shape or "_unreachable_"]
+        rows.append(tuple(cells))
+    return Table(tuple(headers), "r" + "rl" * len(report.sku_titles), tuple(rows))
+
+
+def points(curve: Curve) -> Table:
+    """What was reached at each concurrency, how long the first token took, and for how much."""
+    headers = ("deployment", "conc", "tok/s/GPU", "tok/s/user", "TTFT p50 s", "TTFT p99 s", "$/Mtok", "GPUs counted / held")
+    return Table(headers, "lrrrrrrr", tuple(_point(point) for point in curve.points))
+
+
+def _point(point: CurvePoint) -> tuple[str, ...]:
+    place = "" if point.is_knot else " _dominated_"
+    if point.status == "refused":
+        place = f" _refused: {plain('; '.join(point.reasons))}_"
+    return (
+        point.shape + place,
+        number(point.conc, "conc"),
+        number(point.total_tok_s_gpu, "tok_s_gpu"),
+        number(point.interactivity, "interactivity"),
+        number(point.ttft_p50_ms, "seconds"),
+        number(point.ttft_p99_ms, "seconds", absent=THIN_P99),
+        number(point.usd_per_mtok, "usd_per_mtok", absent="no price"),
+        f"{point.gpus_counted} / {point.gpus_held}",
+    )
+
+
+def bill(curve: Curve) -> Table:
+    """The rest of what is known about each point: cost with every GPU that was held, decode rate, n."""
+    headers = ("deployment", "conc", "$/Mtok, all held", "output tok/s/decode GPU", "TPOT p50 ms", "requests")
+    rows = tuple(
+        (
+            point.shape,
+            number(point.conc, "conc"),
+            number(point.usd_per_mtok_held, "usd_per_mtok", absent="no price"),
+            number(point.output_tok_s_gpu, "tok_s_gpu"),
+            number(point.tpot_p50_ms, "ms"),
+            number(point.requests, "count"),
+        )
+        for point in curve.points
+    )
+    return Table(headers, "lrrrrr", rows)
+
+
+def deployment(recipe: str, report: Report) -> str:
+    """SKU and file name of a recipe: enough to tell the rows of one report apart."""
+    title = next((title for sku, title in report.sku_titles.items() if f".{sku}." in recipe), "")
+    return f"{plain(title)} {code(short(recipe))}".strip()

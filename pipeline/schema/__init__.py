@@ -1,0 +1,1 @@
+"""The language of the house: frozen, strict documents."""

@@ -1,0 +1,153 @@
+"""Where history lives: a folder of any filesystem that pyarrow or fsspec can reach. Files are written whole and never overwritten."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import fs as filesystems
+
+from pipeline.errors import ArtifactError, PipelineError
+
+FLAT = frozenset({"s3", "gcs", "abfs"})  # these have no folders to make
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The root of a history; paths are relative to it. ``shown`` is its name without credentials."""
+
+    fs: Any
+    root: str
+    shown: str
+
+    @property
+    def is_local(self) -> bool:
+        """Names can be claimed without a race."""
+        return isinstance(self.fs, filesystems.LocalFileSystem)
+
+    def absolute(self, path: str) -> str:
+        """A path as the filesystem takes it."""
+        return f"{self.root}/{path}"
+
+    def files(self, folder: str) -> list[str]:
+        """Paths of the files below ``folder``, sorted; none when there is no such folder. Dot-names are leftovers of killed writers."""
+        selector = filesystems.FileSelector(self.absolute(folder), recursive=True, allow_not_found=True)
+        with self._reading(folder):
+            found = [info.path for info in self.fs.get_file_info(selector) if info.type == filesystems.FileType.File]
+        paths = (path.removeprefix("/").removeprefix(self.root.removeprefix("/")).removeprefix("/") for path in found)
+        return sorted(path for path in paths if not any(part.startswith(".") for part in path.split("/")))
+
+    def read(self, path: str) -> bytes:
+        """All of a file."""
+        with self._reading(path), self.fs.open_input_stream(self.absolute(path)) as stream:
+            content: bytes = stream.read()
+        return content
+
+    @contextlib.contextmanager
+    def staged(self, path: str, content: bytes) -> Iterator[Callable[[], bool]]:
+        """Lay ``content`` down under a dot-name; the function given moves it to ``path``, and is False when that name is taken.
+
+        An object store has no dot-name: there the function is one upload, which is seen when it is complete or never. Two writers
+        of one name at once are told apart on a local filesystem only.
+        """
+        if not self.is_local:
+            yield lambda: self._upload(path, content)
+            return
+        target = Path(self.absolute(path))
+        temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        try:
+            with self._writing(path):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _write(temporary, content)
+            yield lambda: self._claim(path, temporary, target)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+    def _claim(self, path: str, temporary: Path, target: Path) -> bool:
+        with self._writing(path):
+            try:
+                target.hardlink_to(temporary)
+            except FileExistsError:
+                return False
+            _sync(target.parent)
+        return True
+
+    def _upload(self, path: str, content: bytes) -> bool:
+        where = self.absolute(path)
+        with self._writing(path):
+            if self.fs.get_file_info(where).type != filesystems.FileType.NotFound:
+                return False
+            if self.fs.type_name not in FLAT:
+                self.fs.create_dir(where.rpartition("/")[0], recursive=True)
+            with self.fs.open_output_stream(where) as stream:
+                stream.write(content)
+        return True
+
+    @contextlib.contextmanager
+    def _writing(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            hint = "history is as it was; is it full or read-only? Make room and ingest again"
+            raise ArtifactError(f"cannot write {path}: {error.strerror or error}", where=self.shown, hint=hint) from error
+
+    @contextlib.contextmanager
+    def _reading(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ArtifactError(f"cannot read {path}: {error.strerror or error}", where=self.shown) from error
+
+
+def at(url: str | Place) -> Place:
+    """The place that a path or URL names; pyarrow's own filesystems first, fsspec's for any other scheme."""
+    if isinstance(url, Place):
+        return url
+    scheme, separator, _ = url.partition("://")
+    if not separator:
+        return Place(filesystems.LocalFileSystem(), str(Path(url).absolute()).rstrip("/"), url)
+    shown = re.sub(r"//[^/@]*@", "//", url.partition("?")[0])
+    try:
+        fs, root = filesystems.FileSystem.from_uri(url)
+    except pa.ArrowInvalid:
+        fs, root = _from_fsspec(url, scheme, shown)
+    except OSError as error:
+        raise ArtifactError("history cannot be reached", where=shown, hint="credentials, region, network?") from error
+    return Place(fs, root.rstrip("/"), shown)
+
+
+def _from_fsspec(url: str, scheme: str, shown: str) -> tuple[Any, str]:
+    try:
+        fs, root = import_module("fsspec.core").url_to_fs(url)
+    except ImportError as error:
+        hint = f"install the extra `remote` (pip install "rackbench[remote]") and fsspec's driver of {scheme}://, or use file://, s3:// or gs://"
+        raise PipelineError(f"{scheme}:// needs the package {error.name or 'fsspec'}", where=shown, hint=hint) from error
+    except ValueError as error:
+        raise PipelineError(
+            f"not a storage URL: unknown scheme {scheme}://", where=shown, hint="a path, file://, s3://, gs://, …"
+        ) from error
+    return filesystems.PyFileSystem(filesystems.FSSpecHandler(fs)), root
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

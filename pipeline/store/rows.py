@@ -1,0 +1,108 @@
+"""Reading history: keys first, then only the documents that are wanted."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from pipeline.schema.history import HistoryRow
+from pipeline.store import table
+from pipeline.store.place import Place, at
+from pipeline.store.table import Key
+from pipeline.store.tombstones import Retracted
+
+READERS = 4  # files whose keys are read at once; an object store answers slowly, not seldom
+
+Pair = tuple[tuple[HistoryRow, ...], tuple[HistoryRow, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A row that is known by its key and not read yet."""
+
+    path: str
+    index: int
+    key: Key
+
+
+def rows(url: str | Place, *, select: str = "*", date_from: str | None = None) -> tuple[HistoryRow, ...]:
+    """Rows of recipes whose id matches the glob, without retracted runs, by time.
+
+    Of several attempts of a run the newest that has a point stands for a recipe and concurrency; the newest failure where none has.
+    """
+    place = at(url)
+    return _load(place, _standing(_scan(place, lambda key: fnmatchcase(key.recipe, select), date_from)))
+
+
+def latest(url: str | Place, recipes: Mapping[str, Sequence[str]], *, run_id: str | None = None) -> Pair:
+    """``nights`` of a history, of which only those rows are read that it gives."""
+    place = at(url)
+    wanted = {*recipes, *(name for former in recipes.values() for name in former)}
+    found = _scan(place, lambda key: key.recipe in wanted or not wanted.isdisjoint(key.was), None)
+    current, previous = _nights(_standing(found), recipes, run_id)
+    return _load(place, current), _load(place, previous)
+
+
+def nights(rows: Sequence[HistoryRow], recipes: Mapping[str, Sequence[str]], *, run_id: str | None = None) -> Pair:
+    """Rows of each recipe's newest run (or of ``run_id``), and of the newest run before it that it can be compared with.
+
+    ``recipes``: recipe id -> former ids. Comparable is the same origin and as many requests per concurrency, with at least one point;
+    the deployment may differ.
+    """
+    found = _standing(_Found("", index, Key.of(row)) for index, row in enumerate(rows))
+    current, previous = _nights(found, recipes, run_id)
+    return tuple(rows[one.index] for one in current), tuple(rows[one.index] for one in previous)
+
+
+def _scan(place: Place, is_wanted: Callable[[Key], bool], date_from: str | None) -> list[_Found]:
+    retracted = Retracted(place)
+    paths = table.files(place, date_from=date_from)
+    with ThreadPoolExecutor(max_workers=READERS) as readers:
+        keys = zip(paths, readers.map(lambda path: table.keys(place, path), paths), strict=True)
+        found = [_Found(path, index, key) for path, of_file in keys for index, key in enumerate(of_file)]
+    return [one for one in found if is_wanted(one.key) and (one.key.run_id, one.key.attempt) not in retracted]
+
+
+def _standing(found: Iterable[_Found]) -> list[_Found]:
+    best: dict[tuple[str, str, int], _Found] = {}
+    for one in sorted(found, key=lambda one: (one.key.has_point, one.key.attempt)):
+        best[one.key.run_id, one.key.recipe, one.key.conc] = one
+    return sorted(best.values(), key=lambda one: (one.key.order, one.key.recipe, one.key.conc))
+
+
+def _nights(found: Sequence[_Found], recipes: Mapping[str, Sequence[str]], run_id: str | None) -> tuple[list[_Found], list[_Found]]:
+    current: list[_Found] = []
+    previous: list[_Found] = []
+    for recipe, former in recipes.items():
+        family = {recipe, *former}
+        runs = _runs(one for one in found if one.key.recipe in family)
+        newest = next((index for index in range(len(runs) - 1, -1, -1) if run_id in {None, runs[index][0].key.run_id}), None)
+        if newest is not None:
+            current += runs[newest]
+            previous += next((run for run in reversed(runs[:newest]) if _is_comparable(run, runs[newest])), [])
+    return current, previous
+
+
+def _runs(found: Iterable[_Found]) -> list[list[_Found]]:
+    """Rows by run, oldest run first."""
+    by_run: defaultdict[str, list[_Found]] = defaultdict(list)
+    for one in found:
+        by_run[one.key.run_id].append(one)
+    return sorted(by_run.values(), key=lambda run: max(one.key.order for one in run))
+
+
+def _is_comparable(run: Sequence[_Found], current: Sequence[_Found]) -> bool:
+    settings = {(one.key.origin, one.key.requests_per_conc) for one in current}
+    return any(one.key.has_point for one in run) and settings == {(one.key.origin, one.key.requests_per_conc) for one in run}
+
+
+def _load(place: Place, found: Sequence[_Found]) -> tuple[HistoryRow, ...]:
+    """The documents of these rows, in their order."""
+    wanted: defaultdict[str, set[int]] = defaultdict(set)
+    for one in found:
+        wanted[one.path].add(one.index)
+    read = {(path, index): row for path, indices in wanted.items() for index, row in table.documents(place, path, indices)}
+    return tuple(read[one.path, one.index] for one in found)

@@ -1,0 +1,177 @@
+"""One Parquet row per history row: flat columns for readers, and ``document``, which is the truth that they are derived from."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from pipeline.errors import ArtifactError
+from pipeline.schema.history import HistoryRow
+from pipeline.schema.result import Point
+from pipeline.store.place import Place
+
+POINTS = "points"
+FILE = re.compile(
+    r"points/date=(\d{4}-\d\d-\d\d)/(?P<run>[A-Za-z0-9][A-Za-z0-9._-]{0,63})-(?P<attempt>[1-9]\d*)(\+(?P<part>\d+))?\.parquet"
+)
+BATCH = 64  # documents in memory at once, before they are parsed
+SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("date", "run_id")),
+        ("attempt", pa.int32()),
+        *((name, pa.string()) for name in ("recipe", "sku")),
+        ("was", pa.list_(pa.string())),
+        ("conc", pa.int32()),
+        *((name, pa.string()) for name in ("status", "origin", "measure", "point_key", "series_key", "deployment_digest")),
+        *((name, pa.int64()) for name in ("requests_per_conc", "requests", "completed", "gpus_counted", "gpus_held")),
+        *((name, pa.float64()) for name in ("total_tok_s_gpu", "output_tok_s_gpu", "interactivity")),
+        *((name, pa.float64()) for name in ("tpot_p50_ms", "ttft_p50_ms", "ttft_p99_ms", "e2e_p50_ms")),
+        *((name, pa.string()) for name in ("started_at", "folder", "sums_sha256", "document")),
+    ],
+    metadata={"schema": "1"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What tells one row from another and decides whether it is read; its fields are columns."""
+
+    run_id: str
+    attempt: int
+    recipe: str
+    was: tuple[str, ...]
+    conc: int
+    status: str
+    origin: str
+    requests_per_conc: int
+    started_at: str
+    sums_sha256: str
+
+    @classmethod
+    def of(cls, row: HistoryRow) -> Self:
+        """The key of a row."""
+        values = flat(row)
+        return cls(**{name: values[name] for name in cls.__slots__ if name != "was"}, was=row.record.job.recipe.was)
+
+    @property
+    def has_point(self) -> bool:
+        """Measured to the end, trusted or not."""
+        return self.status != "failed"
+
+    @property
+    def order(self) -> tuple[str, str, int]:
+        """Runs follow one another by this."""
+        return self.started_at, self.run_id, self.attempt
+
+
+def utc(text: str, *, where: str) -> datetime:
+    """A stored moment, in UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ArtifactError(f"not a time: {text!r}", where=where, hint="ISO 8601 with an offset, 2026-05-22T01:30:00+00:00") from error
+    if moment.tzinfo is None:
+        raise ArtifactError(f"a time without an offset: {text!r}", where=where, hint="ISO 8601 with an offset, 2026-05-22T01:30:00+00:00")
+    return moment.astimezone(UTC)
+
+
+def flat(row: HistoryRow) -> dict[str, Any]:
+    """The columns of a row but for ``document``; figures of a failure are null."""
+    record, point = row.record, row.point
+    provenance, recipe = record.provenance, record.job.recipe
+    figures = _figures(point) if point else {}
+    return {
+        **dict.fromkeys(SCHEMA.names),
+        "date": row.date,
+        "run_id": provenance.run_id,
+        "attempt": provenance.attempt,
+        "recipe": recipe.id,
+        "sku": recipe.sku,
+        "was": list(recipe.was),
+        "conc": row.conc,
+        "status": point.status if point else "failed",
+        "origin": provenance.origin,
+        "measure": provenance.measure,
+        "point_key": record.point_key(row.conc),
+        "series_key": record.series_key(row.conc),
+        "deployment_digest": record.job.deployment_digest,
+        "requests_per_conc": provenance.requests_per_conc,
+        "started_at": utc(provenance.started_at, where=row.folder).isoformat(timespec="microseconds"),
+        "folder": row.folder,
+        "sums_sha256": row.sums_sha256,
+        **figures,
+    }
+
+
+def _figures(point: Point) -> dict[str, float | None]:
+    same = ("requests", "completed", "gpus_counted", "gpus_held", "total_tok_s_gpu", "output_tok_s_gpu", "interactivity")
+    return {
+        **{name: getattr(point, name) for name in same},
+        "tpot_p50_ms": point.tpot_ms.p50,
+        "ttft_p50_ms": point.ttft_ms.p50,
+        "ttft_p99_ms": point.ttft_ms.p99,
+        "e2e_p50_ms": point.e2e_ms.p50,
+    }
+
+
+def pack(rows: Sequence[HistoryRow]) -> bytes:
+    """A Parquet file of these rows."""
+    table = pa.Table.from_pylist([{**flat(row), "document": row.model_dump_json(by_alias=True)} for row in rows], schema=SCHEMA)
+    sink = pa.BufferOutputStream()
+    parquet.write_table(table, sink, compression="zstd")
+    return bytes(sink.getvalue())
+
+
+def files(place: Place, *, date_from: str | None = None) -> list[str]:
+    """Every file of points, of days since ``date_from``; ArtifactError at one that is not ours."""
+    found = place.files(POINTS)
+    for path in found:
+        if not FILE.fullmatch(path):
+            raise ArtifactError(
+                f"foreign file in history: {path!r}", where=place.shown, hint="points/ holds what ingest writes; move it out"
+            )
+    return [path for path in found if date_from is None or _day(path) >= date_from]
+
+
+def _day(path: str) -> str:
+    return path.split("/")[1].removeprefix("date=")
+
+
+def keys(place: Place, path: str) -> list[Key]:
+    """The keys of a file's rows, in the order of the file."""
+    with opened(place, path) as file:
+        found = file.read(columns=list(Key.__slots__)).to_pylist()
+    return [Key(**{**values, "was": tuple(values["was"] or ())}) for values in found]
+
+
+def documents(place: Place, path: str, wanted: Collection[int]) -> Iterator[tuple[int, HistoryRow]]:
+    """The rows at these indices of a file."""
+    with opened(place, path) as file:
+        index = 0
+        for batch in file.iter_batches(batch_size=BATCH, columns=["document"]):
+            for text in batch.column(0).to_pylist():
+                if index in wanted:
+                    yield index, HistoryRow.from_json(text, where=f"{place.shown}/{path}")
+                index += 1
+
+
+@contextlib.contextmanager
+def opened(place: Place, path: str) -> Iterator[parquet.ParquetFile]:
+    """A file of points; ArtifactError when it is torn or lacks a column that decides what is read."""
+    where = f"{place.shown}/{path}"
+    try:
+        with place.fs.open_input_file(place.absolute(path)) as source, parquet.ParquetFile(source) as file:
+            lacking = [name for name in (*Key.__slots__, "document") if name not in file.schema_arrow.names]
+            if lacking:
+                raise ArtifactError(f"not a file of history: no column {lacking[0]}", where=where, hint="foreign; move it out of points/")
+            yield file
+    except (pa.ArrowException, OSError) as error:
+        what = f"cannot be read: {str(error).splitlines()[0]}"
+        raise ArtifactError(what, where=where, hint="torn or foreign; delete it and ingest its result folders again") from error

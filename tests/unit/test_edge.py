@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import suppress
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+
+from pipeline.edge.actions import annotate, annotation
+from pipeline.edge.clock import SystemClock
+from pipeline.edge.shell import Shell
+from pipeline.errors import PipelineError, Problem
+
+PY = sys.executable
+# A parent that starts a grandchild in its own group, writes both pids, and waits.
+FAMILY = """
+import os, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+open(sys.argv[1] + ".tmp", "w").write(f"{os.getpid()} {child.pid}")
+os.rename(sys.argv[1] + ".tmp", sys.argv[1])
+time.sleep(float(sys.argv[2]))
+"""
+DEAF = "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+
+
+def is_running(pid: int) -> bool:
+    """Zombies do not count: nobody may be there to take leave of an orphan."""
+    with suppress(OSError):
+        os.kill(pid, 0)
+        stat = Path(f"/proc/{pid}/stat")
+        return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def wait_for(what) -> None:
+    deadline = time.monotonic() + 10
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def pids_in(path: Path) -> list[int]:
+    wait_for(path.exists)
+    return [int(pid) for pid in path.read_text().split()]
+
+
+def test_a_program_gives_its_exit_code_and_both_outputs(tmp_path):
+    done = Shell().run([PY, "-c", "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"], timeout_s=30, cwd=tmp_path)
+    assert (done.code, done.stdout, done.stderr) == (3, "out\n", "err\n")
+
+
+def test_output_that_is_not_utf8_is_still_text():
+    assert Shell().run([PY, "-c", "import sys; sys.stdout.buffer.write(b'\\xff')"], timeout_s=30).stdout == "\ufffd"
+
+
+def test_the_environment_given_is_the_whole_environment():
+    script = "import os; print(os.environ.get('A'), os.environ.get('HOME'))"
+    assert Shell().run([PY, "-c", script], timeout_s=30, env={"A": "1"}).stdout == "1 None\n"
+
+
+def test_a_missing_program_is_named():
+    with pytest.raises(PipelineError, match="no-such-program is not installed") as caught:
+        Shell().run(["no-such-program", "--help"], timeout_s=5)
+    assert "PATH" in caught.value.hint
+
+
+def test_a_missing_folder_is_not_mistaken_for_a_missing_program(tmp_path):
+    with pytest.raises(PipelineError, match="no such folder"):
+        Shell().run([PY, "-V"], timeout_s=5, cwd=tmp_path / "gone")
+
+
+def test_a_file_that_cannot_be_executed_is_named(tmp_path):
+    (tmp_path / "data").write_text("")
+    with pytest.raises(PipelineError, match="cannot be started"):
+        Shell().run([str(tmp_path / "data")], timeout_s=5)
+
+
+def test_a_program_that_takes_too_long_is_ended_with_its_children(tmp_path):
+    pids = tmp_path / "pids"
+    with pytest.raises(PipelineError, match=r"did not end within 1.5 s"):
+        Shell().run([PY, "-c", FAMILY, str(pids), "60"], timeout_s=1.5)
+    wait_for(lambda: not any(is_running(pid) for pid in pids_in(pids)))
+
+
+def test_a_child_appends_both_outputs_to_its_log_and_is_polled(tmp_path):
+    log = tmp_path / "logs" / "child.log"
+    with Shell().spawn([PY, "-c", "import sys; print('out', flush=True); print('err', file=sys.stderr)"], log=log) as child:
+        wait_for(lambda: child.poll() is not None)
+    assert child.poll() == 0
+    assert log.read_text() == "out\nerr\n"
+
+
+def test_ending_a_child_ends_everything_that_it_started(tmp_path):
+    child = Shell().spawn([PY, "-c", FAMILY, str(tmp_path / "pids"), "60"], log=tmp_path / "log")
+    parent, grandchild = pids_in(tmp_path / "pids")
+    assert child.pid == parent
+    assert child.poll() is None
+    assert child.end() == -15
+    wait_for(lambda: not is_running(parent) and not is_running(grandchild))
+    assert child.end() == -15
+
+
+def test_a_child_that_leaves_by_itself_leaves_nothing_behind(tmp_path):
+    with Shell().spawn([PY, "-c", FAMILY, str(tmp_path / "pids"), "0"], log=tmp_path / "log") as child:
+        _, grandchild = pids_in(tmp_path / "pids")
+        wait_for(lambda: child.poll() == 0)
+        wait_for(lambda: not is_running(grandchild))
+
+
+def test_a_child_that_does_not_hear_sigterm_is_killed_after_its_grace(tmp_path):
+    child = Shell().spawn([PY, "-c", DEAF], log=tmp_path / "log")
+    wait_for(lambda: (tmp_path / "log").read_text() == "up\n")
+    assert child.end(grace_s=0.2) == -9
+
+
+def test_a_log_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PipelineError, match="cannot write the log"):
+        Shell().spawn([PY, "-V"], log=tmp_path / "file" / "log")
+
+
+def test_the_time_of_day_is_utc_and_says_so():
+    clock = SystemClock()
+    before = clock.monotonic()
+    clock.sleep(0.01)
+    assert clock.now().tzinfo is UTC
+    assert clock.monotonic() >= before + 0.01
+
+
+def test_an_annotation_escapes_what_the_runner_would_read_as_its_own():
+    problem = Problem("a:b,c%.yaml", 3, 7, "50% of\r\nit: a, b", "try::this")
+    assert annotation(problem) == "::error file=a%3Ab%2Cc%25.yaml,line=3,col=7::50%25 of%0D%0Ait: a, b — try::this"
+
+
+def test_an_annotation_goes_to_stderr_so_that_json_on_stdout_survives(capsys):
+    annotate(Problem("a.yaml", 1, 2, "what", severity="warning"))
+    assert capsys.readouterr() == ("", "::warning file=a.yaml,line=1,col=2::what\n")

@@ -1,0 +1,84 @@
+"""What fits where, and why: the shapes that ran fit, the 4-GPU replica fits GB300 and not GB200."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import fit, load
+from pipeline.flow.world import texts
+from pipeline.schema.recipe import Recipe
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+GB300_4P = "deepseek-v4-pro-fp4.gb300-nvl72.8k1k.4p1d-dep4-dep8"
+
+
+@pytest.fixture(scope="module")
+def book():
+    return load.read(texts(RECIPES))
+
+
+def judged(book, name, role, *, sku=None, **shape):
+    recipe: Recipe = book.recipes[name]
+    pool = recipe.pools[role].model_copy(update=shape)
+    recipe = recipe.model_copy(update={role: pool})
+    roles = fit.judge(recipe, book.catalogue.skus[sku or recipe.sku], book.catalogue.llms[recipe.model])
+    assert roles is not None
+    return next(one for one in roles if one.role == role)
+
+
+def test_every_deployment_that_ran_fits_its_rack(book):
+    verdicts = {
+        (name, hbm.role): hbm.verdict
+        for name, recipe in book.recipes.items()
+        for hbm in fit.judge(recipe, book.catalogue.skus[recipe.sku], book.catalogue.llms[recipe.model]) or ()
+    }
+    assert len(verdicts) == 22
+    assert set(verdicts.values()) == {"fits", "tight"}
+
+
+@pytest.mark.parametrize(
+    ("shape", "gb200_budget", "gb300_budget", "gb300_sequences"),
+    [
+        ({"tp": 4, "dp": 1, "ep": 1}, -40.8, 48.6, 655),
+        ({"tp": 4, "dp": 1, "ep": 4}, -40.8, 48.6, 655),
+        ({"tp": 1, "dp": 4, "ep": 4}, -59.8, 29.6, 399),
+        ({"tp": 8, "dp": 1, "ep": 1}, 65.1, 154.5, 2085),
+        ({"tp": 1, "dp": 8, "ep": 8}, 42.9, 132.3, 1785),
+        ({"tp": 1, "dp": 16, "ep": 16}, 94.1, 183.5, 2478),
+    ],
+)
+def test_kv_budget_of_a_decode_worker_by_shape(book, shape, gb200_budget, gb300_budget, gb300_sequences):
+    flags = {**book.recipes[GB300_4P].decode.flags, "max-num-batched-tokens": 512}
+    on_gb300 = judged(book, GB300_4P, "decode", flags=flags, **shape)
+    on_gb200 = judged(book, GB300_4P, "decode", sku="gb200-nvl72", flags=flags, **shape)
+    assert on_gb300.kv_budget_gb == pytest.approx(gb300_budget, abs=0.06)
+    assert on_gb200.kv_budget_gb == pytest.approx(gb200_budget, abs=0.06)
+    assert on_gb300.max_sequences == pytest.approx(gb300_sequences, abs=1)  # the figures were rounded on the way
+    assert (on_gb200.verdict == "does not fit") == (gb200_budget < 0)
+
+
+def test_the_narrowest_shape_that_fits_is_one_tray_on_gb300_and_two_on_gb200(book):
+    recipe, llm = book.recipes[GB300_4P], book.catalogue.llms["deepseek-v4-pro"]
+    assert fit.narrowest(recipe, "prefill", book.catalogue.skus["gb300-nvl72"], llm) == "DEP4"
+    assert fit.narrowest(recipe, "prefill", book.catalogue.skus["gb200-nvl72"], llm) == "DEP8"
+
+
+def test_offload_takes_a_third_of_the_routed_experts_out_of_hbm(book):
+    name = "deepseek-v4-pro-fp4.gb200-nvl72.8k1k.1p1d-dep8-tp8"
+    offloaded = judged(book, name, "prefill")
+    flags = {key: value for key, value in book.recipes[name].prefill.flags.items() if not key.startswith("offload")}
+    resident = judged(book, name, "prefill", flags=flags)
+    assert offloaded.offload_gb == pytest.approx(resident.routed_gb / 3)
+    assert (round(offloaded.kv_budget_gb, 1), round(resident.kv_budget_gb, 1)) == (37.7, 3.5)
+
+
+def test_the_fp4_indexer_cache_makes_a_sequence_smaller(book):
+    plain = judged(book, GB300_4P, "decode")
+    small = judged(
+        book, GB300_4P, "decode", flags={**book.recipes[GB300_4P].decode.flags, "attention-config": {"use_fp4_indexer_cache": True}}
+    )
+    assert (round(plain.sequence_gb * 1000, 1), round(small.sequence_gb * 1000, 1)) == (74.1, 69.6)
+
+
+def test_a_sku_whose_memory_nobody_has_read_off_is_unknown(book):
+    assert fit.judge(book.recipes[GB300_4P], book.catalogue.skus["mi355x"], book.catalogue.llms["deepseek-v4-pro"]) is None

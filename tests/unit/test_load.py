@@ -1,0 +1,252 @@
+"""Wrong YAML is answered at its line, all of it at once; right YAML resolves as written."""
+
+import pytest
+
+from pipeline import load
+from pipeline.errors import Problem, RecipeError
+from tests.fakes import book as small
+
+
+def errors(texts: dict[str, str]) -> list[Problem]:
+    return [problem for problem in load.examine(texts)[1] if problem.severity == "error"]
+
+
+def only(texts: dict[str, str]) -> Problem:
+    found = errors(texts)
+    assert len(found) == 1, "\n".join(map(str, found))
+    return found[0]
+
+
+def recipe(old: str, new: str) -> dict[str, str]:
+    assert old in small.RECIPE
+    return small.texts(recipe=small.RECIPE.replace(old, new, 1))
+
+
+def test_the_small_book_is_sound():
+    book, problems = load.examine(small.texts())
+    assert problems == []
+    assert list(book.recipes) == [small.ID]
+    assert book.recipes[small.ID].gpus_counted == 12
+    assert book.recipes[small.ID].shape == "1P1D DEP4/DEP8"
+
+
+def test_a_duplicate_key_is_refused_at_that_line():
+    problem = only(recipe("conc: [4, 8]\n", "conc: [4, 8]\nconc: [4]\n"))
+    assert (problem.path, problem.line, problem.col) == (small.PATH, 3, 1)
+    assert "duplicate key `conc`" in problem.what
+    assert "line 2" in problem.hint
+
+
+def test_an_unknown_key_gets_the_nearest_name():
+    problem = only(recipe("conc: [4, 8]", "conc: [4, 8]\nworkloads: {isl: 1}"))
+    assert (problem.line, problem.what, problem.hint) == (3, "unknown key `workloads`", "did you mean `workload`?")
+
+
+def test_an_unknown_key_inside_a_pool_gets_the_nearest_name_of_a_pool():
+    problem = only(recipe("  workers: 1\n", "  workers: 1\n  flag: {}\n"))
+    assert (problem.line, problem.what, problem.hint) == (5, "unknown key `prefill.flag`", "did you mean `flags`?")
+
+
+@pytest.mark.parametrize(
+    ("written", "word"),
+    [
+        ("no", "truth value"),
+        ("True", "truth value"),
+        ("010", "leading zero"),
+        ("1e3", "a number to some"),
+        ("8:00:00", "base 60"),
+        ("~", "null"),
+        ("0x1F", "decimal"),
+        ("1_000", "decimal"),
+        (".5", "plain decimal"),
+        ("", "null"),
+    ],
+)
+def test_a_scalar_that_yaml_readers_disagree_on_is_refused(written, word):
+    found = errors(recipe("conc: [4, 8]", f"conc: [4, 8]\nnotes: {written}"))
+    assert (found[0].line, found[0].path) == (3, small.PATH)
+    assert word in found[0].what
+
+
+def test_quoted_words_are_strings():
+    book = load.read(recipe("conc: [4, 8]", 'conc: [4, 8]\nnotes: "no"'))
+    assert book.recipes[small.ID].notes == "no"
+
+
+def test_an_environment_value_that_is_a_number_is_told_to_be_quoted():
+    problem = only(recipe("  workers: 1\n", "  workers: 1\n  env: {NCCL_CUMEM_ENABLE: 1}\n"))
+    assert problem.line == 5
+    assert problem.hint == 'quote it: "1"'
+
+
+def test_unreadable_yaml_says_where():
+    problem = errors(recipe("conc: [4, 8]", "conc: [4, 8"))[0]
+    assert problem.path == small.PATH
+    assert problem.what.startswith("not YAML")
+
+
+def test_bytes_that_are_not_utf8_say_so():
+    found = errors({**small.texts(), small.PATH: b"title: \xff\n"})  # type: ignore[dict-item]
+    assert found[0].what == "not UTF-8: byte 7"
+
+
+def test_aliases_tags_and_merge_keys_are_refused():
+    found = errors(recipe("conc: [4, 8]", "conc: &c [4, 8]\nwas: *c\nnotes: !!int x\n<<: {}"))
+    whats = " / ".join(problem.what for problem in found)
+    assert "an alias" in whats
+    assert "a tag" in whats
+    assert "a merge key" in whats
+
+
+def test_all_problems_of_all_files_come_at_once():
+    texts = recipe("conc: [4, 8]", "conc: []\ntitel: x")
+    texts["skus.yaml"] += "  colour: red\n"
+    assert {(problem.path, problem.line) for problem in errors(texts)} >= {(small.PATH, 2), (small.PATH, 3), ("skus.yaml", 19)}
+
+
+def test_read_raises_with_every_problem():
+    with pytest.raises(RecipeError) as caught:
+        load.read(recipe("conc: [4, 8]", "conc: []\ntitel: x"))
+    assert len(caught.value.problems) == 2
+    assert caught.value.exit_code == 3
+
+
+def test_twenty_eight_gpus_cannot_be_workers_of_eight():
+    wide = "  gpus: 28\n  workers: 1\n  tp: 8\n  crosses_trays: true\n  pp: 1\n  dp: 1\n  ep: 1\n"
+    problem = only(recipe("  workers: 1\n  tp: 1\n  pp: 1\n  dp: 8\n  ep: 8\n", wide))
+    assert "states 28 GPUs, but 1 x tp 8" in problem.what
+    assert problem.hint == "28/8 is 3.5 workers"
+
+
+def test_stated_gpus_must_equal_the_shape():
+    problem = only(recipe("  workers: 1\n", "  gpus: 8\n  workers: 1\n"))
+    assert problem.line == 4
+    assert problem.hint == "2 workers would be"
+
+
+def test_tensor_parallelism_over_trays_must_be_meant():
+    wide = "  workers: 1\n  tp: 8\n  pp: 1\n  dp: 1\n  ep: 1\n"
+    narrow = "  workers: 1\n  tp: 1\n  pp: 1\n  dp: 8\n  ep: 8\n"
+    assert "a tray of tiny-2x4 has 4" in only(recipe(narrow, wide)).what
+    assert errors(recipe(narrow, wide + "  crosses_trays: true\n")) == []
+
+
+@pytest.mark.parametrize(("ep", "word"), [(3, "does not divide"), (2, "spreads experts over all"), (1, "would hold all experts")])
+def test_expert_parallelism_follows_the_ranks(ep, word):
+    problem = only(recipe("  ep: 4", f"  ep: {ep}"))
+    assert word in problem.what
+    assert problem.line == 8
+
+
+def test_experts_must_divide():
+    llm = small.LLM.replace("experts: 96", "experts: 90")
+    assert {"90 experts of small do not divide by ep 4", "90 experts of small do not divide by ep 8"} == {
+        problem.what for problem in errors(small.texts(llm=llm))
+    }
+
+
+def test_more_than_the_rack_is_refused():
+    problem = only(recipe("decode:\n  workers: 1", "decode:\n  workers: 2"))
+    assert "need 6 trays, a rack of tiny-2x4 has 4" in problem.what
+
+
+@pytest.mark.parametrize(("conc", "word"), [("[8, 4]", "not rising"), ("[4, 4]", "names one twice"), ("[]", "at least 1")])
+def test_concurrencies_rise(conc, word):
+    assert word in only(recipe("[4, 8]", conc)).what
+
+
+def test_an_image_that_is_a_tag_is_a_warning_only():
+    book, problems = load.examine(small.texts(base=small.BASE.replace("vllm/vllm-openai@sha256:0123", "vllm/vllm-openai:v0.20.0")))
+    assert [problem.severity for problem in problems] == ["warning"]
+    assert small.ID in book.recipes
+
+
+def test_a_flag_that_the_shape_gives_is_refused():
+    problem = only(recipe("  workers: 1\n", "  flags: {tensor-parallel-size: 4}\n  workers: 1\n"))
+    assert problem.hint == "set tp of prefill instead"
+
+
+def test_a_flag_left_to_vllms_default_is_not_guessed():
+    problem = only(recipe("  workers: 1\n", "  flags: {max-num-batched-tokens: null}\n  workers: 1\n"))
+    assert problem.hint == "say it, or declare it under simulate.prefill: nothing is guessed"
+    declared = recipe("  workers: 1\n", "  flags: {max-num-batched-tokens: null}\n  workers: 1\n")
+    declared[small.PATH] += "simulate: {prefill: {max-num-batched-tokens: 8192}}\n"
+    assert errors(declared) == []
+
+
+def test_a_misspelt_flag_is_a_warning_with_the_nearest_name():
+    _, problems = load.examine(recipe("  workers: 1\n", "  flags: {max-num-seq: 4}\n  workers: 1\n"))
+    assert [(problem.severity, problem.hint) for problem in problems] == [("warning", "did you mean `max-num-seqs`?")]
+
+
+def test_a_model_length_below_the_workload_is_refused():
+    assert "shorter than isl + osl = 9216" in only(recipe("  workers: 1\n", "  flags: {max-model-len: 9000}\n  workers: 1\n")).what
+
+
+def test_an_unknown_sku_gets_the_nearest():
+    found = errors(small.texts(base=small.BASE.replace("sku: tiny-2x4", "sku: tiny-2x5")))
+    assert ("unknown SKU `tiny-2x5`", "did you mean `tiny-2x4`?") in [(problem.what, problem.hint) for problem in found]
+    assert found[0].path == "_base.yaml"
+
+
+def test_a_recipe_in_the_wrong_folder_is_told_where_it_belongs():
+    texts = small.texts()
+    texts["small-fp4/tiny-2x4/1k1k/x.yaml"] = texts.pop(small.PATH)
+    assert f"belongs in {small.FOLDER}/" in only(texts).what
+
+
+def test_two_files_of_one_deployment_are_refused():
+    texts = small.texts()
+    texts[f"{small.FOLDER}/twin.yaml"] = texts[small.PATH].replace("[4, 8]", "[16]")
+    assert only(texts).what == f"the same deployment as {small.ID}"
+
+
+def test_bases_merge_deeply_lists_replace_and_null_deletes():
+    texts = recipe("conc: [4, 8]", "conc: [4]\nwas: [old.one]\nextends: [_more]")
+    texts[f"{small.FOLDER}/_more.yaml"] = "conc: [1, 2]\ndecode: {flags: {max-num-seqs: 32, enforce-eager: true, block-size: null}}\n"
+    texts[f"{small.FOLDER}/_base.yaml"] = "decode: {flags: {async-scheduling: true, block-size: 128}}\n"
+    book = load.read(texts)
+    flags = book.recipes[small.ID].decode.flags
+    assert book.recipes[small.ID].conc == (4,)
+    assert flags["max-num-seqs"] == 32
+    assert flags["async-scheduling"] is True
+    assert "block-size" not in flags
+    assert flags["max-num-batched-tokens"] == 512
+
+
+def test_what_both_roles_share_yields_to_what_a_role_says_and_null_still_deletes():
+    texts = small.texts()
+    texts[f"{small.FOLDER}/_base.yaml"] = (
+        "both: {env: {A: x}, flags: {enforce-eager: true, max-num-seqs: 8}}\ndecode: {env: {A: y}, flags: {block-size: null}}\n"
+    )
+    recipe = load.read(texts).recipes[small.ID]
+    assert (recipe.prefill.env, recipe.decode.env) == ({"A": "x"}, {"A": "y"})
+    assert recipe.prefill.flags["enforce-eager"] is True
+    assert recipe.decode.flags["max-num-seqs"] == 8
+    assert "block-size" in recipe.prefill.flags
+    assert "block-size" not in recipe.decode.flags
+
+
+def test_a_missing_partial_and_a_circle_are_told():
+    assert only(recipe("conc: [4, 8]", "conc: [4, 8]\nextends: [_mor]")).what == "no partial `_mor`"
+    texts = recipe("conc: [4, 8]", "conc: [4, 8]\nextends: [_a]")
+    texts |= {f"{small.FOLDER}/_a.yaml": "extends: [_b]\n", f"{small.FOLDER}/_b.yaml": "extends: [_a]\n"}
+    assert only(texts).what == "a circle of partials: `_a`"
+
+
+def test_the_origin_of_each_value_is_known():
+    book = load.read(small.texts())
+    origins = {path: str(mark) for path, _, mark in book.origins(small.ID)}
+    assert origins["title"] == f"{small.PATH}:1"
+    assert origins["decode.flags.max-num-seqs"] == "_base.yaml:23"
+
+
+def test_a_cluster_without_what_its_measure_needs_is_refused():
+    assert only(small.texts(cluster=small.CLUSTER.replace("timing: timing/small.json\n", ""))).what == "measure replay needs `timing`"
+
+
+def test_the_digest_ignores_prose_and_knows_flags():
+    plain = load.read(small.texts()).recipes[small.ID].deployment_digest
+    assert load.read(recipe("title: One", "title: Another")).recipes[small.ID].deployment_digest == plain
+    assert load.read(recipe("[4, 8]", "[4]")).recipes[small.ID].deployment_digest == plain
+    assert load.read(recipe("  workers: 1\n", "  flags: {max-num-seqs: 8}\n  workers: 1\n")).recipes[small.ID].deployment_digest != plain
