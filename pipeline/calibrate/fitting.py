@@ -1,14 +1,17 @@
 """Gauss-Newton on the surrogate: parameters that mean something physical, one set per SKU and worker kind, never one per point.
 
 Per SKU: a fixed overhead of a run; a prefill rate per GPU (workers that fetch offloaded weights have a rate of their own); per decode
-kind a step time and what resident KV adds to it. A decode kind with a single point takes the slope of its family's best-known kind.
-Residuals are logarithms of rate and TPOT, fitted over given; parameters move on a log scale.
+kind a step time. What resident KV adds to a step is a matter of reading memory, so SKUs of equal HBM bandwidth share it per kind; a kind
+with a single point takes it from its family's best-known kind. Residuals are logarithms of rate and TPOT, fitted over given; parameters
+move on a log scale. Names read ``word.kind@place``.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +25,8 @@ Parameters = Mapping[str, float]
 Vector = NDArray[np.float64]
 Simulate = Callable[[Sequence[Loop]], Sequence[tuple[float, float]]]
 
-OVERHEAD = "overhead_s"
 START = {
-    OVERHEAD: 15.0,
+    "overhead_s": 15.0,
     "step_ms.T": 13.0,
     "slope.T": 40.0,
     "step_ms.D": 38.0,
@@ -40,6 +42,7 @@ class Row:
     """A given point with the recipe that it belongs to and the lengths that its client drew."""
 
     recipe: Recipe
+    hbm_tb_s: float
     conc: int
     total_tok_s_gpu: float
     tpot_ms: float
@@ -57,7 +60,7 @@ class Row:
 
 
 class Fit:
-    """All points of one SKU, their parameters, and how the replay differs from the surrogate."""
+    """All points, their parameters, and how the replay differs from the surrogate."""
 
     def __init__(self, rows: Sequence[Row], simulate: Simulate) -> None:
         self.rows, self.simulate = tuple(rows), simulate
@@ -109,7 +112,7 @@ class Fit:
         figures = []
         for (row, parameters), run in zip(points, self._surrogate(points), strict=True):
             duration, tpot = np.array(run) * np.exp(self.correction[row])
-            figures.append(np.log([rate(row, duration, parameters[OVERHEAD]) / row.total_tok_s_gpu, tpot / row.tpot_ms]))
+            figures.append(np.log([rate(row, duration, parameters[self.names[row].overhead]) / row.total_tok_s_gpu, tpot / row.tpot_ms]))
         return np.concatenate(figures)
 
     def uncertainty(self, row: Row) -> float:
@@ -123,10 +126,10 @@ class Fit:
         return sigma * float(np.linalg.norm(self.jacobian[mask] @ turned.T / singular, axis=1).max())
 
     def _start(self) -> Parameters:
-        start = {OVERHEAD: START[OVERHEAD]}
+        start = {}
         for name in sorted({name for names in self.names.values() for name in names}):
-            word, _, kind = name.partition(".")
-            start[name] = self._highest_rate(name) if word == "tok_s_gpu" else START[f"{word}.{kind[0]}"]
+            word, _, kind = name.partition("@")[0].partition(".")
+            start[name] = self._highest_rate(name) if word == "tok_s_gpu" else START[f"{word}.{kind[0]}" if kind else word]
         return start
 
     def _highest_rate(self, name: str) -> float:
@@ -162,51 +165,57 @@ def rate(row: Row, duration_s: float, overhead_s: float) -> float:
 
 
 def sku_timing(sku: str, rows: Sequence[Row], parameters: Parameters) -> SkuTiming:
-    """The parameters as the document that a replay reads."""
-    names = {row: _names(row, rows) for row in rows}
-    prefill = {row.kinds[0]: PrefillTiming(kind=row.kinds[0], tok_s_gpu=parameters[names[row][0]]) for row in rows}
-    decode = {
-        row.kinds[1]: DecodeTiming(
-            kind=row.kinds[1],
-            step_ms=parameters[names[row][1]],
-            us_per_kv_ktoken=parameters[names[row][2]],
-            slope_of=names[row][2].partition(".")[2],
+    """The parameters of one SKU as the document that a replay reads; ``rows`` are those of the whole fit."""
+    named = {row: _names(row, rows) for row in rows if row.recipe.sku == sku}
+    prefill, decode = {}, {}
+    for row, names in named.items():
+        first, second = row.kinds
+        prefill[first] = PrefillTiming(kind=first, tok_s_gpu=parameters[names.rate])
+        slope_of = names.slope.partition(".")[2].partition("@")[0]
+        decode[second] = DecodeTiming(
+            kind=second, step_ms=parameters[names.step], us_per_kv_ktoken=parameters[names.slope], slope_of=slope_of
         )
-        for row in rows
-    }
     return SkuTiming(
         sku=sku,
-        overhead_s=parameters[OVERHEAD],
+        overhead_s=parameters[next(iter(named.values())).overhead],
         prefill=tuple(prefill[kind] for kind in sorted(prefill)),
         decode=tuple(decode[kind] for kind in sorted(decode)),
     )
 
 
-def _names(row: Row, rows: Sequence[Row]) -> tuple[str, str, str]:
-    """Names of the three parameters of a row: prefill rate, decode step, decode slope."""
+class Names(NamedTuple):
+    """Names of the parameters that a row depends on."""
+
+    overhead: str
+    rate: str
+    step: str
+    slope: str
+
+
+def _names(row: Row, rows: Sequence[Row]) -> Names:
     prefill, decode = row.kinds
-    counts = {kind: sum(one.kinds[1] == kind for one in rows) for kind in {one.kinds[1] for one in rows}}
+    sku, memory = row.recipe.sku, f"{row.hbm_tb_s:g} TB/s"
+    counts = Counter(one.kinds[1] for one in rows if one.hbm_tb_s == row.hbm_tb_s)
     slope = decode
     if counts[decode] == 1:
         family = [kind for kind in counts if kind[0] == decode[0] and counts[kind] > 1]
         if not family:
-            raise PipelineError(
-                f"one point cannot tell step and slope of {decode} apart", where=row.recipe.id, hint="add a point of this worker shape"
-            )
+            hint = "add a point of this worker shape"
+            raise PipelineError(f"one point cannot tell step and slope of {decode} apart", where=row.recipe.id, hint=hint)
         slope = max(family, key=lambda kind: counts[kind])
-    return f"tok_s_gpu.{'offload' if prefill.endswith('-offload') else 'resident'}", f"step_ms.{decode}", f"slope.{slope}"
+    weights = "offload" if prefill.endswith("-offload") else "resident"
+    return Names(f"overhead_s@{sku}", f"tok_s_gpu.{weights}@{sku}", f"step_ms.{decode}@{sku}", f"slope.{slope}@{memory}")
 
 
-def _loop(row: Row, names: tuple[str, str, str], parameters: Parameters) -> Loop:
+def _loop(row: Row, names: Names, parameters: Parameters) -> Loop:
     recipe = row.recipe
-    tok_s_gpu, step_ms, slope = (parameters[name] for name in names)
     return Loop(
         conc=row.conc,
         lengths=row.lengths,
         prefill_ranks=recipe.prefill.ranks,
         decode_ranks=recipe.decode.ranks,
         block=int(str(recipe.decode.flags["block-size"])),
-        prefill_tok_s=tok_s_gpu * recipe.prefill.gpus_per_rank,
-        step_s=step_ms / 1e3,
-        per_token_s=slope / 1e9,
+        prefill_tok_s=parameters[names.rate] * recipe.prefill.gpus_per_rank,
+        step_s=parameters[names.step] / 1e3,
+        per_token_s=parameters[names.slope] / 1e9,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,9 +44,20 @@ class _Task:
 
 @dataclass(frozen=True, slots=True)
 class _Replayed:
+    """What is taken from a replay: seconds without the fixed overhead, that overhead, median TPOT."""
+
     duration_s: float
+    overhead_s: float
     tpot_ms: float
     versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _LeftOut:
+    """One point as the others see it; ``spread`` is the relative s.d. of that."""
+
+    spread: float
+    replayed: _Replayed | None
 
 
 def calibrate(world: World, points: Path, out: Path, *, workers: int) -> str:
@@ -55,31 +66,30 @@ def calibrate(world: World, points: Path, out: Path, *, workers: int) -> str:
     book = read_book(world)
     rows = _rows(book, room.read_points(text.decode(), where=str(points)), str(points))
     with _processes(workers) as surrogates:
-        fits = {sku: Fit(mine, lambda loops: list(surrogates.map(room.closed_loop, loops))) for sku, mine in rows.items()}
-        for sku, fit in fits.items():
-            world.say(f"{sku}: {len(fit.fit())} parameters from {2 * len(fit.rows)} figures, on the surrogate")
-        replayed = _confirm(world, book, fits, workers)
-        left_out = _leave_one_out(world, book, fits, workers)
-    recipes = [row.recipe for mine in rows.values() for row in mine]
+        fit = Fit(rows, lambda loops: list(surrogates.map(room.closed_loop, loops)))
+        world.say(f"{len(fit.fit())} parameters from {2 * len(rows)} figures, on the surrogate")
+        replayed = _confirm(world, book, fit, workers)
+        left_out = _leave_one_out(world, book, fit, workers)
+    recipe = rows[0].recipe
     timing = Timing(
-        model=recipes[0].model,
-        precision=recipes[0].precision,
+        model=recipe.model,
+        precision=recipe.precision,
         points=points.name,
         points_sha256=hashlib.sha256(text).hexdigest(),
         points_origin="published",
         fitted_on=world.clock.now().date().isoformat(),
-        requests_per_conc=recipes[0].client.requests_per_conc,
-        versions=next(iter(replayed.values())).versions,
-        skus=tuple(room.sku_timing(sku, fit.rows, fit.parameters) for sku, fit in fits.items()),
-        errors=tuple(_error(fit, row, replayed[row], left_out.get(row)) for fit in fits.values() for row in fit.rows),
+        requests_per_conc=recipe.client.requests_per_conc,
+        versions=replayed[rows[0]].versions,
+        skus=tuple(room.sku_timing(sku, rows, fit.parameters) for sku in sorted({row.recipe.sku for row in rows})),
+        errors=tuple(_error(row, replayed[row], left_out[row]) for row in rows),
     )
     write(out, timing.to_json())
     return render.timing_text(timing)
 
 
-def _rows(book: Book, given: Sequence[room.Given], where: str) -> dict[str, list[Row]]:
-    """Rows by SKU id, each matched to the recipe that deploys its shape at its concurrency."""
-    rows: dict[str, list[Row]] = {}
+def _rows(book: Book, given: Sequence[room.Given], where: str) -> list[Row]:
+    """Each point with the recipe that deploys its shape at its concurrency."""
+    rows = []
     problems = []
     for point in given:
         sku = book.catalogue.sku(point.sku)
@@ -96,57 +106,53 @@ def _rows(book: Book, given: Sequence[room.Given], where: str) -> dict[str, list
                 recipe.workload, recipe.client, requests=point.conc * recipe.client.requests_per_conc, seed=recipe.client.seed
             )
             tokens = room.Lengths(*(tuple(side.tolist()) for side in drawn))
-            rows.setdefault(sku.id, []).append(Row(recipe, point.conc, point.total_tok_s_gpu, point.tpot_ms, tokens))
+            rows.append(Row(recipe, sku.hbm_tb_s, point.conc, point.total_tok_s_gpu, point.tpot_ms, tokens))
     if problems:
         raise RecipeError(problems)
     return rows
 
 
-def _confirm(world: World, book: Book, fits: dict[str, Fit], workers: int) -> dict[Row, _Replayed]:
+def _confirm(world: World, book: Book, fit: Fit, workers: int) -> dict[Row, _Replayed]:
     """Replay every row at full size; where the surrogate was off, fit again with what it was off by, once."""
     for attempt in ("first", "last"):
-        points = [(fit, row, room.sku_timing(sku, fit.rows, fit.parameters)) for sku, fit in fits.items() for row in fit.rows]
-        replayed = _replay(book, [(row, timing) for _, row, timing in points], workers)
-        worst = max(fit.correct({row: (replayed[row].duration_s, replayed[row].tpot_ms) for row in fit.rows}) for fit in fits.values())
-        world.say(f"replayed {len(points)} points; the surrogate was off by {worst:.2%} at most")
+        replayed = _replay(book, [(row, _timing(fit, row, fit.parameters)) for row in fit.rows], workers)
+        worst = fit.correct({row: (run.duration_s, run.tpot_ms) for row, run in replayed.items()})
+        world.say(f"replayed {len(replayed)} points; the surrogate was off by {worst:.2%} at most")
         if worst < CLOSE or attempt == "last":
             break
-        for fit in fits.values():
-            fit.parameters = fit.solve(fit.rows, 2)
+        fit.parameters = fit.solve(fit.rows, 2)
     return replayed
 
 
-def _leave_one_out(world: World, book: Book, fits: dict[str, Fit], workers: int) -> dict[Row, tuple[float, _Replayed | None, float]]:
-    """Per row: (s.d. of its prediction by the others, that prediction or None, the overhead that goes with it)."""
-    found: dict[Row, tuple[float, _Replayed | None, float]] = {}
-    predictions: list[tuple[Row, SkuTiming]] = []
-    for sku, fit in fits.items():
-        for row in fit.rows:
-            spread = fit.uncertainty(row)
-            found[row] = (spread, None, 0.0)
-            if spread <= IDENTIFIABLE:
-                parameters = fit.solve([one for one in fit.rows if one is not row], 3)
-                predictions.append((row, room.sku_timing(sku, fit.rows, parameters)))
-    replayed = _replay(book, predictions, workers)
-    for row, timing in predictions:
-        found[row] = (found[row][0], replayed[row], timing.overhead_s)
-    world.say(f"left out {len(predictions)} points in turn; {len(found) - len(predictions)} are not identifiable from the others")
-    return found
+def _leave_one_out(world: World, book: Book, fit: Fit, workers: int) -> dict[Row, _LeftOut]:
+    """What the other points alone say of each, replayed; only the spread where they cannot say it to ``IDENTIFIABLE``."""
+    spreads = {row: fit.uncertainty(row) for row in fit.rows}
+    timings = {}
+    for row in (row for row, spread in spreads.items() if spread <= IDENTIFIABLE):
+        parameters = fit.solve([one for one in fit.rows if one is not row], 3)
+        timings[row] = _timing(fit, row, parameters)
+    replayed = _replay(book, list(timings.items()), workers)
+    world.say(f"left out {len(timings)} points in turn; {len(spreads) - len(timings)} are not identifiable from the others")
+    return {row: _LeftOut(spread, replayed.get(row)) for row, spread in spreads.items()}
 
 
-def _error(fit: Fit, row: Row, fitted: _Replayed, left_out: tuple[float, _Replayed | None, float] | None) -> PointError:
-    spread, predicted, overhead = left_out or (math.inf, None, 0.0)
+def _timing(fit: Fit, row: Row, parameters: Mapping[str, float]) -> SkuTiming:
+    return room.sku_timing(row.recipe.sku, fit.rows, parameters)
+
+
+def _error(row: Row, fitted: _Replayed, left_out: _LeftOut) -> PointError:
+    predicted = left_out.replayed
     return PointError(
         recipe=row.recipe.id,
         sku=row.recipe.sku,
         conc=row.conc,
         total_tok_s_gpu=row.total_tok_s_gpu,
         tpot_ms=row.tpot_ms,
-        fitted_total_tok_s_gpu=room.rate(row, fitted.duration_s, fit.parameters["overhead_s"]),
+        fitted_total_tok_s_gpu=room.rate(row, fitted.duration_s, fitted.overhead_s),
         fitted_tpot_ms=fitted.tpot_ms,
-        left_out_total_tok_s_gpu=room.rate(row, predicted.duration_s, overhead) if predicted else None,
+        left_out_total_tok_s_gpu=room.rate(row, predicted.duration_s, predicted.overhead_s) if predicted else None,
         left_out_tpot_ms=predicted.tpot_ms if predicted else None,
-        left_out_sd=spread if math.isfinite(spread) else None,
+        left_out_sd=left_out.spread if math.isfinite(left_out.spread) else None,
     )
 
 
@@ -170,7 +176,7 @@ def _one_replay(task: _Task) -> _Replayed:
         setup = replay.Setup(job, task.sku, task.timing, task.requests_per_conc, task.seed, Path(staging))
         measured = replay.measure(setup, clock=SystemClock())
     (point,) = measured.points
-    return _Replayed(point.duration_s - point.overhead_s, point.tpot_ms.p50 or math.nan, measured.versions)
+    return _Replayed(point.duration_s - point.overhead_s, point.overhead_s, point.tpot_ms.p50 or math.nan, measured.versions)
 
 
 @contextmanager

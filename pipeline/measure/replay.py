@@ -32,7 +32,6 @@ PACKAGES = ("ai-dynamo", "ai-dynamo-runtime", "numpy")
 TRACE_BLOCK = 512
 LONGEST_PASS = 1 << 20  # tokens; the tables are linear, so two points say everything
 MOST_KV = 1 << 25  # tokens
-ONE_PROMPT = 1  # Dynamo 1.4.2 holds finished prompts back while others can still be admitted; docs/decisions/0004
 UUID = re.compile(rb'"uuid":"[^"]*",')
 SESSION = re.compile(rb'"session_id":"request_(\d+)"')
 
@@ -123,8 +122,8 @@ def _replay(engine: Engine, setup: Setup, conc: int, lines: Iterable[str], reque
     trace_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     report: Mapping[str, Any] = engine.replay(
         str(trace_file),
-        prefill_engine_args=engine.arguments(**worker("prefill", setup)),
-        decode_engine_args=engine.arguments(**worker("decode", setup)),
+        prefill_engine_args=engine.arguments(**worker("prefill", setup, prompts_at_once(setup, conc))),
+        decode_engine_args=engine.arguments(**worker("decode", setup, max_num_seqs(recipe, "decode"))),
         num_prefill_workers=recipe.prefill.ranks,
         num_decode_workers=recipe.decode.ranks,
         replay_concurrency=conc,
@@ -135,27 +134,50 @@ def _replay(engine: Engine, setup: Setup, conc: int, lines: Iterable[str], reque
     return report
 
 
-def worker(role: Role, setup: Setup) -> dict[str, Any]:
+def worker(role: Role, setup: Setup, sequences: int) -> dict[str, Any]:
     """Engine arguments of one simulated worker, which is one DP rank (or one TP group) of the pool."""
     recipe = setup.job.recipe
-    flags, simulated = recipe.pools[role].flags, getattr(recipe.simulate, role)
     hbm = next(one for one in setup.job.hbm if one.role == role)
-    block = int(_given(flags.get("block-size"), "block-size", recipe, role))
+    block = int(_given(recipe.pools[role].flags.get("block-size"), "block-size", recipe, role))
+    simulated = getattr(recipe.simulate, role)
     return {
         "worker_type": role,
         "block_size": block,
         "num_gpu_blocks": hbm.kv_blocks(block),
-        "max_num_seqs": ONE_PROMPT
-        if role == "prefill"
-        else _given(flags.get("max-num-seqs", simulated.max_num_seqs), "max-num-seqs", recipe, role),
-        "max_num_batched_tokens": _given(
-            flags.get("max-num-batched-tokens", simulated.max_num_batched_tokens), "max-num-batched-tokens", recipe, role
-        ),
-        "enable_prefix_caching": not flags.get("no-enable-prefix-caching", False),
+        "max_num_seqs": sequences,
+        "max_num_batched_tokens": _flag(recipe, role, "max-num-batched-tokens", simulated.max_num_batched_tokens),
+        "enable_prefix_caching": not recipe.pools[role].flags.get("no-enable-prefix-caching", False),
         "planner_profile_data": str(table(role, recipe, setup.timing, setup.staging)),
         "kv_bytes_per_token": round(hbm.kv_bytes_per_token),
         "kv_transfer_bandwidth": setup.sku.scaleup_gb_s,
     }
+
+
+def max_num_seqs(recipe: Recipe, role: Role) -> int:
+    """Sequences that one scheduler may run."""
+    return int(_flag(recipe, role, "max-num-seqs", getattr(recipe.simulate, role).max_num_seqs))
+
+
+def prompts_at_once(setup: Setup, conc: int) -> int:
+    """Prompts that a simulated prefill rank admits: one, or four where prefill is the bottleneck (docs/decisions/0004).
+
+    With free slots, Dynamo 1.4.2 holds finished prompts back until it has no more to admit. A rank that admits one prompt at a time
+    has no free slot. Where the queue never empties, four are admitted at once: the same rate, in half of the computing time.
+    """
+    recipe, timing = setup.job.recipe, setup.timing
+    mean = (1 + recipe.client.shortest) / 2
+    isl, osl = recipe.workload.isl * mean, recipe.workload.osl * mean
+    prefill = next(one for one in timing.prefill if one.kind == worker_kind(recipe, "prefill"))
+    decode = next(one for one in timing.decode if one.kind == worker_kind(recipe, "decode"))
+    sequences = min(conc / recipe.decode.ranks, max_num_seqs(recipe, "decode"))
+    step_ms = decode.step_ms + decode.us_per_kv_ktoken * sequences * (isl + osl / 2) / 1e6
+    decode_req_s = sequences * recipe.decode.ranks / (osl * step_ms / 1000)
+    prefill_req_s = prefill.tok_s_gpu * recipe.prefill.gpus / isl
+    return 4 if prefill_req_s < decode_req_s else 1
+
+
+def _flag(recipe: Recipe, role: Role, name: str, declared: int | None) -> Any:
+    return _given(recipe.pools[role].flags.get(name, declared), name, recipe, role)
 
 
 def _given(value: Any, name: str, recipe: Recipe, role: Role) -> Any:

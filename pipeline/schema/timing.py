@@ -68,6 +68,20 @@ class Timing(Stored):
     errors: tuple[PointError, ...]
 
     @property
+    def relative_errors(self) -> list[float]:
+        """|fitted/given - 1| of every rate and TPOT, smallest first."""
+        pairs = [(one.fitted_total_tok_s_gpu, one.total_tok_s_gpu) for one in self.errors]
+        pairs += [(one.fitted_tpot_ms, one.tpot_ms) for one in self.errors]
+        return sorted(abs(fitted / given - 1) for fitted, given in pairs)
+
+    @property
+    def relative_left_out_errors(self) -> list[float]:
+        """The same of the points that were left out and predicted by the others."""
+        pairs = [(one.left_out_total_tok_s_gpu, one.total_tok_s_gpu) for one in self.errors]
+        pairs += [(one.left_out_tpot_ms, one.tpot_ms) for one in self.errors]
+        return sorted(abs(predicted / given - 1) for predicted, given in pairs if predicted is not None)
+
+    @property
     def measured_digest(self) -> str:
         """Digest of the parameters alone."""
         return digest([sku.model_dump(mode="json") for sku in self.skus])

@@ -129,7 +129,7 @@ def _from_fsspec(url: str, scheme: str, shown: str) -> tuple[Any, str]:
     try:
         fs, root = import_module("fsspec.core").url_to_fs(url)
     except ImportError as error:
-        hint = f"install the extra `remote` (pip install "rackbench[remote]") and fsspec's driver of {scheme}://, or use file://, s3:// or gs://"
+        hint = f"pip install 'rackbench[remote]' and fsspec's driver of {scheme}://, or use file://, s3:// or gs://"
         raise PipelineError(f"{scheme}:// needs the package {error.name or 'fsspec'}", where=shown, hint=hint) from error
     except ValueError as error:
         raise PipelineError(

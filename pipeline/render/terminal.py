@@ -1,0 +1,87 @@
+"""Tables for a terminal: plain text, columns aligned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.render.text import fixed, percent, signed
+from pipeline.schema.plan import Hbm
+from pipeline.schema.timing import PointError, Timing
+
+
+def fit_table(judged: Sequence[tuple[str, str, Sequence[Hbm] | None]]) -> str:
+    """HBM of one GPU of each role, in GB: what the weights take, what is left for KV and what is asked of it."""
+    head: tuple[str, ...] = (
+        "recipe",
+        "SKU",
+        "role",
+        "weights",
+        "offload",
+        "activ.",
+        "budget",
+        "KV left",
+        "KV asked",
+        "headroom",
+        "seqs",
+        "verdict",
+    )
+    lines = [head]
+    for recipe, sku, roles in judged:
+        if roles is None:
+            lines.append((recipe, sku, *["–"] * 9, "unknown: usable HBM of this SKU is not recorded"))
+        for hbm in roles or ():
+            weights = (hbm.weights_gb, hbm.offload_gb, hbm.activation_gb, hbm.budget_gb, hbm.kv_budget_gb, hbm.kv_gb, hbm.headroom_gb)
+            figures = (fixed(value, 1) for value in weights)
+            lines.append((recipe, sku, f"{hbm.role} {hbm.shape}", *figures, f"{hbm.sequences}/{hbm.max_sequences}", hbm.verdict))
+    return _aligned(lines, left=3) + "GB = 1e9 bytes of one GPU; seqs: max-num-seqs asked / that would fit\n"
+
+
+def timing_text(timing: Timing) -> str:
+    """Parameters and errors of a calibration."""
+    prefill = [("SKU", "worker", "input tok/s/GPU", "pass ms")]
+    decode = [("SKU", "worker", "step ms", "µs per 1,000 KV tokens", "slope of")]
+    for sku in timing.skus:
+        prefill += [(sku.sku, one.kind, fixed(one.tok_s_gpu, 0), fixed(one.pass_ms, 1)) for one in sku.prefill]
+        decode += [(sku.sku, one.kind, fixed(one.step_ms, 2), fixed(one.us_per_kv_ktoken, 2), one.slope_of) for one in sku.decode]
+    overheads = "".join(f"{sku.sku}: {fixed(sku.overhead_s, 1)} s of fixed overhead a run\n" for sku in timing.skus)
+    head = ("recipe", "conc", "tok/s/GPU given", "fitted", "error", "left out", "TPOT ms given", "fitted", "error", "left out")
+    errors = [head, *(_error(point) for point in timing.errors)]
+    tables = (_aligned(prefill, left=2), _aligned(decode, left=2), overheads, _aligned(errors, left=1), _summary(timing))
+    return "\n".join(tables)
+
+
+def _error(point: PointError) -> tuple[str, ...]:
+    unknown = "not identifiable"
+    rate = point.left_out_total_tok_s_gpu
+    tpot = point.left_out_tpot_ms
+    return (
+        point.recipe,
+        str(point.conc),
+        fixed(point.total_tok_s_gpu, 1),
+        fixed(point.fitted_total_tok_s_gpu, 1),
+        signed(point.fitted_total_tok_s_gpu / point.total_tok_s_gpu - 1),
+        unknown if rate is None else signed(rate / point.total_tok_s_gpu - 1),
+        fixed(point.tpot_ms, 2),
+        fixed(point.fitted_tpot_ms, 2),
+        signed(point.fitted_tpot_ms / point.tpot_ms - 1),
+        unknown if tpot is None else signed(tpot / point.tpot_ms - 1),
+    )
+
+
+def _summary(timing: Timing) -> str:
+    errors = timing.relative_errors
+    left_out = timing.relative_left_out_errors
+    said = f"{len(errors)} figures: median error {percent(errors[len(errors) // 2])}, largest {percent(errors[-1])}"
+    return f"{said}; left out: largest {percent(left_out[-1])} of {len(left_out)}\n" if left_out else f"{said}\n"
+
+
+def _aligned(lines: Sequence[Sequence[str]], *, left: int) -> str:
+    """Columns to their widest cell, the first ``left`` of them flush left."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "".join(
+        "  ".join(
+            cell.ljust(width) if column < left else cell.rjust(width) for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        + "\n"
+        for line in lines
+    )
