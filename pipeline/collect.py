@@ -10,10 +10,8 @@ import shutil
 import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TypeVar
 
 from pipeline.errors import ArtifactError
-from pipeline.schema.base import Stored
 from pipeline.schema.result import Arrival, Failure, JobRecord, Measurement, Point, Result
 
 SUMS = "SHA256SUMS"
@@ -23,7 +21,6 @@ LARGEST_RAW = 512 << 20
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 RAW_PATH = re.compile(r"raw(/[A-Za-z0-9_][A-Za-z0-9_.+=-]*)+")
 SUMS_LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
-Content = TypeVar("Content", bound=Stored)
 RETRY = "a retry is a new attempt: give it another --attempt, or another --out"
 
 
@@ -158,13 +155,13 @@ def _read(folder: Path) -> Arrival:
     _refuse_difference(folder, sums, files)
     content = {name: _document(files[name]) for name in sums if name in DOCUMENTS}
     _refuse_damage(sums, files, content)
-    record = _parse(JobRecord, content["job.json"], files["job.json"])
+    record = JobRecord.from_json(content["job.json"], where=str(files["job.json"]))
     name = _refuse_other_name(folder, record)
     digest = hashlib.sha256(listed).hexdigest()
     if "error.json" in content:
-        failure = _parse(Failure, content["error.json"], files["error.json"])
+        failure = Failure.from_json(content["error.json"], where=str(files["error.json"]))
         return Arrival(folder=name, record=record, failure=failure, sums_sha256=digest)
-    points = _parse(Result, content["results.json"], files["results.json"]).points
+    points = Result.from_json(content["results.json"], where=str(files["results.json"])).points
     _refuse_other_concs(folder, record, points)
     _refuse_other_raw(folder, points, sums)
     return Arrival(folder=name, record=record, points=points, sums_sha256=digest)
@@ -240,13 +237,6 @@ def _refuse_other_raw(folder: Path, points: Iterable[Point], sums: Mapping[str, 
         if sums.get(raw.path) != raw.sha256:
             what = "is missing" if raw.path not in sums else "is another file than the one that was measured"
             raise ArtifactError(f"{raw.path!r} {what}", where=str(folder / "results.json"), hint="points and raw files belong together")
-
-
-def _parse(kind: type[Content], content: bytes, path: Path) -> Content:
-    try:
-        return kind.from_json(content, where=str(path))
-    except RecursionError as error:
-        raise ArtifactError("nested too deeply", where=str(path), hint="the file is foreign") from error
 
 
 def _document(path: Path) -> bytes:

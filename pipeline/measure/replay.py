@@ -197,7 +197,7 @@ def table(role: Role, recipe: Recipe, timing: SkuTiming, staging: Path) -> Path:
     tokens, resident = np.array([0.0, LONGEST_PASS]), np.array([0.0, MOST_KV])
     passes, steps = np.zeros(2), np.zeros(2)
     if isinstance(found, PrefillTiming):
-        passes = found.pass_ms + 1000 * tokens / (found.tok_s_gpu * recipe.prefill.gpus_per_rank)
+        passes = 1000 * tokens / (found.tok_s_gpu * recipe.prefill.gpus_per_rank)
     else:
         steps = found.step_ms + found.us_per_kv_ktoken / 1000 * resident / 1000
     path = staging / f"timing-{role}.npz"

@@ -58,7 +58,6 @@ def _parameters(timing: SkuTiming, title: str) -> list[tuple[str, ...]]:
         worker = f"prefill {plain(prefill.kind)}"
         saturated = "input tokens of a saturated worker"
         rows.append((title, worker, code("tok_s_gpu"), number(prefill.tok_s_gpu, "count"), "tok/s/GPU", saturated))
-        rows.append((title, worker, code("pass_ms"), number(prefill.pass_ms, "ms"), "ms", "fixed time of a prefill pass"))
     for decode in timing.decode:
         worker, growth = f"decode {plain(decode.kind)}", "what 1,000 more resident KV tokens add to a step"
         if decode.slope_of != decode.kind:

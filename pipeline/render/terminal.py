@@ -38,10 +38,10 @@ def fit_table(judged: Sequence[tuple[str, str, Sequence[Hbm] | None]]) -> str:
 
 def timing_text(timing: Timing) -> str:
     """Parameters and errors of a calibration."""
-    prefill = [("SKU", "worker", "input tok/s/GPU", "pass ms")]
+    prefill = [("SKU", "worker", "input tok/s/GPU")]
     decode = [("SKU", "worker", "step ms", "µs per 1,000 KV tokens", "slope of")]
     for sku in timing.skus:
-        prefill += [(sku.sku, one.kind, fixed(one.tok_s_gpu, 0), fixed(one.pass_ms, 1)) for one in sku.prefill]
+        prefill += [(sku.sku, one.kind, fixed(one.tok_s_gpu, 0)) for one in sku.prefill]
         decode += [(sku.sku, one.kind, fixed(one.step_ms, 2), fixed(one.us_per_kv_ktoken, 2), one.slope_of) for one in sku.decode]
     overheads = "".join(f"{sku.sku}: {fixed(sku.overhead_s, 1)} s of fixed overhead a run\n" for sku in timing.skus)
     head = ("recipe", "conc", "tok/s/GPU given", "fitted", "error", "left out", "TPOT ms given", "fitted", "error", "left out")

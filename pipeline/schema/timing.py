@@ -13,11 +13,10 @@ Milliseconds = Annotated[float, Field(ge=0)]
 
 
 class PrefillTiming(Document):
-    """A prefill pass of T tokens takes ``pass_ms + 1000 · T / (tok_s_gpu · GPUs of the rank)`` ms."""
+    """A prefill pass of T tokens takes ``1000 · T / (tok_s_gpu · GPUs of the rank)`` ms."""
 
     kind: Text
     tok_s_gpu: Annotated[float, Field(gt=0)] = Field(description="input tokens a second and GPU when saturated")
-    pass_ms: Milliseconds = Field(default=0.0, description="fixed time of a pass")
 
 
 class DecodeTiming(Document):

@@ -165,7 +165,7 @@ def timing(*errors: PointError) -> Timing:
     one = SkuTiming(
         sku=GB300,
         overhead_s=1.5,
-        prefill=(PrefillTiming(kind="DEP4", tok_s_gpu=13400.0, pass_ms=12.0),),
+        prefill=(PrefillTiming(kind="DEP4", tok_s_gpu=13400.0),),
         decode=(DecodeTiming(kind="DEP8", step_ms=21.0, us_per_kv_ktoken=4.2, slope_of="DEP8"),),
     )
     fitted = {"points": "gb300-vs-gb200.csv", "points_sha256": SHA, "points_origin": "published", "fitted_on": "2026-11-20"}

@@ -265,7 +265,7 @@ def test_raw_files_that_points_do_not_know_are_refused_though_they_are_listed(tm
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"{", "not JSON"), (b"[]", "schema version 1"), (b"\xff", "not JSON"), (b'{"schema": 2}', "found 2"), (b"[" * 100_000, "too deeply")],
+    [(b"{", "not JSON"), (b"[]", "schema version 1"), (b"\xff", "not JSON"), (b'{"schema": 2}', "found 2"), (b"[" * 100_000, "not JSON")],
     ids=["torn", "list", "bytes", "newer", "deep"],
 )
 def test_a_document_that_is_not_ours_is_refused(tmp_path, content, message):

@@ -328,7 +328,7 @@ def test_another_scheme_needs_fsspec_and_says_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     with pytest.raises(PipelineError, match="memory:// needs the package fsspec") as caught:
         store.rows("memory://key:secret@history?token=secret")
-    assert "pip install fsspec" in caught.value.hint
+    assert "rackbench[remote]" in caught.value.hint
     assert "secret" not in str(caught.value)
 
 
