@@ -214,6 +214,15 @@ def report(arguments: argparse.Namespace, world: World) -> int:
     return GATE if arguments.gate and made.verdict == "worse" else 0
 
 
+def drift(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline.flow import telling
+
+    moved = telling.drift(arguments.kept, arguments.new, tolerance=arguments.tolerance)
+    print(moved, end="")
+    world.say(f"{'moved' if moved else 'nothing moved'} by more than {arguments.tolerance:.1%} against {arguments.kept}")
+    return GATE if moved else 0
+
+
 def schema(arguments: argparse.Namespace, world: World) -> int:
     from pipeline.flow import recipes
 
@@ -332,3 +341,13 @@ def _telling_verbs(verbs: _Verbs, env: Mapping[str, str]) -> None:
     words.add_argument("--run-id", metavar="RUN", help="report this run; default: the newest of each recipe")
     words.add_argument("--out", type=Path, required=True, metavar="DIR")
     words.add_argument("--gate", action="store_true", help=f"exit {GATE} when the verdict is worse")
+    words = verbs.add(
+        "drift",
+        drift,
+        "say what a new report does not reproduce of a kept one",
+        "reports/NAME/data.json build/report/data.json",
+        needs_recipes=False,
+    )
+    words.add_argument("kept", type=Path)
+    words.add_argument("new", type=Path)
+    words.add_argument("--tolerance", type=float, default=0.005, help="relative; default 0.005")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import secrets
+import shutil
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -141,6 +142,7 @@ def _failure(error: PipelineError) -> Failure:
 def _run_all(world: World, wish: Run, plan: Plan) -> list[Path]:
     """Children, the longest job first, as many at once as there are workers; all end with this process."""
     with tempfile.TemporaryDirectory(prefix=".logs-", dir=wish.out) as logs, ExitStack() as children:
+        children.callback(_sweep, wish)  # called last, when every child has ended
         crew = _Crew(world, wish, plan, Path(logs), children)
         waiting = sorted(plan.jobs, key=lambda job: -sum(job.recipe.conc))
         while waiting or crew.running:
@@ -156,6 +158,12 @@ def _run_all(world: World, wish: Run, plan: Plan) -> list[Path]:
         error.exit_code = codes.pop() if len(codes) == 1 else LaunchError.exit_code
         raise error
     return sorted(crew.done)
+
+
+def _sweep(wish: Run) -> None:
+    """Staging folders of children that had to be killed."""
+    for leftover in wish.out.glob(f".{wish.run_id}-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 @dataclass(slots=True)

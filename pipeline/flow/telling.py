@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pipeline import analyse, collect, load, render, store
-from pipeline.errors import PipelineError, RecipeError
+from pipeline.errors import ArtifactError, PipelineError, RecipeError
 from pipeline.flow.recipes import read_book
 from pipeline.flow.world import World, read, write
 from pipeline.schema.history import HistoryRow, RunSummary
@@ -29,7 +29,13 @@ class Wish:
 
 def ingest(folders: Sequence[Path], history: str) -> list[RunSummary]:
     """Every result folder into history; all are read and checked before the first is stored."""
-    return store.ingest(history, [collect.read(folder) for folder in collect.find(folders)])
+    found = collect.find(folders)
+    if not found:
+        names = ", ".join(map(str, folders))
+        raise ArtifactError(
+            "no result folder", where=names, hint="a finished job leaves bench-RUN-ATTEMPT-RECIPE/; a killed one leaves nothing to ingest"
+        )
+    return store.ingest(history, [collect.read(folder) for folder in found])
 
 
 def report(world: World, wish: Wish) -> Report:
@@ -41,6 +47,11 @@ def report(world: World, wish: Wish) -> Report:
         write(wish.out / file, content)
     write(wish.out / "data.json", data.to_json())
     return report
+
+
+def drift(kept: Path, new: Path, *, tolerance: float) -> str:
+    """What a new report's data does not reproduce of a kept one's, as text; empty when it does."""
+    return render.moved_table(analyse.drift(_kept(kept), _kept(new), tolerance=tolerance))
 
 
 def _kept(path: Path) -> ReportData:

@@ -30,7 +30,8 @@ class Book:
 
     def mark(self, recipe_id: str, *location: str) -> Mark:
         """Where a field of a recipe stands."""
-        return self.nodes[recipe_id].at(location).mark
+        node = self.nodes[recipe_id].at(location)
+        return node.key or node.mark
 
     def origins(self, recipe_id: str) -> Iterator[tuple[str, Any, Mark]]:
         """(dotted path, value, place) of every leaf of a resolved recipe, in the order of the file."""
@@ -133,6 +134,8 @@ class _Shelf:
         if recipe is not None:
             self.problems += check(recipe, node, str(PurePosixPath(path).parent), catalogue, self.declared())
         broken = any(problem.severity == "error" for problem in self.problems[before:])
+        if recipe is not None:  # what it refers to may be broken, which has been said there
+            broken = broken or recipe.sku not in catalogue.skus or recipe.model not in catalogue.llms
         return (None if broken else recipe), node
 
     def layers(self, path: str) -> list[Node]:

@@ -10,10 +10,12 @@ import gzip
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module, metadata
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -120,7 +122,8 @@ def _replay(engine: Engine, setup: Setup, conc: int, lines: Iterable[str], reque
     recipe = setup.job.recipe
     trace_file = requests_file.with_name(f"trace-c{conc}.jsonl")
     trace_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    report: Mapping[str, Any] = engine.replay(
+    replay = partial(
+        engine.replay,
         str(trace_file),
         prefill_engine_args=engine.arguments(**worker("prefill", setup, prompts_at_once(setup, conc))),
         decode_engine_args=engine.arguments(**worker("decode", setup, max_num_seqs(recipe, "decode"))),
@@ -130,8 +133,28 @@ def _replay(engine: Engine, setup: Setup, conc: int, lines: Iterable[str], reque
         trace_block_size=TRACE_BLOCK,
         report_jsonl_path=str(requests_file),
     )
+    report = beside_main_thread(replay)
     trace_file.unlink()
     return report
+
+
+def beside_main_thread(call: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Run a long native call in a thread of its own, so that the main thread answers a signal at once."""
+    done: list[Mapping[str, Any]] = []
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            done.append(call())
+        except BaseException as error:  # noqa: BLE001  # raised again in the main thread
+            failed.append(error)
+
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return done[0]
 
 
 def worker(role: Role, setup: Setup, sequences: int) -> dict[str, Any]:

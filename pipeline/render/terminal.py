@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pipeline.render.text import fixed, percent, signed
 from pipeline.schema.plan import Hbm
+from pipeline.schema.report import Moved
 from pipeline.schema.timing import PointError, Timing
 
 
@@ -48,6 +49,18 @@ def timing_text(timing: Timing) -> str:
     errors = [head, *(_error(point) for point in timing.errors)]
     tables = (_aligned(prefill, left=2), _aligned(decode, left=2), overheads, _aligned(errors, left=1), _summary(timing))
     return "\n".join(tables)
+
+
+def moved_table(moved: Sequence[Moved]) -> str:
+    """Figures that a new run does not reproduce; empty when there are none."""
+    if not moved:
+        return ""
+    lines: list[tuple[str, ...]] = [("recipe", "conc", "figure", "kept", "new", "change")]
+    for one in moved:
+        change = signed(one.new / one.kept - 1) if one.kept and one.new else "–"
+        kept, new = (fixed(value, 2) if value is not None else "none" for value in (one.kept, one.new))
+        lines.append((one.recipe, str(one.conc), one.figure, kept, new, change))
+    return _aligned(lines, left=1)
 
 
 def _error(point: PointError) -> tuple[str, ...]:

@@ -176,6 +176,16 @@ class HbmRow(Document):
     hbm: Hbm
 
 
+class Moved(Document):
+    """A figure of a kept report that a new run does not reproduce; None where one of them has no such point."""
+
+    recipe: Text
+    conc: int
+    figure: Text
+    kept: float | None
+    new: float | None
+
+
 class Report(Document):
     """The analysis, unrounded: what render turns into pages."""
 

@@ -1,0 +1,33 @@
+"""How far a new simulation has moved from the kept one: the code or the engine changed, since the seed did not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeline.schema.history import HistoryRow
+from pipeline.schema.report import Moved, ReportData
+
+FIGURES = ("total_tok_s_gpu", "tpot_p50_ms", "ttft_p50_ms")
+
+
+def drift(kept: ReportData, new: ReportData, *, tolerance: float) -> tuple[Moved, ...]:
+    """Every figure that moved by more than ``tolerance`` (relative), and every point that only one of the two has."""
+    before, after = _figures(kept), _figures(new)
+    return tuple(_moved(before, after, tolerance))
+
+
+def _moved(before: dict[tuple[str, int, str], float], after: dict[tuple[str, int, str], float], tolerance: float) -> Iterator[Moved]:
+    for key in sorted(before.keys() | after.keys()):
+        recipe, conc, figure = key
+        old, new = before.get(key), after.get(key)
+        if old is None or new is None or abs(new / old - 1) > tolerance:
+            yield Moved(recipe=recipe, conc=conc, figure=figure, kept=old, new=new)
+
+
+def _figures(data: ReportData) -> dict[tuple[str, int, str], float]:
+    return {(row.record.job.id, row.conc, figure): value for row in data.rows for figure, value in _of(row) if value}
+
+
+def _of(row: HistoryRow) -> Iterator[tuple[str, float | None]]:
+    if row.point is not None:
+        yield from zip(FIGURES, (row.point.total_tok_s_gpu, row.point.tpot_ms.p50, row.point.ttft_ms.p50), strict=True)

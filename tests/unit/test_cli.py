@@ -1,0 +1,125 @@
+"""The front door: data on stdout, prose on stderr, an exit code for each kind of failure."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline import cli
+from tests.fakes import book as small
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    for path, text in small.texts().items():
+        target = tmp_path / "recipes" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "recipes"
+
+
+def test_validate_says_each_problem_where_an_editor_finds_it(folder, capsys):
+    (folder / small.PATH).write_text(small.RECIPE.replace("conc: [4, 8]", "conc: [8, 4]\ntitel: x"))
+    assert cli.run(["validate"], {}) == 3
+    out, err = capsys.readouterr()
+    assert out == f"recipes/{small.PATH}:3:1: unknown key `titel` — did you mean `title`?\n"
+    assert err == "1 error, 0 warnings\n"
+
+
+def test_validate_as_json_and_of_one_file(folder, capsys):
+    (folder / "skus.yaml").write_text(small.SKUS + "  colour: red\n")
+    assert cli.run(["validate", "--json"], {}) == 3
+    (problem,) = json.loads(capsys.readouterr().out)
+    assert (problem["path"], problem["line"], problem["severity"]) == ("recipes/skus.yaml", 19, "error")
+    assert cli.run(["validate", f"recipes/{small.PATH}"], {}) == 0
+
+
+def test_validate_finds_the_recipes_around_a_file_named_from_elsewhere(folder, monkeypatch, tmp_path_factory, capsys):
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert cli.run(["validate", str(folder / small.PATH)], {}) == 0
+    assert cli.run(["validate", "nowhere.yaml"], {}) == 1
+    assert "no recipes found" in capsys.readouterr().err
+
+
+def test_annotations_are_printed_for_github(folder, capsys):
+    (folder / small.PATH).write_text(small.RECIPE.replace("[4, 8]", "[8, 4]"))
+    assert cli.run(["validate", "--annotate"], {}) == 3
+    assert f"::error file=recipes/{small.PATH},line=2,col=7" in capsys.readouterr().err
+
+
+def test_a_recipe_that_does_not_fit_is_a_problem_of_its_pool_and_the_fitting_shape_is_named(folder, capsys):
+    (folder / "models/small.yaml").write_text(small.LLM.replace("routed_gb: 800.0", "routed_gb: 1600.0"))
+    assert cli.run(["validate"], {}) == 3
+    out = capsys.readouterr().out
+    assert f"recipes/{small.PATH}:3:1: prefill DEP4 does not fit tiny-2x4" in out
+    assert "DEP8 would fit" in out
+
+
+def test_other_verbs_refuse_a_broken_recipe_with_all_problems(folder, capsys):
+    (folder / small.PATH).write_text(small.RECIPE.replace("[4, 8]", "[]\ntitel: x"))
+    assert cli.run(["fit", small.ID], {"GITHUB_ACTIONS": "true"}) == 3
+    err = capsys.readouterr().err
+    assert "2 problems in the recipes" in err
+    assert err.count("::error") == 2
+
+
+def test_show_resolves_and_says_origins_and_commands(folder, capsys):
+    assert cli.run(["show", small.ID, "--json"], {}) == 0
+    assert json.loads(capsys.readouterr().out)["conc"] == [4, 8]
+    assert cli.run(["show", f"recipes/{small.PATH}", "--origin"], {}) == 0
+    assert f"[4, 8]  ({small.PATH}:2)" in capsys.readouterr().out
+    assert cli.run(["show", small.ID, "--commands", "--json"], {}) == 0
+    commands = json.loads(capsys.readouterr().out)
+    assert sum(one["role"] == "decode" for one in commands) == 8
+
+
+def test_an_unknown_recipe_gets_the_nearest(folder, capsys):
+    assert cli.run(["show", small.ID[:-1]], {}) == 1
+    assert f"did you mean `{small.ID}`?" in capsys.readouterr().err
+
+
+def test_fit_answers_in_its_exit_code_and_as_json(folder, capsys):
+    assert cli.run(["fit", "small-*", "--json"], {}) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["role"], row["verdict"]) for row in rows] == [("prefill", "fits"), ("decode", "fits")]
+    assert cli.run(["fit", "small-*", "--sku", "nothing"], {}) == 1
+
+
+def test_a_missing_timing_document_names_the_command_that_makes_it(folder, capsys):
+    assert cli.run(["plan", "--cluster", "here", "--out", "plan.json"], {}) == 4
+    assert "python -m pipeline calibrate" in capsys.readouterr().err
+
+
+def test_a_plan_that_is_torn_or_foreign_is_refused(folder, capsys):
+    Path("plan.json").write_text('{"schema": 1, "jobs"')
+    assert cli.run(["run", "plan.json", "--out", "results"], {}) == 7
+    assert "plan.json: not JSON" in capsys.readouterr().err
+    assert cli.run(["run", "nowhere.json", "--out", "results"], {}) == 1
+
+
+def test_schemas_are_written_and_checked(folder, capsys):
+    assert cli.run(["schema", "--check"], {}) == 1
+    assert cli.run(["schema"], {}) == 0
+    assert cli.run(["schema", "--check"], {}) == 0
+    (folder / "schema/recipe.json").write_text("{}")
+    assert cli.run(["schema", "--check"], {}) == 1
+
+
+def test_a_bug_is_called_one(folder, monkeypatch, capsys):
+    def broken(*_):
+        raise ZeroDivisionError("boom")
+
+    monkeypatch.setattr(cli, "validate", broken)
+    assert cli.run(["validate"], {}) == 1
+    err = capsys.readouterr().err
+    assert "ZeroDivisionError: boom" in err
+    assert "this is a bug; rackbench 0." in err
+
+
+def test_every_verb_has_an_example_in_its_help(capsys):
+    words = cli.parser({})
+    verbs = words._subparsers._group_actions[0].choices
+    assert set(verbs) >= {"validate", "show", "fit", "plan", "run", "calibrate", "ingest", "retract", "report"}
+    for name, verb in verbs.items():
+        assert f"example: python -m pipeline {name} " in verb.format_help().replace("\n", " ")
