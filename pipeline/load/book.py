@@ -99,7 +99,7 @@ class _Shelf:
             clusters={name: cluster for name, cluster in clusters.items() if cluster},
         )
         for name, cluster in found.clusters.items():
-            self.problems += _cluster_findings(cluster, self.files[f"clusters/{name}.yaml"], found)
+            self.problems += _cluster_findings(cluster, self.files[f"clusters/{name}.yaml"], self.declared())
         return found
 
     def declared(self) -> frozenset[str]:
@@ -178,13 +178,13 @@ def _spread(layer: Node) -> Node:
     return Node(entries, layer.mark, layer.key)
 
 
-def _cluster_findings(cluster: Cluster, node: Node, catalogue: Catalogue) -> Iterator[Problem]:
+def _cluster_findings(cluster: Cluster, node: Node, declared: frozenset[str]) -> Iterator[Problem]:
     for missing in cluster.needs():
         kind = f"launcher {cluster.launcher}" if missing != "timing" else f"measure {cluster.measure}"
         yield node.mark.problem(f"{kind} needs `{missing}`")
     for index, name in enumerate(cluster.skus):
-        if name not in catalogue.skus:
-            yield node.at(("skus", index)).mark.problem(f"unknown SKU `{name}`", nearest(name, catalogue.skus))
+        if name not in declared:
+            yield node.at(("skus", index)).mark.problem(f"unknown SKU `{name}`", nearest(name, declared))
 
 
 def _twins(recipes: Mapping[str, Recipe], nodes: Mapping[str, Node]) -> Iterator[Problem]:
