@@ -200,7 +200,7 @@ def retract(arguments: argparse.Namespace, world: World) -> int:
 def query(arguments: argparse.Namespace, _world: World) -> int:
     from pipeline.flow import telling
 
-    print(telling.query(arguments.history, arguments.sql))
+    print(telling.query(arguments.history, arguments.sql, as_json=arguments.json), end="")
     return 0
 
 
@@ -334,6 +334,7 @@ def _telling_verbs(verbs: _Verbs, env: Mapping[str, str]) -> None:
     sql = '"select recipe, conc, total_tok_s_gpu from points" --history history'
     words = verbs.add("query", query, "ask a history in SQL (table `points`)", sql, needs_recipes=False)
     words.add_argument("sql")
+    words.add_argument("--json", action="store_true")
     words.add_argument("--history", required=True, metavar="URL")
     words = verbs.add("report", report, "render a report", "reports/gb300-vs-gb200.yaml --history history --out build/report")
     words.add_argument("definition", type=Path)

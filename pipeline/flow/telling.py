@@ -103,6 +103,6 @@ def _timing(world: World, rows: Sequence[HistoryRow]) -> Timing | None:
     return None
 
 
-def query(history: str, sql: str) -> str:
-    """Rows of a SQL query over history, as JSON."""
-    return json.dumps(store.query(history, sql), indent=1, default=str)
+def query(history: str, sql: str, *, as_json: bool) -> str:
+    """Rows of a SQL query over history, as a table or as JSON."""
+    return json.dumps(store.query(history, sql), indent=1, default=str) + "\n" if as_json else store.query_text(history, sql)

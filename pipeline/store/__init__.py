@@ -5,8 +5,8 @@
 
 from pipeline.store.ingest import ingest
 from pipeline.store.place import Place, at
-from pipeline.store.query import query
+from pipeline.store.query import query, query_text
 from pipeline.store.rows import latest, nights, rows
 from pipeline.store.tombstones import retract
 
-__all__ = ["Place", "at", "ingest", "latest", "nights", "query", "retract", "rows"]
+__all__ = ["Place", "at", "ingest", "latest", "nights", "query", "query_text", "retract", "rows"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow.compute as pc
@@ -22,14 +24,25 @@ SEALED: dict[str, str | bool | int | float | list[str]] = {
 
 def query(url: str | Place, sql: str) -> list[dict[str, Any]]:
     """Rows of a SELECT over the view ``points``: every attempt of every run that is not retracted."""
+    with _answered(url, sql) as found:
+        names = [column[0] for column in found.description or ()]
+        return [dict(zip(names, values, strict=True)) for values in found.fetchall()]
+
+
+def query_text(url: str | Place, sql: str) -> str:
+    """The same as a table to read."""
+    with _answered(url, sql) as found:
+        return str(found.df().to_string(index=False)) + "\n"
+
+
+@contextmanager
+def _answered(url: str | Place, sql: str) -> Iterator[Any]:
     import duckdb  # noqa: PLC0415  # heavy, and only this verb needs it
 
     with duckdb.connect(":memory:", config=SEALED) as connection:
         connection.register("points", _points(at(url)))
         try:
-            found = connection.execute(sql)
-            names = [column[0] for column in found.description or ()]
-            return [dict(zip(names, values, strict=True)) for values in found.fetchall()]
+            yield connection.execute(sql)
         except duckdb.Error as error:
             raise PipelineError(f"SQL: {error}", hint=f"the view is `points`; columns: {', '.join(table.SCHEMA.names)}") from error
 

@@ -63,7 +63,7 @@ def test_from_recipe_to_page_and_back_to_the_raw_file(place):
     place.run("report", ROOT / "reports/gb300-vs-gb200.yaml", "--history", "history", "--out", "report")
     page = (place.folder / "report/README.md").read_text()
     assert "33." in page
-    (row,) = json.loads(place.run("query", "select folder, total_tok_s_gpu from points", "--history", "history").stdout)
+    (row,) = json.loads(place.run("query", "select folder, total_tok_s_gpu from points", "--history", "history", "--json").stdout)
     assert row["total_tok_s_gpu"] == point["total_tok_s_gpu"]
     assert row["folder"] in page
     raw = results / row["folder"] / point["raw"][0]["path"]
@@ -150,7 +150,7 @@ def test_a_missing_extra_is_named(place):
     failure = json.loads((place.folder / f"results/bench-9-1-{ONE}/error.json").read_text())
     assert "simulate" in failure["what"]
     place.run("ingest", "results", "--history", "history")
-    (row,) = json.loads(place.run("query", "select status, total_tok_s_gpu from points", "--history", "history").stdout)
+    (row,) = json.loads(place.run("query", "select status, total_tok_s_gpu from points", "--history", "history", "--json").stdout)
     assert row == {"status": "failed", "total_tok_s_gpu": None}
 
 

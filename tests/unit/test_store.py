@@ -317,6 +317,13 @@ def test_a_filesystem_without_local_names_keeps_the_same_promises():
     assert len(store.query(place, "SELECT 1 FROM points")) == len(store.rows(place)) == 2
 
 
+def test_a_query_is_answered_as_a_table_too(tmp_path):
+    store.ingest(str(tmp_path / "h"), [arrival()])
+    lines = store.query_text(str(tmp_path / "h"), "select conc, status from points order by conc").splitlines()
+    assert lines[0].split() == ["conc", "status"]
+    assert len(lines) == 3
+
+
 def test_a_file_url_and_a_path_are_the_same_place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     store.ingest((tmp_path / "history").as_uri(), [arrival()])
