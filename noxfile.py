@@ -26,6 +26,15 @@ def pipeline(session: nox.Session, *words: str | Path, success_codes: tuple[int,
     session.run("python", "-m", "pipeline", *map(str, words), success_codes=list(success_codes))
 
 
+def yaml_files() -> dict[str, list[str]]:
+    """Every YAML file of ours by the schema that editors hold it against."""
+    kinds = {"models": "llm", "clusters": "cluster", "skus.yaml": "skus"}
+    files: dict[str, list[str]] = {"report": [str(path) for path in sorted(Path("reports").glob("*.yaml"))]}
+    for path in sorted(Path("recipes").rglob("*.yaml")):
+        files.setdefault(kinds.get(path.parts[1], "recipe"), []).append(str(path))
+    return files
+
+
 @nox.session(venv_location=".nox/run")
 def nightly(session: nox.Session) -> None:
     """Every recipe of both racks in virtual time, to a rendered report; ``-- --quick`` for 2 requests per concurrency."""
@@ -58,6 +67,9 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports")
     pipeline(session, "schema", "--check")
     pipeline(session, "validate")
+    for schema, files in yaml_files().items():
+        session.run("check-jsonschema", "--schemafile", f"recipes/schema/{schema}.json", *files)
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *map(str, Path(".github/workflows").glob("*.yml")))
 
 
 @nox.session(venv_location=".nox/run")
