@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import sys
 from pathlib import Path
 
 import nox
@@ -12,18 +13,21 @@ nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["lint", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
+PYTHON = Path(".nox/run/bin/python")  # shared by every session but lint and lock
 LOCKS = Path(".github/requirements")
 BUILD = Path("build")
 REPORT = Path("reports/gb300-vs-gb200")
 
 
-def locked(session: nox.Session, name: str) -> None:
-    """Install exactly what is locked; nothing is resolved at run time."""
-    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / f"{name}.txt"))
+def set_up(session: nox.Session) -> None:
+    """One environment for every session that runs the pipeline; exactly what is locked, nothing is resolved at run time."""
+    if not PYTHON.exists():
+        session.run(sys.executable, "-m", "venv", str(PYTHON.parents[1]))
+    session.run(str(PYTHON), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(LOCKS / "run.txt"))
 
 
 def pipeline(session: nox.Session, *words: str | Path, success_codes: tuple[int, ...] = (0,)) -> None:
-    session.run("python", "-m", "pipeline", *map(str, words), success_codes=list(success_codes))
+    session.run(str(PYTHON), "-m", "pipeline", *map(str, words), success_codes=list(success_codes))
 
 
 def yaml_files() -> dict[str, list[str]]:
@@ -35,10 +39,10 @@ def yaml_files() -> dict[str, list[str]]:
     return files
 
 
-@nox.session(venv_location=".nox/run")
+@nox.session(venv_backend="none")
 def nightly(session: nox.Session) -> None:
     """Every recipe of both racks in virtual time, to a rendered report; ``-- --quick`` for 2 requests per concurrency."""
-    locked(session, "run")
+    set_up(session)
     work, history = BUILD / "nightly", BUILD / "history"
     shutil.rmtree(work, ignore_errors=True)
     pipeline(session, "validate")
@@ -48,34 +52,33 @@ def nightly(session: nox.Session) -> None:
     pipeline(session, "report", REPORT.with_suffix(".yaml"), "--history", history, "--out", BUILD / "report")
 
 
-@nox.session(venv_location=".nox/run")
+@nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """Unit, golden, contract and end-to-end tests."""
-    locked(session, "run")
-    session.install("--quiet", "--no-deps", ".")
-    session.run("pytest", *session.posargs)
+    set_up(session)
+    session.run(str(PYTHON), "-m", "pytest", *session.posargs)
     logging.getLogger("nox").setLevel(logging.ERROR)  # pytest's closing line stays the last one
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, types, the walls of the house, and freshness of generated files."""
-    locked(session, "lint")
+    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "lint.txt"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
     session.run("lint-imports")
-    pipeline(session, "schema", "--check")
-    pipeline(session, "validate")
+    session.run("python", "-m", "pipeline", "schema", "--check")
+    session.run("python", "-m", "pipeline", "validate")
     for schema, files in yaml_files().items():
         session.run("check-jsonschema", "--schemafile", f"recipes/schema/{schema}.json", *files)
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *map(str, Path(".github/workflows").glob("*.yml")))
 
 
-@nox.session(venv_location=".nox/run")
+@nox.session(venv_backend="none")
 def report(session: nox.Session) -> None:
     """Render the kept report again from its data.json; ``-- --check`` fails when that changes a byte."""
-    locked(session, "run")
+    set_up(session)
     if "--check" not in session.posargs:
         pipeline(session, "report", REPORT.with_suffix(".yaml"), "--out", REPORT)
         return
@@ -85,10 +88,10 @@ def report(session: nox.Session) -> None:
     session.run("diff", "--recursive", "--brief", str(REPORT), str(again), external=True)
 
 
-@nox.session(venv_location=".nox/run")
+@nox.session(venv_backend="none")
 def accept(session: nox.Session) -> None:
     """Keep the last nightly's data as the report's; ``-- --check`` only says whether it moved by more than the tolerance."""
-    locked(session, "run")
+    set_up(session)
     is_check, new = "--check" in session.posargs, BUILD / "report" / "data.json"
     if (REPORT / "data.json").exists():
         pipeline(session, "drift", REPORT / "data.json", new, success_codes=(0,) if is_check else (0, 20))
@@ -98,11 +101,11 @@ def accept(session: nox.Session) -> None:
         pipeline(session, "report", REPORT.with_suffix(".yaml"), "--out", REPORT)
 
 
-@nox.session(venv_location=".nox/run")
+@nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
     """Time and memory of what the project promises, each as a whole process."""
-    locked(session, "run")
-    session.run("python", "-m", "tests.bench", *session.posargs)
+    set_up(session)
+    session.run(str(PYTHON), "-m", "tests.bench", *session.posargs)
 
 
 @nox.session
