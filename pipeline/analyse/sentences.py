@@ -164,11 +164,7 @@ def _simulated(timing: Timing | None) -> Sentence:
     start = "simulated: Dynamo's scheduler in virtual time"
     if timing is None:
         return Sentence(words=start + ", timing parameters not recorded")
-    errors = [
-        abs(error)
-        for point in timing.errors
-        for error in (point.fitted_total_tok_s_gpu / point.total_tok_s_gpu - 1, point.fitted_tpot_ms / point.tpot_ms - 1)
-    ]
+    errors = timing.relative_errors
     how_well = (
         "median error {median:percent}, largest {largest:percent} (tok/s/GPU and TPOT of {n} points)" if errors else "errors not recorded"
     )
@@ -179,5 +175,5 @@ def _simulated(timing: Timing | None) -> Sentence:
         "n": str(len(timing.errors)),
     }
     if errors:
-        values |= {"median": median(errors), "largest": max(errors)}
+        values |= {"median": median(errors), "largest": errors[-1]}
     return Sentence(words=start + ", timing fitted to {points} ({origin}) on {date}, " + how_well, values=values)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 
-from pipeline.render.text import fixed, percent, signed
+from pipeline.render.text import fixed, number, signed
 from pipeline.schema.plan import Hbm
 from pipeline.schema.report import Moved
 from pipeline.schema.timing import PointError, Timing
@@ -84,8 +85,8 @@ def _error(point: PointError) -> tuple[str, ...]:
 def _summary(timing: Timing) -> str:
     errors = timing.relative_errors
     left_out = timing.relative_left_out_errors
-    said = f"{len(errors)} figures: median error {percent(errors[len(errors) // 2])}, largest {percent(errors[-1])}"
-    return f"{said}; left out: largest {percent(left_out[-1])} of {len(left_out)}\n" if left_out else f"{said}\n"
+    said = f"{len(errors)} figures: median error {number(median(errors), 'percent')}, largest {number(errors[-1], 'percent')}"
+    return f"{said}; left out: largest {number(left_out[-1], 'percent')} of {len(left_out)}\n" if left_out else f"{said}\n"
 
 
 def _aligned(lines: Sequence[Sequence[str]], *, left: int) -> str:
