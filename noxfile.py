@@ -41,7 +41,7 @@ def yaml_files() -> dict[str, list[str]]:
 
 @nox.session(venv_backend="none")
 def nightly(session: nox.Session) -> None:
-    """Every recipe of both racks in virtual time, to a rendered report; ``-- --quick`` for 2 requests per concurrency."""
+    """Every recipe of both racks in virtual time, to a rendered report; ``-- --quick`` for one request per concurrency."""
     set_up(session)
     work, history = BUILD / "nightly", BUILD / "history"
     shutil.rmtree(work, ignore_errors=True)

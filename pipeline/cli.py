@@ -305,7 +305,9 @@ def _measuring_verbs(verbs: _Verbs, env: Mapping[str, str]) -> None:
     words = verbs.add("run", run_plan, "measure a plan, or one job of it", "plan.json --out results", needs_recipes=False)
     words.add_argument("plan", type=Path)
     words.add_argument("--job", metavar="ID")
-    words.add_argument("--quick", action="store_true", help="2 requests per concurrency instead of the recipe's; kept apart from full runs")
+    words.add_argument(
+        "--quick", action="store_true", help="one request per concurrency instead of the recipe's ten; kept apart from full runs"
+    )
     words.add_argument("--seed", type=int, metavar="N", help="another draw of the request lengths")
     words.add_argument("--out", type=Path, required=True, metavar="DIR")
     words.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="jobs at once (default: one a core)")

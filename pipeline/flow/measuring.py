@@ -24,7 +24,7 @@ from pipeline.schema.result import Failure, Host, JobRecord, Measurement, Origin
 if TYPE_CHECKING:
     from pipeline.edge.shell import Child
 
-QUICK = 2  # requests per concurrency of a quick run, against the published 10
+QUICK = 1  # requests per concurrency of a quick run, against the published 10: ramp and drain, hardly a steady state
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def test_a_worker_kind_without_timing_is_refused_by_name(tmp_path):
 
 
 def test_prompts_go_one_by_one_unless_prefill_is_the_bottleneck():
-    assert replay.prompts_at_once(setup("6p1d-dep4-dep8"), 4096) == 4
+    assert replay.prompts_at_once(setup("6p1d-dep4-dep8"), 4096) == 8
     assert replay.prompts_at_once(setup("6p1d-dep4-dep8"), 256) == 1
     assert replay.prompts_at_once(setup("1p6d-dep4-tp4"), 192) == 1
 
