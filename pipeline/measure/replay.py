@@ -55,7 +55,12 @@ def measure(setup: Setup, *, clock: Clock) -> Measurement:
     start = clock.monotonic()
     engine = Engine.load()
     loaded = clock.monotonic()
-    points = tuple(point(engine, setup, conc) for conc in setup.job.recipe.conc)
+    try:
+        points = tuple(point(engine, setup, conc) for conc in setup.job.recipe.conc)
+    except OSError as error:
+        raise MeasureError(
+            f"cannot write: {error.strerror}", where=str(setup.staging), hint="is the disk full? nothing was kept"
+        ) from error
     stages = {"load": loaded - start, "measure": clock.monotonic() - loaded}
     return Measurement(points=points, versions={name: metadata.version(name) for name in PACKAGES}, stages_s=stages)
 
@@ -139,21 +144,21 @@ def _replay(engine: Engine, setup: Setup, conc: int, lines: Iterable[str], reque
 
 
 def beside_main_thread(call: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Run a long native call in a thread of its own, so that the main thread answers a signal at once."""
+    """Run Dynamo in a thread of its own, so that the main thread answers a signal at once; MeasureError for whatever it raises."""
     done: list[Mapping[str, Any]] = []
-    failed: list[BaseException] = []
+    failed: list[Exception] = []
 
     def work() -> None:
         try:
             done.append(call())
-        except BaseException as error:  # noqa: BLE001  # raised again in the main thread
+        except Exception as error:  # noqa: BLE001  # Dynamo's engine raises nothing more special
             failed.append(error)
 
     thread = Thread(target=work, daemon=True)
     thread.start()
     thread.join()
     if failed:
-        raise failed[0]
+        raise MeasureError(f"Dynamo's replay failed: {failed[0]}") from failed[0]
     return done[0]
 
 

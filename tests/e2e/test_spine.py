@@ -164,6 +164,24 @@ def test_a_kv_pool_too_small_for_a_request_is_a_measure_error(place):
     assert "of 10 requests completed" in refused.stderr
 
 
+@pytest.mark.parametrize(("limit", "code"), [(500, 7), (7_000, 6)])
+def test_a_disk_that_fills_ends_in_a_message_and_keeps_nothing_half(place, limit, code):
+    """Too small for any file, so even the failure cannot be kept; then large enough for that, but not for the per-request file."""
+    place.plan("*.1p1d-dep8-tp8")
+    argv = ["prlimit", f"--fsize={limit}", sys.executable, "-m", "pipeline", "run", "plan.json", "--job", ONE, "--out", "results"]
+    done = subprocess.run(argv, cwd=place.folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert "error: " in done.stderr
+    assert "this is a bug" not in done.stderr
+    assert [one for one in (place.folder / "results").iterdir() if not (one / "error.json").exists()] == []
+
+
+def test_a_plan_that_cannot_be_written_says_where(place):
+    refused = place.run("plan", "--cluster", "laptop", "--out", "/dev/null/plan.json", code=1)
+    assert "/dev/null/plan.json: cannot be written" in refused.stderr
+    assert "bug" not in refused.stderr
+
+
 def test_a_plan_of_nothing_says_why(place):
     refused = place.run("plan", "--cluster", "laptop", "--select", "*gb400*", "--out", "plan.json", code=4)
     assert "nothing to run" in refused.stderr

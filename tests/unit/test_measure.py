@@ -105,7 +105,7 @@ def test_equal_runs_keep_equal_bytes(tmp_path):
 
 def test_a_native_call_is_run_beside_the_main_thread_and_its_failure_raised():
     assert replay.beside_main_thread(lambda: {"value": time.monotonic()})["value"] > 0
-    with pytest.raises(ValueError, match="from inside"):
+    with pytest.raises(MeasureError, match="replay failed: from inside"):
         replay.beside_main_thread(fail)
 
 
