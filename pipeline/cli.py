@@ -141,10 +141,10 @@ def plan(arguments: argparse.Namespace, world: World) -> int:
     if arguments.github:
         with Path(arguments.github_output).open("a", encoding="utf-8") as outputs:
             outputs.write(planning.github_outputs(made))
-    hours = [job.gpu_hours for job in made.jobs]
-    known = f"{sum(hour for hour in hours if hour is not None):.1f} GPU-hours on a rack"
-    unknown = sum(hour is None for hour in hours)
-    world.say(f"{len(made.jobs)} jobs for {made.cluster.id}, {known}{f' and {unknown} unknown' if unknown else ''} → {arguments.out}")
+    hours = [job.gpu_hours for job in made.jobs if job.gpu_hours is not None]
+    cost = f"{sum(hours):.1f} GPU-hours" if hours else "GPU-hours"
+    cost += "" if len(hours) == len(made.jobs) else f"{' and' if hours else ''} unknown for {len(made.jobs) - len(hours)}"
+    world.say(f"{len(made.jobs)} jobs for {made.cluster.id} → {arguments.out}; on a rack: {cost}")
     for one in made.left_out:
         world.say(f"left out: {one.recipe}: {one.reason}")
     return 0

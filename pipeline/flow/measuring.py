@@ -199,7 +199,7 @@ class _Crew:
             if code is not None:
                 del self.running[name]
                 self.leave(name, code)
-        if self.world.is_terminal:
+        if self.world.is_terminal and self.running:
             self.world.say(f"\r\x1b[K{self.standing()} · {' '.join(sorted(self.running))}"[:160], end="")
 
     def leave(self, name: str, code: int) -> None:
