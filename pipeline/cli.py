@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import signal
 import sys
 import traceback
@@ -139,8 +140,11 @@ def plan(arguments: argparse.Namespace, world: World) -> int:
     )
     made = planning.plan(world, wish)
     if arguments.github:
-        with Path(arguments.github_output).open("a", encoding="utf-8") as outputs:
-            outputs.write(planning.github_outputs(made))
+        try:
+            with Path(arguments.github_output).open("a", encoding="utf-8") as outputs:
+                outputs.write(planning.github_outputs(made))
+        except OSError as error:
+            raise PipelineError(f"cannot be written: {error.strerror}", where=f"$GITHUB_OUTPUT {arguments.github_output}") from error
     hours = [job.gpu_hours for job in made.jobs if job.gpu_hours is not None]
     cost = f"{sum(hours):.1f} GPU-hours" if hours else "GPU-hours"
     cost += "" if len(hours) == len(made.jobs) else f"{' and' if hours else ''} unknown for {len(made.jobs) - len(hours)}"
@@ -229,7 +233,7 @@ def schema(arguments: argparse.Namespace, world: World) -> int:
     stale = recipes.write_schemas(world, check=arguments.check)
     for path in stale:
         world.say(f"{'not fresh' if arguments.check else 'written'}: {path}")
-    return BUG if arguments.check and stale else 0
+    return RecipeError.exit_code if arguments.check and stale else 0
 
 
 # The words of the command line.
@@ -262,6 +266,36 @@ class _Verbs:
         words.add_argument("--recipes", type=Path, metavar="DIR", help="recipes folder (default: the one around the current folder)")
         words.set_defaults(verb=verb, needs_recipes=needs_recipes)
         return words
+
+
+def _number(low: int, high: int | None = None) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        value = int(text)
+        if value < low or (high is not None and value > high):
+            raise ValueError
+        return value
+
+    number.__name__ = f"number of {low} or more" if high is None else f"number from {low} to {high}"  # argparse: invalid NAME value
+    return number
+
+
+def _words(text: str) -> str:
+    if not text.strip():
+        raise ValueError
+    return text
+
+
+def _run_id(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.]*(-[A-Za-z0-9_.]+)*", text):
+        raise ValueError
+    return text
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1:
+        raise ValueError
+    return value
 
 
 def _recipe_verbs(verbs: _Verbs) -> None:
@@ -308,16 +342,16 @@ def _measuring_verbs(verbs: _Verbs, env: Mapping[str, str]) -> None:
     words.add_argument(
         "--quick", action="store_true", help="one request per concurrency instead of the recipe's ten; kept apart from full runs"
     )
-    words.add_argument("--seed", type=int, metavar="N", help="another draw of the request lengths")
+    words.add_argument("--seed", type=_number(0, 2**32 - 1), metavar="N", help="another draw of the request lengths")
     words.add_argument("--out", type=Path, required=True, metavar="DIR")
-    words.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="jobs at once (default: one a core)")
-    words.add_argument("--run-id", default=env.get("GITHUB_RUN_ID"), help="default: GitHub's, else a new one")
-    words.add_argument("--attempt", type=int, default=int(env.get("GITHUB_RUN_ATTEMPT", "1")))
+    words.add_argument("--workers", type=_number(1), default=os.cpu_count() or 1, metavar="N", help="jobs at once (default: one a core)")
+    words.add_argument("--run-id", type=_run_id, default=env.get("GITHUB_RUN_ID") or None, help="default: GitHub's, else a new one")
+    words.add_argument("--attempt", type=_number(1), default=env.get("GITHUB_RUN_ATTEMPT") or "1")
     example = "reports/published/2026-05-22-gb300-vs-gb200.csv --out timing.json"
     words = verbs.add("calibrate", calibrate, "fit timing parameters to measured or published points", example)
     words.add_argument("points", type=Path)
     words.add_argument("--out", type=Path, required=True, metavar="FILE")
-    words.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N")
+    words.add_argument("--workers", type=_number(1), default=os.cpu_count() or 1, metavar="N")
 
 
 def _telling_verbs(verbs: _Verbs, env: Mapping[str, str]) -> None:
@@ -329,8 +363,8 @@ def _telling_verbs(verbs: _Verbs, env: Mapping[str, str]) -> None:
         "retract", retract, "take a run out of every later reading", "123 --reason 'wrong image' --history history", needs_recipes=False
     )
     words.add_argument("run_id", metavar="RUN")
-    words.add_argument("--attempt", type=int, help="default: every attempt")
-    words.add_argument("--reason", required=True)
+    words.add_argument("--attempt", type=_number(1), help="default: every attempt")
+    words.add_argument("--reason", type=_words, required=True)
     words.add_argument("--who", default=env.get("GITHUB_ACTOR") or env.get("USER") or "unknown")
     words.add_argument("--history", required=True, metavar="URL")
     sql = '"select recipe, conc, total_tok_s_gpu from points" --history history'
@@ -353,4 +387,4 @@ def _telling_verbs(verbs: _Verbs, env: Mapping[str, str]) -> None:
     )
     words.add_argument("kept", type=Path)
     words.add_argument("new", type=Path)
-    words.add_argument("--tolerance", type=float, default=0.005, help="relative; default 0.005")
+    words.add_argument("--tolerance", type=_share, default=0.005, help="relative; default 0.005")

@@ -7,9 +7,9 @@ from typing import ClassVar, Literal
 
 
 class PipelineError(Exception):
-    """Base of every expected failure; anything else that escapes is a bug."""
+    """Base of every expected failure, and itself a wrong use, like argparse's own; anything else that escapes is a bug."""
 
-    exit_code: int = 1
+    exit_code: int = 2
     retryable: ClassVar[bool] = False
 
     def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
@@ -47,7 +47,7 @@ class RecipeError(PipelineError):
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = sorted(problems)
         count = len(self.problems)
-        super().__init__(f"{count} problem{'' if count == 1 else 's'} in the recipes")
+        super().__init__(f"{count} problem{'' if count == 1 else 's'}")
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.problems))

@@ -50,6 +50,8 @@ def plan(request: Request, cluster: Cluster, catalogue: Catalogue, timing: Timin
             jobs.append(one.job)
         elif fnmatchcase(one.job.id, request.select):
             left_out.append(LeftOut(recipe=one.job.id, reason=reason))
+    if len(jobs) < request.shard[0]:
+        left_out.append(LeftOut(recipe=f"shard {request.shard[0]}/{request.shard[1]}", reason=f"there are {len(jobs)} jobs in all"))
     jobs = jobs[request.shard[0] - 1 :: request.shard[1]]
     _refuse_impossible(jobs, left_out, request, cluster)
     recipes = [job.recipe for job in jobs]
@@ -105,7 +107,7 @@ def matrix(plan: Plan) -> Mapping[str, list[dict[str, object]]]:
 def shard(text: str) -> tuple[int, int]:
     """``I/N`` → (I, N), counted from 1; PlanError otherwise."""
     number, _, count = text.partition("/")
-    if not (number.isdigit() and count.isdigit() and 1 <= int(number) <= int(count)):
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
         raise PlanError(f"--shard {text} is not I/N with 1 ≤ I ≤ N", hint="for example --shard 1/4")
     return int(number), int(count)
 

@@ -64,7 +64,7 @@ def calibrate(world: World, points: Path, out: Path, *, workers: int) -> str:
     """Write the timing document and return its tables as text."""
     text = read(points)
     book = read_book(world)
-    rows = _rows(book, room.read_points(text.decode(), where=str(points)), str(points))
+    rows = _rows(book, room.read_points(text.decode(errors="replace"), where=str(points)), str(points))
     with _processes(workers) as surrogates:
         fit = Fit(rows, lambda loops: list(surrogates.map(room.closed_loop, loops)))
         world.say(f"{len(fit.fit())} parameters from {2 * len(rows)} figures, on the surrogate")

@@ -67,7 +67,15 @@ def github_outputs(plan: Plan) -> str:
 
 def read_plan(path: Path) -> Plan:
     """plan.json as a document."""
-    return Plan.from_json(read(path), where=str(path))
+    plan = Plan.from_json(read(path), where=str(path))
+    if not plan.jobs:
+        raise PlanError("a plan with nothing in it", where=str(path))
+    if len({job.id for job in plan.jobs}) < len(plan.jobs):
+        raise PlanError("a plan that names a job twice", where=str(path))
+    unknown = {job.recipe.sku for job in plan.jobs} - plan.skus.keys()
+    if unknown:
+        raise PlanError(f"a plan without the SKU that its jobs name: {', '.join(sorted(unknown))}", where=str(path))
+    return plan
 
 
 def _cluster(book: Book, name: str) -> Cluster:
@@ -90,9 +98,19 @@ def _jobs(book: Book, cluster: Cluster, timing: Timing | None) -> list[Job]:
 
 
 def _measured(history: str) -> frozenset[str]:
+    """Identities of jobs that some run has measured whole: every concurrency sound, with the recipe's own requests and seed."""
     from pipeline import store
 
-    return frozenset(planning.identity(row.record.job) for row in store.rows(history) if row.point is not None)
+    sound: dict[tuple[str, int, str], set[int]] = {}
+    jobs: dict[tuple[str, int, str], Job] = {}
+    for row in store.rows(history):
+        provenance, job = row.record.provenance, row.record.job
+        client = job.recipe.client
+        is_full = (provenance.requests_per_conc, provenance.seed) == (client.requests_per_conc, client.seed)
+        if row.point is not None and row.point.status == "ok" and is_full:
+            sound.setdefault((*row.run, job.id), set()).add(row.conc)
+            jobs[*row.run, job.id] = job
+    return frozenset(planning.identity(job) for key, job in jobs.items() if sound[key] == set(job.recipe.conc))
 
 
 def _head(world: World) -> tuple[str | None, bool]:

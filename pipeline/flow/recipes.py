@@ -24,9 +24,24 @@ def validate(world: World, paths: Sequence[Path]) -> list[Problem]:
         for path in wanted:
             if not path.exists():
                 raise PipelineError("no such file", where=str(path), hint="name a file or folder below recipes/")
-        root = world.recipes.resolve()
-        problems = [one for one in problems if any((root / one.path).is_relative_to(path) for path in wanted)]
+        problems = _concerning(problems, wanted, world)
     return [_from_here(world, one) for one in problems]
+
+
+def _concerning(problems: Iterable[Problem], wanted: Sequence[Path], world: World) -> list[Problem]:
+    """Problems in these files and folders, and in what recipes below them may inherit from or refer to."""
+    root = world.recipes.resolve()
+    read = [root / path for path in texts(root)]
+    for path in wanted:
+        if not any(file.is_relative_to(path) for file in read):
+            raise PipelineError("nothing here that validate reads", where=str(path), hint="it reads the YAML files below recipes/")
+
+    def concerns(file: Path) -> bool:
+        is_shared = file.name.startswith("_") or file.parent.name == "models" or file.name == "skus.yaml"
+        above = root if not file.name.startswith("_") else file.parent
+        return any(file.is_relative_to(path) or (is_shared and path.is_relative_to(above)) for path in wanted)
+
+    return [one for one in problems if concerns(root / one.path)]
 
 
 def read_book(world: World) -> Book:
@@ -39,7 +54,8 @@ def read_book(world: World) -> Book:
 
 def one_recipe(book: Book, name: str) -> Recipe:
     """A recipe by its id, or by the path of its file."""
-    wanted = name.removesuffix(".yaml").replace("/", ".").removeprefix("recipes.") if "/" in name else name
+    wanted = Path(name).as_posix().removesuffix(".yaml").replace("/", ".") if "/" in name else name
+    wanted = next((known for known in book.recipes if wanted.endswith(f".{known}")), wanted)
     if wanted not in book.recipes:
         raise PipelineError(f"no recipe {wanted!r}", hint=nearest(wanted, book.recipes))
     return book.recipes[wanted]

@@ -12,6 +12,7 @@ from pipeline import analyse, collect, load, render, store
 from pipeline.errors import ArtifactError, PipelineError, RecipeError
 from pipeline.flow.recipes import read_book
 from pipeline.flow.world import World, read, write
+from pipeline.load import Node, nearest
 from pipeline.schema.history import HistoryRow, RunSummary
 from pipeline.schema.report import Definition, Report, ReportData
 from pipeline.schema.timing import Timing
@@ -60,17 +61,24 @@ def _kept(path: Path) -> ReportData:
     return ReportData.from_json(read(path), where=str(path))
 
 
-def _definition(path: Path) -> Definition:
+def _definition(path: Path) -> tuple[Definition, Node]:
     node, problems = load.compose(path.as_posix(), read(path))
     definition, more = load.conform(Definition, node, {}) if node else (None, [])
-    if problems or definition is None:
+    if problems or definition is None or node is None:
         raise RecipeError([*problems, *more])
-    return definition
+    return definition, node
 
 
 def _from_history(world: World, wish: Wish, name: str) -> ReportData:
-    definition = _definition(wish.definition)
+    definition, node = _definition(wish.definition)
     book = read_book(world)
+    unknown = [
+        node.at(("skus", index)).mark.problem(f"unknown SKU `{sku}`", nearest(sku, book.catalogue.skus))
+        for index, sku in enumerate(definition.skus)
+        if sku not in book.catalogue.skus
+    ]
+    if unknown:
+        raise RecipeError(unknown)
     chosen = [recipe for recipe in book.recipes.values() if fnmatchcase(recipe.id, definition.select) and recipe.sku in definition.skus]
     if not chosen:
         raise PipelineError(f"no recipe matches {definition.select!r}", where=str(wish.definition))

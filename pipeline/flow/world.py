@@ -32,6 +32,8 @@ class World:
 
 def recipes_root(start: Path) -> Path:
     """The recipes folder that a path stands in (the one with skus.yaml), or ``start/recipes``."""
+    if not start.exists():
+        raise PipelineError("no such folder", where=str(start))
     for folder in (start, *start.parents):
         for candidate in (folder, folder / "recipes"):
             if (candidate / "skus.yaml").is_file():
@@ -40,8 +42,8 @@ def recipes_root(start: Path) -> Path:
 
 
 def texts(root: Path) -> dict[str, bytes]:
-    """Every YAML file below recipes/ by its path relative to it."""
-    return {path.relative_to(root).as_posix(): read(path) for path in sorted(root.rglob("*.yaml")) if path.is_file()}
+    """Every YAML file below recipes/ by its path relative to it, those with another ending too: they are refused by name."""
+    return {path.relative_to(root).as_posix(): read(path) for path in sorted(root.rglob("*.y*ml")) if path.is_file()}
 
 
 def read(path: Path) -> bytes:

@@ -2,6 +2,6 @@
 
 from pipeline.load.book import Book, examine, read
 from pipeline.load.conform import conform, nearest
-from pipeline.load.nodes import compose
+from pipeline.load.nodes import Node, compose
 
-__all__ = ["Book", "compose", "conform", "examine", "nearest", "read"]
+__all__ = ["Book", "Node", "compose", "conform", "examine", "nearest", "read"]

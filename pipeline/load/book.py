@@ -54,7 +54,10 @@ def examine(texts: Texts) -> tuple[Book, list[Problem]]:
     recipes: dict[str, Recipe] = {}
     nodes: dict[str, Node] = {}
     for path in sorted(shelf.files):
-        if _is_recipe(path):
+        if not _is_read(path):
+            hint = "recipes/<llm>-<precision>/<sku>/<isl-osl>/<shape>.yaml, models/NAME.yaml, clusters/NAME.yaml or skus.yaml"
+            shelf.problems.append(Mark(path, 1, 1).problem("a file that nothing reads", hint))
+        elif _is_recipe(path):
             recipe, node = shelf.recipe(path, catalogue)
             if recipe is not None:
                 recipes[recipe.id], nodes[recipe.id] = recipe, node
@@ -65,6 +68,15 @@ def examine(texts: Texts) -> tuple[Book, list[Problem]]:
 def recipe_id(path: str) -> str:
     """Path below recipes/ without suffix, ``/`` → ``.``."""
     return str(PurePosixPath(path).with_suffix("")).replace("/", ".")
+
+
+def _is_read(path: str) -> bool:
+    place = PurePosixPath(path)
+    if place.suffix != ".yaml":
+        return False
+    if place.parts[0] in RESERVED:
+        return place.parts[0] in ("models", "clusters") and len(place.parts) == 2
+    return place.name.startswith("_") or path == "skus.yaml" or _is_recipe(path)
 
 
 def _is_recipe(path: str) -> bool:
@@ -99,13 +111,17 @@ class _Shelf:
             clusters={name: cluster for name, cluster in clusters.items() if cluster},
         )
         for name, cluster in found.clusters.items():
-            self.problems += _cluster_findings(cluster, self.files[f"clusters/{name}.yaml"], self.declared())
+            self.problems += _cluster_findings(cluster, self.files[f"clusters/{name}.yaml"], self.declared_skus())
         return found
 
-    def declared(self) -> frozenset[str]:
-        """Names that recipes may refer to, sound or not: what is wrong with them has been said once."""
+    def declared_skus(self) -> frozenset[str]:
+        """SKUs that may be referred to, sound or not: what is wrong with them has been said once."""
         skus = self.files["skus.yaml"].value if "skus.yaml" in self.files else {}
-        return frozenset(skus if isinstance(skus, dict) else ()) | {name for name, _ in self.folder("models")}
+        return frozenset(skus if isinstance(skus, dict) else ())
+
+    def declared_llms(self) -> frozenset[str]:
+        """The same of LLMs."""
+        return frozenset(name for name, _ in self.folder("models"))
 
     def folder(self, name: str) -> Iterator[tuple[str, Node]]:
         for path, node in self.files.items():
@@ -132,7 +148,7 @@ class _Shelf:
             return None, node  # its own file or one that it inherits from has been answered for
         recipe = self.document(Recipe, node, {"id": recipe_id(path)})
         if recipe is not None:
-            self.problems += check(recipe, node, str(PurePosixPath(path).parent), catalogue, self.declared())
+            self.problems += check(recipe, node, str(PurePosixPath(path).parent), catalogue, self.declared_skus() | self.declared_llms())
         broken = any(problem.severity == "error" for problem in self.problems[before:])
         if recipe is not None:  # what it refers to may be broken, which has been said there
             broken = broken or recipe.sku not in catalogue.skus or recipe.model not in catalogue.llms

@@ -98,6 +98,16 @@ class _PoolCheck:
                     )
             elif isinstance(value, bool) or not isinstance(value, int if kind is int else int | float) or value <= 0:
                 yield where.problem(f"{name} is a positive number", f"given: {value!r}")
+        if "block-size" not in self.pool.flags:
+            yield flags.mark.problem(
+                f"{self.role} leaves block-size to vLLM's default", f"say it under {self.role}.flags: nothing is guessed"
+            )
+        group, offloaded = self.pool.flags.get("offload-group-size", 1), self.pool.flags.get("offload-num-in-group", 1)
+        if not (isinstance(group, int) and isinstance(offloaded, int) and 0 < offloaded <= group):
+            where = flags.at(("offload-num-in-group" if "offload-num-in-group" in self.pool.flags else "offload-group-size",)).mark
+            yield where.problem(
+                f"{offloaded} of every {group} layers cannot be offloaded", "offload-num-in-group is 1 … offload-group-size"
+            )
         longest = self.recipe.workload.isl + self.recipe.workload.osl
         limit = self.pool.flags.get("max-model-len")
         if isinstance(limit, int) and not isinstance(limit, bool) and 0 < limit < longest:

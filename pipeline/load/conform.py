@@ -26,10 +26,12 @@ def nearest(word: str, known: Iterable[str], *, what: str = "known") -> str:
 
 def conform(model: type[D], node: Node, extra: dict[str, Any]) -> tuple[D | None, list[Problem]]:
     """Validate ``node`` (plus fields that its place gives it) as ``model``; all findings, each at its place."""
+    taken = [node.at((name,)).key or node.mark for name in extra if isinstance(node.value, dict) and name in node.value]
+    said = [mark.problem("a name that the file's place gives", "take it out") for mark in taken]
     try:
-        return model.model_validate_json(json.dumps({**node.plain, **extra})), []
+        return model.model_validate_json(json.dumps({**node.plain, **extra})), said
     except ValidationError as error:
-        return None, [_problem(model, node, finding) for finding in error.errors()]
+        return None, [*said, *(_problem(model, node, finding) for finding in error.errors())]
 
 
 def _problem(model: type[BaseModel], node: Node, finding: ErrorDetails) -> Problem:

@@ -15,7 +15,7 @@ import yaml
 from pipeline.errors import Problem
 
 Scalar = str | int | float | bool | None
-INT = re.compile(r"-?(0|[1-9][0-9]*)")
+INT = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 FLOAT = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+")
 WORDS: Mapping[str, Scalar] = {"true": True, "false": False, "null": None}
 TRUTH = "some YAML readers take it for a truth value"

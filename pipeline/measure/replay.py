@@ -16,7 +16,7 @@ from functools import partial
 from importlib import import_module, metadata
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -165,7 +165,11 @@ def beside_main_thread(call: Callable[[], Mapping[str, Any]]) -> Mapping[str, An
 def worker(role: Role, setup: Setup, sequences: int) -> dict[str, Any]:
     """Engine arguments of one simulated worker, which is one DP rank (or one TP group) of the pool."""
     recipe = setup.job.recipe
-    hbm = next(one for one in setup.job.hbm if one.role == role)
+    hbm = next((one for one in setup.job.hbm if one.role == role), None)
+    if hbm is None:
+        raise MeasureError(
+            f"the KV pool of {role} is unknown", where=recipe.id, hint=f"usable HBM of {recipe.sku} is not recorded in skus.yaml"
+        )
     block = int(_given(recipe.pools[role].flags.get("block-size"), "block-size", recipe, role))
     simulated = getattr(recipe.simulate, role)
     return {
@@ -195,8 +199,7 @@ def prompts_at_once(setup: Setup, conc: int) -> int:
     recipe, timing = setup.job.recipe, setup.timing
     mean = (1 + recipe.client.shortest) / 2
     isl, osl = recipe.workload.isl * mean, recipe.workload.osl * mean
-    prefill = next(one for one in timing.prefill if one.kind == worker_kind(recipe, "prefill"))
-    decode = next(one for one in timing.decode if one.kind == worker_kind(recipe, "decode"))
+    prefill, decode = prefill_timing(recipe, timing), decode_timing(recipe, timing)
     sequences = min(conc / recipe.decode.ranks, max_num_seqs(recipe, "decode"))
     step_ms = decode.step_ms + decode.us_per_kv_ktoken * sequences * (isl + osl / 2) / 1e6
     decode_req_s = sequences * recipe.decode.ranks / (osl * step_ms / 1000)
@@ -214,20 +217,33 @@ def _given(value: Any, name: str, recipe: Recipe, role: Role) -> Any:
     return value
 
 
+def prefill_timing(recipe: Recipe, timing: SkuTiming) -> PrefillTiming:
+    """Timing of the recipe's prefill workers; MeasureError when their kind was never calibrated."""
+    kind = worker_kind(recipe, "prefill")
+    return next((one for one in timing.prefill if one.kind == kind), None) or _refuse_kind("prefill", kind, timing, recipe)
+
+
+def decode_timing(recipe: Recipe, timing: SkuTiming) -> DecodeTiming:
+    """Timing of the recipe's decode workers; MeasureError when their kind was never calibrated."""
+    kind = worker_kind(recipe, "decode")
+    return next((one for one in timing.decode if one.kind == kind), None) or _refuse_kind("decode", kind, timing, recipe)
+
+
+def _refuse_kind(role: Role, kind: str, timing: SkuTiming, recipe: Recipe) -> NoReturn:
+    known = sorted(one.kind for one in (timing.prefill if role == "prefill" else timing.decode))
+    hint = f"calibrated: {', '.join(known)}; add a point of this shape and calibrate again"
+    raise MeasureError(f"no timing for {role} workers {kind} on {timing.sku}", where=recipe.id, hint=hint)
+
+
 def table(role: Role, recipe: Recipe, timing: SkuTiming, staging: Path) -> Path:
     """Write the timing table (NPZ, float64) of one role and return its path."""
-    kinds: Mapping[str, PrefillTiming | DecodeTiming] = {one.kind: one for one in (timing.prefill if role == "prefill" else timing.decode)}
-    kind = worker_kind(recipe, role)
-    if kind not in kinds:
-        hint = f"calibrated: {', '.join(sorted(kinds))}; add a point of this shape and calibrate again"
-        raise MeasureError(f"no timing for {role} workers {kind} on {timing.sku}", where=recipe.id, hint=hint)
-    found = kinds[kind]
     tokens, resident = np.array([0.0, LONGEST_PASS]), np.array([0.0, MOST_KV])
     passes, steps = np.zeros(2), np.zeros(2)
-    if isinstance(found, PrefillTiming):
-        passes = 1000 * tokens / (found.tok_s_gpu * recipe.prefill.gpus_per_rank)
+    if role == "prefill":
+        passes = 1000 * tokens / (prefill_timing(recipe, timing).tok_s_gpu * recipe.prefill.gpus_per_rank)
     else:
-        steps = found.step_ms + found.us_per_kv_ktoken / 1000 * resident / 1000
+        decode = decode_timing(recipe, timing)
+        steps = decode.step_ms + decode.us_per_kv_ktoken / 1000 * resident / 1000
     path = staging / f"timing-{role}.npz"
     np.savez(
         path,

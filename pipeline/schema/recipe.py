@@ -90,7 +90,7 @@ class Client(Document):
     warmup_per_conc: int = Field(ge=0, description="warm-up requests = this times the concurrency")
     warmup_req_s: float = Field(gt=0, description="request rate of the warm-up, 1/s")
     shortest: float = Field(gt=0, le=1, description="lengths are uniform integers in [floor(shortest * L), L]")
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**32)
     ignore_eos: bool
     chat_template: bool
 

@@ -23,7 +23,9 @@ class Definition(Document):
     title: Text
     select: Text = Field(description="glob over recipe ids")
     skus: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="in the order of the columns; ratios are last over first")
-    interactivity: Annotated[tuple[float, ...], Field(min_length=1)] = Field(description="grid of the iso table, tok/s/user")
+    interactivity: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = Field(
+        description="grid of the iso table, tok/s/user"
+    )
     price_tier: Literal["hyperscaler", "neocloud", "rental-3y"]
     relevant_change: Annotated[float, Field(gt=0, lt=1)] = Field(description="smallest relative change worth a person's time")
     directional_gap: Annotated[float, Field(gt=0)] = Field(

@@ -42,7 +42,10 @@ def _answered(url: str | Place, sql: str) -> Iterator[Any]:
     with duckdb.connect(":memory:", config=SEALED) as connection:
         connection.register("points", _points(at(url)))
         try:
-            yield connection.execute(sql)
+            found = connection.execute(sql)
+            if found.description is None:
+                raise PipelineError("no query in this SQL", hint="for example: select recipe, conc, total_tok_s_gpu from points")
+            yield found
         except duckdb.Error as error:
             raise PipelineError(f"SQL: {error}", hint=f"the view is `points`; columns: {', '.join(table.SCHEMA.names)}") from error
 

@@ -145,7 +145,7 @@ def test_a_missing_extra_is_named(place):
     (place.folder / "shadow/dynamo").mkdir(parents=True)
     (place.folder / "shadow/dynamo/__init__.py").write_text("")
     shadow = f"{place.folder / 'shadow'}:{ROOT}"
-    refused = place.run("run", "plan.json", "--job", ONE, "--out", "results", "--run-id", "9", code=1, PYTHONPATH=shadow)
+    refused = place.run("run", "plan.json", "--job", ONE, "--out", "results", "--run-id", "9", code=2, PYTHONPATH=shadow)
     assert "extra `simulate`" in refused.stderr
     failure = json.loads((place.folder / f"results/bench-9-1-{ONE}/error.json").read_text())
     assert "simulate" in failure["what"]
@@ -177,7 +177,7 @@ def test_a_disk_that_fills_ends_in_a_message_and_keeps_nothing_half(place, limit
 
 
 def test_a_plan_that_cannot_be_written_says_where(place):
-    refused = place.run("plan", "--cluster", "laptop", "--out", "/dev/null/plan.json", code=1)
+    refused = place.run("plan", "--cluster", "laptop", "--out", "/dev/null/plan.json", code=2)
     assert "/dev/null/plan.json: cannot be written" in refused.stderr
     assert "bug" not in refused.stderr
 
@@ -216,8 +216,20 @@ def test_since_selects_what_a_change_affects(place):
     )
 
 
+def test_a_worker_kind_that_was_never_calibrated_is_refused_by_name(place):
+    folder = place.folder / "recipes/deepseek-v4-pro-fp4/gb300-nvl72/8k1k"
+    head = "extends: [_dep4-dep8]\ntitle: wider decode\nsource: ours\n"
+    (folder / "2p1d-dep4-dep12.yaml").write_text(head + "prefill: {workers: 2}\ndecode: {dp: 12, ep: 12}\n")
+    place.plan("*dep12")
+    refused = place.run("run", "plan.json", "--out", "results", "--quick", code=6)
+    assert "no timing for decode workers DEP12 on gb300-nvl72" in refused.stderr
+
+
 def test_what_history_has_is_skipped_on_demand(place):
     place.plan("*.1p1d-dep8-tp8")
+    quick = place.measure("0", "--quick")
+    place.run("ingest", quick, "--history", "history")
+    place.run("plan", "--cluster", "laptop", "--select", "*.1p1d-dep8-tp8", "--skip-measured", "history", "--out", "p.json")
     results = place.measure("1")
     place.run("ingest", results, "--history", "history")
     refused = place.run(

@@ -32,13 +32,15 @@ def test_validate_as_json_and_of_one_file(folder, capsys):
     assert cli.run(["validate", "--json"], {}) == 3
     (problem,) = json.loads(capsys.readouterr().out)
     assert (problem["path"], problem["line"], problem["severity"]) == ("recipes/skus.yaml", 19, "error")
+    (folder / "skus.yaml").write_text(small.SKUS)
+    (folder / "clusters/here.yaml").write_text(small.CLUSTER + "colour: red\n")
     assert cli.run(["validate", f"recipes/{small.PATH}"], {}) == 0
 
 
 def test_validate_finds_the_recipes_around_a_file_named_from_elsewhere(folder, monkeypatch, tmp_path_factory, capsys):
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     assert cli.run(["validate", str(folder / small.PATH)], {}) == 0
-    assert cli.run(["validate", "nowhere.yaml"], {}) == 1
+    assert cli.run(["validate", "nowhere.yaml"], {}) == 2
     assert "no recipes found" in capsys.readouterr().err
 
 
@@ -60,7 +62,7 @@ def test_other_verbs_refuse_a_broken_recipe_with_all_problems(folder, capsys):
     (folder / small.PATH).write_text(small.RECIPE.replace("[4, 8]", "[]\ntitel: x"))
     assert cli.run(["fit", small.ID], {"GITHUB_ACTIONS": "true"}) == 3
     err = capsys.readouterr().err
-    assert "2 problems in the recipes" in err
+    assert "2 problems" in err
     assert err.count("::error") == 2
 
 
@@ -75,7 +77,7 @@ def test_show_resolves_and_says_origins_and_commands(folder, capsys):
 
 
 def test_an_unknown_recipe_gets_the_nearest(folder, capsys):
-    assert cli.run(["show", small.ID[:-1]], {}) == 1
+    assert cli.run(["show", small.ID[:-1]], {}) == 2
     assert f"did you mean `{small.ID}`?" in capsys.readouterr().err
 
 
@@ -83,7 +85,7 @@ def test_fit_answers_in_its_exit_code_and_as_json(folder, capsys):
     assert cli.run(["fit", "small-*", "--json"], {}) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [(row["role"], row["verdict"]) for row in rows] == [("prefill", "fits"), ("decode", "fits")]
-    assert cli.run(["fit", "small-*", "--sku", "nothing"], {}) == 1
+    assert cli.run(["fit", "small-*", "--sku", "nothing"], {}) == 2
 
 
 def test_a_missing_timing_document_names_the_command_that_makes_it(folder, capsys):
@@ -95,15 +97,15 @@ def test_a_plan_that_is_torn_or_foreign_is_refused(folder, capsys):
     Path("plan.json").write_text('{"schema": 1, "jobs"')
     assert cli.run(["run", "plan.json", "--out", "results"], {}) == 7
     assert "plan.json: not JSON" in capsys.readouterr().err
-    assert cli.run(["run", "nowhere.json", "--out", "results"], {}) == 1
+    assert cli.run(["run", "nowhere.json", "--out", "results"], {}) == 2
 
 
 def test_schemas_are_written_and_checked(folder, capsys):
-    assert cli.run(["schema", "--check"], {}) == 1
+    assert cli.run(["schema", "--check"], {}) == 3
     assert cli.run(["schema"], {}) == 0
     assert cli.run(["schema", "--check"], {}) == 0
     (folder / "schema/recipe.json").write_text("{}")
-    assert cli.run(["schema", "--check"], {}) == 1
+    assert cli.run(["schema", "--check"], {}) == 3
 
 
 def test_a_bug_is_called_one(folder, monkeypatch, capsys):
@@ -115,6 +117,38 @@ def test_a_bug_is_called_one(folder, monkeypatch, capsys):
     err = capsys.readouterr().err
     assert "ZeroDivisionError: boom" in err
     assert "this is a bug; rackbench 0." in err
+
+
+def test_a_file_is_told_what_is_wrong_with_what_it_inherits(folder, capsys):
+    (folder / "_base.yaml").write_text(small.BASE + "bogus: 1\n")
+    assert cli.run(["validate", f"recipes/{small.PATH}"], {}) == 3
+    assert "recipes/_base.yaml:24:1: unknown key `bogus`" in capsys.readouterr().out
+    (folder.parent / "other.yaml").write_text("a: b\n")
+    assert cli.run(["validate", "other.yaml"], {}) == 2
+    assert "nothing here that validate reads" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stray", ["foo.yaml", f"{small.FOLDER}/9p1d.yml", "models/x/y.yaml"])
+def test_a_file_that_nothing_reads_is_named(folder, stray, capsys):
+    (folder / stray).parent.mkdir(exist_ok=True)
+    (folder / stray).write_text("rubbish: 1\n")
+    assert cli.run(["validate"], {}) == 3
+    assert f"recipes/{stray}:1:1: a file that nothing reads" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["run p --out r --workers 0", "run p --out r --seed -1", "run p --out r --attempt 0", "run p --out r --run-id ../x"]
+    + ["retract 1 --history h --reason ", "drift a b --tolerance nan", "plan --cluster c"],
+)
+def test_a_wrong_argument_is_a_usage_error(words, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.run(words.split(" "), {})
+    assert caught.value.code == 2
+
+
+def test_an_empty_attempt_in_the_environment_is_none():
+    assert cli.parser({"GITHUB_RUN_ATTEMPT": "", "GITHUB_RUN_ID": ""}).parse_args(["run", "p", "--out", "r"]).attempt == 1
 
 
 def test_every_verb_has_an_example_in_its_help(capsys):

@@ -203,28 +203,31 @@ def test_two_files_of_one_deployment_are_refused():
 
 def test_bases_merge_deeply_lists_replace_and_null_deletes():
     texts = recipe("conc: [4, 8]", "conc: [4]\nwas: [old.one]\nextends: [_more]")
-    texts[f"{small.FOLDER}/_more.yaml"] = "conc: [1, 2]\ndecode: {flags: {max-num-seqs: 32, enforce-eager: true, block-size: null}}\n"
+    texts[f"{small.FOLDER}/_more.yaml"] = (
+        "conc: [1, 2]\ndecode: {flags: {max-num-seqs: 32, enforce-eager: true, no-enable-prefix-caching: null}}\n"
+    )
     texts[f"{small.FOLDER}/_base.yaml"] = "decode: {flags: {async-scheduling: true, block-size: 128}}\n"
     book = load.read(texts)
     flags = book.recipes[small.ID].decode.flags
     assert book.recipes[small.ID].conc == (4,)
     assert flags["max-num-seqs"] == 32
     assert flags["async-scheduling"] is True
-    assert "block-size" not in flags
+    assert "no-enable-prefix-caching" not in flags
+    assert flags["block-size"] == 128
     assert flags["max-num-batched-tokens"] == 512
 
 
 def test_what_both_roles_share_yields_to_what_a_role_says_and_null_still_deletes():
     texts = small.texts()
     texts[f"{small.FOLDER}/_base.yaml"] = (
-        "both: {env: {A: x}, flags: {enforce-eager: true, max-num-seqs: 8}}\ndecode: {env: {A: z}, flags: {block-size: null}}\n"
+        "both: {env: {A: x}, flags: {enforce-eager: true, max-num-seqs: 8}}\ndecode: {env: {A: z}, flags: {no-enable-prefix-caching: null}}\n"
     )
     recipe = load.read(texts).recipes[small.ID]
     assert (recipe.prefill.env, recipe.decode.env) == ({"A": "x"}, {"A": "z"})
     assert recipe.prefill.flags["enforce-eager"] is True
     assert recipe.decode.flags["max-num-seqs"] == 8
-    assert "block-size" in recipe.prefill.flags
-    assert "block-size" not in recipe.decode.flags
+    assert "no-enable-prefix-caching" in recipe.prefill.flags
+    assert "no-enable-prefix-caching" not in recipe.decode.flags
 
 
 def test_a_missing_partial_and_a_circle_are_told():
@@ -243,6 +246,15 @@ def test_the_origin_of_each_value_is_known():
 
 def test_a_cluster_without_what_its_measure_needs_is_refused():
     assert only(small.texts(cluster=small.CLUSTER.replace("timing: timing/small.json\n", ""))).what == "measure replay needs `timing`"
+
+
+@pytest.mark.parametrize("flags", ["offload-group-size: 2, offload-num-in-group: 5", "offload-group-size: 0"])
+def test_an_offload_that_cannot_be_is_refused(flags):
+    assert "cannot be offloaded" in only(recipe("  workers: 1\n", f"  flags: {{{flags}}}\n  workers: 1\n")).what
+
+
+def test_an_id_in_the_file_is_refused():
+    assert only(recipe("conc: [4, 8]", "conc: [4, 8]\nid: foo")).what == "a name that the file's place gives"
 
 
 def test_the_digest_ignores_prose_and_knows_flags():
