@@ -138,8 +138,15 @@ def test_a_file_that_nothing_reads_is_named(folder, stray, capsys):
 
 @pytest.mark.parametrize(
     "words",
-    ["run p --out r --workers 0", "run p --out r --seed -1", "run p --out r --attempt 0", "run p --out r --run-id ../x"]
-    + ["retract 1 --history h --reason ", "drift a b --tolerance nan", "plan --cluster c"],
+    [
+        "run p --out r --workers 0",
+        "run p --out r --seed -1",
+        "run p --out r --attempt 0",
+        "run p --out r --run-id ../x",
+        "retract 1 --history h --reason ",
+        "drift a b --tolerance nan",
+        "plan --cluster c",
+    ],
 )
 def test_a_wrong_argument_is_a_usage_error(words, capsys):
     with pytest.raises(SystemExit) as caught:
