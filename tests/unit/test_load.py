@@ -219,9 +219,9 @@ def test_bases_merge_deeply_lists_replace_and_null_deletes():
 
 def test_what_both_roles_share_yields_to_what_a_role_says_and_null_still_deletes():
     texts = small.texts()
-    texts[f"{small.FOLDER}/_base.yaml"] = (
-        "both: {env: {A: x}, flags: {enforce-eager: true, max-num-seqs: 8}}\ndecode: {env: {A: z}, flags: {no-enable-prefix-caching: null}}\n"
-    )
+    shared = "both: {env: {A: x}, flags: {enforce-eager: true, max-num-seqs: 8}}"
+    own = "decode: {env: {A: z}, flags: {no-enable-prefix-caching: null}}"
+    texts[f"{small.FOLDER}/_base.yaml"] = f"{shared}\n{own}\n"
     recipe = load.read(texts).recipes[small.ID]
     assert (recipe.prefill.env, recipe.decode.env) == ({"A": "x"}, {"A": "z"})
     assert recipe.prefill.flags["enforce-eager"] is True
