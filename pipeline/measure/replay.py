@@ -191,20 +191,22 @@ def max_num_seqs(recipe: Recipe, role: Role) -> int:
 
 
 def prompts_at_once(setup: Setup, conc: int) -> int:
-    """Prompts that a simulated prefill rank admits: one, or eight where prefill is the bottleneck (docs/decisions/0004).
+    """Prompts that a simulated prefill rank admits: one, or eight where its queue never empties (docs/decisions/0004).
 
     With free slots, Dynamo 1.4.2 holds finished prompts back until it has no more to admit. A rank that admits one prompt at a time
-    has no free slot. Where the queue never empties, eight are admitted at once: the same rate, in half of the computing time.
+    has no free slot. Where prefill is the bottleneck, or more requests are in flight than decode has places, the queue never empties:
+    eight at once give the same rate there in half of the computing time, and prompts that wait for a decode place block no others.
     """
     recipe, timing = setup.job.recipe, setup.timing
     mean = (1 + recipe.client.shortest) / 2
     isl, osl = recipe.workload.isl * mean, recipe.workload.osl * mean
     prefill, decode = prefill_timing(recipe, timing), decode_timing(recipe, timing)
-    sequences = min(conc / recipe.decode.ranks, max_num_seqs(recipe, "decode"))
+    places = max_num_seqs(recipe, "decode")
+    sequences = min(conc / recipe.decode.ranks, places)
     step_ms = decode.step_ms + decode.us_per_kv_ktoken * sequences * (isl + osl / 2) / 1e6
     decode_req_s = sequences * recipe.decode.ranks / (osl * step_ms / 1000)
     prefill_req_s = prefill.tok_s_gpu * recipe.prefill.gpus / isl
-    return 8 if prefill_req_s < decode_req_s else 1
+    return 8 if prefill_req_s < decode_req_s or conc > places * recipe.decode.ranks else 1
 
 
 def _flag(recipe: Recipe, role: Role, name: str, declared: int | None) -> Any:

@@ -85,10 +85,11 @@ def test_a_worker_kind_without_timing_is_refused_by_name(tmp_path):
     assert "DEP8, TP4" in caught.value.hint
 
 
-def test_prompts_go_one_by_one_unless_prefill_is_the_bottleneck():
+def test_prompts_go_one_by_one_unless_the_queue_never_empties():
     assert replay.prompts_at_once(setup("6p1d-dep4-dep8"), 4096) == 8
     assert replay.prompts_at_once(setup("6p1d-dep4-dep8"), 256) == 1
     assert replay.prompts_at_once(setup("1p6d-dep4-tp4"), 192) == 1
+    assert replay.prompts_at_once(setup("1p6d-dep4-tp4"), 6 * 512 + 1) == 8
 
 
 def test_equal_runs_keep_equal_bytes(tmp_path):
