@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module, metadata
+from math import ceil
 from pathlib import Path
 from threading import Thread
 from typing import Any, NoReturn
@@ -25,7 +26,7 @@ from pipeline.errors import MeasureError, PipelineError
 from pipeline.measure.lengths import draw, trace
 from pipeline.measure.statistics import summarise
 from pipeline.schema.catalogue import Sku
-from pipeline.schema.plan import Job
+from pipeline.schema.plan import Hbm, Job
 from pipeline.schema.recipe import Recipe, Role
 from pipeline.schema.result import Measurement, Point, RawFile
 from pipeline.schema.timing import DecodeTiming, PrefillTiming, SkuTiming, Timing, worker_kind
@@ -175,7 +176,7 @@ def worker(role: Role, setup: Setup, sequences: int) -> dict[str, Any]:
     return {
         "worker_type": role,
         "block_size": block,
-        "num_gpu_blocks": hbm.kv_blocks(block),
+        "num_gpu_blocks": kv_blocks(recipe, role, hbm, block),
         "max_num_seqs": sequences,
         "max_num_batched_tokens": _flag(recipe, role, "max-num-batched-tokens", simulated.max_num_batched_tokens),
         "enable_prefix_caching": not recipe.pools[role].flags.get("no-enable-prefix-caching", False),
@@ -183,6 +184,17 @@ def worker(role: Role, setup: Setup, sequences: int) -> dict[str, Any]:
         "kv_bytes_per_token": round(hbm.kv_bytes_per_token),
         "kv_transfer_bandwidth": setup.sku.scaleup_gb_s,
     }
+
+
+def kv_blocks(recipe: Recipe, role: Role, hbm: Hbm, block: int) -> int:
+    """KV blocks of a rank: what fits into HBM, and for decode no more than max-num-seqs sequences of full length need.
+
+    vLLM takes no KV for a request before it has a place; Dynamo would, and count it into the time of every step.
+    """
+    if role == "prefill":
+        return hbm.kv_blocks(block)
+    longest = recipe.workload.isl + recipe.workload.osl
+    return min(hbm.kv_blocks(block), max_num_seqs(recipe, role) * ceil(longest / block))
 
 
 def max_num_seqs(recipe: Recipe, role: Role) -> int:

@@ -66,9 +66,10 @@ def test_statistics_withhold_p99_below_662_requests():
 def test_a_worker_is_told_what_the_recipe_says(tmp_path):
     told = replay.worker("decode", setup("6p1d-dep4-dep8", tmp_path), 512)
     assert (told["max_num_seqs"], told["max_num_batched_tokens"], told["block_size"]) == (512, 8192, 256)
-    assert told["num_gpu_blocks"] == 82011
+    assert told["num_gpu_blocks"] == 512 * 36  # HBM has room for 82,011 of them
     assert told["enable_prefix_caching"] is False
-    assert replay.worker("prefill", setup("6p1d-dep4-dep8", tmp_path), 1)["max_num_batched_tokens"] == 16384
+    prefill = replay.worker("prefill", setup("6p1d-dep4-dep8", tmp_path), 1)
+    assert (prefill["max_num_batched_tokens"], prefill["num_gpu_blocks"]) == (16384, 15174)
 
 
 def test_the_timing_table_says_the_parameters(tmp_path):
