@@ -1,0 +1,99 @@
+"""Front door: arguments and environment in, exit code out. The only catch-all."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import signal
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from pipeline import __version__
+from pipeline.cli import measuring, recipes, telling
+from pipeline.cli.words import Verb, Verbs
+from pipeline.errors import InterruptedRunError, PipelineError, RecipeError
+from pipeline.flow.world import World, recipes_root
+
+BUG = 1
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run one verb and exit with its code."""
+    sys.exit(run(sys.argv[1:] if argv is None else argv, os.environ))
+
+
+def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
+    """Run one verb; every expected failure becomes a message on stderr and its exit code."""
+    _quiet_libraries()
+    arguments = parser(env).parse_args(argv)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        verb: Verb = arguments.verb
+        return verb(arguments, _world(arguments))
+    except RecipeError as error:
+        _annotate(error, env)
+        print(f"{error}\n{error.what}", file=sys.stderr)
+        return error.exit_code
+    except PipelineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return InterruptedRunError.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our stdout has gone; not our error
+        return 0
+    except Exception:
+        traceback.print_exc()
+        print(f"this is a bug; rackbench {__version__}, Python {platform.python_version()}, {platform.platform()}", file=sys.stderr)
+        return BUG
+
+
+def _interrupt(number: int, _frame: object) -> None:
+    raise InterruptedRunError(f"interrupted by signal {number}")
+
+
+def _quiet_libraries() -> None:
+    """Dynamo logs to stderr and its transformers import remarks on a missing PyTorch; neither concerns a replay."""
+    for name, value in {"DYN_LOG": "error", "TRANSFORMERS_VERBOSITY": "critical", "HF_HUB_OFFLINE": "1"}.items():
+        os.environ.setdefault(name, value)
+
+
+def _world(arguments: argparse.Namespace) -> World:
+    from pipeline.edge.clock import SystemClock
+    from pipeline.edge.shell import Shell
+
+    named = getattr(arguments, "paths", None) or []
+    start = Path(named[0]) if named and Path(named[0]).exists() else Path.cwd()
+    return World(Shell(), SystemClock(), _recipes(arguments, start.resolve()), sys.stderr.isatty())
+
+
+def _recipes(arguments: argparse.Namespace, start: Path) -> Path:
+    """The recipes folder: stated, or the one around the named file or the current folder."""
+    stated: Path | None = arguments.recipes
+    if stated is None and not arguments.needs_recipes:
+        return start
+    return recipes_root(start) if stated is None else recipes_root(stated.resolve())
+
+
+def _annotate(error: RecipeError, env: Mapping[str, str]) -> None:
+    if env.get("GITHUB_ACTIONS") == "true":
+        from pipeline.edge.actions import annotate
+
+        for problem in error.problems:
+            annotate(problem)
+
+
+def parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
+    """Everything that ``python -m pipeline`` understands; defaults that GitHub Actions knows come from ``env``."""
+    top = argparse.ArgumentParser(prog="python -m pipeline", description="Benchmarks of disaggregated LLM recipes on NVL72 racks.")
+    top.add_argument("--version", action="version", version=f"rackbench {__version__}")
+    verbs = Verbs(top.add_subparsers(metavar="VERB", required=True))
+    recipes.add(verbs)
+    measuring.add(verbs, env)
+    telling.add(verbs, env)
+    return top

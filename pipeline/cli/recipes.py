@@ -1,0 +1,82 @@
+"""Verbs on recipes: validate, show, fit, schema."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from pipeline.cli.words import Verbs
+from pipeline.errors import RecipeError
+from pipeline.flow.world import World
+
+
+def validate(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline.flow import recipes
+
+    problems = recipes.validate(world, arguments.paths)
+    errors = sum(problem.severity == "error" for problem in problems)
+    if arguments.json:
+        fields = ("path", "line", "col", "severity", "what", "hint")
+        print(json.dumps([{field: getattr(problem, field) for field in fields} for problem in problems], indent=1, ensure_ascii=False))
+    else:
+        print("".join(f"{problem}\n" for problem in problems), end="")
+    if arguments.annotate:
+        from pipeline.edge.actions import annotate
+
+        for problem in problems:
+            annotate(problem)
+    world.say(f"{errors} error{'s' * (errors != 1)}, {len(problems) - errors} warning{'s' * (len(problems) - errors != 1)}")
+    return RecipeError.exit_code if errors else 0
+
+
+def show(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline.flow import showing
+
+    print(showing.show(world, arguments.recipe, arguments.how, as_json=arguments.json), end="")
+    return 0
+
+
+def fit(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline.flow import showing
+
+    text, fits = showing.fit(world, arguments.recipe, arguments.sku, as_json=arguments.json)
+    print(text, end="")
+    return 0 if fits else RecipeError.exit_code
+
+
+def schema(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline.flow import recipes
+
+    stale = recipes.write_schemas(world, check=arguments.check)
+    for path in stale:
+        world.say(f"{'not fresh' if arguments.check else 'written'}: {path}")
+    return RecipeError.exit_code if arguments.check and stale else 0
+
+
+def add(verbs: Verbs) -> None:
+    """The verbs of this module."""
+    added = verbs.add("validate", validate, "find every mistake of all recipes, or of these files", "recipes/deepseek-v4-pro-fp4")
+    added.add_argument("paths", nargs="*", type=Path, metavar="PATH")
+    added.add_argument("--json", action="store_true")
+    added.add_argument("--annotate", action="store_true", help="also print GitHub annotations")
+    example = "deepseek-v4-pro-fp4.gb300-nvl72.8k1k.6p1d-dep4-dep8 --commands"
+    added = verbs.add("show", show, "show a recipe with everything it inherits, or what it starts", example)
+    added.add_argument("recipe")
+    which = added.add_mutually_exclusive_group()
+    which.add_argument(
+        "--commands",
+        dest="how",
+        action="store_const",
+        const="commands",
+        default="resolved",
+        help="argv and environment of every process on the rack",
+    )
+    which.add_argument("--origin", dest="how", action="store_const", const="origin", help="where each value came from")
+    added.add_argument("--json", action="store_true")
+    added = verbs.add("fit", fit, "judge HBM by component, with verdict and headroom", "'deepseek-v4-pro-fp4.*' --sku gb200-nvl72")
+    added.add_argument("recipe", nargs="+", help="recipe id or glob")
+    added.add_argument("--sku", help="judge on another SKU than the recipe's")
+    added.add_argument("--json", action="store_true")
+    added = verbs.add("schema", schema, "write the JSON Schemas of the YAML files", "--check")
+    added.add_argument("--check", action="store_true", help="only say which are not fresh")

@@ -1,0 +1,96 @@
+"""Verbs that store and tell: ingest, retract, query, report, drift."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.cli.words import GATE, Verbs, number, share, words
+from pipeline.flow.world import World
+
+
+def ingest(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline.flow import telling
+
+    summaries = telling.ingest(arguments.folders, arguments.history)
+    if arguments.json:
+        print(json.dumps([summary.model_dump() for summary in summaries], indent=1))
+    for one in summaries:
+        world.say(
+            f"run {one.run_id} attempt {one.attempt}: {one.jobs_new} new, {one.jobs_known} known{f' → {one.path}' if one.path else ''}"
+        )
+    return 0
+
+
+def retract(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline import store
+
+    at = world.clock.now().isoformat(timespec="seconds")
+    store.retract(arguments.history, arguments.run_id, arguments.attempt, reason=arguments.reason, who=arguments.who, at=at)
+    world.say(f"run {arguments.run_id} is retracted: every reader of {arguments.history} leaves it out from now on")
+    return 0
+
+
+def query(arguments: argparse.Namespace, _world: World) -> int:
+    from pipeline.flow import telling
+
+    print(telling.query(arguments.history, arguments.sql, as_json=arguments.json), end="")
+    return 0
+
+
+def report(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline import render
+    from pipeline.flow import telling
+
+    made = telling.report(world, telling.Wish(arguments.definition, arguments.history, arguments.run_id, arguments.out))
+    world.say(render.headline(made))
+    print(arguments.out / "index.html")
+    return GATE if arguments.gate and made.verdict == "worse" else 0
+
+
+def drift(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline.flow import telling
+
+    moved = telling.drift(arguments.kept, arguments.new, tolerance=arguments.tolerance)
+    print(moved, end="")
+    world.say(f"{'moved' if moved else 'nothing moved'} by more than {arguments.tolerance:.1%} against {arguments.kept}")
+    return GATE if moved else 0
+
+
+def add(verbs: Verbs, env: Mapping[str, str]) -> None:
+    """The verbs of this module."""
+    added = verbs.add("ingest", ingest, "store result folders in a history", "results --history history", needs_recipes=False)
+    added.add_argument("folders", nargs="+", type=Path, metavar="DIR")
+    added.add_argument("--history", required=True, metavar="URL")
+    added.add_argument("--json", action="store_true")
+    added = verbs.add(
+        "retract", retract, "take a run out of every later reading", "123 --reason 'wrong image' --history history", needs_recipes=False
+    )
+    added.add_argument("run_id", metavar="RUN")
+    added.add_argument("--attempt", type=number(1), help="default: every attempt")
+    added.add_argument("--reason", type=words, required=True)
+    added.add_argument("--who", default=env.get("GITHUB_ACTOR") or env.get("USER") or "unknown")
+    added.add_argument("--history", required=True, metavar="URL")
+    sql = '"select recipe, conc, total_tok_s_gpu from points" --history history'
+    added = verbs.add("query", query, "ask a history in SQL (table `points`)", sql, needs_recipes=False)
+    added.add_argument("sql")
+    added.add_argument("--json", action="store_true")
+    added.add_argument("--history", required=True, metavar="URL")
+    added = verbs.add("report", report, "render a report", "reports/gb300-vs-gb200.yaml --history history --out build/report")
+    added.add_argument("definition", type=Path)
+    added.add_argument("--history", metavar="URL", help="default: the data.json that the report keeps")
+    added.add_argument("--run-id", metavar="RUN", help="report this run; default: the newest of each recipe")
+    added.add_argument("--out", type=Path, required=True, metavar="DIR")
+    added.add_argument("--gate", action="store_true", help=f"exit {GATE} when the verdict is worse")
+    added = verbs.add(
+        "drift",
+        drift,
+        "say what a new report does not reproduce of a kept one",
+        "reports/NAME/data.json build/report/data.json",
+        needs_recipes=False,
+    )
+    added.add_argument("kept", type=Path)
+    added.add_argument("new", type=Path)
+    added.add_argument("--tolerance", type=share, default=0.005, help="relative; default 0.005")
