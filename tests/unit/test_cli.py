@@ -112,7 +112,7 @@ def test_a_bug_is_called_one(folder, monkeypatch, capsys):
     def broken(*_):
         raise ZeroDivisionError("boom")
 
-    monkeypatch.setattr(cli, "validate", broken)
+    monkeypatch.setattr(cli.recipes, "validate", broken)
     assert cli.run(["validate"], {}) == 1
     err = capsys.readouterr().err
     assert "ZeroDivisionError: boom" in err
