@@ -1,0 +1,34 @@
+"""What a launcher lends and a measure uses: a deployment that answers. It is alive, so it is never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.schema.recipe import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One generate instance that must be there from the first request to the last."""
+
+    name: str
+    role: Role
+    metrics_url: str | None  # Prometheus text; None where nothing can be asked
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A deployment that is ready, inside its launcher's ``with`` only."""
+
+    url: str  # of the frontend, without a path
+    served_name: str
+    tokenizer: str  # folder or name that the load client gives to its tokenizer
+    instances: tuple[Instance, ...]
+    logs: Path  # one file a process; what is in it belongs to the raw files
+    frontend_log: Path
+    beside: Callable[[Sequence[str]], list[str]]  # how a command is run next to the frontend
+    alive: Callable[[], list[str]]  # why the deployment is no longer what was launched; empty while all is well
+    versions: dict[str, str]
+    stages_s: dict[str, float]  # seconds from start to ready, by stage
