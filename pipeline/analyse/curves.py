@@ -17,6 +17,7 @@ from pipeline.schema.published import Axis, CostMode, StatedPoint
 from pipeline.schema.report import Curve, CurvePoint, Definition, IsoCell, IsoRow
 from pipeline.schema.result import JobRecord, Point
 
+
 @dataclass(frozen=True, slots=True)
 class Assumption:
     """What a reading takes for granted. The default takes what was measured, at the stated price of the GPUs counted."""
@@ -177,7 +178,11 @@ def iso_table(
 
 def iso_row(columns: Sequence[tuple[Frontier | None, float | None]], at: float, gap: float, cost: CostMode) -> IsoRow:
     """Frontiers with their prices per GPU-hour read at one interactivity; no frontier is unreachable."""
-    cells = tuple(frontier.cell(at, usd, gap, cost) if frontier else UNREACHABLE for frontier, usd in columns)
+    return with_ratios(at, tuple(frontier.cell(at, usd, gap, cost) if frontier else UNREACHABLE for frontier, usd in columns))
+
+
+def with_ratios(at: float, cells: tuple[IsoCell, ...]) -> IsoRow:
+    """Cells as a row: throughput last over first, cost first over last."""
     first, last = cells[0], cells[-1]
     throughput = ratio(last.total_tok_s_gpu, first.total_tok_s_gpu)
     return IsoRow(interactivity=at, cells=cells, throughput_ratio=throughput, cost_ratio=ratio(first.usd_per_mtok, last.usd_per_mtok))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
 from pathlib import Path
 
-from pipeline.cli.words import Verbs
+from pipeline.cli.words import LINT, Verbs
 from pipeline.flow.world import World
 
 TIERS = ("hyperscaler", "neocloud", "rental-3y")
@@ -26,6 +27,20 @@ def iso(arguments: argparse.Namespace, world: World) -> int:
     )
     print(comparing.iso(world, wish, as_json=arguments.json), end="")
     return 0
+
+
+def lint(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline import render
+    from pipeline.flow import comparing
+
+    linted = comparing.lint(world, arguments.tables, arguments.tier)
+    if arguments.json:
+        print(json.dumps([one.model_dump(mode="json") for one in linted], indent=1, ensure_ascii=False))
+    else:
+        print("\n".join(render.lint_text(one) for one in linted), end="")
+    wrong = sum(len(one.wrong) for one in linted)
+    world.say(f"{wrong} finding{'s' * (wrong != 1)} in {len(linted)} document{'s' * (len(linted) != 1)}")
+    return LINT if wrong else 0
 
 
 def positive(text: str) -> float:
@@ -56,4 +71,10 @@ def add(verbs: Verbs) -> None:
     )
     added.add_argument("--tier", choices=TIERS, default="hyperscaler", help="price per GPU-hour")
     added.add_argument("--gap", type=positive, default=10.0, metavar="N", help="readings between knots farther apart are directional")
+    added.add_argument("--json", action="store_true")
+    added = verbs.add(
+        "lint", lint, "check published tables and claims against themselves", "reports/published/2026-05-22-gb300-vs-gb200.yaml"
+    )
+    added.add_argument("tables", nargs="+", type=Path, metavar="TABLES", help="a study (YAML), or a CSV of points or of an iso table")
+    added.add_argument("--tier", choices=TIERS, default="hyperscaler", help="price per GPU-hour that a CSV is held against")
     added.add_argument("--json", action="store_true")

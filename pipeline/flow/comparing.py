@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import render
+from pipeline import analyse, render
 from pipeline.analyse.iso import Knots
 from pipeline.analyse.readings import read_curves
 from pipeline.errors import PipelineError
+from pipeline.flow.published import read_tables
 from pipeline.flow.recipes import read_book
 from pipeline.flow.world import World, read, recipes_root
 from pipeline.load import tables
 from pipeline.schema.catalogue import Catalogue, Sku
 from pipeline.schema.comparing import Reading
+from pipeline.schema.lint import Linted
 from pipeline.schema.published import CostMode
 
 THROUGHPUT = "total_tok_s_gpu"
@@ -57,6 +59,12 @@ def iso(world: World, wish: IsoWish, *, as_json: bool) -> str:
     return render.iso_readings(readings, x=wish.x, y=wish.y, cost=mode if prices else None, gap=wish.gap)
 
 
+def lint(world: World, paths: Sequence[Path], tier: str) -> list[Linted]:
+    """What the linter finds in each study or table."""
+    catalogue = read_book(world).catalogue
+    return [analyse.lint(read_tables(path, catalogue, tier)) for path in paths]
+
+
 def _iso_json(wish: IsoWish, readings: Sequence[Reading], prices: dict[str, float]) -> dict[str, Any]:
     fields = {"sku", "interactivity", "total_tok_s_gpu", *(["usd_per_mtok"] if wish.cost else [])}
     answer: dict[str, Any] = {"rows": [one.model_dump(include=fields) for one in readings]}
@@ -89,8 +97,8 @@ def _price(catalogue: Catalogue | None, sku: str, tier: str) -> float | None:
 def _catalogue(world: World) -> Catalogue | None:
     """SKUs of the recipes around here; without any, names stay as they are and nothing has a price."""
     try:
-        recipes_root(world.recipes)
+        root = recipes_root(world.recipes)
     except PipelineError:
         world.say("no recipes folder here: SKU names are kept as written, and none has a price")
         return None
-    return read_book(World(world.shell, world.clock, recipes_root(world.recipes))).catalogue
+    return read_book(replace(world, recipes=root)).catalogue

@@ -40,7 +40,9 @@ def lines(text: str, *, where: str, needed: Sequence[str]) -> list[Line]:
     if not rows:
         raise RecipeError([Problem(where, 1, 1, "an empty file", f"needed columns: {', '.join(needed)}")])
     (_, header), body = rows[0], rows[1:]
-    problems = [Problem(where, 1, 1, f"no column `{name}`", nearest(name, header, what="columns here")) for name in needed if name not in header]
+    problems = [
+        Problem(where, 1, 1, f"no column `{name}`", nearest(name, header, what="columns here")) for name in needed if name not in header
+    ]
     problems += [Problem(where, 1, 1, f"two columns `{name}`", "keep one") for name in dict.fromkeys(header) if header.count(name) > 1]
     problems += [
         Problem(where, number, 1, f"{len(row)} cells, the header has {len(header)}", "a missing or an unquoted comma")

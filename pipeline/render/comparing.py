@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from pipeline.render.terminal import aligned
 from pipeline.render.text import number
 from pipeline.schema.comparing import Reading
+from pipeline.schema.lint import Finding, Linted, Severity
 from pipeline.schema.published import CostMode
 
 
@@ -34,3 +36,32 @@ _MODES = {"derived": "derived from the throughput read", "article": "article: th
 def _read(one: Reading, gap: float) -> str:
     text = number(one.total_tok_s_gpu, "tok_s_gpu", absent="unreachable")
     return f"≈ {text}" if one.gap is not None and one.gap > gap else text
+
+
+def lint_text(linted: Linted) -> str:
+    """Findings of one document as paragraphs: what is printed, what follows from the figures beside it, what should stand there."""
+    said = [f"{linted.title}\n"]
+    for severity, title in SEVERITIES.items():
+        found = linted.of(severity)
+        if found:
+            said += [f"\n{title} ({len(found)})\n", *map(_finding, found)]
+    return "".join(said)
+
+
+SEVERITIES: Final[dict[Severity, str]] = {
+    "wrong": "wrong: no unrounded figures could print this",
+    "edge": "edge: only figures at the edge of their rounding could",
+    "note": "note: not wrong, but to be known",
+    "holds": "holds: claims that were checked and stand",
+}
+
+
+def _finding(one: Finding) -> str:
+    values = {"printed": one.printed, "computed": one.computed, "should be": one.corrected}
+    figures = ", ".join(f"{name} {value}" for name, value in values.items() if value)
+    lines = [
+        f"- {one.rule} · {one.place}" + (f": {figures}" if figures else ""),
+        f"    {one.why}",
+        *([f"    {one.evidence}"] if one.evidence else []),
+    ]
+    return "\n".join(lines) + "\n"

@@ -21,9 +21,10 @@ Severity = Literal["wrong", "edge", "note", "holds"]
 
 
 class Finding(Document):
-    """One check. ``wrong``: no unrounded values could print this; ``edge``: only values at the edge of rounding could;
+    """One check.
 
-    ``note``: nothing is wrong, but a reader should know; ``holds``: a claim that was checked and stands.
+    ``wrong``: no unrounded values could print this; ``edge``: only values at the edge of rounding could; ``note``: nothing is
+    wrong, but a reader should know; ``holds``: a claim that was checked and stands.
     """
 
     rule: Rule

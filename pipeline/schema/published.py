@@ -116,6 +116,10 @@ class PointTable(Document):
     decimals: dict[Literal["total_tok_s_gpu", "interactivity_as_printed", "tpot_p50_ms", "usd_per_mtok"], int]
     rows: Annotated[tuple[PublishedRow, ...], Field(min_length=1)]
 
+    def digits(self, column: str) -> int | None:
+        """Decimals that a column prints; null = taken as exact."""
+        return next((count for name, count in self.decimals.items() if name == column), None)
+
 
 class PublishedIsoRow(Document):
     """One row of an iso-interactivity table as printed; lists in the order of ``skus``; null = printed unreachable."""
@@ -224,10 +228,34 @@ class Assertion(Document):
     corrected: str = Field(default="", description="what should stand there; empty = the claim holds, or the check computes it")
 
 
-class Study(Stored):
-    """A published study: where it comes from, its tables as printed, what its text claims."""
+class Lengths(Document):
+    """Nominal lengths in tokens, and the mean length of a request over the nominal one."""
+
+    isl: Count
+    osl: Count
+    mean: Annotated[float, Field(gt=0, le=1)]
+
+
+class Tables(Document):
+    """Tables as printed and claims about them: what the linter reads."""
 
     title: Text
+    lengths: Lengths | None = Field(default=None, description="null = unknown, so no wait can be implied")
+    statistics: dict[Literal["interactivity_as_printed", "tpot_p50_ms"], Statistic] = Field(default_factory=dict)
+    usd_per_gpu_hour: dict[str, Positive] = Field(default_factory=dict, description="SKU id -> the exact rate behind the printed cost")
+    points: PointTable | None = None
+    iso: PublishedIso | None = None
+    assertions: tuple[Assertion, ...] = ()
+
+    @property
+    def rows(self) -> tuple[PublishedRow, ...]:
+        """Rows of the point table; none without one."""
+        return self.points.rows if self.points else ()
+
+
+class Study(Stored, Tables):
+    """A published study: where it comes from, its tables as printed, what its text claims."""
+
     source: Text
     url: Text
     measured_on: Day = Field(description="day of the run, as the source states it")
@@ -236,13 +264,5 @@ class Study(Stored):
     requests_per_conc: Count
     model: Text
     precision: Text
-    isl: Count
-    osl: Count
-    mean_length: Annotated[float, Field(gt=0, le=1)] = Field(description="mean length of a request over the nominal one")
-    statistics: dict[Literal["interactivity_as_printed", "tpot_p50_ms"], Statistic]
-    usd_per_gpu_hour: dict[str, Positive] = Field(description="SKU id -> the exact rate behind the printed cost")
     versions: dict[str, str] = Field(default_factory=dict)
     notes: str = ""
-    points: PointTable
-    iso: PublishedIso | None = None
-    assertions: tuple[Assertion, ...] = ()

@@ -14,12 +14,12 @@ from pipeline.schema.result import Arrival, JobRecord, Provenance
 
 def arrivals(study: Study, recipes: Mapping[str, Recipe], *, where: str) -> list[Arrival]:
     """Rows tied to a recipe, by recipe; ArtifactError with every row that its recipe does not deploy."""
-    problems = [f"{row.name}: {why}" for row in study.points.rows if (why := _mismatch(study, row, recipes))]
+    problems = [f"{row.name}: {why}" for row in study.rows if (why := _mismatch(study, row, recipes))]
     if problems:
         hint = "tie each row to the recipe that deploys it, or leave `recipe` out: then it is read and linted, not stored"
         raise ArtifactError("; ".join(problems), where=where, hint=hint)
     by_recipe: dict[str, list[PublishedRow]] = {}
-    for row in study.points.rows:
+    for row in study.rows:
         if row.recipe is not None:
             by_recipe.setdefault(row.recipe, []).append(row)
     if not by_recipe:
@@ -77,10 +77,11 @@ def _mismatch(study: Study, row: PublishedRow, recipes: Mapping[str, Recipe]) ->
 
 
 def _differences(study: Study, row: PublishedRow, recipe: Recipe) -> Iterator[str]:
-    stated = (study.model, study.precision, study.isl, study.osl, row.sku, row.gpus_prefill, row.gpus_decode)
-    lengths = recipe.workload
-    own = (recipe.model, recipe.precision, lengths.isl, lengths.osl, recipe.sku, recipe.prefill.gpus, recipe.decode.gpus)
-    names = ("model", "precision", "isl", "osl", "sku", "prefill GPUs", "decode GPUs")
+    lengths = (study.lengths.isl, study.lengths.osl) if study.lengths else None
+    stated = (study.model, study.precision, lengths, row.sku, row.gpus_prefill, row.gpus_decode)
+    own_lengths = (recipe.workload.isl, recipe.workload.osl)
+    own = (recipe.model, recipe.precision, own_lengths, recipe.sku, recipe.prefill.gpus, recipe.decode.gpus)
+    names = ("model", "precision", "isl and osl", "sku", "prefill GPUs", "decode GPUs")
     for name, said, has in zip(names, stated, own, strict=True):
         if said != has:
             yield f"{name} {said}, its recipe has {has}"
