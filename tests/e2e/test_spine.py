@@ -85,7 +85,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_lengths(place
 
 def test_a_second_night_gives_a_diff_with_the_changed_field_named(place):
     base = place.folder / "recipes/_base.yaml"
-    base.write_text(base.read_text().replace("requests_per_conc: 10", "requests_per_conc: 4"))  # enough for a steady state, in half the time
+    base.write_text(base.read_text().replace("requests_per_conc: 10", "requests_per_conc: 4"))  # a steady state, in half the time
     place.plan("*[46]p1d-dep4-dep8")
     before = place.measure("1")
     shared = place.folder / "recipes/deepseek-v4-pro-fp4/gb300-nvl72/8k1k/_dep4-dep8.yaml"
