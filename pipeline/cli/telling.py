@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.cli.words import GATE, Verbs, number, share, words
+from pipeline.cli.words import GATE, LINT, Verbs, number, share, words
 from pipeline.flow.world import World
 
 
@@ -58,6 +58,13 @@ def report(arguments: argparse.Namespace, world: World) -> int:
     made = telling.report(world, telling.Wish(arguments.definition, arguments.history, arguments.run_id, arguments.out))
     world.say(render.headline(made))
     print(arguments.out / "index.html")
+    if arguments.lint:
+        from pipeline.flow import comparing
+
+        linted = comparing.lint_report(arguments.out)
+        world.say(render.lint_text(linted, "wrong", "edge") or "the linter finds nothing in the tables of this report")
+        if linted.wrong:
+            return LINT
     return GATE if arguments.gate and made.verdict == "worse" else 0
 
 
@@ -103,6 +110,7 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     added.add_argument("--history", metavar="URL", help="default: the data.json that the report keeps")
     added.add_argument("--run-id", metavar="RUN", help="report this run; default: the newest of each recipe")
     added.add_argument("--out", type=Path, required=True, metavar="DIR")
+    added.add_argument("--lint", action="store_true", help=f"exit {LINT} when a figure of its tables does not follow from those beside it")
     added.add_argument("--gate", action="store_true", help=f"exit {GATE} when the verdict is worse")
     added = verbs.add(
         "drift",
