@@ -10,7 +10,7 @@ import pytest
 from pipeline.analyse.iso import Knots
 from pipeline.analyse.peak import Pair
 from pipeline.analyse.published import knots, peak_of
-from pipeline.analyse.sensitivity import reach
+from pipeline.analyse.reach import reach
 from pipeline.flow.published import read_study
 from pipeline.schema.published import PublishedIsoRow
 from tests.golden.regenerate import book
