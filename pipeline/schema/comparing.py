@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
-
 from pipeline.schema.base import Document
 from pipeline.schema.published import CostMode, Quantity
 from pipeline.schema.recipe import Text
