@@ -129,7 +129,7 @@ def test_several_children_are_asked_together_and_the_deaf_ones_killed_after_one_
 
 @pytest.mark.skipif(not processes.PROC.is_dir(), reason="marks are read from Linux's /proc, and so is launcher local Linux's")
 def test_processes_with_a_mark_are_found_and_ended_whoever_started_them(tmp_path):
-    started = f"[sys.executable, '-c', {DEAF!r}], stdout=open(sys.argv[1], 'w'), start_new_session=True"
+    started = f"[sys.executable, '-c', {DEAF!r}], stdout=open(sys.argv[1], 'w'), stderr=-2, start_new_session=True"  # -2: where stdout goes
     script = f"import os, subprocess, sys; subprocess.Popen({started}, env={{**os.environ, 'MARK': 'm1'}})"
     Shell().run(["env", "MARK=m2", "OTHER=1", PY, "-c", script, str(tmp_path / "log")], timeout_s=30)  # what it started is an orphan now
     wait_for(lambda: (tmp_path / "log").read_text() == "up\n")
