@@ -129,14 +129,15 @@ def test_several_children_are_asked_together_and_the_deaf_ones_killed_after_one_
 
 @pytest.mark.skipif(not processes.PROC.is_dir(), reason="marks are read from Linux's /proc, and so is launcher local Linux's")
 def test_processes_with_a_mark_are_found_and_ended_whoever_started_them(tmp_path):
+    mine = f"m{os.getpid()}"
     started = f"[sys.executable, '-c', {DEAF!r}], stdout=open(sys.argv[1], 'w'), stderr=-2, start_new_session=True"  # -2: where stdout goes
-    script = f"import os, subprocess, sys; subprocess.Popen({started}, env={{**os.environ, 'MARK': 'm1'}})"
+    script = f"import os, subprocess, sys; subprocess.Popen({started}, env={{**os.environ, 'MARK': '{mine}'}})"
     Shell().run(["env", "MARK=m2", "OTHER=1", PY, "-c", script, str(tmp_path / "log")], timeout_s=30)  # what it started is an orphan now
     wait_for(lambda: (tmp_path / "log").read_text() == "up\n")
-    (orphan,) = processes.marked({"MARK": "m1", "OTHER": "1"})
-    assert processes.marked({"MARK": "m1", "OTHER": "2"}) == []
-    assert processes.end({"MARK": "m1"}, grace_s=0.2) == [orphan]
-    assert processes.marked({"MARK": "m1"}) == []
+    (orphan,) = processes.marked({"MARK": mine, "OTHER": "1"})
+    assert processes.marked({"MARK": mine, "OTHER": "2"}) == []
+    assert processes.end({"MARK": mine}, grace_s=0.2) == [orphan]
+    assert processes.marked({"MARK": mine}) == []
 
 
 def test_a_block_of_free_ports_begins_behind_the_last_that_is_taken():
