@@ -66,9 +66,9 @@ def deployed(order: Order, cluster: Cluster, *, means: Means, logs: Path) -> Ite
         _write_tables(order, where)
         crew = up.enter_context(_crew(order, site))
         commands = mocker.commands(order, layout, where)
-        for command in commands:
-            argv = [*_prefix({**_marks(order, command.name), **command.env}, site), *command.argv]
-            crew[command.name] = means.shell.spawn(argv, log=logs / f"{command.name}.log", cwd=state)
+        argvs = {one.name: (*_prefix({**_marks(order, one.name), **one.env}, site), *one.argv) for one in commands}
+        for name, argv in argvs.items():
+            crew[name] = means.shell.spawn(argv, log=logs / f"{name}.log", cwd=state)
         started = means.clock.monotonic()
         expected = _expected(order, layout, commands, first_port)
         watch = ready.Watch(means.http, means.clock, lambda: _dead(crew, logs), site.ready_s)
@@ -84,6 +84,7 @@ def deployed(order: Order, cluster: Cluster, *, means: Means, logs: Path) -> Ite
             alive=lambda: _dead(crew, logs) or _changed(first, expected.url, means),
             versions=versions,
             stages_s={"start": started - began, "ready": means.clock.monotonic() - started},
+            commands=argvs,
         )
 
 
