@@ -108,6 +108,13 @@ def accept(session: nox.Session) -> None:
         pipeline(session, "report", REPORT.with_suffix(".yaml"), "--out", REPORT)
 
 
+@nox.session(venv_backend="none")
+def live(session: nox.Session) -> None:
+    """Deployments of real Dynamo processes: up, broken, killed, swept. Needs root, or `unshare --user --map-root-user --net`."""
+    set_up(session)
+    session.run(str(PYTHON), "-m", "pytest", "tests/live/test_launch.py", *session.posargs)
+
+
 @nox.session
 def oracle(session: nox.Session) -> None:
     """Readings between knots held against d3-shape, on Node."""
