@@ -12,8 +12,9 @@ from pipeline.analyse.frontier import frontier
 from pipeline.analyse.iso import Knots, bracket, read_at
 from pipeline.schema.base import digest
 from pipeline.schema.catalogue import Sku
+from pipeline.schema.claims import CostMode
 from pipeline.schema.history import HistoryRow
-from pipeline.schema.published import CostMode, StatedPoint
+from pipeline.schema.published import StatedPoint
 from pipeline.schema.report import Curve, CurvePoint, Definition, IsoCell, IsoRow
 from pipeline.schema.result import JobRecord, Point
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline import load, store
+from pipeline.calibrate import Given
 from pipeline.errors import ArtifactError, Problem, RecipeError
 from pipeline.flow.recipes import read_book
 from pipeline.flow.world import World, read, recipes_root
@@ -45,6 +46,23 @@ def read_tables(path: Path, catalogue: Catalogue, tier: str) -> Tables:
     if printed.is_iso(text):
         return Tables(title=path.name, usd_per_gpu_hour=prices, iso=printed.iso(text, where=where, sku_id=sku_id))
     return Tables(title=path.name, usd_per_gpu_hour=prices, points=printed.points(text, where=where, sku_id=sku_id))
+
+
+def given_by(path: Path, catalogue: Catalogue) -> list[Given]:
+    """Points to calibrate against: the rows of a study that say their workers and their TPOT."""
+    lines = _lines(path)
+    return [
+        Given(line, row.sku, row.conc, row.prefill, row.decode, row.total_tok_s_gpu, row.tpot_p50_ms)
+        for line, row in zip(lines, read_study(path, catalogue).rows, strict=True)
+        if row.prefill and row.decode and row.tpot_p50_ms
+    ]
+
+
+def _lines(path: Path) -> list[int]:
+    """The line of each row of a study's point table."""
+    node, _ = load.compose(path.as_posix(), read(path))
+    rows = node.at(("points", "rows")).value if node else None
+    return [row.mark.line for row in rows] if isinstance(rows, list) else []
 
 
 def ingest(world: World, paths: Sequence[Path], history: str) -> list[RunSummary]:

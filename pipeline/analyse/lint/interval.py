@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
-from pipeline.schema.published import Operand
+from pipeline.schema.claims import Operand
 
 SLACK = 1e-9  # relative; floating point must not make a finding
 
