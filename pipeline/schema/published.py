@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.schema.base import Document, Stored
-from pipeline.schema.claims import Assertion, Axis, Positive
+from pipeline.schema.claims import Assertion, Axis, CostMode, Positive, Quantity
 from pipeline.schema.recipe import Count, Text, WorkerPool
+
+__all__ = ("Axis", "CostMode", "Quantity")  # words of claims that readers of studies say too
 
 Day = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
 Statistic = Literal["median", "mean", "mean of reciprocals", "p99", "not stated"]
