@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from pipeline import load, store
 from pipeline.calibrate import Given
@@ -17,25 +18,37 @@ from pipeline.schema.history import RunSummary
 from pipeline.schema.published import Study, Tables
 from pipeline.schema.result import Arrival
 
+T = TypeVar("T", bound=Tables)
+
 
 def read_study(path: Path, catalogue: Catalogue) -> Study:
     """A study with known SKUs, or RecipeError with every problem at its line."""
-    node, problems = load.compose(path.as_posix(), read(path))
-    study, more = load.conform(Study, node, {}) if node else (None, [])
-    if problems or study is None or node is None:
-        raise RecipeError([*problems, *more])
+    study = _conformed(path, Study, catalogue)
     if study.schema_version != 1:
         raise ArtifactError(f"Study schema version 1 expected, found {study.schema_version}", where=str(path))
-    found = list(_inconsistent(study, node, catalogue))
-    if found:
-        raise RecipeError(found)
     return study
 
 
+def _conformed(path: Path, model: type[T], catalogue: Catalogue) -> T:
+    node, problems = load.compose(path.as_posix(), read(path))
+    document, more = load.conform(model, node, {}) if node else (None, [])
+    if problems or document is None or node is None:
+        raise RecipeError([*problems, *more])
+    found = list(_inconsistent(document, node, catalogue))
+    if found:
+        raise RecipeError(found)
+    return document
+
+
 def read_tables(path: Path, catalogue: Catalogue, tier: str) -> Tables:
-    """A study, or a CSV of points or of an iso table; a CSV is held against the catalogue's prices of a tier."""
+    """A study, the tables and claims of one (YAML without a ``run_id``), or a CSV of points or of an iso table.
+
+    A CSV is held against the catalogue's prices of a tier.
+    """
     if path.suffix != ".csv":
-        return read_study(path, catalogue)
+        node, _ = load.compose(path.as_posix(), read(path))
+        is_study = node is not None and isinstance(node.value, dict) and "run_id" in node.value
+        return read_study(path, catalogue) if is_study else _conformed(path, Tables, catalogue)
     text, where = read(path).decode("utf-8", errors="replace"), str(path)
 
     def sku_id(name: str) -> str:
@@ -75,7 +88,7 @@ def _arrivals(paths: Iterable[Path], book: Book) -> list[Arrival]:
     return [arrival for path in paths for arrival in store.published(read_study(path, book.catalogue), book.recipes, where=str(path))]
 
 
-def _inconsistent(study: Study, node: Node, catalogue: Catalogue) -> Iterator[Problem]:
+def _inconsistent(study: Tables, node: Node, catalogue: Catalogue) -> Iterator[Problem]:
     """What the schema cannot say: unknown SKUs, lists that do not go with the columns, rates that are missing."""
     rows = node.at(("points", "rows"))
     named = [(row.sku, rows.at((index, "sku"))) for index, row in enumerate(study.rows)]

@@ -206,3 +206,15 @@ def test_a_table_that_is_none_is_refused_at_its_line(tmp_path, capsys, text, wor
     (tmp_path / "table.csv").write_text(text)
     assert cli.run(["lint", str(tmp_path / "table.csv")], {}) == 3
     assert words in capsys.readouterr().err
+
+
+def test_claims_can_be_linted_without_a_study_around_them(tmp_path, capsys):
+    says = "{kind: arithmetic, times: ['2.31'], per: ['1.25'], says: '1.85'}"
+    text = f"title: a talk\nassertions:\n  - {{id: T1, claim: above the ceiling, where: slide 3, check: {says}, evidence: as said}}\n"
+    (tmp_path / "talk.yaml").write_text(text)
+    assert cli.run(["lint", str(tmp_path / "talk.yaml")], {}) == 0
+    assert "assertion · T1, slide 3: printed 1.85, computed 1.8480" in capsys.readouterr().out
+    (tmp_path / "talk.yaml").write_text(text.replace("'1.85'", "'1.95'"))
+    assert cli.run(["lint", str(tmp_path / "talk.yaml")], {}) == 21
+    (tmp_path / "talk.yaml").write_text(text.replace("slide 3", "slide 3, page: 1"))
+    assert cli.run(["lint", str(tmp_path / "talk.yaml")], {}) == 3
