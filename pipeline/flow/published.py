@@ -108,13 +108,3 @@ def _inconsistent(study: Tables, node: Node, catalogue: Catalogue) -> Iterator[P
         width = len(study.iso.skus)
         if len(row.total_tok_s_gpu) != width or len(row.usd_per_mtok) not in (0, width):
             yield mark.problem(f"row {row.label} has another number of cells than the {width} SKUs", "null where a cell is unreachable")
-        if row.at is None and not _is_number(row.label):
-            yield mark.problem(f"row label {row.label!r} is no number", "say `at:` where it was read")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.schema.base import Document, Stored
-from pipeline.schema.claims import Assertion, Axis, CostMode, Positive, Quantity
+from pipeline.schema.claims import Assertion, Axis, CostMode, Positive, Printed, Quantity
 from pipeline.schema.recipe import Count, Text, WorkerPool
 
 __all__ = ("Axis", "CostMode", "Quantity")  # words of claims that readers of studies say too
@@ -122,7 +122,7 @@ class PointTable(Document):
 class PublishedIsoRow(Document):
     """One row of an iso-interactivity table as printed; lists in the order of ``skus``; null = printed unreachable."""
 
-    label: Text
+    label: Printed
     at: Positive | None = Field(default=None, description="where it was really read, when that is not what the label says")
     total_tok_s_gpu: tuple[Positive | None, ...]
     throughput_ratio: Positive | None = None
@@ -142,6 +142,10 @@ class PublishedIso(Document):
     skus: Annotated[tuple[str, ...], Field(min_length=1)]
     decimals: dict[Literal["total_tok_s_gpu", "usd_per_mtok", "ratio"], int]
     rows: Annotated[tuple[PublishedIsoRow, ...], Field(min_length=1)]
+
+    def digits(self, column: str) -> int | None:
+        """Decimals that a column prints; null = taken as exact."""
+        return next((count for name, count in self.decimals.items() if name == column), None)
 
 
 class Lengths(Document):

@@ -132,6 +132,18 @@ def test_a_ratio_within_the_rounding_of_its_operands_is_right():
     assert found(study(iso=iso(iso_row(speeds=(3.0, 4.0), throughput_ratio=1.29))), "wrong") == []
 
 
+def test_a_figure_that_may_have_been_zero_is_no_finding():
+    table = points(row(speed=0.04, user=20.0, usd_per_mtok=99999.0)).model_copy(
+        update={"decimals": {"total_tok_s_gpu": 1, "usd_per_mtok": 2}}
+    )
+    assert [one.severity for one in lint(study(points=table, lengths=None)).findings] == ["edge"]
+
+
+def test_columns_that_say_no_decimals_are_exact():
+    table = iso(iso_row(speeds=(8.0, 10.0), throughput_ratio=1.2500001)).model_copy(update={"decimals": {}})
+    assert [one.rule for one in found(study(iso=table))] == ["ratio vs operands"]
+
+
 def test_an_unreachable_cell_makes_no_finding():
     row_ = iso_row(speeds=(None, 1000.0), throughput_ratio=None, usd_per_mtok=(None, 0.74))
     assert found(study(iso=iso(row_)), "wrong", "edge") == []
@@ -199,7 +211,7 @@ def test_lint_reads_point_and_iso_tables_from_csv(tmp_path, capsys, text, code, 
             "with these SKU columns it is tput_ratio_b_over_a",
         ),
         ("interactivity_label,speed\n27,1\n", "no column of tok/s/GPU"),
-        ("interactivity_label,a_tok_s_gpu\nx,1\n", ":2:1: could not convert string to float: 'x'"),
+        ("interactivity_label,a_tok_s_gpu\nx,1\n", ":2:1: `label`: string should match pattern"),
     ],
 )
 def test_a_table_that_is_none_is_refused_at_its_line(tmp_path, capsys, text, words):

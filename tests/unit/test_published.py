@@ -141,7 +141,7 @@ def test_ingest_takes_a_study_by_its_file(tmp_path, monkeypatch, capsys):
     [
         ("sku: gb200-nvl72\n      conc: 1\n", "sku: gb20-nvl72\n      conc: 1\n", "unknown SKU `gb20-nvl72` — did you mean `gb200-nvl72`?"),
         ("[8835, 10608]", "[8835]", "row 16 has another number of cells than the 2 SKUs"),
-        ('label: "18"', 'label: "eighteen"', "row label 'eighteen' is no number"),
+        ('label: "18"', 'label: "eighteen"', "`iso.rows.1.label`: string should match pattern"),
         ('run_id: "26306422380"', "run_id: 26306422380", 'quote it: "26306422380"'),
         ("kind: whole", "kind: hole", "assertions.23.check"),
     ],
