@@ -131,6 +131,6 @@ def differing_recipes(a: Recipe, b: Recipe) -> tuple[FieldDiff, ...]:
 def _notes(sides: tuple[Side, Side], together: Sequence[Together]) -> Iterable[str]:
     for side in sides:
         if not any(row.point for row in side.rows):
-            yield f"{side.name}: no points (they come from --history URL)"
+            yield f"{side.name}: no points; they come from a history that has some (--history URL)"
     if together and all(None in one.curves for one in together) and all(side.rows for side in sides):
         yield "no kind of figures (origin, measure, load, LLM, lengths) that both sides have: nothing can be read beside one another"
