@@ -152,7 +152,7 @@ def test_a_client_that_was_forgotten_ends_with_the_deployment(run_id, tmp_path):
 
 
 def test_a_taken_port_is_stepped_over_and_a_range_without_free_ports_is_refused(run_id, tmp_path):
-    with ExitStack() as sockets:
+    with network.loopback_only(), ExitStack() as sockets:
         taken = network.free_block(20000, 32000, 1)
         sockets.enter_context(socket.create_server(("127.0.0.1", taken)))
         with deployed(run_id, tmp_path, isolation="none", first_port=taken, last_port=32000) as endpoint:
