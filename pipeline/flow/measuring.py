@@ -18,6 +18,7 @@ from pipeline.errors import LaunchError, PipelineError, PlanError
 from pipeline.flow.planning import read_plan
 from pipeline.flow.world import World
 from pipeline.load import nearest
+from pipeline.schema import mocker
 from pipeline.schema.plan import Job, Plan
 from pipeline.schema.result import Failure, Host, JobRecord, Measurement, Origin, Provenance
 
@@ -88,7 +89,7 @@ def _measure(world: World, wish: Run, plan: Plan, job: Job, staging: Path) -> Me
     setup = replay.Setup(
         job=job,
         sku=plan.skus[job.recipe.sku],
-        timing=replay.sku_timing(plan.timing, job.recipe.sku),
+        timing=mocker.sku_timing(plan.timing, job.recipe.sku),
         requests_per_conc=_requests_per_conc(wish, job),
         seed=_seed(wish, job),
         staging=staging,
@@ -120,6 +121,7 @@ def _provenance(world: World, wish: Run, plan: Plan, job: Job, started: str, out
         measure=plan.cluster.measure,
         requests_per_conc=_requests_per_conc(wish, job),
         seed=_seed(wish, job),
+        time_scale=plan.cluster.local.time_scale if plan.cluster.local else None,
         versions={"rackbench": __version__, **(measured.versions if measured else {})},
         host=Host(machine=platform.machine(), cpus=os.cpu_count() or 1, kernel=platform.release(), python=platform.python_version()),
         started_at=started,
