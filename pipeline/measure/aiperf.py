@@ -15,7 +15,7 @@ from pipeline.edge.clock import Clock
 from pipeline.edge.http import Http
 from pipeline.edge.shell import Child, Shell
 from pipeline.errors import MeasureError, PipelineError
-from pipeline.measure import aiperf_files, counters
+from pipeline.measure import aiperf_files, counters, surroundings
 from pipeline.measure.aiperf_files import Recorded
 from pipeline.measure.points import pack, point, span_s
 from pipeline.measure.validity import Seen, judge
@@ -26,7 +26,7 @@ from pipeline.schema.result import Measurement, Point, RawFile
 
 INSTALL = "`nox -s client` installs it; then put .nox/client/bin on PATH, or name the program in the cluster document as `client`"
 UNSET = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")  # with either, AIPerf 0.13.0 refuses a tokenizer that is a folder
-POLL_S = 0.25
+POLL_S, LOOK_S = 0.1, 1.0  # how often the client is looked at, and the deployment
 DYING_S = 60.0  # what a client may go on for once the deployment is no longer whole, so that it writes down what it saw
 VERSION_S = 120.0
 OURS = ("records.jsonl", "aggregate.json", "phases.json", "aiperf.log", "console.log")  # names in raw/, in the order of KEPT
@@ -41,6 +41,7 @@ class Setup:
     sku: Sku
     endpoint: Endpoint
     program: str
+    run_id: str
     requests_per_conc: int
     seed: int
     staging: Path
@@ -69,8 +70,13 @@ def measure(setup: Setup, means: Means) -> Measurement:
                 break
     except OSError as error:
         raise MeasureError(f"cannot write: {error.strerror}", where=str(setup.staging), hint="is the disk full?") from error
-    commands = {f"aiperf c{one.conc}": tuple(command(setup, one.conc, Path("ARTIFACTS"))) for one in points}
-    return Measurement(points=tuple(points), versions={"aiperf": version}, stages_s=stages, commands=commands)
+    return Measurement(
+        points=tuple(points),
+        versions={"aiperf": version, **setup.endpoint.versions},
+        stages_s=stages,
+        commands={f"aiperf c{one.conc}": tuple(command(setup, one.conc, Path("ARTIFACTS"))) for one in points},
+        gpus=surroundings.gpus(means.shell, setup.endpoint.beside),
+    )
 
 
 def command(setup: Setup, conc: int, out: Path) -> list[str]:
@@ -126,13 +132,15 @@ def _run(setup: Setup, means: Means, conc: int, out: Path) -> tuple[str, list[st
     """Run AIPerf to its end; gives why it did not end well, and what became of the deployment meanwhile."""
     clock, endpoint = means.clock, setup.endpoint
     limit_s = setup.job.recipe.limits.time_s
-    with tempfile.TemporaryDirectory(prefix="rackbench-aiperf-") as scratch:  # short: AIPerf puts sockets there
+    with tempfile.TemporaryDirectory(prefix=f"rackbench-{setup.run_id}-") as scratch:  # short: AIPerf puts sockets there
         argv = endpoint.beside([*_environment(scratch), *command(setup, conc, out)])
         with means.shell.spawn(argv, log=out / "console.log") as child:
-            start, changed_at, changes = clock.monotonic(), None, list[str]()
+            start = looked_at = clock.monotonic()
+            changed_at, changes = None, list[str]()
             while (code := child.poll()) is None:
-                changes = changes or endpoint.alive()
                 now = clock.monotonic()
+                if not changes and now - looked_at > LOOK_S:
+                    changes, looked_at = endpoint.alive(), now
                 changed_at = now if changes and changed_at is None else changed_at
                 if changed_at is not None and now - changed_at > DYING_S:
                     return _ended(child, f"ended {DYING_S:.0f} s after the deployment had changed"), changes
@@ -140,9 +148,13 @@ def _run(setup: Setup, means: Means, conc: int, out: Path) -> tuple[str, list[st
                     return _ended(child, f"did not end within {limit_s} s"), changes
                 clock.sleep(POLL_S)
     changes = changes or endpoint.alive()
-    if code:
-        return f"killed by signal {-code}" if code < 0 else f"exit code {code}: {_last_line(out / 'console.log')}", changes
-    return "", changes
+    return _farewell(code, out / "console.log"), changes
+
+
+def _farewell(code: int, log: Path) -> str:
+    """Why a client did not end well; a program between us and it says signal N as 128 + N."""
+    number = -code if code < 0 else code - 128
+    return f"killed by signal {number}" if number > 0 else f"exit code {code}: {_last_line(log)}" if code else ""
 
 
 def _ended(child: Child, why: str) -> str:

@@ -22,12 +22,17 @@ class Request:
     output: int | None  # output tokens as the server counted them; None when the stream ended without saying
     input: int | None
     error: str = ""  # what the client was told instead of an answer
-    latency_ms: float | None = None  # on the client's other clock, where it has two
+    latency_ms: float | None = None  # to the last token; None where the client only knows when the stream was closed
     held_ms: float | None = None  # how long the client itself held the request back
 
     @property
     def e2e_ms(self) -> float:
-        """From sending to the last byte."""
+        """From sending to the last token, as the published client takes it; usage and the end of the stream come later."""
+        return self.span_ms if self.latency_ms is None else self.latency_ms
+
+    @property
+    def span_ms(self) -> float:
+        """From sending to the end of the stream."""
         return (self.end_s - self.start_s) * 1000
 
     @property

@@ -232,3 +232,4 @@ class Measurement(Document):
     versions: dict[str, str]
     stages_s: dict[str, float]
     commands: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    gpus: tuple[Gpu, ...] | None = None
