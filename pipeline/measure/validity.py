@@ -20,7 +20,9 @@ HELD_SHARE = 0.2  # of the median TTFT that a client may hold requests back, at 
 CLOCKS_MS = 20.0  # by how much two clocks may differ on one request
 STEP_S = 0.5  # by how much the time of day may run away from the steady clock during a point
 ROUNDS = 6  # of conc requests each, that a drift is judged on; fewer say nothing
-DRIFT_FLOOR, DRIFT_T = 0.10, 4.0  # change over the window: this share of the mean, and so many standard errors
+DRIFT_FLOOR = 0.10  # of the mean: a smaller change over the window is nobody's business
+STUDENT_T = {4: 8.61, 5: 6.87, 6: 5.96, 7: 5.41, 8: 5.04, 9: 4.78}  # by degrees of freedom, two-sided p = .001
+STUDENT_T_MANY = 4.59  # of ten degrees, kept for more of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ def drift(seen: Seen) -> str:
         return ""
     change, error = slope(rounds)
     mean = float(np.mean(rounds))
-    if abs(change) <= max(DRIFT_FLOOR * mean, DRIFT_T * error):
+    if abs(change) <= max(DRIFT_FLOOR * mean, STUDENT_T.get(len(rounds) - 2, STUDENT_T_MANY) * error):
         return ""
     return f"drift: latency changes by {change / mean:+.0%} over the steady window, beyond its scatter of {error / mean:.1%}"
 
