@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import collect
-from pipeline.errors import LaunchError, MeasureError, PipelineError, PlanError
+from pipeline.errors import InterruptedRunError, LaunchError, MeasureError, PipelineError, PlanError
 from pipeline.flow import provenance
 from pipeline.flow.planning import read_plan
 from pipeline.flow.provenance import Attempt
@@ -69,6 +69,8 @@ def _run_one(world: World, wish: Run, plan: Plan, job: Job) -> Path:
         outcome: Measurement | PipelineError
         try:
             outcome = _measure(world, attempt, staging)
+        except InterruptedRunError:
+            raise  # nobody's failure: it leaves nothing, as Ctrl-C does
         except PipelineError as error:
             outcome = error
         content = outcome if isinstance(outcome, Measurement) else provenance.failure(outcome)
@@ -172,7 +174,10 @@ class _Crew:
 
     def start(self, job: Job) -> None:
         wish = self.wish
-        argv = [sys.executable, "-m", "pipeline", "run", str(wish.plan), "--job", job.id, "--out", str(wish.out)]
+        from pipeline.launch.base import RUN
+
+        argv = ["env", f"{RUN}={wish.run_id}", sys.executable, "-m", "pipeline"]  # a sweep finds it when we are gone
+        argv += ["run", str(wish.plan), "--job", job.id, "--out", str(wish.out)]
         argv += ["--run-id", wish.run_id, "--attempt", str(wish.attempt), *(["--quick"] if wish.quick else [])]
         argv += ["--seed", str(wish.seed)] if wish.seed is not None else []
         child = self.world.shell.spawn(argv, log=self.log(job.id))

@@ -18,7 +18,7 @@ from pipeline.edge import network, processes
 from pipeline.edge.shell import Child, end_all
 from pipeline.errors import LaunchError, PipelineError
 from pipeline.launch import mocker, ready
-from pipeline.launch.base import Means, Order
+from pipeline.launch.base import JOB, PROCESS, RUN, Means, Order
 from pipeline.launch.describe import Command, describe
 from pipeline.launch.layout import Layout, instances, place
 from pipeline.schema.catalogue import Cluster, LocalSite
@@ -26,7 +26,6 @@ from pipeline.schema.endpoint import Endpoint, Instance
 from pipeline.schema.mocker import table
 from pipeline.schema.recipe import ROLES, Role
 
-RUN, JOB, PROCESS = "RACKBENCH_RUN", "RACKBENCH_JOB", "RACKBENCH_PROCESS"
 FRONTEND_MB, ENGINE_MB, CLIENT_MB = 110, 130, 1000  # resident, Dynamo 1.4.2 and AIPerf 0.13
 PACKAGES = ("ai-dynamo", "ai-dynamo-runtime")
 FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")

@@ -51,7 +51,8 @@ def wait(expected: Expected, watch: Watch) -> dict[Role, frozenset[str]]:
             raise LaunchError(f"not ready after {watch.limit_s:g} s: {missing}", where=expected.url, hint="its logs say more")
         watch.clock.sleep(POLL_S)
     if gone:
-        raise LaunchError(gone[0], where=expected.url, hint="; ".join(gone[1:]))
+        others = ", ".join(one.split(maxsplit=1)[0] for one in gone[1:])
+        raise LaunchError(gone[0], where=expected.url, hint=f"ended as well: {others}" if others else "")
     return instances(expected.url, watch.http)
 
 

@@ -28,7 +28,7 @@ from pipeline.measure.requests import Request
 from pipeline.measure.validity import Seen, judge
 from pipeline.schema import mocker
 from pipeline.schema.catalogue import Sku
-from pipeline.schema.mocker import decode_timing, max_num_seqs, prefill_timing
+from pipeline.schema.mocker import decode_timing, max_num_seqs, mean_lengths, prefill_timing
 from pipeline.schema.plan import Job
 from pipeline.schema.recipe import Recipe, Role
 from pipeline.schema.result import Measurement, Point, RawFile
@@ -163,19 +163,17 @@ def prompts_at_once(setup: Setup, conc: int) -> int:
     """Prompts that a simulated prefill rank admits: one, or eight where its queue never empties (docs/decisions/0004).
 
     With free slots, Dynamo 1.4.2 holds finished prompts back until it has no more to admit. A rank that admits one prompt at a time
-    has no free slot. Where prefill is the bottleneck, or more requests are in flight than decode has places, the queue never empties:
-    eight at once give the same rate there in half of the computing time, and prompts that wait for a decode place block no others.
+    has no free slot. Where prefill is the bottleneck the queue never empties: eight at once give the same rate there in half of the
+    computing time.
     """
     recipe, timing = setup.job.recipe, setup.timing
-    mean = (1 + recipe.client.shortest) / 2
-    isl, osl = recipe.workload.isl * mean, recipe.workload.osl * mean
+    isl, osl = mean_lengths(recipe)
     prefill, decode = prefill_timing(recipe, timing), decode_timing(recipe, timing)
-    places = max_num_seqs(recipe, "decode")
-    sequences = min(conc / recipe.decode.ranks, places)
+    sequences = min(conc / recipe.decode.ranks, max_num_seqs(recipe, "decode"))
     step_ms = decode.step_ms + decode.us_per_kv_ktoken * sequences * (isl + osl / 2) / 1e6
     decode_req_s = sequences * recipe.decode.ranks / (osl * step_ms / 1000)
     prefill_req_s = prefill.tok_s_gpu * recipe.prefill.gpus / isl
-    return 8 if prefill_req_s < decode_req_s or conc > places * recipe.decode.ranks else 1
+    return 8 if prefill_req_s < decode_req_s else 1
 
 
 def table(role: Role, recipe: Recipe, timing: SkuTiming, staging: Path) -> Path:

@@ -146,8 +146,8 @@ class LocalSite(Document):
     ready_s: Count = Field(description="limit from the first process to the first answer")
     time_s: Count = Field(description="limit of the whole deployment; its processes end by themselves then")
     stop_s: Count = Field(description="what processes are given to leave before they are killed")
-    first_port: Annotated[int, Field(ge=1024, le=65535)] = Field(description="the first free block of ports is taken from here on")
-    last_port: Annotated[int, Field(ge=1024, le=65535)]
+    first_port: Annotated[int, Field(ge=1024, le=32767)] = Field(description="the first free block of ports is taken from here on")
+    last_port: Annotated[int, Field(ge=1024, le=32767)]
     processes_per_core: Count = Field(description="more engine processes than this on each core are refused")
 
     @property

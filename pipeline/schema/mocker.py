@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from math import ceil
 from typing import Any, NoReturn
 
 from pipeline.errors import MeasureError
 from pipeline.schema.catalogue import Sku
-from pipeline.schema.plan import Hbm, Job
+from pipeline.schema.plan import Job
 from pipeline.schema.recipe import Recipe, Role
 from pipeline.schema.timing import DecodeTiming, PrefillTiming, SkuTiming, Timing, worker_kind
 
@@ -24,9 +23,13 @@ def arguments(job: Job, role: Role, sku: Sku, *, sequences: int) -> dict[str, An
             f"the KV pool of {role} is unknown", where=recipe.id, hint=f"usable HBM of {recipe.sku} is not recorded in skus.yaml"
         )
     block = int(_given(recipe.pools[role].flags.get("block-size"), "block-size", recipe, role))
+    blocks, longest = hbm.kv_blocks(block), recipe.workload.isl + recipe.workload.osl
+    if blocks * block < longest:  # Dynamo would complete nothing, or take 0 for "not said"
+        what = f"{role} has KV for {blocks * block} tokens, and a request may take {longest}"
+        raise MeasureError(what, where=recipe.id, hint=f"{hbm.kv_budget_gb:.1f} GB are left for KV; {hbm.sequences} sequences must fit")
     return {
         "block_size": block,
-        "num_gpu_blocks": kv_blocks(recipe, role, hbm, block),
+        "num_gpu_blocks": blocks,
         "max_num_seqs": sequences,
         "max_num_batched_tokens": _flag(recipe, role, "max-num-batched-tokens", getattr(recipe.simulate, role).max_num_batched_tokens),
         "enable_prefix_caching": not recipe.pools[role].flags.get("no-enable-prefix-caching", False),
@@ -35,20 +38,15 @@ def arguments(job: Job, role: Role, sku: Sku, *, sequences: int) -> dict[str, An
     }
 
 
-def kv_blocks(recipe: Recipe, role: Role, hbm: Hbm, block: int) -> int:
-    """KV blocks of a rank: what fits into HBM, and for decode no more than max-num-seqs sequences of full length need.
-
-    vLLM takes no KV for a request before it has a place; Dynamo would, and count it into the time of every step.
-    """
-    if role == "prefill":
-        return hbm.kv_blocks(block)
-    longest = recipe.workload.isl + recipe.workload.osl
-    return min(hbm.kv_blocks(block), max_num_seqs(recipe, role) * ceil(longest / block))
-
-
 def max_num_seqs(recipe: Recipe, role: Role) -> int:
     """Sequences that one scheduler may run."""
     return int(_flag(recipe, role, "max-num-seqs", getattr(recipe.simulate, role).max_num_seqs))
+
+
+def mean_lengths(recipe: Recipe) -> tuple[float, float]:
+    """Mean input and output tokens of a request."""
+    mean = (1 + recipe.client.shortest) / 2
+    return recipe.workload.isl * mean, recipe.workload.osl * mean
 
 
 def sku_timing(timing: Timing, sku: str) -> SkuTiming:
@@ -74,15 +72,19 @@ def decode_timing(recipe: Recipe, timing: SkuTiming) -> DecodeTiming:
 def table(role: Role, recipe: Recipe, timing: SkuTiming) -> dict[str, list[Any]]:
     """Timing table of one role by Dynamo's names: ms of a prefill pass by its tokens, ms of a decode step by resident KV tokens.
 
-    Dynamo wants all of it for either role, as float64 arrays of an NPZ file.
+    Dynamo wants all of it for either role, as float64 arrays of an NPZ file. A decode step reads the KV of the sequences that have a
+    place. Dynamo counts that of requests waiting for one too, so the table ends where every place is taken by a sequence of mean length
+    (docs/decisions/0004).
     """
     tokens, resident = [0.0, float(LONGEST_PASS)], [0.0, float(MOST_KV)]
     passes, steps = [0.0, 0.0], [0.0, 0.0]
     if role == "prefill":
         passes = [1000 * one / (prefill_timing(recipe, timing).tok_s_gpu * recipe.prefill.gpus_per_rank) for one in tokens]
     else:
-        decode = decode_timing(recipe, timing)
-        steps = [decode.step_ms + decode.us_per_kv_ktoken / 1000 * one / 1000 for one in resident]
+        decode, (isl, osl) = decode_timing(recipe, timing), mean_lengths(recipe)
+        full = max_num_seqs(recipe, "decode") * (isl + osl / 2)
+        resident = [0.0, full, float(MOST_KV)]
+        steps = [decode.step_ms + decode.us_per_kv_ktoken / 1000 * min(one, full) / 1000 for one in resident]
     return {
         "prefill_isl": tokens,
         "prefill_ttft_ms": passes,
