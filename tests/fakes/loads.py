@@ -14,7 +14,9 @@ from pipeline.measure.validity import Seen
 TTFT_MS, TPOT_MS, OSL = 200.0, 10.0, 50
 
 
-def closed_loop(conc: int = 8, sent: int = 80, *, seed: int = 0, scatter: float = 0.02, gap_s: float = 0.0, slower: float = 0.0) -> tuple[Request, ...]:
+def closed_loop(
+    conc: int = 8, sent: int = 80, *, seed: int = 0, scatter: float = 0.02, gap_s: float = 0.0, slower: float = 0.0
+) -> tuple[Request, ...]:
     """``sent`` requests, ``conc`` at once: a place that gets free is taken after ``gap_s``.
 
     Latency scatters by the share ``scatter`` and grows by the share ``slower`` from the first request to the last.
