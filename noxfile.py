@@ -149,6 +149,13 @@ def accept(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def live(session: nox.Session) -> None:
+    """Deployments of real Dynamo processes: up, broken, killed, swept. Needs root, or `unshare --user --map-root-user --net`."""
+    set_up(session)
+    session.run(str(PYTHON), "-m", "pytest", "tests/live/test_launch.py", *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
     """Time and memory of what the project promises, each as a whole process."""
     set_up(session)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,19 +46,24 @@ def deployed(world: World, cluster: Cluster, wanted: Order, logs: Path) -> Itera
         yield endpoint
 
 
-def sweep(world: World, run_id: str, name: str, out: Path | None) -> list[str]:
-    """End what a killed run left behind on a cluster, and its unfinished folders below ``out``; says what there was."""
+def sweep(world: World, run_id: str, on: str, out: Path | None) -> list[str]:
+    """End what a killed run left behind on a cluster, and remove its unfinished folders in ``out``; says what there was."""
     clusters = read_book(world).catalogue.clusters
-    cluster = clusters.get(name)
+    cluster = clusters.get(on)
     if cluster is None:
-        raise LaunchError(f"unknown cluster {name!r}", hint=nearest(name, clusters))
+        raise LaunchError(f"unknown cluster {on!r}", hint=nearest(on, clusters))
     launcher = LAUNCHERS.get(cluster.launcher or "")
     if launcher is None and cluster.launcher:
-        raise LaunchError(f"launcher {cluster.launcher} is not built yet", where=f"cluster {name}", hint=f"built: {', '.join(LAUNCHERS)}")
+        raise LaunchError(f"launcher {cluster.launcher} is not built yet", where=f"cluster {on}", hint=f"built: {', '.join(LAUNCHERS)}")
     said = launcher.sweep(run_id, cluster, means=_means(world)) if launcher else []
-    for folder in sorted(out.glob(f".{run_id}-*")) if out else ():
-        shutil.rmtree(folder)
-        said.append(f"removed {folder}")
+    if out is not None and not out.is_dir():
+        raise LaunchError("no such folder", where=str(out), hint="it is the --out of the run")
+    name = re.escape(run_id)
+    unfinished = re.compile(rf"\.{name}-[a-z0-9_]{{8}}|\.bench-{name}-\d+-[a-z][a-z0-9.-]*\.[0-9a-f]{{8}}")  # of flow.measuring, of collect
+    for folder in sorted(out.iterdir()) if out else ():
+        if unfinished.fullmatch(folder.name):
+            shutil.rmtree(folder)
+            said.append(f"removed {folder}")
     return said
 
 

@@ -150,7 +150,7 @@ def _prefix(settings: dict[str, str], site: LocalSite) -> list[str]:
 
 
 def _state_prefix(run_id: str) -> str:
-    return f"rackbench-{run_id}-"
+    return f"rackbench-{run_id}@"  # a sign that no run id has: run a is not run a-b
 
 
 def _state_name(order: Order) -> str:

@@ -51,7 +51,7 @@ def run_id(request) -> str:
 def nothing_is_left(run_id):
     yield
     assert processes.marked({RUN: run_id}) == []
-    assert list(Path(tempfile.gettempdir()).glob(f"rackbench-{run_id}-*")) == []
+    assert list(Path(tempfile.gettempdir()).glob(f"rackbench-{run_id}@*")) == []
 
 
 def deployed(run_id, logs, *, means=MEANS, **site):
@@ -161,7 +161,7 @@ class Thief(Shell):
 def test_a_port_that_is_lost_on_the_way_is_told_by_the_one_who_wanted_it(run_id, tmp_path):
     with ExitStack() as sockets:
         robbed = Means(Thief(sockets), MEANS.http, MEANS.clock)
-        with pytest.raises(LaunchError, match=r"(?s)frontend (exited|was killed).*ddress already in use"):
+        with pytest.raises(LaunchError, match=r"(?s)frontend exited with 1.*port 18000 already in use"):
             deployed(run_id, tmp_path, means=robbed).__enter__()
 
 
