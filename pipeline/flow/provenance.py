@@ -42,6 +42,7 @@ def record(world: World, attempt: Attempt, outcome: Measurement | PipelineError)
         measure=cluster.measure,
         requests_per_conc=attempt.requests_per_conc,
         seed=attempt.seed,
+        time_scale=cluster.local.time_scale if cluster.local else None,
         versions={"rackbench": __version__, **(measured.versions if measured else {})},
         host=surroundings.host(),
         started_at=attempt.started_at,

@@ -132,7 +132,7 @@ def _run(setup: Setup, means: Means, conc: int, out: Path) -> tuple[str, list[st
     """Run AIPerf to its end; gives why it did not end well, and what became of the deployment meanwhile."""
     clock, endpoint = means.clock, setup.endpoint
     limit_s = setup.job.recipe.limits.time_s
-    with tempfile.TemporaryDirectory(prefix=f"rackbench-{setup.run_id}-") as scratch:  # short: AIPerf puts sockets there
+    with tempfile.TemporaryDirectory(prefix=f"rackbench-{setup.run_id}@") as scratch:  # short: AIPerf puts sockets there; a sweep finds it
         argv = endpoint.beside([*_environment(scratch), *command(setup, conc, out)])
         with means.shell.spawn(argv, log=out / "console.log") as child:
             start = looked_at = clock.monotonic()

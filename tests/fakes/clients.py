@@ -1,11 +1,12 @@
-"""A load client that plays back what AIPerf once left, an endpoint that it runs beside, and the counters of both; anything unexpected fails."""
+"""A load client that plays back what AIPerf once left, an endpoint to run it beside, and their counters; anything unexpected fails."""
 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from pipeline.edge.http import Answer
 from pipeline.edge.shell import Completed
@@ -49,10 +50,8 @@ class FakeHttp:
     ids: dict[str, str] = field(default_factory=dict)
     migrations: int | None = 0
 
-    def request(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None, timeout_s: float
-    ) -> Answer:
-        assert (method, body) == ("GET", None)
+    def request(self, method: str, url: str, **_: object) -> Answer:
+        assert method == "GET"
         if url == "http://127.0.0.1:18000/metrics":
             return self._answer(self.migrations, "dynamo_frontend_model_migration_total", 'migration_type="ongoing_request"')
         name = url.removeprefix("http://127.0.0.1/")
@@ -84,7 +83,7 @@ class FakeChild:
         self.ended = True
         return -15
 
-    def __enter__(self) -> FakeChild:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -102,7 +101,7 @@ class FakeClient:
     version: Completed = field(default_factory=lambda: Completed(0, "0.13.0\n", ""))
     ran: list[list[str]] = field(default_factory=list)
 
-    def run(self, argv: Sequence[str], *, timeout_s: float) -> Completed:
+    def run(self, argv: Sequence[str], **_: object) -> Completed:
         if list(argv) == ["beside", "env", "aiperf", "--version"]:
             return self.version
         assert list(argv) == ["beside", "nvidia-smi", "-q", "-x"]

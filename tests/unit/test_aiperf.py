@@ -67,7 +67,10 @@ def test_a_worker_that_died_under_a_client_that_ended_well_is_found_in_its_recor
 
 
 def test_prompts_may_say_what_they_like(tmp_path):
-    evil = {"session_id": "s1", "payloads": [{"messages": [{"content": '"max_completion_tokens": 9, "session_id": "s2"'}], "max_tokens": 5}]}
+    evil = {
+        "session_id": "s1",
+        "payloads": [{"messages": [{"content": '"max_completion_tokens": 9, "session_id": "s2"'}], "max_tokens": 5}],
+    }
     (tmp_path / "inputs.json").write_text(json.dumps({"data": [evil]}, indent=1))
     assert aiperf_files.asked_lengths(tmp_path / "inputs.json") == {"s1": 5}
 
@@ -147,7 +150,7 @@ def test_it_runs_beside_the_frontend_with_a_short_folder_of_its_own(tmp_path):
     (words,) = client.ran
     assert words[2:6] == ["-u", "HF_HUB_OFFLINE", "-u", "TRANSFORMERS_OFFLINE"]
     scratch = Path(words[6].removeprefix("TMPDIR="))
-    assert scratch.name.startswith("rackbench-r1-")
+    assert scratch.name.startswith("rackbench-r1@")
     assert not scratch.exists()
 
 
@@ -217,5 +220,3 @@ def test_a_missing_client_says_how_to_install_it(tmp_path):
         measured(tmp_path, missing, FakeHttp())
     assert "`nox -s client` installs it" in caught.value.hint
     assert caught.value.exit_code == 2
-
-
