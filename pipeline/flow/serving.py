@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.edge.http import SystemHttp
+from pipeline.errors import MeasureError
 from pipeline.flow import launching
 from pipeline.flow.provenance import Attempt
 from pipeline.flow.world import World
@@ -19,15 +20,22 @@ from pipeline.schema.result import Measurement
 
 def measure(world: World, attempt: Attempt, staging: Path) -> Measurement:
     """Points of a job, with what was started, all logs, and where the time went; logs are kept of a failure too."""
+    try:
+        with _kept_logs(staging) as logs:
+            return _measured(world, attempt, staging, logs)
+    except OSError as error:
+        raise MeasureError(f"cannot write: {error.strerror}", where=str(staging), hint="is the disk full? no point was kept") from error
+
+
+def _measured(world: World, attempt: Attempt, staging: Path, logs: Path) -> Measurement:
     job, cluster = attempt.job, attempt.plan.cluster
     wanted = launching.order(world, attempt.plan, job, run_id=attempt.run_id, attempt=attempt.attempt)
-    with _kept_logs(staging) as logs:
-        with launching.deployed(world, cluster, wanted, logs) as endpoint:
-            (staging / "manifest.txt").write_text(LAUNCHERS[cluster.launcher or ""].manifest(wanted, cluster), encoding="utf-8")
-            measured = aiperf.measure(_setup(attempt, endpoint, staging), aiperf.Means(world.shell, SystemHttp(), world.clock))
-            leaving = world.clock.monotonic()
-        stages = {**endpoint.stages_s, **measured.stages_s, "teardown": world.clock.monotonic() - leaving}
-    pack(staging / "manifest.txt", staging, "manifest.txt")
+    with launching.deployed(world, cluster, wanted, logs) as endpoint:
+        (staging / "manifest.txt").write_text(LAUNCHERS[cluster.launcher or ""].manifest(wanted, cluster), encoding="utf-8")
+        pack(staging / "manifest.txt", staging, "manifest.txt")
+        measured = aiperf.measure(_setup(attempt, endpoint, staging), aiperf.Means(world.shell, SystemHttp(), world.clock))
+        leaving = world.clock.monotonic()
+    stages = {**endpoint.stages_s, **measured.stages_s, "teardown": world.clock.monotonic() - leaving}
     return measured.model_copy(update={"stages_s": stages})
 
 
@@ -49,6 +57,13 @@ def _kept_logs(staging: Path) -> Iterator[Path]:
     logs = staging / "logs"
     try:
         yield logs
-    finally:
-        for log in sorted(logs.glob("*.log")):
-            pack(log, staging, f"logs/{log.name}")
+    except BaseException:
+        with suppress(OSError):  # what went wrong first is what is told
+            _pack_all(logs, staging)
+        raise
+    _pack_all(logs, staging)
+
+
+def _pack_all(logs: Path, staging: Path) -> None:
+    for log in sorted(logs.glob("*.log")):
+        pack(log, staging, f"logs/{log.name}")

@@ -49,8 +49,12 @@ def pack(source: Path, staging: Path, name: str) -> RawFile:
     """Keep a file as ``raw/NAME.gz`` below ``staging``; equal files give equal bytes."""
     target = staging / "raw" / f"{name}.gz"
     target.parent.mkdir(parents=True, exist_ok=True)
-    with source.open("rb") as content, target.open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
-        shutil.copyfileobj(content, packed, 1 << 20)
+    try:
+        with source.open("rb") as content, target.open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+            shutil.copyfileobj(content, packed, 1 << 20)
+    except OSError:
+        target.unlink(missing_ok=True)  # no half file
+        raise
     with target.open("rb") as written:
         digest = hashlib.file_digest(written, "sha256").hexdigest()
     return RawFile(path=target.relative_to(staging).as_posix(), sha256=digest, bytes=target.stat().st_size)
