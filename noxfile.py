@@ -158,8 +158,9 @@ def live(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
     """Time and memory of what the project promises, each as a whole process."""
+    path = with_client(session) if session.posargs[:1] == ["live"] else None
     set_up(session)
-    session.run(str(PYTHON), "-m", "tests.bench", *session.posargs)
+    session.run(str(PYTHON), "-m", "tests.bench", *session.posargs, env=path)
 
 
 @nox.session
