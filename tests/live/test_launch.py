@@ -129,9 +129,26 @@ def test_a_worker_that_never_registers_is_counted_as_missing(run_id, tmp_path):
     assert caught.value.retryable
 
 
+def test_processes_end_by_themselves_at_their_wall_clock_limit_and_it_is_said(run_id, tmp_path):
+    try:
+        with deployed(run_id, tmp_path, time_s=15) as endpoint:
+            wait_for(lambda: any("frontend reached" in one for one in endpoint.alive()))
+            said = endpoint.alive()[0]
+    except LaunchError as error:  # a busy machine: the limit came before it was ready
+        said = str(error)
+    assert "reached its wall-clock limit" in said
+
+
 def test_an_error_of_whoever_measures_takes_everything_down(run_id, tmp_path):
     with pytest.raises(KeyError), deployed(run_id, tmp_path):
         raise KeyError
+
+
+def test_a_client_that_was_forgotten_ends_with_the_deployment(run_id, tmp_path):
+    with deployed(run_id, tmp_path) as endpoint:
+        client = subprocess.Popen(endpoint.beside(["sleep", "1000"]), start_new_session=True)
+        wait_for(lambda: processes.marked({RUN: run_id, PROCESS: "client"}))
+    assert client.wait(timeout=60) != 0
 
 
 def test_a_taken_port_is_stepped_over_and_a_range_without_free_ports_is_refused(run_id, tmp_path):
