@@ -97,7 +97,7 @@ def smoke(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Processes are killed, disks fill, ports are taken: what each does to a measurement, for real."""
     path = with_client(session)
-    session.run(str(PYTHON), "-m", "pytest", "tests/live/test_aiperf.py", "tests/live/test_faults.py", *session.posargs, env=path)
+    session.run(str(PYTHON), "-m", "pytest", "tests/live/test_faults.py", *session.posargs, env=path)
 
 
 @nox.session(venv_backend="none")

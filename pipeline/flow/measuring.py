@@ -142,7 +142,9 @@ def _run_all(world: World, wish: Run, plan: Plan) -> list[Path]:
     if crew.failed:
         names, codes = ", ".join(sorted(crew.failed)), set(crew.failed.values())
         error = PipelineError(
-            f"{len(crew.failed)} of {len(plan.jobs)} jobs failed: {names}", where=str(wish.out), hint="error.json in each folder says why"
+            f"{len(crew.failed)} of {len(plan.jobs)} jobs failed: {names}",
+            where=str(wish.out),
+            hint="error.json or the refused points in each folder say why",
         )
         error.exit_code = codes.pop() if len(codes) == 1 else LaunchError.exit_code
         raise error
