@@ -16,9 +16,11 @@ nox.options.sessions = ["lint", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
 PYTHON = Path(".nox/run/bin/python")  # shared by every session but lint and lock
+CLIENT = Path(".nox/client/bin").absolute()  # AIPerf, whose dependencies are its own
 LOCKS = Path(".github/requirements")
 BUILD = Path("build")
 REPORT = Path("reports/gb300-vs-gb200")
+SMOKE = "select sku, conc, status, origin, measure, total_tok_s_gpu, interactivity, ttft_p50_ms from points order by all"
 
 
 def set_up(session: nox.Session) -> None:
@@ -58,6 +60,44 @@ def nightly(session: nox.Session) -> None:
     pipeline(session, "report", REPORT.with_suffix(".yaml"), "--history", history, "--out", BUILD / "report")
     if measured.returncode:
         session.error(f"run ended with exit code {measured.returncode}; the report says which deployments failed")
+
+
+def with_client(session: nox.Session) -> dict[str, str]:
+    """Both environments; gives the variables with which the pipeline finds its load client."""
+    set_up(session)
+    client(session)
+    return {"PATH": f"{CLIENT}{os.pathsep}{os.environ['PATH']}"}
+
+
+@nox.session(venv_backend="none")
+def client(session: nox.Session) -> None:
+    """AIPerf, in an environment of its own (1.2 GB)."""
+    if not (CLIENT / "python").exists():
+        session.run(sys.executable, "-m", "venv", str(CLIENT.parent))
+    session.run(str(CLIENT / "python"), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(LOCKS / "client.txt"))
+
+
+@nox.session(venv_backend="none")
+def smoke(session: nox.Session) -> None:
+    """A reduced recipe of each rack, live on this machine: launched, measured by AIPerf, judged, ingested, told."""
+    path = with_client(session)
+    here = BUILD / "smoke"
+    shutil.rmtree(here, ignore_errors=True)
+    plan, results, history = here / "plan.json", here / "results", here / "history"
+    pipeline(session, "plan", "--cluster", "local-live", "--out", plan)
+    measured = subprocess.run([PYTHON, "-m", "pipeline", "run", plan, "--out", results], check=False, env={**os.environ, **path})
+    pipeline(session, "ingest", results, "--history", history)
+    pipeline(session, "report", "reports/smoke.yaml", "--history", history, "--out", here / "report")
+    pipeline(session, "query", SMOKE, "--history", history)
+    if measured.returncode:
+        session.error(f"run ended with exit code {measured.returncode}; {here}/report/README.md says what was refused")
+
+
+@nox.session(venv_backend="none")
+def faults(session: nox.Session) -> None:
+    """Processes are killed, disks fill, ports are taken: what each does to a measurement, for real."""
+    path = with_client(session)
+    session.run(str(PYTHON), "-m", "pytest", "tests/live/test_faults.py", *session.posargs, env=path)
 
 
 @nox.session(venv_backend="none")
@@ -135,8 +175,9 @@ def bench(session: nox.Session) -> None:
     """Time and memory of what the project promises, each as a whole process; readings beside SciPy's PCHIP."""
     session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "bench.txt"))
     session.run("python", "-m", "tests.bench_curves")
+    path = with_client(session) if session.posargs[:1] == ["live"] else None
     set_up(session)
-    session.run(str(PYTHON), "-m", "tests.bench", *session.posargs, external=True)
+    session.run(str(PYTHON), "-m", "tests.bench", *session.posargs, external=True, env=path)
 
 
 @nox.session
@@ -146,6 +187,7 @@ def lock(session: nox.Session) -> None:
     common = ("--universal", "--generate-hashes", "--no-emit-index-url", "--no-annotate", "--no-header", "--python-version", "3.11")
     run, lint_ = str(LOCKS / "run.txt"), str(LOCKS / "lint.txt")
     session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--extra", "simulate", "--group", "test", *common, "-o", run)
+    session.run("uv", "pip", "compile", "--quiet", "--group", "client", *common, "-o", str(LOCKS / "client.txt"))
     session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--group", "lint", "--group", "test", "-c", run, *common, "-o", lint_)
     for group in ("oracle", "bench"):
         session.run("uv", "pip", "compile", "--quiet", "--group", group, "-c", run, *common, "-o", str(LOCKS / f"{group}.txt"))
