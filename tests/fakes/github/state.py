@@ -59,6 +59,11 @@ class GitHubState:
     def __init__(self, repository: str = "acme/bench", token: str = "a-token") -> None:  # noqa: S107  # of nobody
         self.repository, self.token = repository, token
         self.url = self.blobs = ""  # set by serve()
+        self.lock = threading.RLock()
+        self.clear()
+
+    def clear(self) -> None:
+        """Know nothing again."""
         self.requests: list[Seen] = []
         self.blob_requests: list[Seen] = []
         self.faults: list[Fault] = []
@@ -69,7 +74,6 @@ class GitHubState:
         self.comments: list[dict[str, Any]] = []
         self.checks: list[dict[str, Any]] = []
         self.annotations: dict[int, list[dict[str, Any]]] = {}
-        self.lock = threading.RLock()
         self._ids = 1000
 
     def next_id(self) -> int:
