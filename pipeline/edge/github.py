@@ -16,8 +16,8 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from pipeline import __version__
 from pipeline.edge.clock import Clock
 from pipeline.edge.github_cache import Cache
-from pipeline.edge.http import Answer, Downloads
-from pipeline.errors import ArtifactError, GitHubError, PipelineError
+from pipeline.edge.http import Answer, ConnectionLostError, Downloads
+from pipeline.errors import GitHubError
 
 API: Final = "https://api.github.com"
 TRIES: Final = 6
@@ -86,12 +86,8 @@ class GitHub:
             address = urljoin(f"{self.api}/", answer.headers.get("location", ""))
             try:
                 came = self.http.download(address, to, most_bytes=most_bytes, timeout_s=TIMEOUT_S)
-            except ArtifactError:
-                raise
-            except PipelineError as error:
-                if attempt == TRIES or error.hint:
-                    raise
-                came = Answer(0, {}, str(error).encode())
+            except ConnectionLostError as error:
+                came = Answer(0, {}, error.what.encode())
             if came.status == 200:
                 return
             if attempt == TRIES or (400 <= came.status < 500 and came.status not in {403, 404, 408, 429}):
@@ -155,7 +151,7 @@ class GitHub:
         }
         try:
             return self.http.request(request.method, request.url, headers=headers, body=request.body, timeout_s=TIMEOUT_S)
-        except PipelineError as error:
+        except ConnectionLostError as error:
             return Answer(0, {}, error.what.encode())
 
     def _keep_gap(self) -> None:

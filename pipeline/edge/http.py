@@ -15,6 +15,12 @@ CHUNK = 1 << 20
 MOST_OF_AN_ERROR = 64 << 10
 
 
+class ConnectionLostError(PipelineError):
+    """There was no answer, or it broke off."""
+
+    retryable = True
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came back, whatever the status; header names in lower case."""
@@ -30,7 +36,7 @@ class Http(Protocol):
     def request(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None, timeout_s: float
     ) -> Answer:
-        """One request, redirects not followed; PipelineError when there was no answer."""
+        """One request, redirects not followed; ConnectionLostError when there was no answer."""
         ...
 
 
@@ -40,7 +46,7 @@ class Downloads(Http, Protocol):
     def download(self, url: str, to: Path, *, most_bytes: int, timeout_s: float) -> Answer:
         """GET without any header of ours; a body of status 200 goes to the file ``to``, never more than ``most_bytes`` of it.
 
-        ArtifactError when there is more, or less than was announced; PipelineError when there was no answer.
+        ArtifactError when there is more, or less than was announced; ConnectionLostError when it broke off.
         """
         ...
 
@@ -54,11 +60,11 @@ class SystemHttp:
     def request(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None, timeout_s: float
     ) -> Answer:
-        """One request, redirects not followed; PipelineError when there was no answer."""
+        """One request, redirects not followed; ConnectionLostError when there was no answer."""
         try:
             found = self._session.request(method, url, headers=headers, data=body, timeout=timeout_s, allow_redirects=False)
         except requests.RequestException as error:
-            raise PipelineError(f"no answer: {error}", where=f"{method} {url}") from error
+            raise ConnectionLostError(f"no answer: {error}", where=f"{method} {url}") from error
         return Answer(found.status_code, _lower(found.headers), found.content)
 
     def download(self, url: str, to: Path, *, most_bytes: int, timeout_s: float) -> Answer:
@@ -71,7 +77,7 @@ class SystemHttp:
                 _save(found, to, most_bytes=most_bytes, where=where)
                 return Answer(found.status_code, _lower(found.headers), b"")
         except requests.RequestException as error:
-            raise PipelineError(f"no answer, or it broke off: {type(error).__name__}", where=where) from error
+            raise ConnectionLostError(f"it broke off, or there was none: {type(error).__name__}", where=where) from error
 
 
 def _save(found: requests.Response, to: Path, *, most_bytes: int, where: str) -> None:

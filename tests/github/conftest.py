@@ -7,12 +7,11 @@ import os
 import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
 
+from pipeline.edge.http import ConnectionLostError, SystemHttp
 from tests.fakes.github import serve
 
 OURS = {
@@ -91,9 +90,9 @@ def _wait_until_up(proxy: subprocess.Popen, url: str, log: Path) -> None:
     while time.monotonic() < deadline:
         assert proxy.poll() is None, log.read_text()
         try:
-            urllib.request.urlopen(f"{url}/nowhere", timeout=5).close()
-        except urllib.error.HTTPError:
-            return
-        except OSError:
+            SystemHttp().request("GET", f"{url}/nowhere", timeout_s=30)
+        except ConnectionLostError:
             time.sleep(0.1)
+        else:
+            return
     pytest.fail(f"the proxy did not come up: {log.read_text()}")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,7 @@ from pipeline.publish import Message, Run
 from pipeline.schema.publication import Annotation
 from tests.fakes import results
 from tests.fakes.clock import FakeClock
+from tests.fakes.github.routes import ROUTES
 from tests.fakes.github.state import zipped
 
 SHA = "0123456789" * 4
@@ -56,7 +55,9 @@ def test_an_expired_artifact_is_said_to_be(fake, github, tmp_path):
         github.download(path, tmp_path / "x.zip", most_bytes=1)
     assert "request id" in caught.value.hint
     with pytest.raises(ArtifactError, match="no artifact of results"):
-        fetching.fetch_run(World(Shell(), FakeClock(), tmp_path), fetching.Wish("acme/bench", fake.add_run(7)["id"], None, tmp_path), github)
+        fetching.fetch_run(
+            World(Shell(), FakeClock(), tmp_path), fetching.Wish("acme/bench", fake.add_run(7)["id"], None, tmp_path), github
+        )
 
 
 def test_a_comment_is_written_and_updated(fake, github):
@@ -102,19 +103,13 @@ def test_the_proxy_does_refuse_what_github_would_not_take(fake, github, method, 
 
 def test_the_proxy_does_refuse_a_fake_that_says_what_github_would_not(fake):
     fake.add_artifact(101, "x", b"x", size_in_bytes="many")
-    request = urllib.request.Request(
-        f"{fake.url}/repos/acme/bench/actions/runs/101/artifacts", headers={"Authorization": f"Bearer {fake.token}"}
-    )
-    with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(request, timeout=60)
-    with caught.value as answer:
-        assert answer.code == 500
-        assert "size_in_bytes" in json.dumps(json.load(answer))
+    url, headers = f"{fake.url}/repos/acme/bench/actions/runs/101/artifacts", {"Authorization": f"Bearer {fake.token}"}
+    answer = SystemHttp().request("GET", url, headers=headers, timeout_s=60)
+    assert answer.status == 500
+    assert b"size_in_bytes" in answer.body
 
 
 def test_every_address_that_the_fake_knows_is_in_the_description(described):
-    from tests.fakes.github.routes import ROUTES
-
     known = json.loads(Path(described).read_text())["paths"]
     for method, pattern in ROUTES:
         parts = [r"\{\w+\}" if "(?P" in part else part for part in pattern.split("/")]
