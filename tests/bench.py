@@ -1,4 +1,7 @@
-"""Time and memory of what the project promises, each command as a whole process: ``nox -s bench``, ``-- --full`` with the whole nightly."""
+"""Time and memory of what the project promises, each command as a whole process: ``nox -s bench``.
+
+``-- --full`` adds the whole nightly, ``-- aggregate`` measures the aggregation of 2,000 artifacts instead.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests import bench_aggregate
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,9 @@ def show(name: str, runs: list[Figure], bound: str) -> None:
 
 def main(words: list[str]) -> None:
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; median wall [min, max], processor, memory of the largest process")
+    if words[:1] == ["aggregate"]:
+        bench_aggregate.main(words[1:], timed, show)
+        return
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         plan = ("plan", "--cluster", "laptop", "--out", str(work / "plan.json"))
