@@ -68,8 +68,14 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     added = verbs.add("ingest", ingest, "store result folders in a history", "results --history history", needs_recipes=False)
     added.add_argument("folders", nargs="+", type=Path, metavar="DIR")
     added.add_argument("--history", required=True, metavar="URL")
-    missing = "exit 7, what arrived being stored, when a job of these plans did not arrive"
-    added.add_argument("--plan", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help=missing)
+    added.add_argument(
+        "--plan",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="exit 7, what arrived being stored, when a job of these plans did not arrive",
+    )
     added.add_argument("--json", action="store_true")
     added = verbs.add(
         "retract", retract, "take a run out of every later reading", "123 --reason 'wrong image' --history history", needs_recipes=False

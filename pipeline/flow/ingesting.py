@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import collect, store
 from pipeline.errors import ArtifactError
-from pipeline.flow.world import read
+from pipeline.flow.planning import read_plan
 from pipeline.schema.history import RunSummary
-from pipeline.schema.plan import Job, Plan
+from pipeline.schema.plan import Plan
 from pipeline.schema.result import Arrival
 
 
@@ -29,9 +29,9 @@ def ingest(folders: Sequence[Path], history: str, plans: Sequence[Path] = ()) ->
     A damaged folder is passed over when another attempt of its job is whole. Otherwise nothing is stored and its error is raised; with
     plans, what arrived is stored all the same and ``lacking`` names what did not.
     """
-    planned = [job for plan in plans for job in Plan.from_json(read(plan), where=str(plan)).jobs]
+    planned = {path: read_plan(path) for path in plans}
     found = collect.find(folders)
-    if not found and not plans:
+    if not found and not planned:
         names = ", ".join(map(str, folders))
         raise ArtifactError(
             "no result folder", where=names, hint="a finished job leaves bench-RUN-ATTEMPT-RECIPE/; a killed one leaves nothing to ingest"
@@ -40,10 +40,10 @@ def ingest(folders: Sequence[Path], history: str, plans: Sequence[Path] = ()) ->
     newest = _newest(whole)
     said = [f"{one.folder}: a newer attempt stands for it" for one in whole if one not in newest]
     lost = [error for folder, error in damaged if not _has_stand_in(folder, newest)]
-    said += [f"passed over: {error}" for folder, error in damaged if plans or _has_stand_in(folder, newest)]
-    if lost and not plans:
+    said += [f"passed over: {error}" for folder, error in damaged if planned or _has_stand_in(folder, newest)]
+    if lost and not planned:
         raise lost[0]
-    lacking = _lacking(planned, newest, lost, where=", ".join(map(str, plans))) if plans else None
+    lacking = _lacking(planned, newest, lost) if planned else None
     return Ingested(store.ingest(history, newest) if newest else [], said, lacking)
 
 
@@ -77,11 +77,12 @@ def _has_stand_in(folder: Path, newest: Sequence[Arrival]) -> bool:
     return False
 
 
-def _lacking(planned: Sequence[Job], arrived: Sequence[Arrival], lost: Sequence[ArtifactError], *, where: str) -> ArtifactError | None:
+def _lacking(plans: Mapping[Path, Plan], arrived: Sequence[Arrival], lost: Sequence[ArtifactError]) -> ArtifactError | None:
     """Planned and not arrived, by id and by what was to be deployed; or arrived in pieces."""
     came = {(one.record.job.id, one.record.job.deployment_digest) for one in arrived}
-    missing = sorted(job.id for job in planned if (job.id, job.deployment_digest) not in came)
-    parts = [f"{len(missing)} of {len(planned)} planned jobs did not arrive: {', '.join(missing)}"] if missing else []
+    jobs = [job for plan in plans.values() for job in plan.jobs]
+    missing = sorted(job.id for job in jobs if (job.id, job.deployment_digest) not in came)
+    parts = [f"{len(missing)} of {len(jobs)} planned jobs did not arrive: {', '.join(missing)}"] if missing else []
     parts += [f"damaged: {error.where}" for error in lost]
     hint = "what arrived is stored; run the failed legs again, then ingest again"
-    return ArtifactError("; ".join(parts), where=where, hint=hint) if parts else None
+    return ArtifactError("; ".join(parts), where=", ".join(map(str, plans)), hint=hint) if parts else None

@@ -80,6 +80,15 @@ def test_an_issue_is_opened_updated_and_closed(fake, github):
     assert said == ["issue: #101 opened", "issue: #101 updated", "issue: #101 stays open", "issue: #101 closed", "issue: none is open"]
 
 
+def test_a_workflow_is_started_and_its_runs_are_listed(fake, github):
+    workflow = "repos/acme/bench/actions/workflows/nightly.yml"
+    assert github.write("POST", f"{workflow}/dispatches", {"ref": "main", "inputs": {"shard": "2/3"}}) is None
+    assert [one["inputs"] for one in fake.dispatches] == [{"shard": "2/3"}]
+    fake.add_run(7, path=".github/workflows/nightly.yml", event="schedule", created_at="2026-11-25T01:00:00Z")
+    query = {"event": "schedule", "created": ">=2026-11-25T00:00:00Z"}
+    assert [one["id"] for one in github.pages(f"{workflow}/runs", "workflow_runs", **query)] == [7]
+
+
 def test_pages_beyond_the_first_are_found(fake, github):
     for n in range(250):
         fake.add_artifact(101, f"other-{n}", b"x")

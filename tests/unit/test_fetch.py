@@ -66,8 +66,9 @@ def test_every_result_of_a_run_comes_and_what_is_here_is_not_fetched_again(fake,
     for name in NAMES:
         upload(fake, tmp_path, name)
     fake.add_artifact(101, "plan", b"another kind of artifact")
-    fake.add_artifact(102, f"bench-102-1-{results.recipe().id}", b"of another run")
-    assert len(fetch(fake, tmp_path).new) == 3
+    fake.add_artifact(101, f"bench-102-1-{results.recipe().id}", b"called like another run's")
+    first = fetch(fake, tmp_path)
+    assert (len(first.new), first.lost) == (3, [])
     assert [collect.read(path).record.job.id for path in sorted((tmp_path / "out").iterdir())] == [results.recipe(n).id for n in NAMES]
     again = fetch(fake, tmp_path)
     assert (len(again.new), len(again.known), len(fake.blob_requests)) == (0, 3, 3)
@@ -193,9 +194,13 @@ def test_too_many_files_are_refused(tmp_path):
 
 
 def test_what_packs_well_is_no_bomb(tmp_path):
-    (tmp_path / "x.zip").write_bytes(packed(("raw/a.json", b'{"ttft_ms": 1.0}\n' * 500_000)))
+    lines = b"".join(
+        b'{"ttft_ms": %d, "status": "completed", "finish_reason": "length", "error": null}\n' % (n * 7919 % 1009) for n in range(300_000)
+    )
+    (tmp_path / "x.zip").write_bytes(packed(("raw/a.json", lines)))
+    assert 10 < len(lines) / (tmp_path / "x.zip").stat().st_size < 100
     unpack(tmp_path / "x.zip", tmp_path / "new", where="artifact x")
-    assert (tmp_path / "new/raw/a.json").stat().st_size == 8_500_000
+    assert (tmp_path / "new/raw/a.json").read_bytes() == lines
 
 
 def test_from_the_command_line(fake, tmp_path, capsys):

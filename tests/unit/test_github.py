@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import pytest
 
@@ -245,3 +248,25 @@ def test_a_page_without_its_list_is_an_error(fake, github):
     fake.add_run(101)
     with pytest.raises(GitHubError, match="without a list"):
         list(github.pages(f"{RUNS}/101", "artifacts"))
+
+
+class Endless(BaseHTTPRequestHandler):
+    """Does not say how much it sends, and does not stop."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(b"x" * 65_536)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_what_does_not_say_its_size_is_stopped_at_the_cap(tmp_path):
+    with HTTPServer(("127.0.0.1", 0), Endless) as server:
+        Thread(target=server.handle_request, daemon=True).start()
+        with pytest.raises(ArtifactError, match="more than the 3000000 bytes that are taken"):
+            SystemHttp().download(f"http://127.0.0.1:{server.server_port}/x", tmp_path / "x", most_bytes=3_000_000, timeout_s=60)
+    assert (tmp_path / "x").stat().st_size <= 3_000_000

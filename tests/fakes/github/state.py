@@ -59,11 +59,6 @@ class GitHubState:
     def __init__(self, repository: str = "acme/bench", token: str = "a-token") -> None:  # noqa: S107  # of nobody
         self.repository, self.token = repository, token
         self.url = self.blobs = ""  # set by serve()
-        self.lock = threading.RLock()
-        self.clear()
-
-    def clear(self) -> None:
-        """Know nothing again."""
         self.requests: list[Seen] = []
         self.blob_requests: list[Seen] = []
         self.faults: list[Fault] = []
@@ -73,8 +68,14 @@ class GitHubState:
         self.issues: list[dict[str, Any]] = []
         self.comments: list[dict[str, Any]] = []
         self.checks: list[dict[str, Any]] = []
+        self.dispatches: list[dict[str, Any]] = []
         self.annotations: dict[int, list[dict[str, Any]]] = {}
+        self.lock = threading.RLock()
         self._ids = 1000
+
+    def clear(self) -> None:
+        """Know nothing again, at the same address."""
+        vars(self).update(vars(GitHubState(self.repository, self.token)) | {"url": self.url, "blobs": self.blobs})
 
     def next_id(self) -> int:
         self._ids += 1
