@@ -136,12 +136,14 @@ def _report(wish: Wish) -> Message:
         raise ArtifactError("neither data.json nor review.json", where=str(wish.folder), hint="name a rendered report, or a review")
     report = analyse.analyse(ReportData.from_json(read(path), where=str(path)))
     body = read(wish.folder / "README.md").decode("utf-8", errors="replace")
+    origin = f" ({report.origin})" if report.origin and report.origin != "measured" else ""
     return Message(
         name=report.name,
         verdict=report.verdict,
-        headline=render.headline(report),
+        headline=render.headline(report) + origin,
         body=body,
         head_sha=wish.head.sha if wish.head else wish.run.sha,
+        origin=report.origin,
     )
 
 
@@ -175,6 +177,7 @@ def _entry(world: World, wish: Wish, message: Message) -> PageEntry:
         attempt=wish.run.attempt,
         verdict=message.verdict,
         headline=message.headline,
+        origin=message.origin,
         published_at=world.clock.now().isoformat(timespec="seconds"),
         site_url=wish.site_url,
         run_url=wish.run.url,

@@ -20,6 +20,7 @@ def publish(message: Message, run: Run, http: Http, url: str, *, page: str) -> s
         "text": f"{message.headline}\n{link}".rstrip(),
         "verdict": message.verdict,
         "headline": message.headline,
+        "origin": message.origin,
         "report": message.name,
         "run_id": run.run_id,
         "attempt": run.attempt,

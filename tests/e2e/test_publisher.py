@@ -85,7 +85,7 @@ def assert_whole(bare: Path, folder: Path, *runs: str) -> None:
     index, feed = (site / "index.html").read_text(), (site / "feed.xml").read_text()
     assert all(index.count(f'"pages/{run}-1-gb300-vs-gb200/"') == 1 for run in runs)
     assert feed.count("<entry>") == len(runs)
-    assert json.loads((site / "badge.json").read_text())["message"] == "unknown"
+    assert json.loads((site / "badge.json").read_text())["message"] == "unknown (simulated)"
 
 
 @pytest.mark.parametrize("hook", ["pre-receive", "post-receive"])

@@ -91,10 +91,12 @@ def first_lines(place) -> list[str]:
 def test_the_first_line_of_everything_is_the_verdict(place):
     place.fake.add_pull(5, SHA)
     place.publish(place.report(RED), "summary", "comment", "check", "pages", "issue")
-    for line in (*first_lines(place), place.fake.checks[0]["output"]["title"], place.fake.issues[0]["title"]):
+    titles = (place.fake.checks[0]["output"]["title"], place.fake.issues[0]["title"])
+    assert all(title.endswith(" (simulated)") for title in titles)
+    for line in (*first_lines(place), *titles):
         assert "🔴" in line
         assert "worse" in line or "slower" in line
-    assert json.loads((place.site / "badge.json").read_text())["message"] == "worse"
+    assert json.loads((place.site / "badge.json").read_text())["message"] == "worse (simulated)"
     assert "🔴" in (place.site / "index.html").read_text().partition("<h1>")[2].partition("</h1>")[0]
 
 
@@ -305,7 +307,7 @@ def test_the_feed_is_atom_with_the_newest_first_and_addresses_that_last(place):
     ]
     assert feed.findtext(f"{atom}updated") == next(feed.iter(f"{atom}entry")).findtext(f"{atom}updated")
     badge = json.loads((place.site / "badge.json").read_text())
-    assert badge == {"schemaVersion": 1, "label": "gb300-vs-gb200", "message": "worse", "color": "red"}
+    assert badge == {"schemaVersion": 1, "label": "gb300-vs-gb200", "message": "worse (simulated)", "color": "red"}
 
 
 def test_publishing_again_changes_nothing_and_another_content_is_refused(place):
@@ -319,10 +321,8 @@ def test_publishing_again_changes_nothing_and_another_content_is_refused(place):
 
 
 def test_a_headline_is_text_and_never_markup(tmp_path):
-    entry = PageEntry(
-        name="n", run_id="1", attempt=1, verdict="worse", headline="<script>x</script> & more", published_at="2026-11-25T00:00:00+00:00",
-        site_url="", run_url="",
-    )  # fmt: skip
+    said = {"verdict": "worse", "headline": "<script>x</script> & more", "origin": None, "published_at": "2026-11-25T00:00:00+00:00"}
+    entry = PageEntry(name="n", run_id="1", attempt=1, site_url="", run_url="", **said)
     assert "<script>" not in site.index([entry])
     assert "&lt;script&gt;" in site.feed([entry])
     assert site.index([]).count("No report yet") == 2
@@ -372,7 +372,7 @@ def test_a_webhook_gets_the_verdict_and_never_our_token(place, status):
     headers, document = server.seen[0]
     assert "Authorization" not in headers
     assert document["text"].startswith("🔴")
-    assert document["verdict"] == "worse"
+    assert (document["verdict"], document["origin"]) == ("worse", "simulated")
     with pytest.raises(PipelineError) as caught:
         place.publish(place.report(RED), "webhook", webhook=url)
     assert "secret" not in str(caught.value)
