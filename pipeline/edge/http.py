@@ -62,7 +62,7 @@ class SystemHttp:
     ) -> Answer:
         """One request, redirects not followed; ConnectionLostError when there was no answer."""
         try:
-            found = self._session.request(method, url, headers=headers, data=body, timeout=timeout_s, allow_redirects=False)
+            found = self._session.request(method, url, headers=headers, data=body, timeout=timeout_s, allow_redirects=False, auth=_as_it_is)
         except requests.RequestException as error:
             raise ConnectionLostError(f"no answer: {error}", where=f"{method} {url}") from error
         return Answer(found.status_code, _lower(found.headers), found.content)
@@ -71,7 +71,7 @@ class SystemHttp:
         """GET without any header of ours; a body of status 200 goes to the file ``to``, never more than ``most_bytes`` of it."""
         where = f"GET {url.partition('?')[0]}"  # what follows is a signature
         try:
-            with self._session.get(url, stream=True, timeout=timeout_s, allow_redirects=False, auth=_no_credentials) as found:
+            with self._session.get(url, stream=True, timeout=timeout_s, allow_redirects=False, auth=_as_it_is) as found:
                 if found.status_code != requests.codes.ok:
                     return Answer(found.status_code, _lower(found.headers), next(found.iter_content(MOST_OF_AN_ERROR), b""))
                 _save(found, to, most_bytes=most_bytes, where=where)
@@ -98,9 +98,8 @@ def _save(found: requests.Response, to: Path, *, most_bytes: int, where: str) ->
         raise PipelineError(f"cannot be written: {error.strerror}", where=str(to), hint="is the disk full or read-only?") from error
 
 
-def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """A blob host gets none, not even those that a .netrc knows."""
-    request.headers.pop("Authorization", None)
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """No other credentials than those in our own headers: without this, requests puts a .netrc's in their place."""
     return request
 
 

@@ -201,6 +201,14 @@ def test_a_zip_comes_from_another_host_that_never_sees_the_token(fake, github, t
     assert [seen.headers["authorization"] for seen in fake.requests] == ["Bearer a-token"]
 
 
+def test_credentials_of_a_netrc_go_nowhere(fake, github, tmp_path, monkeypatch):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    one = fake.add_artifact(101, "one", b"PK")
+    github.download(f"repos/acme/bench/actions/artifacts/{one.row['id']}/zip", tmp_path / "x", most_bytes=100)
+    assert [seen.headers.get("authorization") for seen in (*fake.requests, *fake.blob_requests)] == ["Bearer a-token", None]
+
+
 @pytest.mark.parametrize("status", [403, 503])
 def test_an_address_that_is_no_longer_valid_is_asked_for_again(fake, github, tmp_path, status):
     one = fake.add_artifact(101, "one", b"PK")
