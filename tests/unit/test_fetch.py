@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 import stat
+import subprocess
+import sys
+import threading
+import time
 import zipfile
 import zlib
 from pathlib import Path
@@ -218,3 +224,22 @@ def test_from_the_command_line(fake, tmp_path, capsys):
     assert "1 jobs have no whole artifact" in capsys.readouterr().err
     assert cli.run(words, {"GITHUB_API_URL": "http://example.com", "GH_TOKEN": "x"}) == 2
     assert "https only" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 130)])
+def test_a_fetch_that_is_killed_is_continued_and_what_it_left_is_never_read(fake, tmp_path, number, code):
+    held = [upload(fake, tmp_path, name) for name in NAMES][1]
+    held.held = threading.Event()
+    argv = [sys.executable, "-m", "pipeline", "fetch", "--repo", "acme/bench", "--run-id", "101", "--out", str(tmp_path / "out")]
+    env = {**os.environ, "GITHUB_API_URL": fake.url, "GITHUB_TOKEN": fake.token}
+    with subprocess.Popen(argv, env=env, cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL) as child:
+        while len(fake.blob_requests) < 2:
+            assert child.poll() is None
+            time.sleep(0.05)
+        child.send_signal(number)
+        assert child.wait(600) == code
+    held.held.set()
+    assert len(collect.find([tmp_path / "out"])) == 1
+    done = fetch(fake, tmp_path)
+    assert (len(done.new), len(done.known)) == (2, 1)
+    assert [collect.read(folder).record.job.id for folder in collect.find([tmp_path / "out"])] == [results.recipe(n).id for n in NAMES]

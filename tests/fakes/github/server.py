@@ -120,6 +120,8 @@ class _Blobs(_Handler):
 
     def send_zip(self, found: Stored) -> None:
         size = found.row["size_in_bytes"]
+        if found.held:
+            found.held.wait(600)
         self.send_response(200)
         self.send_header("Content-Length", str(size))
         self.send_header("Content-Type", "application/zip")

@@ -51,6 +51,7 @@ class Stored:
     content: bytes | Path
     blob_status: int = 200  # of the next download
     torn: bool = False  # the connection breaks half way
+    held: threading.Event | None = None  # nothing comes before it is set
 
 
 class GitHubState:
