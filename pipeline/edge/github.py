@@ -195,13 +195,15 @@ def _limited_for(answer: Answer, now: float, attempt: int) -> float | None:
 
 def _refused(method: str, url: str, answer: Answer) -> GitHubError:
     advice = {
+        0: "is there a network, and is GITHUB_API_URL right?",
         401: "the token is not valid; set GITHUB_TOKEN",
         403: "the token may not do this; see the permissions of the job",
         404: "wrong name, or the token may not see it",
         410: "expired: GitHub no longer has it",
     }.get(answer.status, "")
-    what = f"{answer.status} {_message(answer)}" if answer.status else f"no answer: {_message(answer)}"
-    return GitHubError(what, where=f"{method} {url}", hint="; ".join(filter(None, (_request_id(answer), advice))), status=answer.status)
+    what = f"{answer.status} {_message(answer)}" if answer.status else _message(answer)
+    request_id = _request_id(answer) if answer.status else ""
+    return GitHubError(what, where=f"{method} {url}", hint="; ".join(filter(None, (request_id, advice))), status=answer.status)
 
 
 def _request_id(answer: Answer) -> str:

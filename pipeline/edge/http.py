@@ -64,7 +64,8 @@ class SystemHttp:
         try:
             found = self._session.request(method, url, headers=headers, data=body, timeout=timeout_s, allow_redirects=False, auth=_as_it_is)
         except requests.RequestException as error:
-            raise ConnectionLostError(f"no answer: {error}", where=f"{method} {url}") from error
+            reason = getattr(error.args[0] if error.args else None, "reason", error)
+            raise ConnectionLostError(f"no answer: {reason}", where=f"{method} {url}") from error
         return Answer(found.status_code, _lower(found.headers), found.content)
 
     def download(self, url: str, to: Path, *, most_bytes: int, timeout_s: float) -> Answer:

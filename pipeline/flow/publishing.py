@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -163,7 +162,7 @@ def _review(wish: Wish) -> Message:
         name="review",
         verdict=review.verdict,
         headline=" ".join(review.headline.split()),
-        body=re.sub(r"<!--\s*rackbench:.*?-->", "", body, flags=re.DOTALL),
+        body=body,
         head_sha=head.sha,
         head_repository=head.repository,
         annotations=review.annotations,

@@ -171,6 +171,8 @@ def test_no_answer_at_all_is_an_error_too(clock):
         pass
     error = refused(GitHub(SystemHttp(), clock, "t", api=gone.url), message="no answer")
     assert error.status == 0
+    assert "refused" in error.what
+    assert "GITHUB_API_URL" in error.hint
     assert len(clock.slept) == 5
 
 

@@ -389,6 +389,10 @@ def test_from_the_command_line(place, capsys, tmp_path):
     assert cli.run(["publish", str(tmp_path), "--to", "summary"], env) == 7
     assert cli.run(["publish", str(tmp_path / "none"), "--to", "summary"], env) == 2
     with pytest.raises(SystemExit):
+        cli.run(["publish", report, "--to", "summary"], {**env, "GITHUB_RUN_ATTEMPT": "x"})
+    assert cli.run(["publish", report, "--to", "webhook"], env) == 2
+    assert "RACKBENCH_WEBHOOK_URL is not set" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
         cli.run(["publish", report, "--to", "twitter"], env)
     assert "it is told to: summary, comment" in capsys.readouterr().err
 
