@@ -32,7 +32,9 @@ def github(fake) -> GitHub:
 
 def message(verdict: str = "worse", *, annotations: int = 0, repository: str = "") -> Message:
     found = tuple(Annotation(path="recipes/a.yaml", line=n + 1, severity="error", message=f"no {n}") for n in range(annotations))
-    return Message("nightly", verdict, f"{verdict} than before", f"# {verdict} than before\n\ntext", SHA, repository, found)
+    headline = f"{verdict} than before"
+    told = {"name": "nightly", "verdict": verdict, "headline": headline, "body": f"# {headline}\n\ntext"}
+    return Message(**told, head_sha=SHA, head_repository=repository, annotations=found)
 
 
 def test_results_of_a_run_are_fetched(fake, github, tmp_path):
