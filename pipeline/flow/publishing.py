@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -61,6 +61,7 @@ def publish(world: World, wish: Wish, doors: Doors) -> list[str]:
     entry = _entry(world, wish, message) if {"pages", "feed"} & set(wish.targets) or wish.site_url else None
     address = room.site.page_url(entry) if entry else ""
     message = replace(message, body=room.with_pictures(message.body, address))
+    doors = replace(doors, github=cache(doors.github))  # one client, so that a second lies between the writes of two targets too
     done: list[str] = []
     errors: list[PipelineError] = []
     for target in sorted(wish.targets, key=TARGETS.index):

@@ -73,6 +73,7 @@ def rebuild(site: Path) -> None:
     for name, text in files.items():
         temporary = site / f".{name}.tmp"
         try:
+            site.mkdir(parents=True, exist_ok=True)
             temporary.write_text(text, encoding="utf-8")
             temporary.replace(site / name)
         except OSError as error:

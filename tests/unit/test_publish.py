@@ -310,6 +310,25 @@ def test_the_feed_is_atom_with_the_newest_first_and_addresses_that_last(place):
     assert badge == {"schemaVersion": 1, "label": "gb300-vs-gb200", "message": "worse (simulated)", "color": "red"}
 
 
+def test_a_feed_can_be_made_again_alone(place):
+    place.publish(place.report(), "feed")
+    assert "<feed" in (place.site / "feed.xml").read_text()
+    assert not (place.site / "pages").exists()
+
+
+def test_a_second_lies_between_the_writes_of_two_targets(place):
+    made = []
+
+    def github() -> GitHub:
+        made.append(GitHub(SystemHttp(), place.clock, place.fake.token, api=place.fake.url))
+        return made[-1]
+
+    wish = publishing.Wish(place.report(RED), ("check", "issue"), Run("acme/bench", sha=SHA), place.site)
+    publishing.publish(World(Shell(), place.clock, place.folder), wish, publishing.Doors(SystemHttp(), github))
+    assert len(made) == 1
+    assert place.clock.slept == [1.0]
+
+
 def test_publishing_again_changes_nothing_and_another_content_is_refused(place):
     place.publish(place.report(), "pages")
     before = {path: path.read_bytes() for path in place.site.rglob("*") if path.is_file()}
