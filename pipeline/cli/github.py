@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.words import Verbs, number
+from pipeline.cli.words import Verbs, number, run_id
 from pipeline.errors import PipelineError
 from pipeline.flow.world import World
 
@@ -24,7 +24,7 @@ def fetch(arguments: argparse.Namespace, world: World) -> int:
     from pipeline.flow import fetching
 
     wish = fetching.Wish(arguments.repo, arguments.run_id, arguments.attempt, arguments.out)
-    github = _github(world, arguments.env, cache=arguments.out / ".github")
+    github = door(world, arguments.env, cache=arguments.out / ".github")
     fetched = fetching.fetch_run(world, wish, github)
     for folder in (*fetched.new, *fetched.known):
         print(folder)
@@ -43,8 +43,8 @@ def publish(arguments: argparse.Namespace, world: World) -> int:
     env: Mapping[str, str] = arguments.env
     run = Run(
         repository=env.get("GITHUB_REPOSITORY", ""),
-        run_id=env.get("GITHUB_RUN_ID", ""),
-        attempt=int(env.get("GITHUB_RUN_ATTEMPT") or 1),
+        run_id=arguments.run_id or "",
+        attempt=arguments.attempt,
         sha=env.get("GITHUB_SHA", ""),
         server=env.get("GITHUB_SERVER_URL") or "https://github.com",
     )
@@ -60,7 +60,7 @@ def publish(arguments: argparse.Namespace, world: World) -> int:
         head=_head(env),
         in_actions=env.get("GITHUB_ACTIONS") == "true",
     )
-    publishing.publish(world, wish, publishing.Doors(SystemHttp(), lambda: _github(world, env)))
+    publishing.publish(world, wish, publishing.Doors(SystemHttp(), lambda: door(world, env)))
     return 0
 
 
@@ -79,7 +79,8 @@ def sync(arguments: argparse.Namespace, world: World) -> int:
     return 0
 
 
-def _github(world: World, env: Mapping[str, str], cache: Path | None = None) -> GitHub:
+def door(world: World, env: Mapping[str, str], cache: Path | None = None) -> GitHub:
+    """GitHub as the environment names it, with its token."""
     from pipeline.edge.github import API, GitHub
     from pipeline.edge.github_cache import Cache
     from pipeline.edge.http import SystemHttp
@@ -141,6 +142,8 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     added.add_argument(
         "--to", type=targets, action="append", required=True, metavar="LIST", help="summary, comment, check, pages, feed, issue, webhook"
     )
+    added.add_argument("--run-id", type=run_id, default=env.get("GITHUB_RUN_ID") or None, help="default: GitHub's")
+    added.add_argument("--attempt", type=number(1), default=env.get("GITHUB_RUN_ATTEMPT") or "1")
     added.add_argument("--site", type=Path, default=Path("site"), metavar="DIR", help="of the pages and their index, feed and badge")
     added.add_argument("--site-url", default="", metavar="URL", help="where the site is served: makes links and shows pictures")
     added.set_defaults(env=env)
