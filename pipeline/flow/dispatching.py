@@ -1,0 +1,60 @@
+"""matrix: what one workflow run takes of a night's plans, on how many runs the rest goes, and what each leg needs to know."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline import plan as planning
+from pipeline.errors import PlanError
+from pipeline.flow.planning import Wish, make, new_plan_id
+from pipeline.flow.world import World, write
+from pipeline.schema.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Plans of this run, one a cluster, those without a job left out; ``shards`` counts this run and those that are to follow."""
+
+    plan_id: str
+    plans: tuple[Plan, ...]
+    shards: int
+
+    @property
+    def count(self) -> int:
+        """Jobs of this run."""
+        return sum(len(plan.jobs) for plan in self.plans)
+
+    @property
+    def clusters(self) -> list[dict[str, Any]]:
+        """One entry a cluster: its legs, and how many of them it can take at once."""
+        return [{"name": plan.cluster.id, "max_parallel": plan.cluster.racks, "jobs": planning.legs(plan)} for plan in self.plans]
+
+    def outputs(self) -> str:
+        """Lines for $GITHUB_OUTPUT; the plans themselves travel as an artifact."""
+        clusters = json.dumps(self.clusters, separators=(",", ":"))
+        return f"clusters={clusters}\ncount={self.count}\nshards={self.shards}\nplan-id={self.plan_id}\n"
+
+
+def matrix(world: World, wish: Wish, clusters: list[str], *, size: int, may_be_empty: bool) -> Matrix:
+    """Plan every cluster into ``wish.out``/CLUSTER.json; an empty ``wish.shard`` is the first of as many as ``size`` makes necessary."""
+    plan_id = wish.plan_id or new_plan_id(world)
+    asked = replace(wish, plan_id=plan_id, shard="1/1", any_size=True)
+    whole = [make(world, replace(asked, cluster=cluster)) for cluster in clusters]
+    _say_left_out(world, whole)
+    if not any(plan.jobs for plan in whole) and not may_be_empty:
+        raise PlanError("nothing to run", where=f"clusters {', '.join(clusters)}", hint=f"no job is left of --select {wish.select!r}")
+    shards = planning.shards_needed([len(plan.jobs) for plan in whole], size)
+    shard = planning.shard(wish.shard) if wish.shard else (1, shards)
+    plans = tuple(part for plan in whole if (part := planning.part(plan, shard)).jobs)
+    for plan in plans:
+        write(wish.out / f"{plan.cluster.id}.json", plan.to_json())
+    return Matrix(plan_id, plans, shard[1])
+
+
+def _say_left_out(world: World, plans: list[Plan]) -> None:
+    for plan in plans:
+        for one in plan.left_out:
+            world.say(f"{plan.cluster.id}: left out: {one.recipe}: {one.reason}")
