@@ -1,6 +1,9 @@
 """Room: from stored rows to an analysis. Nothing here rounds, and nothing here knows where rows come from."""
 
+from pipeline.analyse.changes import compare
+from pipeline.analyse.curves import kind
 from pipeline.analyse.drift import drift
 from pipeline.analyse.report import analyse
+from pipeline.analyse.review import Side, differences, iso_pairs, judged, names_before
 
-__all__ = ["analyse", "drift"]
+__all__ = ["Side", "analyse", "compare", "differences", "drift", "iso_pairs", "judged", "kind", "names_before"]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pipeline import __version__
-from pipeline.cli import dispatching, measuring, recipes, telling
+from pipeline.cli import dispatching, github, measuring, recipes, reviewing, telling
 from pipeline.cli.words import Verb, Verbs
 from pipeline.errors import InterruptedRunError, PipelineError, RecipeError
 from pipeline.flow.world import World, recipes_root
@@ -96,5 +96,7 @@ def parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     recipes.add(verbs)
     measuring.add(verbs, env)
     dispatching.add(verbs, env)
+    reviewing.add(verbs, env)
     telling.add(verbs, env)
+    github.add(verbs, env)
     return top

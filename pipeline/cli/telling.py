@@ -12,15 +12,19 @@ from pipeline.flow.world import World
 
 
 def ingest(arguments: argparse.Namespace, world: World) -> int:
-    from pipeline.flow import telling
+    from pipeline.flow import ingesting
 
-    summaries = telling.ingest(arguments.folders, arguments.history)
+    done = ingesting.ingest(arguments.folders, arguments.history, arguments.plan)
     if arguments.json:
-        print(json.dumps([summary.model_dump() for summary in summaries], indent=1))
-    for one in summaries:
+        print(json.dumps([summary.model_dump() for summary in done.summaries], indent=1))
+    for line in done.passed_over:
+        world.say(line)
+    for one in done.summaries:
         world.say(
             f"run {one.run_id} attempt {one.attempt}: {one.jobs_new} new, {one.jobs_known} known{f' → {one.path}' if one.path else ''}"
         )
+    if done.lacking:
+        raise done.lacking
     return 0
 
 
@@ -64,6 +68,9 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     added = verbs.add("ingest", ingest, "store result folders in a history", "results --history history", needs_recipes=False)
     added.add_argument("folders", nargs="+", type=Path, metavar="DIR")
     added.add_argument("--history", required=True, metavar="URL")
+    added.add_argument(
+        "--plan", type=Path, metavar="FILE", help="exit 7, what arrived being stored, when a job of this plan did not arrive"
+    )
     added.add_argument("--json", action="store_true")
     added = verbs.add(
         "retract", retract, "take a run out of every later reading", "123 --reason 'wrong image' --history history", needs_recipes=False

@@ -12,7 +12,7 @@ from pipeline import load
 from pipeline import plan as planning
 from pipeline.errors import PipelineError, PlanError
 from pipeline.flow.recipes import judge, read_book
-from pipeline.flow.world import World, read, write
+from pipeline.flow.world import World, read, texts, write
 from pipeline.load import Book, nearest
 from pipeline.schema.catalogue import Cluster
 from pipeline.schema.plan import Job, Plan
@@ -65,6 +65,16 @@ def make(world: World, wish: Wish) -> Plan:
         any_size=wish.any_size,
     )
     return planning.plan(request, cluster, book.catalogue, timing, considered)
+
+
+def survey(world: World, cluster_name: str) -> tuple[Book, dict[str, Job]]:
+    """Every sound recipe of the folder as a job on a cluster, whatever else is wrong there; no job where the cluster is not known."""
+    book, _ = load.examine(texts(world.recipes))
+    cluster = book.catalogue.clusters.get(cluster_name)
+    if cluster is None:
+        return book, {}
+    timing = _timing(world.recipes / cluster.timing) if cluster.timing else None
+    return book, {job.id: job for job in _jobs(book, cluster, timing)}
 
 
 def new_plan_id(world: World) -> str:

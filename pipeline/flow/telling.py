@@ -1,4 +1,4 @@
-"""ingest, retract, report: result folders into history, history into pages."""
+"""report, query, drift: history into pages."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pipeline import analyse, collect, load, render, store
-from pipeline.errors import ArtifactError, PipelineError, RecipeError
+from pipeline import analyse, load, render, store
+from pipeline.errors import PipelineError, RecipeError
 from pipeline.flow.recipes import read_book
 from pipeline.flow.world import World, read, write
 from pipeline.load import Node, nearest
-from pipeline.schema.history import HistoryRow, RunSummary
+from pipeline.schema.history import HistoryRow
 from pipeline.schema.report import Definition, Report, ReportData
 from pipeline.schema.timing import Timing
 
@@ -26,17 +26,6 @@ class Wish:
     history: str | None
     run_id: str | None
     out: Path
-
-
-def ingest(folders: Sequence[Path], history: str) -> list[RunSummary]:
-    """Every result folder into history; all are read and checked before the first is stored."""
-    found = collect.find(folders)
-    if not found:
-        names = ", ".join(map(str, folders))
-        raise ArtifactError(
-            "no result folder", where=names, hint="a finished job leaves bench-RUN-ATTEMPT-RECIPE/; a killed one leaves nothing to ingest"
-        )
-    return store.ingest(history, [collect.read(folder) for folder in found])
 
 
 def report(world: World, wish: Wish) -> Report:

@@ -38,6 +38,18 @@ def describe(commands: Iterable[Command]) -> str:
     return LEGEND + "\n" + "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 
 
+def alike(commands: Iterable[Command]) -> dict[str, Settings]:
+    """Role → option or variable → its value, where all processes of the role have it alike.
+
+    What differs from process to process (devices, ranks, ports, addresses) follows from the shape and is left out.
+    """
+    found: dict[str, Settings] = {}
+    for role, group in groupby(commands, key=lambda command: command.role):
+        first, *others = [{**_options(one), **_environment(one)} for one in group]
+        found[role] = {name: value for name, value in first.items() if all(one.get(name) == value for one in others)}
+    return found
+
+
 def braces(values: Sequence[str]) -> str:
     """One word for the values of all processes of a worker.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pydantic import JsonValue
 
-from pipeline.launch.describe import Command, describe
+from pipeline.launch.describe import Command, alike, describe
 from pipeline.launch.layout import Layout, Process
 from pipeline.schema.base import canonical_json
 from pipeline.schema.recipe import Pool, Recipe
 
-__all__ = ["Command", "commands", "describe", "render_flags", "tray_name"]
+__all__ = ["Command", "alike", "commands", "describe", "render_flags", "tray_name"]
 
 HTTP_PORT = 8000
 NATS_PORT = 4222
