@@ -96,44 +96,44 @@ def _pair(sku: str, index: int, before: IsoRow, after: IsoRow) -> IsoPair:
 
 def judged(found: Comparison, bar: float) -> ReviewData:
     """The same with a verdict; ``bar``: smallest relative change of tok/s/GPU worth a person's time."""
-    said = {"verdict": _overall(found, bar), "headline": _headline(found)}
+    said = {"verdict": _overall(found, bar), "headline": _headline(found, bar)}
     return ReviewData(**{name: getattr(found, name) for name in Comparison.model_fields}, **said)
 
 
-def _overall(data: Comparison, bar: float) -> Verdict:
+def _overall(found: Comparison, bar: float) -> Verdict:
     """One word: errors are worse; better here and worse there is for a person to weigh, so unknown; so is what could not be predicted."""
-    if any(one.severity == "error" for one in data.problems):
+    if any(one.severity == "error" for one in found.problems):
         return "worse"
-    said = {change.verdict for change in data.changes if change.reason != NO_EARLIER}
-    said |= {verdict(pair.change, bar) for pair in data.iso if pair.change is not None}
+    said = {change.verdict for change in found.changes if change.reason != NO_EARLIER}
+    said |= {verdict(pair.change, bar) for pair in found.iso if pair.change is not None}
     if "worse" in said and "better" in said:
         return "unknown"
     for word in ("worse", "unknown", "better"):
         if word in said:
             return word  # type: ignore[return-value]  # the three words above
-    is_new = any(one.state != "changed" for one in data.recipes)
+    is_new = any(one.state != "changed" for one in found.recipes)
     return "unknown" if is_new and not said else "same"
 
 
-def _headline(data: Comparison) -> Sentence:
+def _headline(found: Comparison, bar: float) -> Sentence:
     """The verdict in one line: what was changed, and what that is predicted to do."""
-    errors = sum(one.severity == "error" for one in data.problems)
+    errors = sum(one.severity == "error" for one in found.problems)
     if errors:
         words = "{errors:count} error in the recipes: nothing was predicted" if errors == 1 else "{errors:count} errors in the recipes: nothing was predicted"
         return Sentence(words=words, values={"errors": errors})
-    if not data.recipes:
-        return Sentence(words="no recipe measures something else than at {base}", values={"base": data.base[:12]})
-    figures, values = _figures(data)
-    return Sentence(words="{what}: " + figures + " ({unproven})", values={"what": _what(data.recipes), "unproven": UNPROVEN, **values})
+    if not found.recipes:
+        return Sentence(words="no recipe measures something else than at {base}", values={"base": found.base[:12]})
+    figures, values = _figures(found, bar)
+    return Sentence(words="{what}: " + figures + " ({unproven})", values={"what": _what(found.recipes), "unproven": UNPROVEN, **values})
 
 
 def _what(recipes: Sequence[RecipeDiff]) -> str:
     """What was changed: by name where it is one thing, else counted."""
     states = [one.state for one in recipes]
     counted = ", ".join(f"{states.count(state)} {state}" for state in ("changed", "added", "removed") if state in states)
-    where = _short(recipes[0]) if len(recipes) == 1 else f"{len(recipes)} recipes ({counted})"
     if set(states) != {"changed"}:
-        return f"{where} {states[0]}" if len(recipes) == 1 else where
+        return f"{_short(recipes[0])} {states[0]}" if len(recipes) == 1 else f"recipes: {counted}"
+    where = _short(recipes[0]) if len(recipes) == 1 else f"{len(recipes)} recipes"
     edits = {_edit(one) for one in recipes}
     return f"{where}, {edits.pop()}" if len(edits) == 1 and "" not in edits else where
 
@@ -151,13 +151,26 @@ def _edit(diff: RecipeDiff) -> str:
     return f"{len(diff.settings)} settings" if diff.settings else ", ".join(diff.environment)
 
 
-def _figures(data: Comparison) -> tuple[str, dict[str, float | str]]:
-    known = [(pair.change, f"at {pair.interactivity:g} tok/s/user") for pair in data.iso if pair.change is not None]
-    known = known or [(one.tok_s_gpu_change, f"at conc {one.conc}") for one in data.changes if one.tok_s_gpu_change is not None]
-    if not known:
-        reasons = list(dict.fromkeys(one.reason for one in data.changes if one.reason))
-        return "{reason}", {"reason": reasons[0] if reasons else "nothing to predict"}
+def _figures(found: Comparison, bar: float) -> tuple[str, dict[str, float | str]]:
+    """Best and worst at equal interactivity where curves moved, else at equal concurrency where points did."""
+    curves = [(pair.change, f"at {pair.interactivity:g} tok/s/user") for pair in found.iso if pair.change is not None]
+    points = [(one.tok_s_gpu_change, f"at conc {one.conc}") for one in found.changes if one.tok_s_gpu_change is not None]
+    if any(abs(change) >= bar for change, _ in curves):
+        return _range(curves)
+    if any(abs(change) >= bar for change, _ in points):
+        words, values = _range(points)
+        return words + (", none at equal interactivity" if curves else ""), values
+    if points:
+        return "predicted no change of {bar:percent} or more", {"bar": bar}
+    reasons = list(dict.fromkeys(one.reason for one in found.changes if one.reason and one.reason != NO_EARLIER))
+    return "{reason}", {"reason": f"not predicted: {reasons[0]}" if reasons else "nothing earlier to compare with"}
+
+
+def _range(known: Sequence[tuple[float, str]]) -> tuple[str, dict[str, float | str]]:
     (high, here), (low, there) = max(known), min(known)
-    if high == low:
+    if (high, here) == (low, there):
         return "predicted {high:change} tok/s/GPU {here}", {"high": high, "here": here}
-    return "predicted {high:change} tok/s/GPU {here}, {low:change} {there}", {"high": high, "here": here, "low": low, "there": there}
+    values: dict[str, float | str] = {"high": high, "here": here, "low": low, "there": there}
+    if here == there:
+        return "predicted {low:change} to {high:change} tok/s/GPU {here}", values
+    return "predicted {high:change} tok/s/GPU {here}, {low:change} {there}", values

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from pipeline import analyse, render, store
 from pipeline import plan as planning
-from pipeline.errors import PipelineError, PlanError
+from pipeline.errors import PipelineError, PlanError, Problem
 from pipeline.flow import measuring, recipes
 from pipeline.flow.ingesting import ingest
 from pipeline.flow.planning import Wish as PlanWish
@@ -54,14 +54,11 @@ class Half:
 def review(world: World, wish: Wish) -> ReviewData:
     """Write review.json and comment.md into ``wish.out``, whatever the verdict."""
     head, base = _commit(world, "HEAD"), _merge_base(world, wish.base)
-    problems = tuple(
-        Annotation(path=one.path, line=one.line, severity=one.severity, message=_said(one.what, one.hint))
-        for one in recipes.validate(world, [])
-    )
     with tempfile.TemporaryDirectory(prefix="rackbench-review-") as scratch:
         before = replace(world, recipes=_export(world, base, Path(scratch) / "base" / "recipes"))
-        base_problems = sum(one.severity == "error" for one in recipes.validate(before, []))
-        found = Comparison(problems=problems, base=base, head=head, base_problems=base_problems)
+        known = recipes.validate(before, [])
+        problems = tuple(_annotation(one) for one in _new(recipes.validate(world, []), known, world, before))
+        found = Comparison(problems=problems, base=base, head=head, base_problems=sum(one.severity == "error" for one in known))
         if not any(one.severity == "error" for one in problems):
             found = _compared(found, _half(before, wish.cluster), _half(world, wish.cluster), wish, Path(scratch))
     data = analyse.judged(found, BAR)
@@ -72,8 +69,19 @@ def review(world: World, wish: Wish) -> ReviewData:
     return data
 
 
-def _said(what: str, hint: str) -> str:
-    return f"{what} — {hint}" if hint else what
+def _new(found: Iterable[Problem], known: Iterable[Problem], world: World, before: World) -> list[Problem]:
+    """Every error, and the warnings that were not there before."""
+    old = {(_below(one, before), one.what) for one in known}
+    return [one for one in found if one.severity == "error" or (_below(one, world), one.what) not in old]
+
+
+def _below(problem: Problem, world: World) -> str:
+    return Path(problem.path).resolve().relative_to(world.recipes.resolve()).as_posix()
+
+
+def _annotation(one: Problem) -> Annotation:
+    message = f"{one.what} — {one.hint}" if one.hint else one.what
+    return Annotation(path=one.path, line=one.line, severity=one.severity, message=message)
 
 
 def _git(world: World, *words: str) -> str:

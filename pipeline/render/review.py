@@ -39,9 +39,10 @@ def comment(data: ReviewData) -> str:
 def _counts(data: ReviewData) -> str:
     states = [one.state for one in data.recipes]
     counted = [f"{states.count(state)} {state}" for state in ("changed", "added", "removed") if state in states]
-    workers = {(one.recipe, diff.role) for one in data.recipes for diff in one.settings}
-    settings = sum(len(one.settings) for one in data.recipes)
-    said = [f"recipes: {', '.join(counted)}", f"commands: {settings} settings of {len(workers)} roles differ" if settings else "commands: no setting differs"]
+    settings = {(diff.role, diff.name) for one in data.recipes for diff in one.settings}
+    roles = sorted({role for role, _ in settings})
+    commands = f"{len(settings)} setting{'s' * (len(settings) > 1)} of {' and '.join(roles)} differ{'s' * (len(settings) == 1)}"
+    said = [f"recipes: {', '.join(counted)}", f"commands: {commands if settings else 'no setting differs'}"]
     return " · ".join([*said, *_tightest(data.recipes)])
 
 
@@ -112,9 +113,10 @@ def _environment_words(recipes: tuple[RecipeDiff, ...]) -> str:
 
 
 def _fit(recipes: tuple[RecipeDiff, ...]) -> Table:
+    """Roles whose fit is not what it was."""
     headers = ("recipe", "role", "weights GB", "KV asked GB", "KV room GB", "headroom GB base", "this PR", "verdict")
     rows = [
-        _fit_row(one, hbm, next((old for old in one.hbm_before if old.role == hbm.role), None)) for one in recipes for hbm in one.hbm_after
+        _fit_row(one, hbm, next((old for old in one.hbm_before if old.role == hbm.role), None)) for one in recipes for hbm in one.hbm_after if hbm not in one.hbm_before
     ]
     return Table(headers, "llrrrrrl", tuple(rows))
 
