@@ -4,6 +4,6 @@ from pipeline.analyse.changes import compare
 from pipeline.analyse.curves import kind
 from pipeline.analyse.drift import drift
 from pipeline.analyse.report import analyse
-from pipeline.analyse.review import Side, differences, iso_pairs, judged, names_before
+from pipeline.analyse.review import Settings, Side, differences, iso_pairs, judged, names_before
 
-__all__ = ["Side", "analyse", "compare", "differences", "drift", "iso_pairs", "judged", "kind", "names_before"]
+__all__ = ["Settings", "Side", "analyse", "compare", "differences", "drift", "iso_pairs", "judged", "kind", "names_before"]

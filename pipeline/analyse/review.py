@@ -1,4 +1,4 @@
-"""What a pull request changes, and whether that is better: recipes side by side, points at equal concurrency, curves at equal interactivity."""
+"""What a pull request changes, and whether that is better: recipes side by side, points and curves compared."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from pipeline.analyse.changes import ABSENT, NO_EARLIER, relative, verdict
 from pipeline.schema.plan import Job
-from pipeline.schema.report import Change, IsoRow, Report, Sentence, Verdict
+from pipeline.schema.recipe import Role
+from pipeline.schema.report import IsoRow, Report, Sentence, Verdict
 from pipeline.schema.review import Comparison, IsoPair, RecipeDiff, ReviewData, SettingDiff
 
 UNPROVEN = "simulated; not yet run on a rack"
-Settings = Mapping[str, Mapping[str, str]]
+Settings = Mapping[Role, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,9 @@ def differences(before: Mapping[str, Side], after: Mapping[str, Side]) -> tuple[
     renamed = {old for new, old in former.items() if old is not None}
     pairs = [(name, before[old] if (old := former[name]) else None, side) for name, side in sorted(after.items())]
     gone = [(name, side, None) for name, side in sorted(before.items()) if name not in renamed]
-    return tuple(_difference(*pair) for pair in [*pairs, *gone] if pair[1] is None or pair[2] is None or pair[1].identity != pair[2].identity)
+    return tuple(
+        _difference(*pair) for pair in [*pairs, *gone] if pair[1] is None or pair[2] is None or pair[1].identity != pair[2].identity
+    )
 
 
 def names_before(diffs: Sequence[RecipeDiff], before: Mapping[str, Side], after: Mapping[str, Side]) -> set[str]:
@@ -55,7 +58,7 @@ def _difference(name: str, before: Side | None, after: Side | None) -> RecipeDif
         shape_before=before.job.recipe.shape if before else "",
         shape_after=after.job.recipe.shape if after else "",
         settings=tuple(_setting_diffs(before.settings, after.settings)) if before and after else (),
-        environment=tuple(sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))),  # type: ignore[call-overload]
+        environment=tuple(sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))),
         hbm_before=before.job.hbm if before else (),
         hbm_after=after.job.hbm if after else (),
     )
@@ -96,8 +99,8 @@ def _pair(sku: str, index: int, before: IsoRow, after: IsoRow) -> IsoPair:
 
 def judged(found: Comparison, bar: float) -> ReviewData:
     """The same with a verdict; ``bar``: smallest relative change of tok/s/GPU worth a person's time."""
-    said = {"verdict": _overall(found, bar), "headline": _headline(found, bar)}
-    return ReviewData(**{name: getattr(found, name) for name in Comparison.model_fields}, **said)
+    found_fields = {name: getattr(found, name) for name in Comparison.model_fields}
+    return ReviewData.model_validate({**found_fields, "verdict": _overall(found, bar), "headline": _headline(found, bar)})
 
 
 def _overall(found: Comparison, bar: float) -> Verdict:
@@ -110,7 +113,7 @@ def _overall(found: Comparison, bar: float) -> Verdict:
         return "unknown"
     for word in ("worse", "unknown", "better"):
         if word in said:
-            return word  # type: ignore[return-value]  # the three words above
+            return word
     is_new = any(one.state != "changed" for one in found.recipes)
     return "unknown" if is_new and not said else "same"
 
@@ -119,11 +122,19 @@ def _headline(found: Comparison, bar: float) -> Sentence:
     """The verdict in one line: what was changed, and what that is predicted to do."""
     errors = sum(one.severity == "error" for one in found.problems)
     if errors:
-        words = "{errors:count} error in the recipes: nothing was predicted" if errors == 1 else "{errors:count} errors in the recipes: nothing was predicted"
+        words = (
+            "{errors:count} error in the recipes: nothing was predicted"
+            if errors == 1
+            else "{errors:count} errors in the recipes: nothing was predicted"
+        )
         return Sentence(words=words, values={"errors": errors})
     if not found.recipes:
         return Sentence(words="no recipe measures something else than at {base}", values={"base": found.base[:12]})
     figures, values = _figures(found, bar)
+    failed = sum(one.verdict == "unknown" and one.reason != NO_EARLIER for one in found.changes)
+    if failed and failed < len(found.changes):
+        figures += "; not predicted: {failed:count} of {points:count} points"
+        values |= {"failed": failed, "points": len(found.changes)}
     return Sentence(words="{what}: " + figures + " ({unproven})", values={"what": _what(found.recipes), "unproven": UNPROVEN, **values})
 
 
@@ -156,9 +167,9 @@ def _figures(found: Comparison, bar: float) -> tuple[str, dict[str, float | str]
     curves = [(pair.change, f"at {pair.interactivity:g} tok/s/user") for pair in found.iso if pair.change is not None]
     points = [(one.tok_s_gpu_change, f"at conc {one.conc}") for one in found.changes if one.tok_s_gpu_change is not None]
     if any(abs(change) >= bar for change, _ in curves):
-        return _range(curves)
+        return _range(curves, bar)
     if any(abs(change) >= bar for change, _ in points):
-        words, values = _range(points)
+        words, values = _range(points, bar)
         return words + (", none at equal interactivity" if curves else ""), values
     if points:
         return "predicted no change of {bar:percent} or more", {"bar": bar}
@@ -166,9 +177,11 @@ def _figures(found: Comparison, bar: float) -> tuple[str, dict[str, float | str]
     return "{reason}", {"reason": f"not predicted: {reasons[0]}" if reasons else "nothing earlier to compare with"}
 
 
-def _range(known: Sequence[tuple[float, str]]) -> tuple[str, dict[str, float | str]]:
+def _range(known: Sequence[tuple[float, str]], bar: float) -> tuple[str, dict[str, float | str]]:
+    """The best and the worst, of which what stays within the bar is not worth a word."""
     (high, here), (low, there) = max(known), min(known)
-    if (high, here) == (low, there):
+    if low > -bar or high < bar:
+        high, here = (high, here) if low > -bar else (low, there)
         return "predicted {high:change} tok/s/GPU {here}", {"high": high, "here": here}
     values: dict[str, float | str] = {"high": high, "here": here, "low": low, "there": there}
     if here == there:

@@ -1,14 +1,18 @@
-"""Verbs of a workflow run that starts others: matrix."""
+"""Verbs of workflow runs about runs: matrix, dispatch, watchdog."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+from pipeline.cli.github import door, repository
 from pipeline.cli.words import Verbs, number
-from pipeline.errors import PipelineError
+from pipeline.errors import GitHubError, PipelineError
 from pipeline.flow.world import World
 
 ROOM = 250  # jobs that a workflow run may have, 256, less those around the matrix
@@ -37,6 +41,33 @@ def matrix(arguments: argparse.Namespace, world: World) -> int:
     return 0
 
 
+def dispatch(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline.flow import dispatching
+
+    inputs = {**arguments.inputs, **dict(arguments.also)}
+    wanted = dispatching.further_shards(inputs, arguments.shards) if arguments.shards else [inputs]
+    github = door(world, arguments.env)
+    for one in wanted:
+        dispatching.dispatch(github, arguments.repo, arguments.workflow, ref=arguments.ref, inputs=one)
+        world.say(f"started {arguments.workflow} at {arguments.ref}, shard {one.get('shard') or '1/1'}")
+    return 0
+
+
+def watchdog(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline.edge.actions import notice
+    from pipeline.flow import dispatching
+
+    since = world.clock.now() - timedelta(hours=arguments.hours)
+    found = dispatching.last_scheduled(door(world, arguments.env), arguments.repo, arguments.workflow, since=since)
+    if found:
+        world.say(f"{arguments.workflow} ran on schedule: {found}")
+        return 0
+    what = f"the schedule of {arguments.workflow} has started no run in the last {arguments.hours} hours"
+    notice("error", what)
+    hint = "GitHub drops schedules under load, and stops them after 60 days without a commit: start one by hand, look at the Actions page"
+    raise GitHubError(what, where=arguments.repo, hint=hint)
+
+
 def _append(path: Path, lines: str) -> None:
     try:
         with path.open("a", encoding="utf-8") as outputs:
@@ -60,3 +91,37 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     added.add_argument("--may-be-empty", action="store_true", help="nothing to run is an answer, not an error")
     added.add_argument("--out", type=Path, required=True, metavar="DIR")
     added.set_defaults(github_output=env.get("GITHUB_OUTPUT") or os.devnull)
+    example = "nightly.yml --ref main --with select='*gb300*' --with force=true"
+    added = verbs.add("dispatch", dispatch, "start runs of a workflow", example, needs_recipes=False)
+    added.add_argument("workflow", metavar="FILE")
+    added.add_argument("--inputs", type=mapping, default={}, metavar="JSON", help="a mapping, or null")
+    words: dict[str, Any] = {"dest": "also", "type": setting, "nargs": "+", "action": "extend", "default": []}
+    added.add_argument("--with", **words, metavar="NAME=VALUE", help="goes before --inputs")
+    added.add_argument("--shards", type=number(2, 1000), metavar="N", help="one run each for shards 2 to N")
+    added.add_argument("--ref", required=not env.get("GITHUB_REF_NAME"), default=env.get("GITHUB_REF_NAME"), metavar="BRANCH")
+    _on_github(added, env)
+    added = verbs.add("watchdog", watchdog, "fail when a scheduled workflow did not run", "nightly.yml --hours 26", needs_recipes=False)
+    added.add_argument("workflow", metavar="FILE")
+    added.add_argument("--hours", type=number(1, 1000), default=26, metavar="N")
+    _on_github(added, env)
+
+
+def _on_github(added: argparse.ArgumentParser, env: Mapping[str, str]) -> None:
+    added.add_argument("--repo", type=repository, required=not env.get("GITHUB_REPOSITORY"), default=env.get("GITHUB_REPOSITORY"))
+    added.set_defaults(env=env)
+
+
+def mapping(text: str) -> dict[str, Any]:
+    found = json.loads(text)
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise ValueError(text)  # noqa: TRY004  # argparse's word for a wrong argument
+    return found
+
+
+def setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ValueError(text)
+    return name, value

@@ -24,7 +24,7 @@ def fetch(arguments: argparse.Namespace, world: World) -> int:
     from pipeline.flow import fetching
 
     wish = fetching.Wish(arguments.repo, arguments.run_id, arguments.attempt, arguments.out)
-    github = _github(world, arguments.env, cache=arguments.out / ".github")
+    github = door(world, arguments.env, cache=arguments.out / ".github")
     fetched = fetching.fetch_run(world, wish, github)
     for folder in (*fetched.new, *fetched.known):
         print(folder)
@@ -60,7 +60,7 @@ def publish(arguments: argparse.Namespace, world: World) -> int:
         head=_head(env),
         in_actions=env.get("GITHUB_ACTIONS") == "true",
     )
-    publishing.publish(world, wish, publishing.Doors(SystemHttp(), lambda: _github(world, env)))
+    publishing.publish(world, wish, publishing.Doors(SystemHttp(), lambda: door(world, env)))
     return 0
 
 
@@ -79,7 +79,8 @@ def sync(arguments: argparse.Namespace, world: World) -> int:
     return 0
 
 
-def _github(world: World, env: Mapping[str, str], cache: Path | None = None) -> GitHub:
+def door(world: World, env: Mapping[str, str], cache: Path | None = None) -> GitHub:
+    """GitHub as the environment names it, with its token."""
     from pipeline.edge.github import API, GitHub
     from pipeline.edge.github_cache import Cache
     from pipeline.edge.http import SystemHttp

@@ -69,7 +69,12 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     added.add_argument("folders", nargs="+", type=Path, metavar="DIR")
     added.add_argument("--history", required=True, metavar="URL")
     added.add_argument(
-        "--plan", type=Path, metavar="FILE", help="exit 7, what arrived being stored, when a job of this plan did not arrive"
+        "--plan",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="exit 7, what arrived being stored, when a job of these plans did not arrive",
     )
     added.add_argument("--json", action="store_true")
     added = verbs.add(

@@ -1,17 +1,21 @@
-"""matrix: what one workflow run takes of a night's plans, on how many runs the rest goes, and what each leg needs to know."""
+"""matrix, dispatch, watchdog: what a run takes of a night, the runs that take the rest, and whether there was a night."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from pipeline import plan as planning
 from pipeline.errors import PlanError
 from pipeline.flow.planning import Wish, make, new_plan_id
 from pipeline.flow.world import World, write
 from pipeline.schema.plan import Plan
+
+if TYPE_CHECKING:
+    from pipeline.edge.github import GitHub
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +62,25 @@ def _say_left_out(world: World, plans: list[Plan]) -> None:
     for plan in plans:
         for one in plan.left_out:
             world.say(f"{plan.cluster.id}: left out: {one.recipe}: {one.reason}")
+
+
+def dispatch(github: GitHub, repository: str, workflow: str, *, ref: str, inputs: Mapping[str, Any]) -> None:
+    """Start a run of a workflow; GitHub takes inputs as text, and at most 25 of them."""
+    said = {name: _input(value) for name, value in inputs.items() if value is not None and value != ""}
+    github.write("POST", f"repos/{repository}/actions/workflows/{workflow}/dispatches", {"ref": ref, "inputs": said})
+
+
+def further_shards(inputs: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
+    """Inputs of the runs that take shards 2 … ``count``: those of the first, and which share is theirs."""
+    return [{**inputs, "shard": f"{number}/{count}"} for number in range(2, count + 1)]
+
+
+def _input(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def last_scheduled(github: GitHub, repository: str, workflow: str, *, since: datetime) -> str | None:
+    """Address of the newest run of a workflow that its schedule started since then; None when there is none."""
+    stamp = since.strftime("%Y-%m-%dT%H:%M:%SZ")
+    runs = github.pages(f"repos/{repository}/actions/workflows/{workflow}/runs", "workflow_runs", event="schedule", created=f">={stamp}")
+    return next((str(run["html_url"]) for run in runs), None)

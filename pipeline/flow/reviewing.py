@@ -117,7 +117,7 @@ def _half(world: World, cluster: str) -> Half:
     return Half(world, book, sides)
 
 
-def _settings(book: Book, recipe: Recipe) -> dict[str, dict[str, str]]:
+def _settings(book: Book, recipe: Recipe) -> analyse.Settings:
     placed = layout.place(recipe, book.catalogue.skus[recipe.sku].gpus_per_tray)
     served = book.catalogue.llms[recipe.model].served_name
     return dynamo.alike(dynamo.commands(recipe, served_name=served, model_path="/model", layout=placed))
@@ -186,7 +186,5 @@ def _read_curves(half: Half, skus: tuple[str, ...], rows: Sequence[HistoryRow]) 
         directional_gap=10.0,
     )
     known = {sku: half.book.catalogue.skus[sku] for sku in skus}
-    made = ReportData(
-        name="review", definition=definition, skus=known, llms={}, timing=None, planned=(), rows=tuple(rows), previous=()
-    )
+    made = ReportData(name="review", definition=definition, skus=known, llms={}, timing=None, planned=(), rows=tuple(rows), previous=())
     return analyse.analyse(made)

@@ -38,16 +38,9 @@ def describe(commands: Iterable[Command]) -> str:
     return LEGEND + "\n" + "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 
 
-def alike(commands: Iterable[Command]) -> dict[str, Settings]:
-    """Role → option or variable → its value, where all processes of the role have it alike.
-
-    What differs from process to process (devices, ranks, ports, addresses) follows from the shape and is left out.
-    """
-    found: dict[str, Settings] = {}
-    for role, group in groupby(commands, key=lambda command: command.role):
-        first, *others = [{**_options(one), **_environment(one)} for one in group]
-        found[role] = {name: value for name, value in first.items() if all(one.get(name) == value for one in others)}
-    return found
+def settings(one: Command) -> Settings:
+    """Every option (``--name``) and variable (``NAME=``) of a process with its value."""
+    return {**_options(one), **_environment(one)}
 
 
 def braces(values: Sequence[str]) -> str:
@@ -71,8 +64,8 @@ def braces(values: Sequence[str]) -> str:
 
 
 def _service(one: Command) -> Iterator[str]:
-    settings = [*_environment(one).items(), *_options(one).items()]
-    yield from _wrapped(f"{one.name} on {one.tray}:", [_word(name, value) for name, value in settings])
+    said = [*_environment(one).items(), *_options(one).items()]
+    yield from _wrapped(f"{one.name} on {one.tray}:", [_word(name, value) for name, value in said])
 
 
 def _role(role: str, members: list[Command]) -> Iterator[str]:

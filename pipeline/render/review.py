@@ -53,20 +53,32 @@ def _tightest(recipes: tuple[RecipeDiff, ...]) -> list[str]:
         return []
     _, one, hbm = min(judged, key=lambda item: item[0])
     weights, capacity = number(hbm.weights_gb, "gb"), number(hbm.capacity_gb, "gb")
-    return [
-        f"tightest fit: {short(one.recipe)} {hbm.role}, {weights} of {capacity} GB weights, {number(hbm.kv_budget_gb, 'gb')} GB for KV,"
-        f" {number(hbm.headroom_gb, 'gb')} GB to spare"
-    ]
+    room, spare = number(hbm.kv_budget_gb, "gb"), number(hbm.headroom_gb, "gb")
+    where = f"{short(one.recipe)} {hbm.role}"
+    return [f"tightest fit: {where}, {weights} of {capacity} GB weights, {room} GB for KV, {spare} GB to spare"]
 
 
 def _points(data: ReviewData) -> Table:
-    headers = ("verdict", "deployment", "tok/s/GPU base", "this PR", "change", "tok/s/user base → this PR", "TTFT p50 change", "why unknown")
-    rows = tuple(_point(one) for one in data.changes)
+    headers = (
+        "verdict",
+        "deployment",
+        "tok/s/GPU base",
+        "this PR",
+        "change",
+        "tok/s/user base → this PR",
+        "TTFT p50 change",
+        "why unknown",
+    )
+    order = ("worse", "unknown", "better", "same")
+    rows = tuple(_point(one) for one in sorted(data.changes, key=lambda one: order.index(one.verdict)))
     return Table(headers, "llrrrrrl", rows)
 
 
 def _point(change: Change) -> tuple[str, ...]:
-    users = (number(change.before_interactivity, "interactivity", absent="none"), number(change.after_interactivity, "interactivity", absent="none"))
+    users = (
+        number(change.before_interactivity, "interactivity", absent="none"),
+        number(change.after_interactivity, "interactivity", absent="none"),
+    )
     return (
         icon(change.verdict),
         f"{change.sku} {change.shape} c{change.conc}",
@@ -116,7 +128,10 @@ def _fit(recipes: tuple[RecipeDiff, ...]) -> Table:
     """Roles whose fit is not what it was."""
     headers = ("recipe", "role", "weights GB", "KV asked GB", "KV room GB", "headroom GB base", "this PR", "verdict")
     rows = [
-        _fit_row(one, hbm, next((old for old in one.hbm_before if old.role == hbm.role), None)) for one in recipes for hbm in one.hbm_after if hbm not in one.hbm_before
+        _fit_row(one, hbm, next((old for old in one.hbm_before if old.role == hbm.role), None))
+        for one in recipes
+        for hbm in one.hbm_after
+        if hbm not in one.hbm_before
     ]
     return Table(headers, "llrrrrrl", tuple(rows))
 

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -160,4 +159,8 @@ def _uses(node: Any) -> Iterator[str]:
 
 def _local(shims: Path) -> dict[str, Path]:
     """Every pinned action by the shim of its name; one without a shim is not given, and act then fails the job that wants it."""
-    return {use: shims / use.split("@")[0].rsplit("/", 1)[-1] for use in pinned(ROOT / ".github") if (shims / use.split("@")[0].rsplit("/", 1)[-1]).is_dir()}
+    return {
+        use: shims / use.split("@")[0].rsplit("/", 1)[-1]
+        for use in pinned(ROOT / ".github")
+        if (shims / use.split("@")[0].rsplit("/", 1)[-1]).is_dir()
+    }

@@ -217,7 +217,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "PUT":
             with self.service.lock:
                 status = self.service.put(number, query, body)
-            return self._send(status, {"ETag": '"1"', "x-ms-request-id": "1", "x-ms-version": "2024-11-04", "Last-Modified": self.date_time_string()}, b"")
+            return self._send(
+                status, {"ETag": '"1"', "x-ms-request-id": "1", "x-ms-version": "2024-11-04", "Last-Modified": self.date_time_string()}, b""
+            )
         found = self.service.blob(number)
         content = found.content if found and found.is_final else None
         return self._send(200, {"Content-Type": "application/zip"}, content) if content is not None else self._send(404, {}, b"")
