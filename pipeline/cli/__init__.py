@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pipeline import __version__
-from pipeline.cli import dispatching, github, measuring, recipes, reviewing, telling
+from pipeline.cli import dispatching, github, live, measuring, recipes, reviewing, telling
 from pipeline.cli.words import Verb, Verbs
 from pipeline.errors import InterruptedRunError, PipelineError, RecipeError
 from pipeline.flow.world import World, recipes_root
@@ -95,8 +95,12 @@ def parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     verbs = Verbs(top.add_subparsers(metavar="VERB", required=True))
     recipes.add(verbs)
     measuring.add(verbs, env)
+<<<<<<< HEAD
     dispatching.add(verbs, env)
     reviewing.add(verbs, env)
+=======
+    live.add(verbs, env)
+>>>>>>> live
     telling.add(verbs, env)
     github.add(verbs, env)
     return top

@@ -1,0 +1,30 @@
+"""Verbs around a live deployment: sweep."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.cli.words import Verbs, run_id
+from pipeline.flow.world import World
+
+
+def sweep(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline.flow import launching
+
+    said = launching.sweep(world, arguments.run_id, arguments.cluster, arguments.out)
+    for line in said:
+        print(line)
+    if not said:
+        world.say(f"nothing left of run {arguments.run_id} on {arguments.cluster}")
+    return 0
+
+
+def add(verbs: Verbs, env: Mapping[str, str]) -> None:
+    """The verbs of this module."""
+    added = verbs.add("sweep", sweep, "end and remove what a killed run left behind", "--run-id 26105123 --cluster local-live")
+    default = env.get("GITHUB_RUN_ID") or None
+    added.add_argument("--run-id", type=run_id, default=default, required=default is None, help="default: GitHub's, where there is one")
+    added.add_argument("--cluster", required=True, metavar="NAME")
+    added.add_argument("--out", type=Path, metavar="DIR", help="also remove the run's unfinished folders below this one")
