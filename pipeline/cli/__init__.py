@@ -95,12 +95,9 @@ def parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     verbs = Verbs(top.add_subparsers(metavar="VERB", required=True))
     recipes.add(verbs)
     measuring.add(verbs, env)
-<<<<<<< HEAD
     dispatching.add(verbs, env)
     reviewing.add(verbs, env)
-=======
     live.add(verbs, env)
->>>>>>> live
     telling.add(verbs, env)
     github.add(verbs, env)
     return top
