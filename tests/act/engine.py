@@ -13,9 +13,12 @@ from typing import Any
 
 import yaml
 
+from tests.act.results import Results
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 REPOSITORY = "acme/rackbench"
+TOKEN = "token-of-the-test"
 LABELS = ("ubuntu-latest", "gb200-slurm", "gb300-k8s")  # never `self-hosted`: a label that nobody has must not run
 PASSED = ("PATH", "SSL_CERT_FILE", "UV_CACHE_DIR", "PIP_CACHE_DIR", "http_proxy", "https_proxy", "no_proxy")
 PATIENCE_S = 1800
@@ -53,9 +56,9 @@ class Engine:
 
     folder: Path
     shims: Path
-    tools: Path
-    service: str
-    env: dict[str, str] = field(default_factory=dict)
+    act: Path
+    results: Results
+    variables: dict[str, str] = field(default_factory=dict)
 
     @property
     def work(self) -> Path:
@@ -88,6 +91,7 @@ class Engine:
 
     def run(self, event: str, workflow: str, payload: Mapping[str, Any], *, run_id: int, attempt: int = 1) -> Run:
         """One run of a workflow; AssertionError when a job was left out because nothing has its labels."""
+        self.results.attempt = attempt
         scratch = self.folder / f"run-{run_id}-{attempt}"
         for name in ("home", "xdg", "cache"):
             (scratch / name).mkdir(parents=True)
@@ -97,18 +101,18 @@ class Engine:
             "GITHUB_RUN_ATTEMPT": attempt,
             "GITHUB_RUN_NUMBER": run_id,
             "GITHUB_REPOSITORY": REPOSITORY,
-            "GITHUB_API_URL": self.service,
+            "GITHUB_API_URL": self.results.url,
             "SHIM_REMOTES": self.folder / "remotes",
-            **self.env,
         }
-        argv = [self.tools / "act", event, "-W", f".github/workflows/{workflow}", "-e", scratch / "event.json", "--rm", "--json"]
+        argv = [self.act, event, "-W", f".github/workflows/{workflow}", "-e", scratch / "event.json", "--rm", "--json"]
         argv += [word for label in LABELS for word in ("-P", f"{label}=-self-hosted")]
         argv += ["--container-daemon-socket", "-", "--no-cache-server", "--action-offline-mode", "--no-skip-checkout"]
         argv += ["--action-cache-path", scratch / "cache", "--artifact-server-path", scratch / "artifacts"]
         argv += ["--artifact-server-addr", "127.0.0.1", "--artifact-server-port", "0"]
         argv += [word for name, value in given.items() for word in ("--env", f"{name}={value}")]
         argv += [word for name, value in _local(self.shims).items() for word in ("--local-repository", f"{name}={value}")]
-        argv += ["-s", "GITHUB_TOKEN=token-of-the-test", "--actor", "octocat", "--defaultbranch", "main"]
+        argv += [word for name, value in self.variables.items() for word in ("--var", f"{name}={value}")]
+        argv += ["-s", f"GITHUB_TOKEN={TOKEN}", "--actor", "octocat", "--defaultbranch", "main"]
         outside = {name: os.environ[name] for name in PASSED if name in os.environ}
         outside |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
         home = {"HOME": str(scratch / "home"), "XDG_CONFIG_HOME": str(scratch / "xdg"), "XDG_CACHE_HOME": str(scratch / "home/.cache")}
@@ -116,7 +120,7 @@ class Engine:
         done = subprocess.run(
             list(map(str, argv)),
             cwd=self.work,
-            env={**env, "ACTIONS_RUNTIME_URL": f"{self.service}/"},
+            env={**env, "ACTIONS_RUNTIME_URL": f"{self.results.url}/"},
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,
@@ -129,6 +133,11 @@ class Engine:
         assert lines, done.stderr
         assert DENIED not in done.stdout + done.stderr, made.text()
         return made
+
+
+    def published(self, branch: str, path: str = "") -> str:
+        """A file of a branch of the remote; without a path, the names of all its files."""
+        return git(self.remote(), "show", f"{branch}:{path}") if path else git(self.remote(), "ls-tree", "-r", "--name-only", branch)
 
 
 def git(where: Path, *words: str) -> str:

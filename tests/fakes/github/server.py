@@ -96,7 +96,7 @@ class _Api(_Handler):
         if status == 200 and seen.method == "GET":
             document, link = _page(self.server.state, document, seen)
             headers |= {"Link": link} if link else {}
-        body = json.dumps(document).encode()
+        body = b"" if document is None else json.dumps(document).encode()
         if status == 200 and seen.method == "GET":
             headers["ETag"] = f'"{hashlib.sha256(body).hexdigest()}"'
             if seen.headers.get("if-none-match") == headers["ETag"]:
@@ -148,7 +148,7 @@ def _fault(state: GitHubState, seen: Seen) -> Fault | None:
 
 def _page(state: GitHubState, document: Any, seen: Seen) -> tuple[Any, str]:
     """One page of a list, and the Link to the next; GitHub gives 30 a page and never more than 100."""
-    key = next((key for key in ("artifacts", "check_runs") if isinstance(document, dict) and set(document) == {key}), None)
+    key = next((key for key in ("artifacts", "check_runs", "workflow_runs") if isinstance(document, dict) and set(document) == {key}), None)
     rows = document[key] if key else document
     if not isinstance(rows, list):
         return document, ""

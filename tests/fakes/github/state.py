@@ -68,6 +68,7 @@ class GitHubState:
         self.issues: list[dict[str, Any]] = []
         self.comments: list[dict[str, Any]] = []
         self.checks: list[dict[str, Any]] = []
+        self.dispatches: list[dict[str, Any]] = []
         self.annotations: dict[int, list[dict[str, Any]]] = {}
         self.lock = threading.RLock()
         self._ids = 1000

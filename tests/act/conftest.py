@@ -1,0 +1,74 @@
+"""A repository with its remotes, the engine, GitHub's services and its REST API, all on this machine."""
+
+from __future__ import annotations
+
+import http.client
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.act import results
+from tests.act.engine import REPOSITORY, TOKEN, Engine
+from tests.fakes import github as fake
+
+RECIPES = "recipes/deepseek-v4-pro-fp4/gb300-nvl72/8k1k"
+
+
+@pytest.fixture(scope="module")
+def github() -> Iterator[fake.GitHubState]:
+    """GitHub's REST API, which remembers what was written."""
+    with fake.serve(fake.GitHubState(REPOSITORY, TOKEN)) as state:
+        yield state
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory, github: fake.GitHubState) -> Iterator[Engine]:
+    """The project as it stands in a repository of its own; predictions are quick, as the repository's variable says."""
+    tools = {name: os.environ.get(name) for name in ("ACT", "ACT_SHIMS")}
+    assert all(tools.values()), "act and the bundled shims are made by `nox -s actions`; start the tests with it"
+
+    def rest(method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+        connection = http.client.HTTPConnection(urlsplit(github.url).netloc, timeout=120)
+        connection.request(method, path, body or None, {name: value for name, value in headers.items() if name.lower() != "host"})
+        answer = connection.getresponse()
+        return answer.status, {name: value for name, value in answer.getheaders() if name.lower() not in SET_AGAIN}, answer.read()
+
+    with results.serve(rest) as service:
+        made = Engine(
+            folder=tmp_path_factory.mktemp("act"),
+            shims=Path(str(tools["ACT_SHIMS"])),
+            act=Path(str(tools["ACT"])),
+            results=service,
+            variables={"REVIEW_WORDS": "--quick --points-only"},
+        )
+        made.seed()
+        yield made
+
+
+SET_AGAIN = ("content-length", "date", "server", "connection")
+
+
+def dispatch(**inputs: Any) -> dict[str, Any]:
+    """The event of a nightly that somebody started by hand, as quick as can be."""
+    given = {"clusters": "laptop", "quick": True, "force": False, "shard_size": 250, "shard": "", "plan_id": "", "sha": "", **inputs}
+    return {"inputs": given, "ref": "refs/heads/main", "repository": {"full_name": REPOSITORY}}
+
+
+def pull_request(action: str, *, base: str, head: str, repository: str = REPOSITORY, **more: Any) -> dict[str, Any]:
+    """The event of a pull request; ``repository`` is that of its head."""
+    request = {
+        "number": 7,
+        "base": {"ref": "main", "sha": base, "repo": {"full_name": REPOSITORY}},
+        "head": {"ref": "change", "sha": head, "repo": {"full_name": repository}},
+    }
+    return {"action": action, "number": 7, "pull_request": request, "repository": {"full_name": REPOSITORY}, **more}
+
+
+def completed(run_id: int, *, head: str, repository: str = REPOSITORY) -> dict[str, Any]:
+    """The event that a run of `recipes` has ended; for a fork, GitHub names no pull request in it."""
+    run = {"id": run_id, "head_sha": head, "head_repository": {"full_name": repository}, "pull_requests": [], "event": "pull_request"}
+    return {"action": "completed", "workflow_run": run, "workflow": {"name": "recipes"}, "repository": {"full_name": REPOSITORY}}
