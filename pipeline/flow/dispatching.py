@@ -38,8 +38,8 @@ class Matrix:
 
     def outputs(self) -> str:
         """Lines for $GITHUB_OUTPUT; the plans themselves travel as an artifact."""
-        clusters = json.dumps(self.clusters, separators=(",", ":"))
-        return f"clusters={clusters}\ncount={self.count}\nshards={self.shards}\nplan-id={self.plan_id}\n"
+        matrix = json.dumps({"cluster": self.clusters}, separators=(",", ":"))
+        return f"matrix={matrix}\ncount={self.count}\nshards={self.shards}\nplan-id={self.plan_id}\n"
 
 
 def matrix(world: World, wish: Wish, clusters: list[str], *, size: int, may_be_empty: bool) -> Matrix:
