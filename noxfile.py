@@ -91,7 +91,12 @@ def lint(session: nox.Session) -> None:
     session.run("python", "-m", "pipeline", "validate")
     for schema, files in yaml_files().items():
         session.run("check-jsonschema", "--schemafile", f"recipes/schema/{schema}.json", *files)
-    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *map(str, Path(".github/workflows").glob("*.yml")))
+    workflows = sorted(map(str, Path(".github/workflows").glob("*.yml")))
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-actions", *map(str, Path(".github/actions").glob("*/action.yml")))
+    session.run("actionlint", "-shellcheck=", "-pyflakes=", *workflows)
+    session.run("zizmor", "--offline", "--no-progress", ".github")
+    session.run("python", "-m", "tests.workflow_rules", ".github")
 
 
 @nox.session(venv_backend="none")

@@ -68,7 +68,9 @@ def pull_request(action: str, *, base: str, head: str, repository: str = REPOSIT
     return {"action": action, "number": 7, "pull_request": request, "repository": {"full_name": REPOSITORY}, **more}
 
 
-def completed(run_id: int, *, head: str, repository: str = REPOSITORY) -> dict[str, Any]:
-    """The event that a run of `recipes` has ended; for a fork, GitHub names no pull request in it."""
-    run = {"id": run_id, "head_sha": head, "head_repository": {"full_name": repository}, "pull_requests": [], "event": "pull_request"}
-    return {"action": "completed", "workflow_run": run, "workflow": {"name": "recipes"}, "repository": {"full_name": REPOSITORY}}
+def completed(workflow: str, run_id: int, *, head: str, attempt: int = 1, **more: Any) -> dict[str, Any]:
+    """The event that a run of a workflow has ended; for a fork, GitHub names no pull request in it."""
+    event = {"nightly": "workflow_dispatch", "recipes": "pull_request"}[workflow]
+    run = {"id": run_id, "run_attempt": attempt, "head_sha": head, "event": event, "pull_requests": [], "name": workflow}
+    run["head_repository"] = {"full_name": more.pop("repository", REPOSITORY)}
+    return {"action": "completed", "workflow_run": run, "workflow": {"name": workflow}, "repository": {"full_name": REPOSITORY}}

@@ -127,11 +127,11 @@ class Engine:
             check=False,
         )
         (scratch / "log.jsonl").write_text(done.stdout + done.stderr)
-        lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         shutil.rmtree(scratch / "home")
-        made = Run(lines, done.returncode)
-        assert lines, done.stderr
-        assert DENIED not in done.stdout + done.stderr, made.text()
+        said = (done.stdout + "\n" + done.stderr).splitlines()
+        made = Run([json.loads(line) for line in said if line.startswith("{")], done.returncode)
+        assert DENIED not in made.text(), made.text()
+        assert not any(line.get("level") == "fatal" for line in made.lines), done.stderr
         return made
 
 

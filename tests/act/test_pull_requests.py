@@ -30,7 +30,7 @@ def edited(engine, base, old, new, *, repository=REPOSITORY, branch="change"):
 @pytest.fixture(scope="module")
 def fork(engine, base, github):
     """A pull request from a fork: its run, that of the label that somebody tried, and what is published of the first."""
-    head = edited(engine, base, "conc: [192]", "conc: [192, 96]"[:0] + "conc: [96]", repository=FORK)
+    head = edited(engine, base, "conc: [192]", "conc: [96]", repository=FORK)
     git(engine.remote(), "fetch", "-q", str(engine.remote(FORK)), "change:refs/pull/7/head")  # GitHub keeps a fork's head here
     github.add_pull(6, head, "somebody/else")
     github.add_pull(7, head, FORK)
@@ -38,7 +38,7 @@ def fork(engine, base, github):
     event = pull_request("labeled", base=base, head=head, repository=FORK, label={"name": "rack"})
     labelled = engine.run("pull_request", "recipes.yml", event, run_id=302)
     git(engine.work, "checkout", "-q", "--detach", base)
-    told = engine.run("workflow_run", "publish.yml", completed(301, head=head, repository=FORK), run_id=303)
+    told = engine.run("workflow_run", "publish.yml", completed("recipes", 301, head=head, repository=FORK), run_id=303)
     return head, review, labelled, told
 
 
@@ -84,7 +84,7 @@ def test_zero_changed_recipes_are_said_in_one_line(engine, base, github):
     review = engine.run("pull_request", "recipes.yml", pull_request("opened", base=base, head=head), run_id=501)
     assert set(review.results("review").values()) == {"success"}
     git(engine.work, "checkout", "-q", "--detach", base)
-    engine.run("workflow_run", "publish.yml", completed(501, head=head), run_id=502)
+    engine.run("workflow_run", "publish.yml", completed("recipes", 501, head=head), run_id=502)
     (comment,) = github.comments_on(8)
     assert comment["body"].startswith("### ⚪ no recipe measures something else than at")
     assert "|" not in comment["body"]
