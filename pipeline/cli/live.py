@@ -1,4 +1,4 @@
-"""Verbs around a live deployment: sweep."""
+"""Verbs around a live deployment: manifest, sweep."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ from pathlib import Path
 
 from pipeline.cli.words import Verbs, run_id
 from pipeline.flow.world import World
+
+
+def manifest(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline.flow import launching
+
+    print(launching.manifest(world, arguments.plan, arguments.job, arguments.run_id), end="")
+    return 0
 
 
 def sweep(arguments: argparse.Namespace, world: World) -> int:
@@ -23,6 +30,10 @@ def sweep(arguments: argparse.Namespace, world: World) -> int:
 
 def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     """The verbs of this module."""
+    added = verbs.add("manifest", manifest, "print all that a plan's launcher would start", "plan.json --job ID", needs_recipes=False)
+    added.add_argument("plan", type=Path)
+    added.add_argument("--job", metavar="ID")
+    added.add_argument("--run-id", type=run_id, default=env.get("GITHUB_RUN_ID") or "RUN", help="default: GitHub's, where there is one")
     added = verbs.add("sweep", sweep, "end and remove what a killed run left behind", "--run-id 26105123 --cluster local-live")
     default = env.get("GITHUB_RUN_ID") or None
     added.add_argument("--run-id", type=run_id, default=default, required=default is None, help="default: GitHub's, where there is one")

@@ -7,14 +7,21 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.cli.words import GATE, Verbs, number, share, words
+from pipeline.cli.words import GATE, LINT, Verbs, number, share, words
 from pipeline.flow.world import World
 
 
 def ingest(arguments: argparse.Namespace, world: World) -> int:
     from pipeline.flow import ingesting
+    from pipeline.flow import published as publishing
 
-    done = ingesting.ingest(arguments.folders, arguments.history, arguments.plan)
+    studies = [path for path in arguments.folders if path.suffix == ".yaml"]
+    folders = [path for path in arguments.folders if path not in studies]
+    published = publishing.ingest(world, studies, arguments.history) if studies else []
+    done = ingesting.Ingested(published, [], None)
+    if folders or arguments.plan:
+        done = ingesting.ingest(folders, arguments.history, arguments.plan)
+        done.summaries[:0] = published
     if arguments.json:
         print(json.dumps([summary.model_dump() for summary in done.summaries], indent=1))
     for line in done.passed_over:
@@ -51,6 +58,13 @@ def report(arguments: argparse.Namespace, world: World) -> int:
     made = telling.report(world, telling.Wish(arguments.definition, arguments.history, arguments.run_id, arguments.out))
     world.say(render.headline(made))
     print(arguments.out / "index.html")
+    if arguments.lint:
+        from pipeline.flow import comparing
+
+        linted = comparing.lint_report(arguments.out)
+        world.say(render.lint_text(linted, "wrong", "edge") or "the linter finds nothing in the tables of this report")
+        if linted.wrong:
+            return LINT
     return GATE if arguments.gate and made.verdict == "worse" else 0
 
 
@@ -65,8 +79,14 @@ def drift(arguments: argparse.Namespace, world: World) -> int:
 
 def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     """The verbs of this module."""
-    added = verbs.add("ingest", ingest, "store result folders in a history", "results --history history", needs_recipes=False)
-    added.add_argument("folders", nargs="+", type=Path, metavar="DIR")
+    added = verbs.add(
+        "ingest",
+        ingest,
+        "store result folders, or a published study (YAML), in a history",
+        "results --history history",
+        needs_recipes=False,
+    )
+    added.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="folders with results; FILE.yaml = a published study")
     added.add_argument("--history", required=True, metavar="URL")
     added.add_argument(
         "--plan",
@@ -95,6 +115,7 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     added.add_argument("--history", metavar="URL", help="default: the data.json that the report keeps")
     added.add_argument("--run-id", metavar="RUN", help="report this run; default: the newest of each recipe")
     added.add_argument("--out", type=Path, required=True, metavar="DIR")
+    added.add_argument("--lint", action="store_true", help=f"exit {LINT} when a figure of its tables does not follow from those beside it")
     added.add_argument("--gate", action="store_true", help=f"exit {GATE} when the verdict is worse")
     added = verbs.add(
         "drift",

@@ -17,32 +17,32 @@ HERE = Path("/proc/thread-self/ns/net")
 CLONE_NEWNET = 0x40000000
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
 LOOPBACK = "lo"
+WAYS = (
+    "be root, start the command with `unshare --user --map-root-user --net`,"
+    " or let others reach the deployment: local.isolation: none in the cluster document"
+)
 
 
 @contextmanager
 def loopback_only() -> Iterator[None]:
     """Inside, this thread and the processes that it starts see a network with nothing but loopback, and nobody outside sees theirs.
 
-    A thread that is in such a network already stays where it is. LaunchError where the machine does not allow it.
+    A thread that is in such a network already may stay where it is. LaunchError where the machine does not allow it.
     """
-    before = os.open(HERE, os.O_RDONLY) if HERE.exists() else None
-    if before is None:
+    if not HERE.exists():
         raise LaunchError("network namespaces are Linux's", hint="set local.isolation: none in the cluster document")
-    try:
-        if (code := _call("unshare", CLONE_NEWNET)) and not _is_loopback_only():
-            hint = (
-                "be root, start the command with `unshare --user --map-root-user --net`,"
-                " or let others reach the deployment: local.isolation: none in the cluster document"
-            )
-            raise LaunchError(f"no network namespace of our own: {os.strerror(code)}", where="unshare(CLONE_NEWNET)", hint=hint)
+    with _handle() as before:
+        code = _call("unshare", CLONE_NEWNET)
+        if code and not _is_loopback_only():
+            raise LaunchError(f"no network namespace of our own: {os.strerror(code)}", where="unshare(CLONE_NEWNET)", hint=WAYS)
+        if not code:
+            _refuse_one_way(before)
         _up(LOOPBACK)
         try:
             yield
         finally:
             if not code:
                 _call("setns", before, CLONE_NEWNET)
-    finally:
-        os.close(before)
 
 
 def free_block(first: int, last: int, count: int) -> int:
@@ -65,6 +65,24 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+@contextmanager
+def _handle() -> Iterator[int]:
+    """The network that this thread is in."""
+    handle = os.open(HERE, os.O_RDONLY)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _refuse_one_way(before: int) -> None:
+    """Go back and forth once: a user namespace without a network of its own lets nobody return."""
+    with _handle() as own:
+        if code := _call("setns", before, CLONE_NEWNET):
+            raise LaunchError(f"no way back to the network from before: {os.strerror(code)}", where="setns(CLONE_NEWNET)", hint=WAYS)
+        _call("setns", own, CLONE_NEWNET)
 
 
 def _call(name: str, *arguments: int) -> int:

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.edge.http import SystemHttp
-from pipeline.errors import LaunchError
+from pipeline.errors import LaunchError, PlanError
+from pipeline.flow.planning import read_plan
 from pipeline.flow.recipes import read_book
 from pipeline.flow.world import World, recipes_root
-from pipeline.launch.base import Means, Order
+from pipeline.launch.base import Launcher, Means, Order
 from pipeline.launch.launchers import LAUNCHERS
 from pipeline.load import nearest
 from pipeline.schema.catalogue import Cluster
@@ -35,13 +36,20 @@ def order(world: World, plan: Plan, job: Job, *, run_id: str, attempt: int) -> O
     )
 
 
+def manifest(world: World, path: Path, job_id: str | None, run_id: str) -> str:
+    """All that would be started for a plan, or for one job of it."""
+    plan = read_plan(path)
+    jobs = [job for job in plan.jobs if job_id in (None, job.id)]
+    if not jobs:
+        raise PlanError(f"no job {job_id!r} in the plan", where=str(path), hint=nearest(str(job_id), [job.id for job in plan.jobs]))
+    launcher = _launcher(plan.cluster)
+    return "\n".join(launcher.manifest(order(world, plan, job, run_id=run_id, attempt=1), plan.cluster) for job in jobs)
+
+
 @contextmanager
 def deployed(world: World, cluster: Cluster, wanted: Order, logs: Path) -> Iterator[Endpoint]:
     """The deployment, by the cluster's launcher; LaunchError where there is none."""
-    launcher = LAUNCHERS.get(cluster.launcher or "")
-    if launcher is None:
-        what = f"launcher {cluster.launcher} is not built yet" if cluster.launcher else "a cluster without a launcher deploys nothing"
-        raise LaunchError(what, where=f"cluster {cluster.id}", hint=f"built: {', '.join(LAUNCHERS)}")
+    launcher = _launcher(cluster)
     with launcher.deployed(wanted, cluster, means=_means(world), logs=logs) as endpoint:
         yield endpoint
 
@@ -52,10 +60,7 @@ def sweep(world: World, run_id: str, on: str, out: Path | None) -> list[str]:
     cluster = clusters.get(on)
     if cluster is None:
         raise LaunchError(f"unknown cluster {on!r}", hint=nearest(on, clusters))
-    launcher = LAUNCHERS.get(cluster.launcher or "")
-    if launcher is None and cluster.launcher:
-        raise LaunchError(f"launcher {cluster.launcher} is not built yet", where=f"cluster {on}", hint=f"built: {', '.join(LAUNCHERS)}")
-    said = launcher.sweep(run_id, cluster, means=_means(world)) if launcher else []
+    said = _launcher(cluster).sweep(run_id, cluster, means=_means(world)) if cluster.launcher else []
     if out is not None and not out.is_dir():
         raise LaunchError("no such folder", where=str(out), hint="it is the --out of the run")
     name = re.escape(run_id)
@@ -65,6 +70,14 @@ def sweep(world: World, run_id: str, on: str, out: Path | None) -> list[str]:
             shutil.rmtree(folder)
             said.append(f"removed {folder}")
     return said
+
+
+def _launcher(cluster: Cluster) -> Launcher:
+    launcher = LAUNCHERS.get(cluster.launcher or "")
+    if launcher is None:
+        what = f"launcher {cluster.launcher} is not built yet" if cluster.launcher else "a cluster without a launcher deploys nothing"
+        raise LaunchError(what, where=f"cluster {cluster.id}", hint=f"built: {', '.join(LAUNCHERS)}")
+    return launcher
 
 
 def _means(world: World) -> Means:

@@ -66,9 +66,9 @@ def deployed(order: Order, cluster: Cluster, *, means: Means, logs: Path) -> Ite
         _write_tables(order, where)
         crew = up.enter_context(_crew(order, site))
         commands = mocker.commands(order, layout, where)
-        for command in commands:
-            argv = [*_prefix({**_marks(order, command.name), **command.env}, site), *command.argv]
-            crew[command.name] = means.shell.spawn(argv, log=logs / f"{command.name}.log", cwd=state)
+        argvs = {one.name: (*_prefix({**_marks(order, one.name), **one.env}, site), *one.argv) for one in commands}
+        for name, argv in argvs.items():
+            crew[name] = means.shell.spawn(argv, log=logs / f"{name}.log", cwd=state)
         started = means.clock.monotonic()
         expected = _expected(order, layout, commands, first_port)
         watch = ready.Watch(means.http, means.clock, lambda: _dead(crew, logs), site.ready_s)
@@ -84,6 +84,7 @@ def deployed(order: Order, cluster: Cluster, *, means: Means, logs: Path) -> Ite
             alive=lambda: _dead(crew, logs) or _changed(first, expected.url, means),
             versions=versions,
             stages_s={"start": started - began, "ready": means.clock.monotonic() - started},
+            commands=argvs,
         )
 
 
@@ -92,9 +93,12 @@ def sweep(run_id: str, cluster: Cluster, *, means: Means) -> list[str]:
     del means
     ended = processes.end({RUN: run_id}, grace_s=cluster.local.stop_s if cluster.local else 0)
     said = [f"ended process {one.pid} ({one.settings.get(PROCESS, 'measuring')} of {one.settings.get(JOB, run_id)})" for one in ended]
-    for folder in sorted(Path(tempfile.gettempdir()).glob(f"{_state_prefix(run_id)}*")):
-        shutil.rmtree(folder)
-        said.append(f"removed {folder}")
+    try:
+        for folder in sorted(Path(tempfile.gettempdir()).glob(f"{_state_prefix(run_id)}*")):
+            shutil.rmtree(folder)
+            said.append(f"removed {folder}")
+    except OSError as error:
+        raise LaunchError(f"cannot be removed: {error.strerror}", where=str(error.filename)) from error
     return said
 
 
@@ -180,7 +184,11 @@ def _write_tables(order: Order, where: mocker.Place) -> None:
         raise LaunchError(f"no timing for {order.sku.id}", hint="the cluster document names it under timing")
     for role in ROLES:
         columns: dict[str, Any] = {name: np.array(column) for name, column in table(role, order.job.recipe, order.timing).items()}
-        np.savez(str(mocker.table_path(role, where)), **columns)
+        path = mocker.table_path(role, where)
+        try:
+            np.savez(str(path), **columns)
+        except OSError as error:
+            raise LaunchError(f"cannot be written: {error.strerror}", where=str(path), hint="is the disk full?") from error
 
 
 @contextmanager
@@ -230,6 +238,6 @@ def _changed(first: dict[Role, frozenset[str]], url: str, means: Means) -> list[
     """Instances that have gone or come since the deployment was ready."""
     try:
         now = ready.instances(url, means.http)
-    except PipelineError as error:
-        return [str(error)]
+    except PipelineError:
+        return ["the frontend does not answer"]
     return [f"{role} instances are not those from the start" for role in ROLES if now[role] != first[role]]

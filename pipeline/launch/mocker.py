@@ -57,6 +57,7 @@ def _worker(order: Order, process: Process, place: Place) -> tuple[str, ...]:
     role, recipe = process.role, order.job.recipe
     sequences = PROMPTS_AT_ONCE if role == "prefill" else mocker.max_num_seqs(recipe, role)
     told = mocker.arguments(order.job, role, order.sku, sequences=sequences)
+    told["kv_transfer_bandwidth"] /= place.time_scale  # the one time that Dynamo's speed-up leaves as it is
     argv = [place.python, "-m", "dynamo.mocker", "--model-path", order.model_path, "--model-name", order.llm.served_name]
     argv += ["--disaggregation-mode", role, "--engine-type", "vllm", "--data-parallel-size", str(process.dp_ranks)]
     for name, flag in FLAGS.items():

@@ -1,7 +1,22 @@
 """Room: from an analysis to pages. The same report gives the same bytes, on any machine and at any time."""
 
+from pipeline.render.comparing import iso_readings, lint_text
 from pipeline.render.pages import headline, render
+from pipeline.render.printed import printed
 from pipeline.render.review import comment, review_headline
+from pipeline.render.side_by_side import side_by_side
 from pipeline.render.terminal import fit_table, moved_table, timing_text
 
-__all__ = ["comment", "fit_table", "headline", "moved_table", "render", "review_headline", "timing_text"]
+__all__ = [
+    "comment",
+    "fit_table",
+    "headline",
+    "iso_readings",
+    "lint_text",
+    "moved_table",
+    "printed",
+    "render",
+    "review_headline",
+    "side_by_side",
+    "timing_text",
+]

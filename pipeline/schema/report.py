@@ -63,8 +63,9 @@ class CurvePoint(Document):
     status: Literal["ok", "refused"]
     reasons: tuple[str, ...]
     total_tok_s_gpu: float
-    output_tok_s_gpu: float
+    output_tok_s_gpu: float | None = Field(description="null = the source does not state it")
     interactivity: float | None = Field(description="null = no request had two output tokens")
+    interactivity_as_printed: float | None = Field(default=None, description="published points: the source's own tok/s/user")
     tpot_p50_ms: float | None
     ttft_p50_ms: float | None
     ttft_p99_ms: float | None
@@ -72,7 +73,7 @@ class CurvePoint(Document):
     usd_per_mtok_held: float | None = Field(description="the same with every GPU that the scheduler gave")
     gpus_counted: int
     gpus_held: int
-    requests: int
+    requests: int | None = Field(description="null = the source does not state it")
     is_knot: bool
     folder: Text
     raw: tuple[str, ...]

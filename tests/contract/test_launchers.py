@@ -100,6 +100,8 @@ def test_a_deployment_is_up_inside_its_with_and_down_after_it(launcher, lab, tmp
         assert endpoint.frontend_log.is_file()
         assert endpoint.frontend_log.is_relative_to(endpoint.logs)
         assert endpoint.versions
+        assert {one.name for one in endpoint.instances} <= endpoint.commands.keys()
+        assert all(RUN in " ".join(argv) for argv in endpoint.commands.values())
         assert all(seconds >= 0 for seconds in endpoint.stages_s.values())
     assert lab.running(means) == []
 

@@ -129,6 +129,16 @@ def test_a_worker_that_never_registers_is_counted_as_missing(run_id, tmp_path):
     assert caught.value.retryable
 
 
+def test_processes_end_by_themselves_at_their_wall_clock_limit_and_it_is_said(run_id, tmp_path):
+    try:
+        with deployed(run_id, tmp_path, time_s=15) as endpoint:
+            wait_for(lambda: any("frontend reached" in one for one in endpoint.alive()))
+            said = endpoint.alive()[0]
+    except LaunchError as error:  # a busy machine: the limit came before it was ready
+        said = str(error)
+    assert "reached its wall-clock limit" in said
+
+
 def test_an_error_of_whoever_measures_takes_everything_down(run_id, tmp_path):
     with pytest.raises(KeyError), deployed(run_id, tmp_path):
         raise KeyError

@@ -157,6 +157,26 @@ def test_a_wrong_argument_is_a_usage_error(words, capsys):
     assert caught.value.code == 2
 
 
+def test_a_manifest_says_all_that_a_plan_would_start(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    plan = str(tmp_path / "plan.json")
+    assert cli.run(["plan", "--cluster", "local-live", "--select", "*gb300*", "--out", plan], {}) == 0
+    assert cli.run(["manifest", plan], {"GITHUB_RUN_ID": "77"}) == 0
+    out = capsys.readouterr().out
+    assert "run 77 attempt 1, on cluster local-live" in out
+    assert out.count("python -m dynamo.mocker") == 2  # prefill; both decode workers alike
+    assert cli.run(["manifest", plan, "--job", "nobody"], {}) == 4
+    assert "no job 'nobody' in the plan" in capsys.readouterr().err
+
+
+def test_a_manifest_of_a_cluster_without_a_launcher_is_refused(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    plan = str(tmp_path / "plan.json")
+    assert cli.run(["plan", "--cluster", "laptop", "--out", plan], {}) == 0
+    assert cli.run(["manifest", plan], {}) == 5
+    assert "cluster laptop: a cluster without a launcher deploys nothing" in capsys.readouterr().err
+
+
 def test_a_sweep_of_a_cluster_without_a_launcher_has_nothing_to_do(folder, capsys):
     assert cli.run(["sweep", "--run-id", "1", "--cluster", "here"], {}) == 0
     assert capsys.readouterr() == ("", "nothing left of run 1 on here\n")

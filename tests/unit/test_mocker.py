@@ -61,8 +61,10 @@ def test_no_two_processes_share_a_port() -> None:
     assert ports == list(range(18000, 18000 + len(ports)))
 
 
-def test_time_scale_divides_the_speed() -> None:
-    assert {value(one, "--speedup-ratio") for one in started(orders.GB300)[1:]} == {"0.5"}
+def test_time_scale_divides_the_speed_of_engines_and_of_kv_transfer() -> None:
+    workers = started(orders.GB300)[1:]
+    assert {value(one, "--speedup-ratio") for one in workers} == {"0.5"}
+    assert {value(one, "--kv-transfer-bandwidth") for one in workers} == {"450"}
 
 
 def test_time_scale_is_part_of_what_a_cluster_measures_and_ports_are_not() -> None:

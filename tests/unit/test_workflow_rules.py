@@ -38,7 +38,7 @@ def test_a_folder_without_workflows_does_not_pass(tmp_path):
         ("@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "@v7", "pinned"),
         (" # v7.0.1", "", "pinned"),
         ('--with plan_id="$PLAN_ID"', "--with plan_id=${{ needs.plan.outputs.plan-id }}", "through env"),
-        ("    secrets:\n      WEBHOOK_URL: ${{ secrets.WEBHOOK_URL }}\n", "    secrets: inherit\n", "secrets by name"),
+        ("    uses: ./.github/workflows/bench.yml\n", "    uses: ./.github/workflows/bench.yml\n    secrets: inherit\n", "secrets by name"),
     ],
 )
 def test_each_rule_finds_its_breach(old, new, said):
