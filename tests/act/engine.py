@@ -134,7 +134,6 @@ class Engine:
         assert not any(line.get("level") == "fatal" for line in made.lines), done.stderr
         return made
 
-
     def published(self, branch: str, path: str = "") -> str:
         """A file of a branch of the remote; without a path, the names of all its files."""
         return git(self.remote(), "show", f"{branch}:{path}") if path else git(self.remote(), "ls-tree", "-r", "--name-only", branch)

@@ -23,8 +23,7 @@ def edited(engine, base, old, new, *, repository=REPOSITORY, branch="change"):
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
-    head = engine.commit("Edit a recipe", branch=branch, repository=repository)
-    return head
+    return engine.commit("Edit a recipe", branch=branch, repository=repository)
 
 
 @pytest.fixture(scope="module")
