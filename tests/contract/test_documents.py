@@ -10,6 +10,7 @@ import pytest
 from pipeline.errors import ArtifactError
 from pipeline.schema.history import HistoryRow, Tombstone
 from pipeline.schema.plan import Plan
+from pipeline.schema.published import Study
 from pipeline.schema.result import Failure, JobRecord, Result
 from pipeline.schema.timing import Timing
 
@@ -20,6 +21,8 @@ KINDS = {
     "results": Result,
     "error": Failure,
     "history-row": HistoryRow,
+    "stated-row": HistoryRow,
+    "study": Study,
     "tombstone": Tombstone,
     "timing": Timing,
 }

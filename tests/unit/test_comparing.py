@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import cli, store
+from pipeline import analyse, cli, store
+from pipeline.flow.comparing import lint_report
+from pipeline.render import printed
 from pipeline.store import published
-from tests.fakes import results, studies
+from tests.fakes import results, rows, studies
 from tests.fakes.rows import GB200, GB300
 from tests.golden.regenerate import book
 
@@ -237,7 +239,25 @@ def test_names_that_cannot_be_compared_are_answered(capsys, history, names, word
     assert words in capsys.readouterr().err
 
 
-def test_a_report_of_our_own_passes_its_linter(tmp_path, capsys):
-    definition = str(ROOT / "reports/gb300-vs-gb200.yaml")
-    assert cli.run(["report", definition, "--out", str(tmp_path), "--lint"], {}) == 0
-    assert "wrong:" not in capsys.readouterr().err
+def test_the_kept_report_passes_its_linter():
+    linted = lint_report(ROOT / "reports/gb300-vs-gb200")
+    assert linted.wrong == ()
+
+
+def test_a_report_is_linted_as_it_is_printed(tmp_path):
+    of = rows.recipe(conc=(600,))
+    data = rows.report_data(rows.row(of, 600, (3000.04, 20.004), ttft_s=1.0))
+    tables = printed(analyse.analyse(data), data)
+    (point,) = tables.rows
+    assert (point.total_tok_s_gpu, point.interactivity_as_printed, point.tpot_p50_ms, point.usd_per_mtok) == (3000.0, 20.0, 49.99, 0.246)
+    assert tables.points.decimals == {"total_tok_s_gpu": 1, "interactivity_as_printed": 2, "tpot_p50_ms": 2, "usd_per_mtok": 3}
+    assert tables.iso.decimals == {"total_tok_s_gpu": 0, "usd_per_mtok": 3, "ratio": 2}
+
+
+def test_report_exits_21_when_a_figure_that_it_publishes_cannot_be(tmp_path, capsys):
+    of = rows.recipe(conc=(1,))
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept/data.json").write_text(rows.report_data(rows.row(of, 1, (3000.0, 20.0))).to_json())
+    assert cli.run(["report", str(tmp_path / "kept.yaml"), "--out", str(tmp_path / "out"), "--lint", "--gate"], {}) == 21
+    assert "Little's law · points, gb300-nvl72 conc 1" in capsys.readouterr().err
+    assert (tmp_path / "out/index.html").is_file()

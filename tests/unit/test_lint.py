@@ -21,6 +21,11 @@ FILE = ROOT / "reports/published/2026-05-22-gb300-vs-gb200.yaml"
 STUDY = read_study(FILE, book().catalogue)
 
 
+@pytest.fixture(autouse=True)
+def _in_the_checkout(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
 def found(of: Study, *severities: str) -> list[Finding]:
     return [finding for finding in lint(of).findings if finding.severity in (severities or ("wrong",))]
 
@@ -157,8 +162,7 @@ def test_each_kind_of_claim_is_checked_against_the_tables(says, severity, correc
     assert (one.severity, one.corrected) == (severity, corrected)
 
 
-def test_lint_exits_21_on_findings_and_says_each_with_its_corrected_value(monkeypatch, capsys):
-    monkeypatch.chdir(ROOT)
+def test_lint_exits_21_on_findings_and_says_each_with_its_corrected_value(capsys):
     assert cli.run(["lint", str(FILE)], {}) == 21
     out, err = capsys.readouterr()
     assert "- ratio vs operands · iso, row 27: ratio: printed 2.83, computed 2.8241, should be 2.82\n    6182 / 2189\n" in out
@@ -169,18 +173,17 @@ POINTS = "sku,conc,prefill_gpus,decode_gpus,total_tok_s_gpu,tpot_ms,interactivit
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "code", "words"),
+    ("text", "code", "words"),
     [
-        ("good.csv", POINTS + "GB300 NVL72,48,4,4,1000.0,50.00,20.00,0.74\n", 0, "nothing to say"),
-        ("cost.csv", POINTS + "GB300 NVL72,48,4,4,1000.0,50.00,20.00,0.70\n", 21, "printed 0.70, computed 0.7367, should be 0.74"),
-        ("iso.csv", "interactivity_label,gb200_tok_s_gpu,gb300_tok_s_gpu,tput_ratio_gb300_over_gb200\n27,2189,6182,2.83\n", 21, "2.82"),
-        ("alone.csv", "interactivity_label,gb200_tok_s_gpu\n27,unreachable\n", 0, "nothing to say"),
+        (POINTS + "GB300 NVL72,48,4,4,1000.0,50.00,20.00,0.74\n", 0, "nothing to say"),
+        (POINTS + "GB300 NVL72,48,4,4,1000.0,50.00,20.00,0.70\n", 21, "printed 0.70, computed 0.7367, should be 0.74"),
+        ("interactivity_label,gb200_tok_s_gpu,gb300_tok_s_gpu,tput_ratio_gb300_over_gb200\n27,2189,6182,2.83\n", 21, "2.82"),
+        ("interactivity_label,gb200_tok_s_gpu\n27,unreachable\n", 0, "nothing to say"),
     ],
 )
-def test_lint_reads_point_and_iso_tables_from_csv(tmp_path, monkeypatch, capsys, name, text, code, words):
-    monkeypatch.chdir(ROOT)
-    (tmp_path / name).write_text(text)
-    assert cli.run(["lint", str(tmp_path / name)], {}) == code
+def test_lint_reads_point_and_iso_tables_from_csv(tmp_path, capsys, text, code, words):
+    (tmp_path / "table.csv").write_text(text)
+    assert cli.run(["lint", str(tmp_path / "table.csv")], {}) == code
     assert words in capsys.readouterr().out
 
 
@@ -199,8 +202,7 @@ def test_lint_reads_point_and_iso_tables_from_csv(tmp_path, monkeypatch, capsys,
         ("interactivity_label,a_tok_s_gpu\nx,1\n", ":2:1: could not convert string to float: 'x'"),
     ],
 )
-def test_a_table_that_is_none_is_refused_at_its_line(tmp_path, monkeypatch, capsys, text, words):
-    monkeypatch.chdir(ROOT)
+def test_a_table_that_is_none_is_refused_at_its_line(tmp_path, capsys, text, words):
     (tmp_path / "table.csv").write_text(text)
     assert cli.run(["lint", str(tmp_path / "table.csv")], {}) == 3
     assert words in capsys.readouterr().err
