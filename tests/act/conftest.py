@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.act import results
-from tests.act.engine import REPOSITORY, TOKEN, Engine
+from tests.act.engine import REPOSITORY, TOKEN, Engine, git
 from tests.fakes import github as fake
 
 RECIPES = "recipes/deepseek-v4-pro-fp4/gb300-nvl72/8k1k"
@@ -26,8 +27,11 @@ def github() -> Iterator[fake.GitHubState]:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory, github: fake.GitHubState) -> Iterator[Engine]:
-    """The project as it stands in a repository of its own; predictions are quick, as the repository's variable says."""
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, github: fake.GitHubState) -> Iterator[Engine]:
+    """The project as it stands in a repository of its own; predictions are quick, as the repository's variable says.
+
+    What was told is left below build/act/told for whoever wants to look at it.
+    """
     tools = {name: os.environ.get(name) for name in ("ACT", "ACT_SHIMS")}
     assert all(tools.values()), "act and the bundled shims are made by `nox -s actions`; start the tests with it"
 
@@ -47,6 +51,16 @@ def engine(tmp_path_factory: pytest.TempPathFactory, github: fake.GitHubState) -
         )
         made.seed()
         yield made
+        _leave(made, github, Path(str(tools["ACT_SHIMS"])).parent / "told" / request.module.__name__.rpartition("_")[2])
+
+
+def _leave(engine: Engine, github: fake.GitHubState, out: Path) -> None:
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    for comment in github.comments:
+        (out / f"comment-on-{comment['issue_url'].rpartition('/')[2]}-{comment['id']}.md").write_text(comment["body"])
+    if git(engine.remote(), "for-each-ref", "refs/heads/gh-pages"):
+        git(out, "clone", "-q", "-b", "gh-pages", str(engine.remote()), "site")
 
 
 SET_AGAIN = ("content-length", "date", "server", "connection")

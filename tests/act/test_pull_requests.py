@@ -60,8 +60,9 @@ def test_the_comment_lands_on_the_pull_request_that_has_this_head_in_this_reposi
     assert check["head_sha"] == head
 
 
-def test_a_label_runs_what_changed_at_the_commit_that_it_was_set_on(engine, base):
+def test_a_label_runs_what_changed_at_the_commit_that_it_was_set_on(engine, base, github):
     head = edited(engine, base, "conc: [192]", "conc: [48]")
+    github.add_pull(9, head)
     event = pull_request("labeled", base=base, head=head, label={"name": "rack"})
     run = engine.run("pull_request", "recipes.yml", event, run_id=401)
     assert set(run.results("").values()) == {"success"}
@@ -70,6 +71,11 @@ def test_a_label_runs_what_changed_at_the_commit_that_it_was_set_on(engine, base
     assert not any("review" in job for job in run.jobs)
     names = {one.name for one in engine.results.of_run("401")}
     assert names == {"plan-401", "bench-401-1-deepseek-v4-pro-fp4.gb300-nvl72.8k1k.1p6d-dep4-tp4"}
+    git(engine.work, "checkout", "-q", "--detach", base)
+    engine.run("workflow_run", "publish.yml", completed("recipes", 401, head=head), run_id=403)
+    (comment,) = github.comments_on(9)
+    assert "1/11 deployments" in comment["body"].splitlines()[0]
+    assert "history" not in git(engine.remote(), "for-each-ref")
 
 
 def test_another_label_starts_nothing(engine, base):
