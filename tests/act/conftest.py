@@ -6,6 +6,7 @@ import http.client
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,10 +37,10 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     assert all(tools.values()), "act and the bundled shims are made by `nox -s actions`; start the tests with it"
 
     def rest(method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
-        connection = http.client.HTTPConnection(urlsplit(github.url).netloc, timeout=120)
-        connection.request(method, path, body or None, {name: value for name, value in headers.items() if name.lower() != "host"})
-        answer = connection.getresponse()
-        return answer.status, {name: value for name, value in answer.getheaders() if name.lower() not in SET_AGAIN}, answer.read()
+        with closing(http.client.HTTPConnection(urlsplit(github.url).netloc, timeout=120)) as connection:
+            connection.request(method, path, body or None, {name: value for name, value in headers.items() if name.lower() != "host"})
+            answer = connection.getresponse()
+            return answer.status, {name: value for name, value in answer.getheaders() if name.lower() not in SET_AGAIN}, answer.read()
 
     with results.serve(rest) as service:
         made = Engine(
@@ -48,6 +49,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             act=Path(str(tools["ACT"])),
             results=service,
             variables={"REVIEW_WORDS": "--quick --points-only"},
+            has_uv=getattr(request.module, "HAS_UV", False),
         )
         made.seed()
         yield made
@@ -66,9 +68,9 @@ def _leave(engine: Engine, github: fake.GitHubState, out: Path) -> None:
 SET_AGAIN = ("content-length", "date", "server", "connection")
 
 
-def dispatch(**inputs: Any) -> dict[str, Any]:
-    """The event of a nightly that somebody started by hand, as quick as can be."""
-    given = {"clusters": "laptop", "quick": True, "force": False, "shard_size": 250, "shard": "", "plan_id": "", "sha": "", **inputs}
+def dispatch(**inputs: str) -> dict[str, Any]:
+    """The event of a nightly that somebody started by hand, as quick as can be; the payload has texts, whatever the input's type."""
+    given = {"clusters": "laptop", "quick": "true", "force": "true", "shard_size": "250", **inputs}
     return {"inputs": given, "ref": "refs/heads/main", "repository": {"full_name": REPOSITORY}}
 
 

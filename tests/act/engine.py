@@ -59,6 +59,7 @@ class Engine:
     act: Path
     results: Results
     variables: dict[str, str] = field(default_factory=dict)
+    has_uv: bool = False  # as runners that are set up for it have; without it a job brings its own
 
     @property
     def work(self) -> Path:
@@ -115,6 +116,10 @@ class Engine:
         argv += ["-s", f"GITHUB_TOKEN={TOKEN}", "--actor", "octocat", "--defaultbranch", "main"]
         outside = {name: os.environ[name] for name in PASSED if name in os.environ}
         outside |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+        if self.has_uv:
+            (scratch / "bin").mkdir()
+            (scratch / "bin/uv").symlink_to(self.act.with_name("uv"))
+            outside["PATH"] = f"{scratch / 'bin'}:{outside['PATH']}"
         home = {"HOME": str(scratch / "home"), "XDG_CONFIG_HOME": str(scratch / "xdg"), "XDG_CACHE_HOME": str(scratch / "home/.cache")}
         env = {"UV_CACHE_DIR": str(Path.home() / ".cache/uv"), "PIP_CACHE_DIR": str(Path.home() / ".cache/pip"), **outside, **home}
         done = subprocess.run(

@@ -48,6 +48,7 @@ class Results:
     artifacts: list[Artifact] = field(default_factory=list)
     refuse: Callable[[str], bool] = lambda _name: False
     lock: Lock = field(default_factory=Lock)
+    made: int = 1000
 
     def of_run(self, run: str) -> list[Artifact]:
         """Finished artifacts of all attempts of a run."""
@@ -69,7 +70,8 @@ class Results:
             return 403, {"code": "permission_denied", "msg": "refused by the test"}
         if any((one.run, one.attempt, one.name) == (run, self.attempt, name) for one in self.artifacts):
             return 409, {"code": "already_exists", "msg": f"an artifact with this name already exists on the workflow run: {name}"}
-        made = Artifact(len(self.artifacts) + 1001, run, self.attempt, name)
+        self.made += 1  # numbers grow, and none is given twice: of one name the client takes the highest
+        made = Artifact(self.made, run, self.attempt, name)
         self.artifacts.append(made)
         return 200, {"ok": True, "signed_upload_url": self._blob(made)}
 

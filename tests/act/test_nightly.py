@@ -8,6 +8,7 @@ import pytest
 
 from tests.act.conftest import RECIPES, completed, dispatch
 
+HAS_UV = True
 PREFIX = "deepseek-v4-pro-fp4.gb300-nvl72.8k1k"
 SOUND, LOST, UNCALIBRATED = f"{PREFIX}.1p17d-tep4-tp4", f"{PREFIX}.1p6d-dep4-tp4", f"{PREFIX}.1p2d-dep4-tp8"
 RECIPE = """\
@@ -56,10 +57,10 @@ def test_what_arrived_is_stored_and_published_all_the_same(night, engine):
     pages = engine.published("gh-pages").splitlines()
     assert {"feed.xml", "badge.json", "index.html", "pages/101-1-gb300-vs-gb200/index.html"} <= set(pages)
     page = engine.published("gh-pages", "pages/101-1-gb300-vs-gb200/README.md")
-    assert page.startswith("# 🟡 1/11 deployments")
+    assert page.startswith("# 🟡 1/12 deployments")
     assert "no timing for decode workers TP8" in page
-    assert "🟡 1/11 deployments" in engine.published("gh-pages", "feed.xml")
-    assert "Summary - # 🟡 1/11 deployments" in told.text("report")
+    assert "🟡 1/12 deployments" in engine.published("gh-pages", "feed.xml")
+    assert "Summary - # 🟡 1/12 deployments" in told.text("report")
 
 
 def test_artifacts_carry_run_attempt_and_recipe(night, engine):

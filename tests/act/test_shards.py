@@ -8,6 +8,7 @@ import pytest
 
 from tests.act.conftest import completed, dispatch
 
+HAS_UV = True
 PREFIX = "deepseek-v4-pro-fp4.gb300-nvl72.8k1k"
 BOTH = {f"{PREFIX}.1p17d-tep4-tp4", f"{PREFIX}.1p6d-dep4-tp4"}
 
@@ -15,10 +16,9 @@ BOTH = {f"{PREFIX}.1p17d-tep4-tp4", f"{PREFIX}.1p6d-dep4-tp4"}
 @pytest.fixture(scope="module")
 def runs(engine, github):
     """The run that somebody started, and the one that it started."""
-    first = engine.run("workflow_dispatch", "nightly.yml", dispatch(select=f"{PREFIX}.*-tp4", shard_size=1), run_id=201)
+    first = engine.run("workflow_dispatch", "nightly.yml", dispatch(select=f"{PREFIX}.*-tp4", shard_size="1"), run_id=201)
     (asked,) = github.dispatches
-    inputs = {**asked["inputs"], "quick": asked["inputs"]["quick"] == "true", "force": asked["inputs"].get("force") == "true"}
-    second = engine.run("workflow_dispatch", asked["workflow"], dispatch(**inputs), run_id=202)
+    second = engine.run("workflow_dispatch", asked["workflow"], dispatch(**asked["inputs"]), run_id=202)
     for run_id in (201, 202):
         engine.run("workflow_run", "publish.yml", completed("nightly", run_id, head=asked["inputs"]["sha"]), run_id=run_id + 10)
     return asked, first, second
