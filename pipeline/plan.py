@@ -119,9 +119,10 @@ def shards_needed(jobs: Sequence[int], size: int) -> int:
     return next(count for count in range(1, sum(jobs) + 2) if sum(ceil(one / count) for one in jobs) <= max(size, len(jobs)))
 
 
-def part(plan: Plan, shard: tuple[int, int]) -> Plan:
-    """Every N-th job of a plan from the I-th on, under the same plan id."""
-    return plan.model_copy(update={"jobs": plan.jobs[shard[0] - 1 :: shard[1]], "shard": f"{shard[0]}/{shard[1]}"})
+def part(plan: Plan, whole: Plan, shard: tuple[int, int]) -> Plan:
+    """Of a plan, the jobs that are every N-th of ``whole`` from the I-th on, under the same plan id."""
+    share = {job.id for job in whole.jobs[shard[0] - 1 :: shard[1]]}
+    return plan.model_copy(update={"jobs": tuple(job for job in plan.jobs if job.id in share), "shard": f"{shard[0]}/{shard[1]}"})
 
 
 def shard(text: str) -> tuple[int, int]:

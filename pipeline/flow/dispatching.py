@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import plan as planning
@@ -43,19 +44,29 @@ class Matrix:
 
 
 def matrix(world: World, wish: Wish, clusters: list[str], *, size: int, may_be_empty: bool) -> Matrix:
-    """Plan every cluster into ``wish.out``/CLUSTER.json; an empty ``wish.shard`` is the first of as many as ``size`` makes necessary."""
+    """Plan every cluster into ``wish.out``/CLUSTER.json; an empty ``wish.shard`` is the first of as many as ``size`` makes necessary.
+
+    The shard of a job depends on the recipes and ``wish.select`` alone: runs that start later, with more measured, agree on it.
+    """
     plan_id = wish.plan_id or new_plan_id(world)
-    asked = replace(wish, plan_id=plan_id, shard="1/1", any_size=True)
-    whole = [make(world, replace(asked, cluster=cluster)) for cluster in clusters]
-    _say_left_out(world, whole)
-    if not any(plan.jobs for plan in whole) and not may_be_empty:
+    asked = [replace(wish, cluster=cluster, plan_id=plan_id, shard="1/1", any_size=True) for cluster in clusters]
+    wanted = [make(world, one) for one in asked]
+    _say_left_out(world, wanted)
+    if not any(plan.jobs for plan in wanted) and not may_be_empty:
         raise PlanError("nothing to run", where=f"clusters {', '.join(clusters)}", hint=f"no job is left of --select {wish.select!r}")
-    shards = planning.shards_needed([len(plan.jobs) for plan in whole], size)
-    shard = planning.shard(wish.shard) if wish.shard else (1, shards)
-    plans = tuple(part for plan in whole if (part := planning.part(plan, shard)).jobs)
-    for plan in plans:
-        write(wish.out / f"{plan.cluster.id}.json", plan.to_json())
-    return Matrix(plan_id, plans, shard[1])
+    if not wish.shard and sum(len(plan.jobs) for plan in wanted) <= size:
+        return _written(wish.out, Matrix(plan_id, tuple(wanted), 1))
+    whole = [make(world, replace(one, since=None, skip_measured=None)) for one in asked]
+    shard = planning.shard(wish.shard) if wish.shard else (1, planning.shards_needed([len(plan.jobs) for plan in whole], size))
+    parts = tuple(planning.part(plan, every, shard) for plan, every in zip(wanted, whole, strict=True))
+    return _written(wish.out, Matrix(plan_id, parts, shard[1]))
+
+
+def _written(out: Path, made: Matrix) -> Matrix:
+    kept = replace(made, plans=tuple(plan for plan in made.plans if plan.jobs))
+    for plan in kept.plans:
+        write(out / f"{plan.cluster.id}.json", plan.to_json())
+    return kept
 
 
 def _say_left_out(world: World, plans: list[Plan]) -> None:

@@ -1,6 +1,7 @@
 """Runs that start runs: what a run takes of a night, what goes to further runs, and whether there was a night at all."""
 
 import json
+import subprocess
 
 import pytest
 
@@ -50,6 +51,20 @@ def test_one_run_takes_what_there_is_room_for_and_the_rest_is_shared_out(folder)
     assert {one["plan-id"] for one in rest} == {outputs["plan-id"]}
     every = [leg for one in (outputs, *rest) for leg in legs(one)]
     assert len(every) == len(set(every)) == 10
+
+
+def test_a_shard_that_starts_later_takes_its_own_share_whatever_was_measured_meanwhile(folder):
+    _, first = matrix(folder, "--shard-size", "4")
+    measured = legs(first)[0][1]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"]):
+        subprocess.run(["git", "-c", "user.name=T", "-c", "user.email=t@example.com", *command], cwd=folder, check=True)
+    path = folder / "recipes" / small.PATH.replace("1p1d", "5p1d")
+    path.write_text(path.read_text().replace("conc: [5]", "conc: [6]"))
+    later = [legs(matrix(folder, "--shard", f"{number}/3", "--since", "HEAD", "--may-be-empty")[1]) for number in (1, 2, 3)]
+    assert sorted(leg for part in later for leg in part) == [(name, small.ID.replace("1p1d", "5p1d")) for name in ("here", "there")]
+    whole = [legs(matrix(folder, "--shard", f"{number}/3")[1]) for number in (1, 2, 3)]
+    assert all(set(part) <= set(full) for part, full in zip(later, whole, strict=True))
+    assert measured in {job for _, job in whole[0]}
 
 
 def test_each_cluster_says_how_many_racks_it_has(folder):
