@@ -33,8 +33,8 @@ def render(report: Report) -> dict[str, bytes]:
     """File name -> content of every file of a kept report; no time of rendering and no commit is in any of them."""
     pictures = _pictures(report)
     names = {**_names(report), "pictures": {picture.name: picture for picture in pictures}}
-    files = {"README.md": _environment(is_html=False).get_template("report.md.j2").render(names)}
-    page = _environment(is_html=True).get_template("report.html.j2")
+    files = {"README.md": environment(is_html=False).get_template("report.md.j2").render(names)}
+    page = environment(is_html=True).get_template("report.html.j2")
     files["index.html"] = page.render({**names, "specs": _specs(pictures), "vega": Markup(_vega())})  # noqa: S704  the bundle is code, not input
     for picture in pictures:
         files[f"{picture.name}.svg"] = vl_convert.vegalite_to_svg(picture.light, vl_version=VEGA_LITE)
@@ -94,9 +94,10 @@ def _names(report: Report) -> dict[str, Any]:
     }
 
 
-def _environment(*, is_html: bool) -> Environment:
+def environment(*, is_html: bool) -> Environment:
+    """Templates of this room; Markdown is escaped by ``plain`` and ``code``, HTML by Jinja."""
     loader = PackageLoader("pipeline.render", "templates")
-    environment = Environment(
+    made = Environment(
         loader=loader,
         autoescape=is_html,  # noqa: S701  Markdown is escaped by text.plain and text.code
         undefined=StrictUndefined,
@@ -104,8 +105,8 @@ def _environment(*, is_html: bool) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["inline"] = as_html
-    return environment
+    made.filters["inline"] = as_html
+    return made
 
 
 def _specs(pictures: list[Picture]) -> Markup:
