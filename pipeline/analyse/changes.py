@@ -124,13 +124,14 @@ def _fields(record: JobRecord) -> dict[str, str]:
     asked = {**record.job.recipe.measured_fields, "client": record.client_settings}
     ran = {"seed": provenance.seed, "origin": provenance.origin, "measure": provenance.measure, "versions": provenance.versions}
     digests = {name: text[:12] for name, text in record.job.environment.items()}
-    return dict(_flat({**asked, "provenance": ran, "environment": digests}))
+    return dict(flat({**asked, "provenance": ran, "environment": digests}))
 
 
-def _flat(value: Mapping[str, Any], path: str = "") -> Iterable[tuple[str, str]]:
+def flat(value: Mapping[str, Any], path: str = "") -> Iterable[tuple[str, str]]:
+    """Dotted path and text of every leaf."""
     for key, item in value.items():
         if isinstance(item, Mapping):
-            yield from _flat(item, f"{path}{key}.")
+            yield from flat(item, f"{path}{key}.")
         else:
             yield f"{path}{key}", item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
 

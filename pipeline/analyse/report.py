@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pipeline.analyse import sentences
+from pipeline.analyse.answer import answer
 from pipeline.analyse.changes import compare, run_name
+from pipeline.analyse.comparison import comparison
 from pipeline.analyse.coverage import coverage, hbm_rows, provenance_rows
 from pipeline.analyse.curves import Family, families, iso_table
 from pipeline.errors import ArtifactError
@@ -24,15 +26,20 @@ def analyse(data: ReportData) -> Report:
     changes = compare(rows, previous, planned=data.planned, relevant_change=definition.relevant_change)
     covered = coverage(rows, previous, planned=data.planned, skus=definition.skus)
     titles = {sku: data.skus[sku].title for sku in definition.skus}
+    origin = main.curves[0].origin if main.curves else None
+    bar = definition.comparison.level_within if definition.comparison else definition.relevant_change
+    compared = comparison(data, main, iso)
+    said_of_limit = (compared.slo_answer,) if compared and compared.slo_answer else ()
     return Report(
         name=data.name,
         definition=definition,
         verdict=sentences.overall(changes, covered),
         headline=sentences.headline(changes, covered, definition),
+        answer=answer(iso, list(titles.values()), bar=bar, origin=origin or "nothing ran"),
         rule=sentences.rule(definition),
-        findings=sentences.findings(iso, main, titles),
+        findings=(*sentences.findings(iso, main, titles), *said_of_limit),
         banners=sentences.banners(kinds, covered, data.timing),
-        origin=main.curves[0].origin if main.curves else None,
+        origin=origin,
         run=", ".join(sorted({run_name(row) for row in rows})) or "none",
         sku_titles=titles,
         curves=tuple(curve for family in kinds for curve in family.curves),
@@ -45,6 +52,7 @@ def analyse(data: ReportData) -> Report:
         timing_source=_timing_source(data.timing),
         prices={sku: price_in_words(data.skus[sku], definition.price_tier) for sku in definition.skus},
         provenance=provenance_rows(rows),
+        comparison=compared,
     )
 
 

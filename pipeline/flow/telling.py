@@ -10,22 +10,28 @@ from pathlib import Path
 
 from pipeline import analyse, collect, load, render, store
 from pipeline.errors import ArtifactError, PipelineError, RecipeError
+from pipeline.flow.comparison import shape_fits
 from pipeline.flow.recipes import read_book
 from pipeline.flow.world import World, read, write
-from pipeline.load import Node, nearest
+from pipeline.load import Book, Node, nearest
 from pipeline.schema.history import HistoryRow, RunSummary
+from pipeline.schema.recipe import Recipe
 from pipeline.schema.report import Definition, Report, ReportData
 from pipeline.schema.timing import Timing
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the command line asked for; without history, the report's kept data.json is rendered again."""
+    """What the command line asked for; without history, the report's kept data.json is rendered again.
+
+    ``is_refreshed``: only the rows of the kept data stay; definition, SKUs, LLMs and timing are read again.
+    """
 
     definition: Path
     history: str | None
     run_id: str | None
     out: Path
+    is_refreshed: bool = False
 
 
 def ingest(folders: Sequence[Path], history: str) -> list[RunSummary]:
@@ -42,7 +48,11 @@ def ingest(folders: Sequence[Path], history: str) -> list[RunSummary]:
 def report(world: World, wish: Wish) -> Report:
     """Render a definition into ``out``."""
     name = wish.definition.stem
-    data = _from_history(world, wish, name) if wish.history else _kept(wish.definition.with_suffix("") / "data.json")
+    if wish.history:
+        data = _from_history(world, wish, name)
+    else:
+        data = _kept(wish.definition.with_suffix("") / "data.json")
+        data = _refreshed(world, wish, data) if wish.is_refreshed else data
     report = analyse.analyse(data)
     for file, content in render.render(report).items():
         write(wish.out / file, content)
@@ -70,6 +80,26 @@ def _definition(path: Path) -> tuple[Definition, Node]:
 
 
 def _from_history(world: World, wish: Wish, name: str) -> ReportData:
+    definition, book = _asked(world, wish)
+    chosen = _chosen(wish, definition, book)
+    current, previous = store.latest(wish.history or "", {recipe.id: recipe.was for recipe in chosen}, run_id=wish.run_id)
+    if not current:
+        raise PipelineError(
+            "history has no run of these recipes",
+            where=wish.history or "",
+            hint="ingest one first: python -m pipeline ingest DIR --history URL",
+        )
+    return _built(world, name, definition, book, (chosen, current, previous))
+
+
+def _refreshed(world: World, wish: Wish, kept: ReportData) -> ReportData:
+    """The kept rows, told by today's definition and facts."""
+    definition, book = _asked(world, wish)
+    return _built(world, kept.name, definition, book, (_chosen(wish, definition, book), kept.rows, kept.previous))
+
+
+def _asked(world: World, wish: Wish) -> tuple[Definition, Book]:
+    """The definition, whose SKUs are known, and the recipes that it selects from."""
     definition, node = _definition(wish.definition)
     book = read_book(world)
     unknown = [
@@ -79,25 +109,38 @@ def _from_history(world: World, wish: Wish, name: str) -> ReportData:
     ]
     if unknown:
         raise RecipeError(unknown)
+    return definition, book
+
+
+def _chosen(wish: Wish, definition: Definition, book: Book) -> list[Recipe]:
     chosen = [recipe for recipe in book.recipes.values() if fnmatchcase(recipe.id, definition.select) and recipe.sku in definition.skus]
     if not chosen:
         raise PipelineError(f"no recipe matches {definition.select!r}", where=str(wish.definition))
-    current, previous = store.latest(wish.history or "", {recipe.id: recipe.was for recipe in chosen}, run_id=wish.run_id)
-    if not current:
-        raise PipelineError(
-            "history has no run of these recipes",
-            where=wish.history or "",
-            hint="ingest one first: python -m pipeline ingest DIR --history URL",
-        )
+    return chosen
+
+
+def _built(
+    world: World,
+    name: str,
+    definition: Definition,
+    book: Book,
+    told: tuple[list[Recipe], tuple[HistoryRow, ...], tuple[HistoryRow, ...]],
+) -> ReportData:
+    """Everything that the pages need; ``told`` is what was chosen, its rows and the rows before them."""
+    chosen, rows, previous = told
+    skus, llms = book.catalogue.skus, {llm: book.catalogue.llms[llm] for llm in sorted({recipe.model for recipe in chosen})}
+    asked, own = definition.comparison, [skus[sku] for sku in definition.skus]
     return ReportData(
         name=name,
         definition=definition,
-        skus={sku: book.catalogue.skus[sku] for sku in definition.skus},
-        llms={llm: book.catalogue.llms[llm] for llm in sorted({recipe.model for recipe in chosen})},
-        timing=_timing(world, current),
+        skus={sku.id: sku for sku in own},
+        llms=llms,
+        timing=_timing(world, rows),
         planned=tuple(sorted(recipe.id for recipe in chosen)),
-        rows=current,
+        rows=rows,
         previous=previous,
+        peers={name: sku for name, sku in skus.items() if name not in definition.skus} if asked else {},
+        fits=shape_fits(chosen[0], own, llms[chosen[0].model], asked.fit) if asked else (),
     )
 
 

@@ -12,7 +12,7 @@ from pipeline.render.text import number, plot, signed
 from pipeline.render.theme import Theme
 from pipeline.schema.report import CurvePoint, Report
 
-WIDTH, STEP = 620, 22
+WIDE, NARROW, STEP = 620, 170, 22
 COMPONENTS: Final = ("weights", "KV asked for", "activations and overhead")
 
 
@@ -26,7 +26,7 @@ def ttft(report: Report, theme: Theme) -> Spec:
             "p50": plot((point.ttft_p50_ms or 0.0) / 1000),
             "p99": plot(point.ttft_p99_ms / 1000) if point.ttft_p99_ms is not None else None,
             "end": plot(max(point.ttft_p50_ms or 0.0, point.ttft_p99_ms or 0.0) / 1000),
-            "said": _wait(point),
+            "said": _wait(point, is_short=theme.is_narrow),
             "tok/s/user": number(point.interactivity, "interactivity").strip("_"),
         }
         for curve, point in points
@@ -50,9 +50,7 @@ def ttft(report: Report, theme: Theme) -> Spec:
         ]
 
     subtitle = [f"{_kinds(report)} · bar: p50 · tick: p99, where at least 662 requests allow it", "rows by rising interactivity"]
-    return _stack(
-        report, theme, values, layers, {"text": "The wait that interactivity does not show: time to first token", "subtitle": subtitle}
-    )
+    return _stack(report, theme, values, layers, theme.heading("The wait that interactivity does not show: time to first token", subtitle))
 
 
 def hbm(report: Report, theme: Theme) -> Spec:
@@ -84,7 +82,7 @@ def hbm(report: Report, theme: Theme) -> Spec:
         ]
 
     subtitle = ["computed, not read off a machine · thin tick: what vLLM may use · thick tick: capacity"]
-    return _stack(report, theme, values, layers, {"text": "HBM by component against capacity", "subtitle": subtitle})
+    return _stack(report, theme, values, layers, theme.heading("HBM by component against capacity", subtitle))
 
 
 def calibration(report: Report, theme: Theme) -> Spec:
@@ -115,9 +113,7 @@ def calibration(report: Report, theme: Theme) -> Spec:
         return [zero, {"mark": {"type": "point", "filled": True, "size": 60, "strokeWidth": 1.6}, "encoding": marks}]
 
     subtitle = [f"fitted to {report.timing_source.split(',')[0]}) · filled: with all points · hollow: predicted without this point"]
-    return _stack(
-        report, theme, values, layers, {"text": "How well the simulation reproduces its calibration points", "subtitle": subtitle}
-    )
+    return _stack(report, theme, values, layers, theme.heading("How well the simulation reproduces its calibration points", subtitle))
 
 
 def _without_field(channel: Spec) -> Spec:
@@ -134,17 +130,17 @@ def _stack(report: Report, theme: Theme, values: list[Spec], layers: Callable[[s
             "type": "nominal",
             "title": None,
             "sort": list(dict.fromkeys(value["row"] for value in own)),
-            "axis": {"labelLimit": 260},
+            "axis": {"labelLimit": 150 if theme.is_narrow else 260, **({"labelFontSize": 10} if theme.is_narrow else {})},
         }
         panel = {
             "title": {"text": name, "fontSize": 12.5, "frame": "group"},
-            "width": WIDTH,
+            "width": NARROW if theme.is_narrow else WIDE,
             "height": {"step": STEP},
             "data": {"values": own},
         }
         if own:
             panels.append({**panel, "encoding": {"y": y}, "layer": layers(name)})
-    return {"$schema": SCHEMA, "title": heading, "padding": 14, "vconcat": panels, "config": theme.config}
+    return {"$schema": SCHEMA, "title": heading, "padding": 4 if theme.is_narrow else 14, "vconcat": panels, "config": theme.config}
 
 
 def _end(values: Iterable[Spec], fields: tuple[str, ...], step: float) -> float:
@@ -153,7 +149,9 @@ def _end(values: Iterable[Spec], fields: tuple[str, ...], step: float) -> float:
     return float(step * (ceil(largest * 1.15 / step) or 1))
 
 
-def _wait(point: CurvePoint) -> str:
+def _wait(point: CurvePoint, *, is_short: bool) -> str:
+    if is_short:
+        return f"{number(point.ttft_p50_ms, 'seconds')} s"
     tail = "" if point.ttft_p99_ms is None else f" · p99 {number(point.ttft_p99_ms, 'seconds')}"
     return f"p50 {number(point.ttft_p50_ms, 'seconds')}{tail} s"
 

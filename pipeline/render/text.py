@@ -47,9 +47,11 @@ QUANTITIES: Final[dict[str, Callable[[float], str]]] = {
     "wall": lambda seconds: fixed(seconds, 0),
     "ms": lambda value: fixed(value, 2),
     "gb": lambda value: fixed(value, 1),
+    "tb": lambda value: fixed(value, 2),
     "ratio": lambda value: f"{fixed(value, 2)}×",
     "change": signed,
     "percent": lambda value: f"{fixed(100 * value, 1)} %",
+    "share": lambda value: f"{fixed(100 * value, 0)} %",
     "count": lambda value: fixed(value, 0),
     "conc": lambda value: f"{value:.0f}",
 }

@@ -8,6 +8,17 @@ from pydantic import Field
 
 from pipeline.schema.base import Document, Stored
 from pipeline.schema.catalogue import Llm, Sku
+from pipeline.schema.comparison import (
+    Ceiling,
+    ComparisonDefinition,
+    Confounder,
+    ExchangeRow,
+    RadarAxis,
+    ShapeFit,
+    ShapeRow,
+    SpecRow,
+    WhatIf,
+)
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.plan import Hbm
 from pipeline.schema.recipe import Text
@@ -31,6 +42,7 @@ class Definition(Document):
     directional_gap: Annotated[float, Field(gt=0)] = Field(
         description="a reading between knots farther apart than this, tok/s/user, is directional"
     )
+    comparison: ComparisonDefinition | None = Field(default=None, description="sections that compare the SKUs beyond their curves")
 
 
 class ReportData(Stored):
@@ -44,6 +56,8 @@ class ReportData(Stored):
     planned: tuple[str, ...] = Field(description="recipe ids that the definition selects and that should have run")
     rows: tuple[HistoryRow, ...]
     previous: tuple[HistoryRow, ...]
+    peers: dict[str, Sku] = Field(default_factory=dict, description="every other known SKU: what the radar is normalised to")
+    fits: tuple[ShapeFit, ...] = Field(default=(), description="memory of the definition's worker shapes on its SKUs")
 
 
 class Sentence(Document):
@@ -188,6 +202,26 @@ class Moved(Document):
     new: float | None
 
 
+class Comparison(Document):
+    """What the report says of its SKUs beyond their curves; ``slo`` holds the best points within the TTFT limit."""
+
+    definition: ComparisonDefinition
+    specs: tuple[SpecRow, ...]
+    radar: tuple[RadarAxis, ...]
+    ceilings: tuple[Ceiling, ...]
+    ceiling_finding: Sentence | None
+    shapes: tuple[ShapeRow, ...]
+    capacity_gb: tuple[float, ...] = Field(description="usable HBM of one GPU of each SKU that ``shapes`` has")
+    shape_findings: tuple[Sentence, ...]
+    exchange: tuple[ExchangeRow, ...]
+    exchange_finding: Sentence | None
+    confounders: tuple[Confounder, ...]
+    what_if: tuple[WhatIf, ...]
+    slo: tuple[IsoRow, ...]
+    slo_answer: Sentence | None
+    slo_left: tuple[str, ...] = Field(description="points within the limit of each SKU, in words")
+
+
 class Report(Document):
     """The analysis, unrounded: what render turns into pages."""
 
@@ -195,6 +229,7 @@ class Report(Document):
     definition: Definition
     verdict: Verdict
     headline: Sentence
+    answer: Sentence | None = Field(description="which SKU is cheaper where; null without two readable curves")
     rule: Sentence = Field(description="what made the verdict")
     findings: tuple[Sentence, ...] = Field(description="what a reader who stops here should know")
     banners: tuple[Sentence, ...]
@@ -211,3 +246,4 @@ class Report(Document):
     timing_source: str
     prices: dict[str, str] = Field(description="SKU id -> the price used, with date and source, in words")
     provenance: tuple[ProvenanceRow, ...]
+    comparison: Comparison | None
