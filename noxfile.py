@@ -107,6 +107,20 @@ def accept(session: nox.Session) -> None:
         pipeline(session, "report", REPORT.with_suffix(".yaml"), "--out", REPORT)
 
 
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The page in Debian's chromium: no network, tooltips, filters, phone width, dark and light; pictures below build/browser."""
+    packages = {"chromium": "chromium", "chromedriver": "chromium-driver"}
+    missing = [package for program, package in packages.items() if not shutil.which(program)]
+    if missing:
+        session.error(f"not installed: {', '.join(missing)}; on Debian: apt-get install -y {' '.join(missing)}")
+    set_up(session)
+    pages = BUILD / "browser" / "pages"
+    session.run(str(PYTHON), "-m", "tests.fakes.pages", str(pages), external=True)
+    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "browser.txt"))
+    session.run("pytest", "tests/browser", *session.posargs)
+
+
 @nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
     """Time and memory of what the project promises, each as a whole process."""
@@ -122,3 +136,5 @@ def lock(session: nox.Session) -> None:
     run, lint_ = str(LOCKS / "run.txt"), str(LOCKS / "lint.txt")
     session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--extra", "simulate", "--group", "test", *common, "-o", run)
     session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--group", "lint", "--group", "test", "-c", run, *common, "-o", lint_)
+    browser_ = str(LOCKS / "browser.txt")
+    session.run("uv", "pip", "compile", "--quiet", "--group", "browser", *common, "-o", browser_)

@@ -13,6 +13,7 @@ from pipeline.render.theme import Theme
 from pipeline.schema.report import CurvePoint, Report
 
 WIDE, NARROW, STEP = 620, 170, 22
+ROLES: Final = {"prefill": "P", "decode": "D"}
 COMPONENTS: Final = ("weights", "KV asked for", "activations and overhead")
 
 
@@ -58,7 +59,10 @@ def hbm(report: Report, theme: Theme) -> Spec:
     values = []
     for row in report.hbm:
         parts = (row.hbm.weights_gb, row.hbm.kv_gb, row.hbm.activation_gb + row.hbm.overhead_gb)
-        same = {"SKU": report.sku_titles.get(row.sku, row.sku), "row": f"{short(row.recipe)} · {row.hbm.role}"}
+        same = {
+            "SKU": report.sku_titles.get(row.sku, row.sku),
+            "row": f"{short(row.recipe)} · {ROLES[row.hbm.role] if theme.is_narrow else row.hbm.role}",
+        }
         ends = {"budget": plot(row.hbm.budget_gb), "capacity": plot(row.hbm.capacity_gb)}
         amounts = enumerate(zip(COMPONENTS, parts, strict=True))
         values += [
@@ -68,7 +72,8 @@ def hbm(report: Report, theme: Theme) -> Spec:
     end = _end(values, ("capacity",), 50)
     x = {"type": "quantitative", "title": "HBM of one GPU, GB", "scale": {"domain": [0, end], "nice": False}}
     scale = {"domain": list(COMPONENTS), "range": list(theme.parts[:3])}
-    color = {"field": "part", "type": "nominal", "scale": scale, "legend": {"title": None, "orient": "top"}}
+    columns = {"columns": 1} if theme.is_narrow else {}
+    color = {"field": "part", "type": "nominal", "scale": scale, "legend": {"title": None, "orient": "top", **columns}}
     shown = [{"field": field} for field in ("row", "part", "said")]
 
     def layers(_: str) -> list[Spec]:
@@ -106,7 +111,7 @@ def calibration(report: Report, theme: Theme) -> Spec:
     shape = {"field": "metric", "type": "nominal", "scale": {**scale, "range": ["circle", "diamond"]}, "legend": legend}
     hollow = {"condition": {"test": "datum.how == 'fitted'", "value": 1}, "value": 0}
     shown = [{"field": field} for field in ("row", "metric", "how", "said")]
-    marks = {"x": x, "color": color, "stroke": {**color, "legend": None}, "shape": shape, "fillOpacity": hollow, "tooltip": shown}
+    marks = {"x": x, "color": color, "stroke": color, "shape": shape, "fillOpacity": hollow, "tooltip": shown}
 
     def layers(_: str) -> list[Spec]:
         zero = {"mark": {"type": "rule", "color": theme.faint}, "encoding": {"x": {"datum": 0, **_without_field(x)}, "y": None}}

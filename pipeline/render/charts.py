@@ -12,7 +12,7 @@ from pipeline.schema.report import Change, Curve, CurvePoint, Report
 
 Spec = dict[str, Any]
 
-SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v5.json"
+SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v6.json"
 WIDE, NARROW = (860, 500), (290, 380)  # px of the plot; labels are placed for it
 X_TITLE, Y_TITLE = "interactivity, tok/s/user (1000 / median TPOT)", "throughput, tok/s/GPU (input + output, GPUs counted)"
 
@@ -195,7 +195,7 @@ def _marks(report: Report, theme: Theme, limits: tuple[float, float]) -> Spec:
         "encoding": {
             **_axes(limits),
             "color": _sku(report, theme.palette, legend=True),
-            "stroke": _sku(report, theme.palette, legend=False),
+            "stroke": _sku(report, theme.palette, legend=True),
             "shape": _sku(report, SHAPES, legend=True),
             "fillOpacity": {"condition": {"test": "datum.is_knot", "value": 1}, "value": 0},
             "size": {"condition": {"test": "datum.is_main", "value": 85}, "value": 40},

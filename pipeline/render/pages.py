@@ -18,7 +18,7 @@ from pipeline.render.text import as_html, code, percent, plain, say, say_plainly
 from pipeline.render.theme import DARK, LIGHT, Theme
 from pipeline.schema.report import Report
 
-VEGA_LITE: Final = "5.21"
+VEGA_LITE: Final = "6.4"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pipeline.schema.comparison import RadarAxis
 from pipeline.schema.report import Report
 
 RINGS: Final = (0.25, 0.5, 0.75, 1.0)
+DASHES: Final = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [1, 3])  # one a SKU: lines that lie on each other stay visible
 REACH = 1.45  # of the scales: room for the axis names
 
 
@@ -94,12 +95,8 @@ def _lines(corners: list[Spec], titles: list[str], theme: Theme, place: Spec) ->
     legend = {"title": None, "orient": "top" if theme.is_narrow else "right", "symbolSize": 110}
     color = {"field": "SKU", "type": "nominal", "scale": domain, "legend": legend}
     shape = {"field": "SKU", "type": "nominal", "scale": {"domain": titles, "range": list(SHAPES[: len(titles)])}, "legend": legend}
-    dash = {
-        "field": "SKU",
-        "type": "nominal",
-        "legend": None,
-        "scale": {"domain": titles, "range": [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [1, 3]][: len(titles)]},
-    }
+    dashes = {"domain": titles, "range": list(DASHES[: len(titles)])}
+    dash = {"field": "SKU", "type": "nominal", "legend": legend, "scale": dashes}
     tooltip = [{"field": field} for field in ("SKU", "specification", "of the maximum", "maximum")]
     line = {"type": "line", "strokeWidth": 2.2}
     point = {"type": "point", "filled": True, "size": 70}
