@@ -35,6 +35,7 @@ def yaml_files() -> dict[str, list[str]]:
     """Every YAML file of ours by the schema that editors hold it against."""
     kinds = {"models": "llm", "clusters": "cluster", "skus.yaml": "skus"}
     files: dict[str, list[str]] = {"report": [str(path) for path in sorted(Path("reports").glob("*.yaml"))]}
+    files["published"] = [str(path) for path in sorted(Path("reports/published").glob("*.yaml"))]
     for path in sorted(Path("recipes").rglob("*.yaml")):
         files.setdefault(kinds.get(path.parts[1], "recipe"), []).append(str(path))
     return files

@@ -26,7 +26,8 @@ def answer(iso: Sequence[IsoRow], titles: Sequence[str], *, bar: float, origin: 
     parts = [_part(values, winner, run) for winner, run in runs]
     parts += [said for side in (0, -1) if (said := _alone(values, iso, side))]
     start = "More tokens per dollar" if limit_s is None else "With a median TTFT of at most {limit:grid} s, more tokens per dollar"
-    return Sentence(words=f"{start}: {'; '.join(parts)} tok/s/user ({{origin}})", values=values)
+    end = "" if limit_s is None else "."
+    return Sentence(words=f"{start}: {'; '.join(parts)} tok/s/user ({{origin}}){end}", values=values)
 
 
 def _winner(row: IsoRow, bar: float) -> str:

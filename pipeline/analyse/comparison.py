@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.analyse import paper, sensitivity, shapes
+from pipeline.analyse import paper, shapes, what_if
 from pipeline.analyse.answer import answer
 from pipeline.analyse.confounders import confounders
 from pipeline.analyse.curves import Family
@@ -23,7 +23,7 @@ def comparison(data: ReportData, main: Family, iso: Sequence[IsoRow]) -> Compari
     llm = next(iter(data.llms.values()), None)
     exchanged = paper.exchange(skus, llm, asked.exchange, points) if llm else ()
     ceilings, origin = paper.ceilings(table), main.curves[0].origin if main.curves else "nothing ran"
-    slo = sensitivity.attainable(main.curves, definition=definition, limit_ms=limit_ms)
+    slo = what_if.attainable(main.curves, definition=definition, limit_ms=limit_ms)
     return Comparison(
         definition=asked,
         specs=table,
@@ -36,8 +36,8 @@ def comparison(data: ReportData, main: Family, iso: Sequence[IsoRow]) -> Compari
         exchange=exchanged,
         exchange_finding=paper.exchange_finding(exchanged, llm, asked.exchange) if llm else None,
         confounders=confounders(data.rows, definition.skus),
-        what_if=sensitivity.what_if(main.curves, iso, skus=data.skus, definition=definition),
+        what_if=what_if.what_if(main.curves, skus=data.skus, definition=definition, span=asked.price_span),
         slo=slo,
         slo_answer=answer(slo, list(titles.values()), bar=asked.level_within, origin=origin, limit_s=asked.ttft_limit_s),
-        slo_left=sensitivity.left_within(main.curves, limit_ms),
+        slo_left=what_if.left_within(main.curves, limit_ms),
     )

@@ -2,20 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import inf
+from typing import Final, Self
 
 from pipeline.analyse.cost import ratio, usd_per_mtok, usd_per_mtok_held
 from pipeline.analyse.frontier import frontier
-from pipeline.analyse.iso import bracket, read_at
+from pipeline.analyse.iso import Knots, bracket, read_at
 from pipeline.schema.base import digest
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.history import HistoryRow
+from pipeline.schema.published import Axis, CostMode, StatedPoint
 from pipeline.schema.report import Curve, CurvePoint, Definition, IsoCell, IsoRow
 from pipeline.schema.result import JobRecord, Point
 
-UNREACHABLE = IsoCell(total_tok_s_gpu=None, usd_per_mtok=None, ttft_p50_ms=None, shape=None)
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """What a reading takes for granted. The default takes what was measured, at the stated price of the GPUs counted."""
+
+    price_factor: Mapping[str, float] = field(default_factory=dict)  # SKU id -> factor on its price
+    pays_held: bool = False  # tok/s and dollars by every GPU that the scheduler gave
+    ttft_p50_limit_ms: float | None = None  # points above it, or of unknown TTFT, are left out before the frontier is taken
+    cost: CostMode = "derived"
+    axis: Axis = "interactivity"
+
+    def usd_per_gpu_hour(self, sku: Sku, tier: str) -> float | None:
+        """The price of a SKU under this assumption."""
+        price = sku.price(tier)
+        return None if price is None else price.usd_per_gpu_hour * self.price_factor.get(sku.id, 1.0)
+
+    def x(self, point: CurvePoint) -> float | None:
+        """Interactivity of a point on the axis that is read."""
+        return point.interactivity if self.axis == "interactivity" else point.interactivity_as_printed
+
+    def y(self, point: CurvePoint) -> float:
+        """tok/s/GPU of a point by the GPUs that are paid."""
+        return point.total_tok_s_gpu * (point.gpus_counted / point.gpus_held if self.pays_held else 1.0)
+
+    def admits(self, point: CurvePoint) -> bool:
+        """Whether a point may be on the frontier; an unknown wait is no kept promise."""
+        limit = self.ttft_p50_limit_ms
+        return point.status == "ok" and (limit is None or (point.ttft_p50_ms is not None and point.ttft_p50_ms <= limit))
+
+
+AS_MEASURED: Final = Assumption()
+UNREACHABLE: Final = IsoCell(total_tok_s_gpu=None, usd_per_mtok=None, ttft_p50_ms=None, shape=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """Knots of one curve with the points that they are."""
+
+    knots: Knots
+    points: tuple[CurvePoint, ...]
+
+    @classmethod
+    def of(cls, curve: Curve, assuming: Assumption = AS_MEASURED) -> Self:
+        """The frontier of a curve's points under an assumption."""
+        kept = frontier(filter(assuming.admits, curve.points), x=assuming.x, y=assuming.y)
+        return cls(Knots(tuple(assuming.x(one) or 0.0 for one in kept), tuple(map(assuming.y, kept))), tuple(kept))
+
+    def cell(self, at: float, usd_per_gpu_hour: float | None, gap: float, cost: CostMode) -> IsoCell:
+        """Throughput, cost and wait read at an interactivity; between knots farther apart than ``gap`` they are directional."""
+        around = bracket(self.knots.x, at)
+        if around is None:
+            return UNREACHABLE
+        left, right = (self.knots.x[index] for index in around)
+        nearest = self.points[around[0] if at - left <= right - at else around[1]]
+        return IsoCell(
+            total_tok_s_gpu=self.knots.read([at])[0],
+            usd_per_mtok=self.knots.cost([at], usd_per_gpu_hour, cost)[0],
+            ttft_p50_ms=self.read(at, lambda point: point.ttft_p50_ms),
+            shape=f"{nearest.shape} c{nearest.conc}",
+            directional=right - left > gap,
+        )
+
+    def read(self, at: float, metric: Callable[[CurvePoint], float | None]) -> float | None:
+        """Another metric on the frontier's own knots; None as soon as one knot does not have it."""
+        values = [metric(point) for point in self.points]
+        known = [value for value in values if value is not None]
+        return read_at(self.knots.x, known, at) if len(known) == len(values) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +139,7 @@ def _curve(rows: list[HistoryRow], sku: Sku, tier: str) -> Curve:
     return Curve(sku=sku.id, title=sku.title, origin=record.provenance.origin, points=tuple(marked), kind=kind(record))
 
 
-def _curve_point(row: HistoryRow, point: Point, usd_per_gpu_hour: float | None) -> CurvePoint:
+def _curve_point(row: HistoryRow, point: Point | StatedPoint, usd_per_gpu_hour: float | None) -> CurvePoint:
     recipe, throughput = row.record.job.recipe, point.total_tok_s_gpu
     return CurvePoint(
         recipe=recipe.id,
@@ -83,6 +151,7 @@ def _curve_point(row: HistoryRow, point: Point, usd_per_gpu_hour: float | None) 
         total_tok_s_gpu=throughput,
         output_tok_s_gpu=point.output_tok_s_gpu,
         interactivity=point.interactivity,
+        interactivity_as_printed=point.interactivity_as_printed if isinstance(point, StatedPoint) else None,
         tpot_p50_ms=point.tpot_ms.p50,
         ttft_p50_ms=point.ttft_ms.p50,
         ttft_p99_ms=point.ttft_ms.p99,
@@ -97,41 +166,23 @@ def _curve_point(row: HistoryRow, point: Point, usd_per_gpu_hour: float | None) 
     )
 
 
-def iso_table(curves: Iterable[Curve], *, skus: dict[str, Sku], definition: Definition) -> tuple[IsoRow, ...]:
+def iso_table(
+    curves: Iterable[Curve], *, skus: dict[str, Sku], definition: Definition, assuming: Assumption = AS_MEASURED
+) -> tuple[IsoRow, ...]:
     """Every SKU of the definition read at every abscissa of its grid; an absent curve is unreachable."""
-    order, tier, gap = definition.skus, definition.price_tier, definition.directional_gap
-    by_sku = {curve.sku: curve for curve in curves}
-    prices = {sku: price.usd_per_gpu_hour if (price := skus[sku].price(tier)) else None for sku in order}
-    rows = []
-    for at in definition.interactivity:
-        cells = tuple(_cell(by_sku[sku], at, prices[sku], gap) if sku in by_sku else UNREACHABLE for sku in order)
-        first, last = cells[0], cells[-1]
-        throughput = ratio(last.total_tok_s_gpu, first.total_tok_s_gpu)
-        rows.append(
-            IsoRow(interactivity=at, cells=cells, throughput_ratio=throughput, cost_ratio=ratio(first.usd_per_mtok, last.usd_per_mtok))
-        )
-    return tuple(rows)
+    frontiers = {curve.sku: Frontier.of(curve, assuming) for curve in curves}
+    prices = {sku: assuming.usd_per_gpu_hour(skus[sku], definition.price_tier) for sku in definition.skus}
+    columns = [(frontiers.get(sku), prices[sku]) for sku in definition.skus]
+    return tuple(iso_row(columns, at, definition.directional_gap, assuming.cost) for at in definition.interactivity)
 
 
-def _cell(curve: Curve, at: float, usd_per_gpu_hour: float | None, gap: float) -> IsoCell:
-    knots = curve.knots
-    around = bracket([knot.interactivity or 0.0 for knot in knots], at)
-    if around is None:
-        return UNREACHABLE
-    left, right = (knots[index].interactivity or 0.0 for index in around)
-    nearest = knots[around[0] if at - left <= right - at else around[1]]
-    throughput = _read(knots, at, lambda knot: knot.total_tok_s_gpu)
-    return IsoCell(
-        total_tok_s_gpu=throughput,
-        usd_per_mtok=usd_per_mtok(usd_per_gpu_hour, throughput),
-        ttft_p50_ms=_read(knots, at, lambda knot: knot.ttft_p50_ms),
-        shape=f"{nearest.shape} c{nearest.conc}",
-        directional=right - left > gap,
-    )
+def iso_row(columns: Sequence[tuple[Frontier | None, float | None]], at: float, gap: float, cost: CostMode) -> IsoRow:
+    """Frontiers with their prices per GPU-hour read at one interactivity; no frontier is unreachable."""
+    return with_ratios(at, tuple(frontier.cell(at, usd, gap, cost) if frontier else UNREACHABLE for frontier, usd in columns))
 
 
-def _read(knots: tuple[CurvePoint, ...], at: float, metric: Callable[[CurvePoint], float | None]) -> float | None:
-    """A metric on the frontier's own knots; None as soon as one knot does not have it."""
-    values = [metric(knot) for knot in knots]
-    known = [value for value in values if value is not None]
-    return read_at([knot.interactivity or 0.0 for knot in knots], known, at) if len(known) == len(values) else None
+def with_ratios(at: float, cells: tuple[IsoCell, ...]) -> IsoRow:
+    """Cells as a row: throughput last over first, cost first over last."""
+    first, last = cells[0], cells[-1]
+    throughput = ratio(last.total_tok_s_gpu, first.total_tok_s_gpu)
+    return IsoRow(interactivity=at, cells=cells, throughput_ratio=throughput, cost_ratio=ratio(first.usd_per_mtok, last.usd_per_mtok))

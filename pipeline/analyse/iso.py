@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+
+from pipeline.analyse.cost import usd_per_mtok
+from pipeline.analyse.frontier import frontier
+from pipeline.schema.published import CostMode
 
 Floats = npt.NDArray[np.float64]
 
@@ -20,8 +26,12 @@ def tangents(knots_x: Sequence[float], knots_y: Sequence[float]) -> Floats:
     (s₋·h₊ + s₊·h₋)/(h₋ + h₊), signed by both secants and so zero at a turning point; at an end, (3·s − neighbour's slope)/2.
     Source: the monotone-X rule of d3-shape (after Steffen 1990, with other ends), in our own words.
     """
-    h = np.diff(np.asarray(knots_x, dtype=np.float64))
-    s = np.diff(np.asarray(knots_y, dtype=np.float64)) / h
+    return _slopes(np.asarray(knots_x, dtype=np.float64), np.asarray(knots_y, dtype=np.float64))
+
+
+def _slopes(x: Floats, y: Floats) -> Floats:
+    h = np.diff(x)
+    s = np.diff(y) / h
     parabola = (s[:-1] * h[1:] + s[1:] * h[:-1]) / (h[:-1] + h[1:])
     sign = np.where(s < 0, -1.0, 1.0)
     inner = (sign[:-1] + sign[1:]) * np.minimum(np.minimum(np.abs(s[:-1]), np.abs(s[1:])), np.abs(parabola) / 2)
@@ -30,26 +40,36 @@ def tangents(knots_x: Sequence[float], knots_y: Sequence[float]) -> Floats:
 
 
 def read_at(knots_x: Sequence[float], knots_y: Sequence[float], t: float) -> float | None:
-    """Value of the curve at ``t``, linear axes; None outside [first, last] knot, never extrapolated.
-
-    One knot answers only within 1e-6 of itself, two are joined by a straight line, more by a cubic Hermite spline with
-    ``tangents``, clamped to the range of the knots. ``knots_x`` must rise strictly.
+    """Value of the curve at ``t``; see ``readings``.
 
     >>> read_at([10, 20], [4.0, 2.0], 15), read_at([10, 20], [4.0, 2.0], 21)
     (3.0, None)
     """
+    return readings(knots_x, knots_y, [t])[0]
+
+
+def readings(knots_x: Sequence[float], knots_y: Sequence[float], at: Sequence[float]) -> list[float | None]:
+    """Values of the curve at each of ``at``, linear axes; None outside [first, last] knot, never extrapolated.
+
+    One knot answers only within 1e-6 of itself, two are joined by a straight line, more by a cubic Hermite spline with
+    ``tangents``, clamped to the range of the knots. ``knots_x`` must rise strictly.
+    """
     if len(knots_x) != len(knots_y) or any(left >= right for left, right in pairwise(knots_x)):
         raise ValueError("knots must rise strictly and have one value each")
     if not knots_x:
-        return None
+        return [None] * len(at)
     if len(knots_x) == 1:
-        return knots_y[0] if abs(t - knots_x[0]) < SAME_X else None
-    if not knots_x[0] <= t <= knots_x[-1]:
-        return None
-    if len(knots_x) == 2:
-        share = (t - knots_x[0]) / (knots_x[1] - knots_x[0])
-        return (1 - share) * knots_y[0] + share * knots_y[1]
-    return _hermite(np.asarray(knots_x, dtype=np.float64), np.asarray(knots_y, dtype=np.float64), t)
+        return [knots_y[0] if abs(t - knots_x[0]) < SAME_X else None for t in at]
+    inside = [t for t in at if knots_x[0] <= t <= knots_x[-1]]
+    values = iter(_inside(knots_x, knots_y, inside))
+    return [next(values) if knots_x[0] <= t <= knots_x[-1] else None for t in at]
+
+
+def _inside(knots_x: Sequence[float], knots_y: Sequence[float], at: Sequence[float]) -> list[float]:
+    if len(knots_x) > 2:
+        return _hermite(np.asarray(knots_x, dtype=np.float64), np.asarray(knots_y, dtype=np.float64), np.asarray(at, dtype=np.float64))
+    shares = [(t - knots_x[0]) / (knots_x[1] - knots_x[0]) for t in at]
+    return [(1 - share) * knots_y[0] + share * knots_y[1] for share in shares]
 
 
 def bracket(knots_x: Sequence[float], t: float) -> tuple[int, int] | None:
@@ -63,11 +83,47 @@ def bracket(knots_x: Sequence[float], t: float) -> tuple[int, int] | None:
     return (right - 1, right) if at is None else (at, at)
 
 
-def _hermite(x: Floats, y: Floats, t: float) -> float:
-    i = min(int(np.searchsorted(x, t, side="right")) - 1, len(x) - 2)
-    m = tangents(x.tolist(), y.tolist())
+def _hermite(x: Floats, y: Floats, t: Floats) -> list[float]:
+    i = np.minimum(np.searchsorted(x, t, side="right") - 1, len(x) - 2)
+    m = _slopes(x, y)
     h = x[i + 1] - x[i]
     u = (t - x[i]) / h
     value = (2 * u**3 - 3 * u**2 + 1) * y[i] + (u**3 - 2 * u**2 + u) * h * m[i]
     value += (3 * u**2 - 2 * u**3) * y[i + 1] + (u**3 - u**2) * h * m[i + 1]
-    return float(np.clip(value, y.min(), y.max()))
+    read: list[float] = np.clip(value, y.min(), y.max()).tolist()
+    return read
+
+
+@dataclass(frozen=True, slots=True)
+class Knots:
+    """A frontier as figures: ``x`` rises strictly (tok/s/user), ``y`` falls strictly (tok/s/GPU)."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[float | None, float | None]]) -> Self:
+        """The frontier of points (x, y)."""
+        kept = frontier(pairs, x=lambda pair: pair[0], y=lambda pair: pair[1])
+        return cls(tuple(pair[0] or 0.0 for pair in kept), tuple(pair[1] or 0.0 for pair in kept))
+
+    def read(self, at: Sequence[float]) -> list[float | None]:
+        """tok/s/GPU at each of ``at``; None = unreachable."""
+        return readings(self.x, self.y, at)
+
+    def cost(self, at: Sequence[float], usd_per_gpu_hour: float | None, mode: CostMode = "derived") -> list[float | None]:
+        """USD per million tokens at each of ``at``.
+
+        ``derived``: of the throughput that is read. ``article``: the cost of each knot, splined apart, as the published study
+        had it: between knots it is not the cost of the throughput beside it. None = unreachable, or no price.
+        """
+        if mode == "derived":
+            return [usd_per_mtok(usd_per_gpu_hour, throughput) for throughput in self.read(at)]
+        costs = [usd_per_mtok(usd_per_gpu_hour, y) for y in self.y]
+        known = [cost for cost in costs if cost is not None]
+        return readings(self.x, known, at) if len(known) == len(costs) else [None] * len(at)
+
+    def gap(self, at: float) -> float | None:
+        """Distance of the knots around ``at``, tok/s/user; 0 at a knot, None = unreachable."""
+        around = bracket(self.x, at)
+        return None if around is None else self.x[around[1]] - self.x[around[0]]

@@ -8,6 +8,7 @@ from pipeline.analyse.changes import compare, run_name
 from pipeline.analyse.comparison import comparison
 from pipeline.analyse.coverage import coverage, hbm_rows, provenance_rows
 from pipeline.analyse.curves import Family, families, iso_table
+from pipeline.analyse.studies import study_family, study_finding, study_section
 from pipeline.errors import ArtifactError
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.history import HistoryRow
@@ -22,14 +23,18 @@ def analyse(data: ReportData) -> Report:
     rows, previous = _sorted(data.rows, definition.skus), _sorted(data.previous, definition.skus)
     kinds = families(rows, skus=data.skus, definition=definition)
     main = kinds[0] if kinds else Family(kind="nothing ran", curves=())
+    published = [(study, study_family(study, skus=data.skus, definition=definition)) for study in data.studies]
+    shown = (*kinds, *(family for _, family in published))
     iso = iso_table(main.curves, skus=data.skus, definition=definition)
     changes = compare(rows, previous, planned=data.planned, relevant_change=definition.relevant_change)
     covered = coverage(rows, previous, planned=data.planned, skus=definition.skus)
     titles = {sku: data.skus[sku].title for sku in definition.skus}
     origin = main.curves[0].origin if main.curves else None
+    sections = tuple(study_section(study, data, family, kinds) for study, family in published)
     bar = definition.comparison.level_within if definition.comparison else definition.relevant_change
     compared = comparison(data, main, iso)
     said_of_limit = (compared.slo_answer,) if compared and compared.slo_answer else ()
+    said_of_studies = [said for section in sections if (said := study_finding(section, iso, origin or ""))]
     return Report(
         name=data.name,
         definition=definition,
@@ -37,12 +42,12 @@ def analyse(data: ReportData) -> Report:
         headline=sentences.headline(changes, covered, definition),
         answer=answer(iso, list(titles.values()), bar=bar, origin=origin or "nothing ran"),
         rule=sentences.rule(definition),
-        findings=(*sentences.findings(iso, main, titles), *said_of_limit),
-        banners=sentences.banners(kinds, covered, data.timing),
+        findings=(*sentences.findings(iso, main, titles), *said_of_limit, *said_of_studies),
+        banners=sentences.banners(shown, covered, data.timing),
         origin=origin,
         run=", ".join(sorted({run_name(row) for row in rows})) or "none",
         sku_titles=titles,
-        curves=tuple(curve for family in kinds for curve in family.curves),
+        curves=tuple(curve for family in shown for curve in family.curves),
         iso=iso,
         changes=changes,
         coverage=covered,
@@ -53,6 +58,7 @@ def analyse(data: ReportData) -> Report:
         prices={sku: price_in_words(data.skus[sku], definition.price_tier) for sku in definition.skus},
         provenance=provenance_rows(rows),
         comparison=compared,
+        studies=sections,
     )
 
 

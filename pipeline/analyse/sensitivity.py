@@ -1,85 +1,30 @@
-"""The same curves under other assumptions: another price, every GPU held paid, a limit on the wait for the first token."""
+"""How far a reading may be off since its knots are printed figures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from math import inf
+from collections.abc import Callable
+from dataclasses import replace
 
-from pipeline.analyse.cost import ratio
-from pipeline.analyse.curves import UNREACHABLE, iso_table
-from pipeline.analyse.frontier import frontier
-from pipeline.schema.catalogue import Sku
-from pipeline.schema.comparison import WhatIf
-from pipeline.schema.report import Curve, CurvePoint, Definition, IsoCell, IsoRow
+from pipeline.analyse.iso import Knots
+
+STEP = 1e-5  # small against any knot distance, large against rounding of doubles
 
 
-def what_if(curves: Sequence[Curve], iso: Sequence[IsoRow], *, skus: dict[str, Sku], definition: Definition) -> tuple[WhatIf, ...]:
-    """Tokens per dollar of the last SKU over the first where an assumption is another; None where a side is unreachable."""
-    span = definition.comparison.price_span if definition.comparison else 0.0
-    held = iso_table([_rebuilt(curve, _as_held) for curve in curves], skus=skus, definition=definition)
-    return tuple(
-        WhatIf(
-            interactivity=row.interactivity,
-            as_given=row.cost_ratio,
-            dearer=ratio(row.cost_ratio, 1 + span),
-            cheaper=ratio(row.cost_ratio, 1 - span),
-            held=when_held.cost_ratio,
-            break_even=row.throughput_ratio,
-        )
-        for row, when_held in zip(iso, held, strict=True)
-    )
+def reach(curve: Knots, read: Callable[[Knots], float | None], *, half_x: float, half_y: float) -> float | None:
+    """Σ over knots of |∂F/∂x| · half_x + |∂F/∂y| · half_y, the steeper of both sides; None where ``read`` is unreachable.
 
-
-def attainable(curves: Sequence[Curve], *, definition: Definition, limit_ms: float) -> tuple[IsoRow, ...]:
-    """The best point of each SKU that is at least as interactive and whose median TTFT is known and at most ``limit_ms``.
-
-    No interpolation: between two points that keep a promise, no deployment is known that keeps it too.
+    ``read`` takes a curve to a figure: a throughput, a cost, a ratio with another curve.
     """
-    by_sku = {curve.sku: _rebuilt(curve, lambda point: _if_within(point, limit_ms)) for curve in curves}
-    rows = []
-    for at in definition.interactivity:
-        cells = tuple(_best(by_sku[sku], at) if sku in by_sku else UNREACHABLE for sku in definition.skus)
-        first, last = cells[0], cells[-1]
-        speed, cost = ratio(last.total_tok_s_gpu, first.total_tok_s_gpu), ratio(first.usd_per_mtok, last.usd_per_mtok)
-        rows.append(IsoRow(interactivity=at, cells=cells, throughput_ratio=speed, cost_ratio=cost))
-    return tuple(rows)
+    at_face = read(curve)
+    if at_face is None:
+        return None
+    total = 0.0
+    for index in range(len(curve.x)):
+        moved = [[replace(curve, **{axis: _moved(getattr(curve, axis), index, step)}) for step in (-STEP, STEP)] for axis in ("x", "y")]
+        for half, sides in zip((half_x, half_y), moved, strict=True):
+            total += half * max((abs(value - at_face) / STEP for side in sides if (value := read(side)) is not None), default=0.0)
+    return total
 
 
-def _best(curve: Curve, at: float) -> IsoCell:
-    """The first knot that is fast enough has the most throughput of all that are."""
-    knot = next((knot for knot in curve.knots if (knot.interactivity or 0.0) >= at), None)
-    if knot is None:
-        return UNREACHABLE
-    return IsoCell(
-        total_tok_s_gpu=knot.total_tok_s_gpu,
-        usd_per_mtok=knot.usd_per_mtok,
-        ttft_p50_ms=knot.ttft_p50_ms,
-        shape=f"{knot.shape} c{knot.conc}",
-    )
-
-
-def left_within(curves: Iterable[Curve], limit_ms: float) -> tuple[str, ...]:
-    """How many trusted points of each curve the limit leaves, in words."""
-    said = []
-    for curve in curves:
-        trusted = [point for point in curve.points if point.status == "ok"]
-        said.append(f"{curve.title}: {sum(_if_within(point, limit_ms) is not None for point in trusted)} of {len(trusted)} points")
-    return tuple(said)
-
-
-def _as_held(point: CurvePoint) -> CurvePoint:
-    """tok/s over every GPU that the scheduler gave."""
-    return point.model_copy(update={"total_tok_s_gpu": point.total_tok_s_gpu * point.gpus_counted / point.gpus_held})
-
-
-def _if_within(point: CurvePoint, limit_ms: float) -> CurvePoint | None:
-    return point if point.ttft_p50_ms is not None and point.ttft_p50_ms <= limit_ms else None
-
-
-def _rebuilt(curve: Curve, change: Callable[[CurvePoint], CurvePoint | None]) -> Curve:
-    """The curve with its trusted points changed or left out, on the frontier of what remains."""
-    points = [changed for point in curve.points if point.status == "ok" and (changed := change(point)) is not None]
-    points.sort(key=lambda point: (point.interactivity or inf, point.recipe, point.conc))
-    knots = frontier(points, x=lambda point: point.interactivity, y=lambda point: point.total_tok_s_gpu)
-    marked = (point.model_copy(update={"is_knot": any(point is knot for knot in knots)}) for point in points)
-    return curve.model_copy(update={"points": tuple(marked)})
+def _moved(values: tuple[float, ...], index: int, step: float) -> tuple[float, ...]:
+    return (*values[:index], values[index] + step, *values[index + 1 :])

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pipeline import __version__
-from pipeline.cli import measuring, recipes, telling
+from pipeline.cli import comparing, measuring, recipes, telling
 from pipeline.cli.words import Verb, Verbs
 from pipeline.errors import InterruptedRunError, PipelineError, RecipeError
 from pipeline.flow.world import World, recipes_root
@@ -96,4 +96,5 @@ def parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     recipes.add(verbs)
     measuring.add(verbs, env)
     telling.add(verbs, env)
+    comparing.add(verbs)
     return top

@@ -14,7 +14,7 @@ from pipeline.flow.world import World
 def ingest(arguments: argparse.Namespace, world: World) -> int:
     from pipeline.flow import telling
 
-    summaries = telling.ingest(arguments.folders, arguments.history)
+    summaries = telling.ingest(world, arguments.folders, arguments.history)
     if arguments.json:
         print(json.dumps([summary.model_dump() for summary in summaries], indent=1))
     for one in summaries:
@@ -61,8 +61,14 @@ def drift(arguments: argparse.Namespace, world: World) -> int:
 
 def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     """The verbs of this module."""
-    added = verbs.add("ingest", ingest, "store result folders in a history", "results --history history", needs_recipes=False)
-    added.add_argument("folders", nargs="+", type=Path, metavar="DIR")
+    added = verbs.add(
+        "ingest",
+        ingest,
+        "store result folders, or a published study (YAML), in a history",
+        "results --history history",
+        needs_recipes=False,
+    )
+    added.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="folders with results; FILE.yaml = a published study")
     added.add_argument("--history", required=True, metavar="URL")
     added.add_argument("--json", action="store_true")
     added = verbs.add(

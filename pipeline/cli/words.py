@@ -11,6 +11,7 @@ from pipeline.flow.world import World
 
 Verb = Callable[[argparse.Namespace, World], int]
 GATE = 20
+LINT = 21  # findings in published tables
 
 
 class Verbs:

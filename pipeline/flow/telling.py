@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pipeline import analyse, collect, load, render, store
 from pipeline.errors import ArtifactError, PipelineError, RecipeError
 from pipeline.flow.comparison import shape_fits
+from pipeline.flow.published import read_study
 from pipeline.flow.recipes import read_book
-from pipeline.flow.world import World, read, write
+from pipeline.flow.world import World, read, recipes_root, write
 from pipeline.load import Book, Node, nearest
 from pipeline.schema.history import HistoryRow, RunSummary
 from pipeline.schema.recipe import Recipe
 from pipeline.schema.report import Definition, Report, ReportData
+from pipeline.schema.result import Arrival
 from pipeline.schema.timing import Timing
 
 
@@ -34,22 +36,31 @@ class Wish:
     is_refreshed: bool = False
 
 
-def ingest(folders: Sequence[Path], history: str) -> list[RunSummary]:
-    """Every result folder into history; all are read and checked before the first is stored."""
-    found = collect.find(folders)
-    if not found:
+def ingest(world: World, paths: Sequence[Path], history: str) -> list[RunSummary]:
+    """Every result folder and published study (a YAML file) into history; all are read and checked before the first is stored."""
+    studies = [path for path in paths if path.suffix == ".yaml"]
+    folders = [path for path in paths if path not in studies]
+    published = _published(world, studies) if studies else []
+    found = collect.find(folders) if folders else []
+    if folders and not found:
         names = ", ".join(map(str, folders))
         raise ArtifactError(
             "no result folder", where=names, hint="a finished job leaves bench-RUN-ATTEMPT-RECIPE/; a killed one leaves nothing to ingest"
         )
-    return store.ingest(history, [collect.read(folder) for folder in found])
+    return store.ingest(history, [*published, *(collect.read(folder) for folder in found)])
+
+
+def _published(world: World, studies: Sequence[Path]) -> list[Arrival]:
+    from pipeline.flow.published import arrivals
+
+    root = recipes_root(world.recipes)
+    return arrivals(studies, read_book(replace(world, recipes=root)))
 
 
 def report(world: World, wish: Wish) -> Report:
     """Render a definition into ``out``."""
-    name = wish.definition.stem
     if wish.history:
-        data = _from_history(world, wish, name)
+        data = _from_history(world, wish)
     else:
         data = _kept(wish.definition.with_suffix("") / "data.json")
         data = _refreshed(world, wish, data) if wish.is_refreshed else data
@@ -79,7 +90,7 @@ def _definition(path: Path) -> tuple[Definition, Node]:
     return definition, node
 
 
-def _from_history(world: World, wish: Wish, name: str) -> ReportData:
+def _from_history(world: World, wish: Wish) -> ReportData:
     definition, book = _asked(world, wish)
     chosen = _chosen(wish, definition, book)
     current, previous = store.latest(wish.history or "", {recipe.id: recipe.was for recipe in chosen}, run_id=wish.run_id)
@@ -89,13 +100,13 @@ def _from_history(world: World, wish: Wish, name: str) -> ReportData:
             where=wish.history or "",
             hint="ingest one first: python -m pipeline ingest DIR --history URL",
         )
-    return _built(world, name, definition, book, (chosen, current, previous))
+    return _built(world, wish, definition, book, (chosen, current, previous))
 
 
 def _refreshed(world: World, wish: Wish, kept: ReportData) -> ReportData:
     """The kept rows, told by today's definition and facts."""
     definition, book = _asked(world, wish)
-    return _built(world, kept.name, definition, book, (_chosen(wish, definition, book), kept.rows, kept.previous))
+    return _built(world, wish, definition, book, (_chosen(wish, definition, book), kept.rows, kept.previous))
 
 
 def _asked(world: World, wish: Wish) -> tuple[Definition, Book]:
@@ -121,7 +132,7 @@ def _chosen(wish: Wish, definition: Definition, book: Book) -> list[Recipe]:
 
 def _built(
     world: World,
-    name: str,
+    wish: Wish,
     definition: Definition,
     book: Book,
     told: tuple[list[Recipe], tuple[HistoryRow, ...], tuple[HistoryRow, ...]],
@@ -130,8 +141,9 @@ def _built(
     chosen, rows, previous = told
     skus, llms = book.catalogue.skus, {llm: book.catalogue.llms[llm] for llm in sorted({recipe.model for recipe in chosen})}
     asked, own = definition.comparison, [skus[sku] for sku in definition.skus]
+    published = asked.published if asked else ()
     return ReportData(
-        name=name,
+        name=wish.definition.stem,
         definition=definition,
         skus={sku.id: sku for sku in own},
         llms=llms,
@@ -141,6 +153,7 @@ def _built(
         previous=previous,
         peers={name: sku for name, sku in skus.items() if name not in definition.skus} if asked else {},
         fits=shape_fits(chosen[0], own, llms[chosen[0].model], asked.fit) if asked else (),
+        studies=tuple(read_study(wish.definition.parent / path, book.catalogue) for path in published),
     )
 
 

@@ -1,6 +1,7 @@
 """Room: from an analysis to pages. The same report gives the same bytes, on any machine and at any time."""
 
+from pipeline.render.comparing import iso_readings, lint_text
 from pipeline.render.pages import headline, render
 from pipeline.render.terminal import fit_table, moved_table, timing_text
 
-__all__ = ["fit_table", "headline", "moved_table", "render", "timing_text"]
+__all__ = ["fit_table", "headline", "iso_readings", "lint_text", "moved_table", "render", "timing_text"]

@@ -85,6 +85,9 @@ def _add_labels(values: list[Spec], limits: tuple[float, float], size: tuple[int
         if value["is_knot"]:
             lines.setdefault((value["SKU"], value["kind"]), []).append((value["x"] * x_px, height - value["y"] * y_px))
     labelled = [value for value in values if value["is_main"]]
+    for value in values:
+        if not value["is_main"]:
+            lines[value["SKU"], f"{len(lines)}"] = 2 * [(value["x"] * x_px, height - value["y"] * y_px)]  # a mark without a label
     anchors: list[tuple[float, float]] = [(value["x"] * x_px, height - value["y"] * y_px) for value in labelled]
     labels = place(anchors, [value["label"] for value in labelled], list(lines.values()), Box(0, 0, width, height))
     for value, label in zip(labelled, labels, strict=True):

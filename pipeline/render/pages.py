@@ -13,7 +13,7 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.render import bars, charts, evidence, memory, radar, sections, tables
+from pipeline.render import bars, charts, evidence, memory, radar, sections, studies, tables
 from pipeline.render.text import as_html, code, percent, plain, say, say_plainly
 from pipeline.render.theme import DARK, LIGHT, Theme
 from pipeline.schema.report import Report
@@ -69,7 +69,8 @@ def _pictures(report: Report) -> list[Picture]:
 
 def _names(report: Report) -> dict[str, Any]:
     """Every name that a template uses; all text is inline Markdown."""
-    definition = report.definition
+    definition, studied = report.definition, {found.kind for found in report.studies}
+    own = [curve for curve in report.curves if curve.kind not in studied]
     recipes = [row.recipe for row in report.coverage]
     return {
         "title": plain(definition.title),
@@ -86,9 +87,9 @@ def _names(report: Report) -> dict[str, Any]:
         "wait": tables.iso_wait(report),
         "kind": plain(report.curves[0].kind) if report.curves else "nothing ran",
         "prices": [(plain(report.sku_titles[sku]), plain(price)) for sku, price in report.prices.items()],
-        "curves": [(f"{plain(curve.title)} · {plain(curve.kind)}", tables.points(curve), tables.bill(curve)) for curve in report.curves],
+        "curves": [(f"{plain(curve.title)} · {plain(curve.kind)}", tables.points(curve), tables.bill(curve)) for curve in own],
         "after_curves": sections.after_curves(report),
-        "after_points": sections.after_points(report),
+        "after_points": [*_studies(report), *sections.after_points(report)],
         "hbm": evidence.hbm(report),
         "coverage": evidence.coverage(report),
         "parameters": evidence.parameters(report),
@@ -100,6 +101,11 @@ def _names(report: Report) -> dict[str, Any]:
         "example": recipes[0] if recipes else "RECIPE",
         "code": code,
     }
+
+
+def _studies(report: Report) -> list[sections.Section]:
+    """Each published study beside our figures, then checked."""
+    return [section for found in report.studies for section in (studies.beside(report, found), studies.checked(found))]
 
 
 def _top(report: Report) -> dict[str, str]:

@@ -15,12 +15,12 @@ FOLDED_KINDS = {"flag": "Flags", "environment": "Environment variables"}
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """``said`` and table cells are inline Markdown; ``picture`` names one of the page's pictures, if that exists."""
+    """All text is inline Markdown; tables have captions, empty where the section has one only; ``picture`` names one of the page's."""
 
     title: str
     said: tuple[str, ...] = ()
     picture: str = ""
-    tables: tuple[Table, ...] = ()
+    tables: tuple[tuple[str, Table], ...] = ()
     folded: tuple[tuple[str, Table], ...] = ()
 
 
@@ -47,9 +47,9 @@ def _slo(report: Report, found: Comparison) -> Section:
     said = (
         f"Points whose median TTFT is above {limit} s keep no such promise and are left out. Left: {plain('; '.join(found.slo_left))}.",
         "Each row shows the best of them that is at least as interactive: no interpolation, since no deployment is known in between.",
-        f"{say(found.slo_answer)}." if found.slo_answer else "_Nothing to compare._",
+        say(found.slo_answer) if found.slo_answer else "_Nothing to compare._",
     )
-    return Section(f"With a first token within {limit} s", said, "", (compared.attainable(found, list(report.sku_titles.values())),))
+    return Section(f"With a first token within {limit} s", said, "", (("", compared.attainable(found, list(report.sku_titles.values()))),))
 
 
 def _what_if(report: Report, found: Comparison) -> Section:
@@ -59,14 +59,16 @@ def _what_if(report: Report, found: Comparison) -> Section:
     ratio = f"Tokens per dollar of {last} over {plain(titles[0])}, cost derived from the throughput read at each interactivity."
     ways = f"Its price is the softest input: {last} {span} dearer and cheaper; then every GPU held is paid, the tray of NATS and etcd too; "
     said = (ratio, ways + "last, the premium at which both cost the same.")
-    return Section("What if", said, "", (compared.what_if(found, titles),))
+    return Section("What if", said, "", (("", compared.what_if(found, titles)),))
 
 
 def _paper(found: Comparison, titles: Sequence[str]) -> Section:
     said = ["Specifications per GPU, dense, one direction; GB and TB are decimal. The radar shows shares of the best of all known SKUs."]
     said += [say(found.ceiling_finding)] if found.ceiling_finding else []
-    shown = (compared.specs(found, titles), compared.ceilings(found)) if len(titles) > 1 else (compared.specs(found, titles),)
-    return Section("On paper", tuple(said), "radar", shown, (("The radar in figures", compared.best_of_all(found, titles)),))
+    shown = [("Specifications:", compared.specs(found, titles))]
+    if len(titles) > 1:
+        shown.append(("How much cheaper a token could be, at most, were one resource the only limit:", compared.ceilings(found)))
+    return Section("On paper", tuple(said), "radar", tuple(shown), (("The radar in figures", compared.best_of_all(found, titles)),))
 
 
 def _shapes(found: Comparison, titles: Sequence[str]) -> Section:
@@ -79,7 +81,7 @@ def _shapes(found: Comparison, titles: Sequence[str]) -> Section:
     )
     said = (*map(say, found.shape_findings), settings)
     folded = (("Room of prefill workers", compared.prefill_rooms(found, titles)),)
-    return Section("What fits where", said, "shapes", (compared.shapes(found, titles),), folded)
+    return Section("What fits where", said, "shapes", (("", compared.shapes(found, titles)),), folded)
 
 
 def _exchange(found: Comparison, titles: Sequence[str]) -> Section:
@@ -90,7 +92,7 @@ def _exchange(found: Comparison, titles: Sequence[str]) -> Section:
         f"{number(assumed.combine_bytes, 'grid')} back, {assumed.tokens_per_rank} tokens a rank and step; "
         f"scale-out {number(assumed.scaleout_gb_s, 'grid')} GB/s a GPU; bandwidth only, no latency."
     )
-    return Section("Experts and their exchange", tuple(said), "", (compared.exchange(found, titles),))
+    return Section("Experts and their exchange", tuple(said), "", (("", compared.exchange(found, titles)),))
 
 
 def _confounders(found: Comparison, titles: Sequence[str]) -> Section:
@@ -104,4 +106,4 @@ def _confounders(found: Comparison, titles: Sequence[str]) -> Section:
         f"{len(found.confounders)} settings of the recipes differ between the SKUs beside the shapes: a ratio of racks contains them.",
         "In brackets, how many recipes of the SKU have the value.",
     )
-    return Section("What else differs", said, "", (compared.confounders(shown, titles),) if shown else (), tuple(folded))
+    return Section("What else differs", said, "", (("", compared.confounders(shown, titles)),) if shown else (), tuple(folded))

@@ -138,7 +138,7 @@ def _point(point: CurvePoint) -> tuple[str, ...]:
         number(point.total_tok_s_gpu, "tok_s_gpu"),
         number(point.interactivity, "interactivity"),
         number(point.ttft_p50_ms, "seconds"),
-        number(point.ttft_p99_ms, "seconds", absent=THIN_P99),
+        number(point.ttft_p99_ms, "seconds", absent="unknown" if point.ttft_p50_ms is None else THIN_P99),
         number(point.usd_per_mtok, "usd_per_mtok", absent="no price"),
         f"{point.gpus_counted} / {point.gpus_held}",
     )

@@ -35,7 +35,7 @@ def fit_table(judged: Sequence[tuple[str, str, Sequence[Hbm] | None]]) -> str:
             weights = (hbm.weights_gb, hbm.offload_gb, hbm.activation_gb, hbm.budget_gb, hbm.kv_budget_gb, hbm.kv_gb, hbm.headroom_gb)
             figures = (fixed(value, 1) for value in weights)
             lines.append((recipe, sku, f"{hbm.role} {hbm.shape}", *figures, f"{hbm.sequences}/{hbm.max_sequences}", hbm.verdict))
-    return _aligned(lines, left=3) + "GB = 1e9 bytes of one GPU; seqs: max-num-seqs asked / that would fit\n"
+    return aligned(lines, left=3) + "GB = 1e9 bytes of one GPU; seqs: max-num-seqs asked / that would fit\n"
 
 
 def timing_text(timing: Timing) -> str:
@@ -48,7 +48,7 @@ def timing_text(timing: Timing) -> str:
     overheads = "".join(f"{sku.sku}: {fixed(sku.overhead_s, 1)} s of fixed overhead a run\n" for sku in timing.skus)
     head = ("recipe", "conc", "tok/s/GPU given", "fitted", "error", "left out", "TPOT ms given", "fitted", "error", "left out")
     errors = [head, *(_error(point) for point in timing.errors)]
-    tables = (_aligned(prefill, left=2), _aligned(decode, left=2), overheads, _aligned(errors, left=1), _summary(timing))
+    tables = (aligned(prefill, left=2), aligned(decode, left=2), overheads, aligned(errors, left=1), _summary(timing))
     return "\n".join(tables)
 
 
@@ -61,7 +61,7 @@ def moved_table(moved: Sequence[Moved]) -> str:
         change = signed(one.new / one.kept - 1) if one.kept and one.new else "–"
         kept, new = (fixed(value, 2) if value is not None else "none" for value in (one.kept, one.new))
         lines.append((one.recipe, str(one.conc), one.figure, kept, new, change))
-    return _aligned(lines, left=1)
+    return aligned(lines, left=1)
 
 
 def _error(point: PointError) -> tuple[str, ...]:
@@ -89,7 +89,7 @@ def _summary(timing: Timing) -> str:
     return f"{said}; left out: largest {number(left_out[-1], 'percent')} of {len(left_out)}\n" if left_out else f"{said}\n"
 
 
-def _aligned(lines: Sequence[Sequence[str]], *, left: int) -> str:
+def aligned(lines: Sequence[Sequence[str]], *, left: int) -> str:
     """Columns to their widest cell, the first ``left`` of them flush left."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "".join(

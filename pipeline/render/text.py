@@ -42,6 +42,7 @@ QUANTITIES: Final[dict[str, Callable[[float], str]]] = {
     "tok_s_gpu_read": lambda value: fixed(value, 0),
     "interactivity": lambda value: fixed(value, 2),
     "grid": lambda value: f"{value:g}",
+    "usd": lambda value: fixed(value, 2),
     "usd_per_mtok": lambda value: fixed(value, 3),
     "seconds": lambda ms: fixed(ms / 1000, 1),
     "wall": lambda seconds: fixed(seconds, 0),

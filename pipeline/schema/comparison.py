@@ -36,6 +36,7 @@ class ExchangeAssumptions(Document):
 class ComparisonDefinition(Document):
     """What a report assumes where it looks beyond its curves."""
 
+    published: tuple[Text, ...] = Field(default=(), description="studies to hold beside our figures; paths from the definition's folder")
     fit: FitAssumptions
     exchange: ExchangeAssumptions
     level_within: Annotated[float, Field(ge=0, lt=1)] = Field(description="SKUs whose cost per token differs by less are called level")

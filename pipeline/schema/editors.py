@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.schema.base import Document
 from pipeline.schema.catalogue import Cluster, Llm, Sku
+from pipeline.schema.published import Study
 from pipeline.schema.recipe import Recipe
 from pipeline.schema.report import Definition
 
@@ -28,6 +29,7 @@ def schemas() -> dict[str, str]:
     skus["additionalProperties"] = {name: part for name, part in sku.items() if name != "$schema"}
     definition = _schema(Definition, "A report definition")
     files = {"recipe": recipe, "cluster": cluster, "llm": llm, "skus": skus, "report": definition}
+    files["published"] = _schema(Study, "A published study")
     return {f"{name}.json": json.dumps(schema, indent=1, ensure_ascii=False) + "\n" for name, schema in files.items()}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from pipeline.schema.base import Document, Stored
+from pipeline.schema.published import StatedPoint
 from pipeline.schema.recipe import Text
 from pipeline.schema.result import Failure, JobRecord, Point
 
@@ -16,7 +17,7 @@ class HistoryRow(Stored):
     folder: Text = Field(description="name of the result folder, so also of the artifact")
     record: JobRecord
     conc: int
-    point: Point | None
+    point: Point | StatedPoint | None
     failure: Failure | None
     sums_sha256: Text
 

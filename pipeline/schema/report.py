@@ -20,7 +20,9 @@ from pipeline.schema.comparison import (
     WhatIf,
 )
 from pipeline.schema.history import HistoryRow
+from pipeline.schema.lint import Linted
 from pipeline.schema.plan import Hbm
+from pipeline.schema.published import PublishedIsoRow, Study
 from pipeline.schema.recipe import Text
 from pipeline.schema.result import Origin
 from pipeline.schema.timing import PointError, SkuTiming, Timing
@@ -57,6 +59,7 @@ class ReportData(Stored):
     rows: tuple[HistoryRow, ...]
     previous: tuple[HistoryRow, ...]
     peers: dict[str, Sku] = Field(default_factory=dict, description="every other known SKU: what the radar is normalised to")
+    studies: tuple[Study, ...] = Field(default=(), description="published studies, as printed")
     fits: tuple[ShapeFit, ...] = Field(default=(), description="memory of the definition's worker shapes on its SKUs")
 
 
@@ -77,8 +80,9 @@ class CurvePoint(Document):
     status: Literal["ok", "refused"]
     reasons: tuple[str, ...]
     total_tok_s_gpu: float
-    output_tok_s_gpu: float
+    output_tok_s_gpu: float | None = Field(description="null = the source does not state it")
     interactivity: float | None = Field(description="null = no request had two output tokens")
+    interactivity_as_printed: float | None = Field(default=None, description="published points: the source's own tok/s/user")
     tpot_p50_ms: float | None
     ttft_p50_ms: float | None
     ttft_p99_ms: float | None
@@ -86,7 +90,7 @@ class CurvePoint(Document):
     usd_per_mtok_held: float | None = Field(description="the same with every GPU that the scheduler gave")
     gpus_counted: int
     gpus_held: int
-    requests: int
+    requests: int | None = Field(description="null = the source does not state it")
     is_knot: bool
     folder: Text
     raw: tuple[str, ...]
@@ -222,6 +226,57 @@ class Comparison(Document):
     slo_left: tuple[str, ...] = Field(description="points within the limit of each SKU, in words")
 
 
+class StudyPoint(Document):
+    """One published row as printed, what follows from it, and our point of the same recipe and concurrency."""
+
+    sku: Text
+    shape: Text
+    conc: int
+    total_tok_s_gpu: float
+    interactivity_as_printed: float | None
+    interactivity: float | None = Field(description="1000 / printed median TPOT")
+    usd_per_mtok_as_printed: float | None
+    implied_wait_s: float | None = Field(description="TTFT and queue that Little's law implies, at the mean length")
+    ours_tok_s_gpu: float | None = Field(description="of the curves that the tables read; null = none")
+    ours_interactivity: float | None
+    ours_ttft_p50_ms: float | None
+
+
+class Beside(Document):
+    """A kind of figures of ours at the grid of the report."""
+
+    kind: Text
+    origin: Origin
+    rows: tuple[IsoRow, ...]
+
+
+class StudyPeak(Document):
+    """Where the ratio of a study's curves peaks between their ends, and where it is above that once more."""
+
+    name: Text
+    axis: Text
+    ratio: float
+    at: float
+    again_from: float | None
+    end_ratio: float
+    end: float
+
+
+class StudySection(Document):
+    """A published study beside our figures, and checked. ``iso`` reads it on the median axis, at our prices."""
+
+    study: Study
+    kind: Text = Field(description="of its curves in the report")
+    points: tuple[StudyPoint, ...]
+    iso: tuple[IsoRow, ...]
+    beside: tuple[Beside, ...]
+    printed: tuple[PublishedIsoRow, ...]
+    again: tuple[IsoRow, ...] = Field(description="the printed table, read again from the printed points the way the study did")
+    peaks: tuple[StudyPeak, ...]
+    summary: Sentence
+    linted: Linted
+
+
 class Report(Document):
     """The analysis, unrounded: what render turns into pages."""
 
@@ -247,3 +302,4 @@ class Report(Document):
     prices: dict[str, str] = Field(description="SKU id -> the price used, with date and source, in words")
     provenance: tuple[ProvenanceRow, ...]
     comparison: Comparison | None
+    studies: tuple[StudySection, ...]

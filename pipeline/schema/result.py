@@ -9,6 +9,7 @@ from pydantic import Field
 
 from pipeline.schema.base import Document, Stored, digest
 from pipeline.schema.plan import Job
+from pipeline.schema.published import StatedPoint
 from pipeline.schema.recipe import Client, Text
 
 Origin = Literal["measured", "simulated", "published"]
@@ -191,7 +192,7 @@ class Arrival(Document):
 
     folder: Text
     record: JobRecord
-    points: tuple[Point, ...] = ()
+    points: tuple[Point | StatedPoint, ...] = ()
     failure: Failure | None = None
     sums_sha256: Text = Field(description="SHA-256 of the folder's SHA256SUMS: the identity of its content")
 

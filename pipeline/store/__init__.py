@@ -5,8 +5,9 @@
 
 from pipeline.store.ingest import ingest
 from pipeline.store.place import Place, at
+from pipeline.store.published import arrivals as published
 from pipeline.store.query import query, query_text
 from pipeline.store.rows import latest, nights, rows
 from pipeline.store.tombstones import retract
 
-__all__ = ["Place", "at", "ingest", "latest", "nights", "query", "query_text", "retract", "rows"]
+__all__ = ["Place", "at", "ingest", "latest", "nights", "published", "query", "query_text", "retract", "rows"]

@@ -79,6 +79,7 @@ def _nights(found: Sequence[_Found], recipes: Mapping[str, Sequence[str]], run_i
     for recipe, former in recipes.items():
         family = {recipe, *former}
         runs = _runs(one for one in found if one.key.recipe in family)
+        runs = [run for run in runs if run_id or run[0].key.origin != "published"] or runs  # figures of others displace no night of ours
         newest = next((index for index in range(len(runs) - 1, -1, -1) if run_id in {None, runs[index][0].key.run_id}), None)
         if newest is not None:
             current += runs[newest]

@@ -14,6 +14,7 @@ from pyarrow import parquet
 
 from pipeline.errors import ArtifactError
 from pipeline.schema.history import HistoryRow
+from pipeline.schema.published import StatedPoint
 from pipeline.schema.result import Point
 from pipeline.store.place import Place
 
@@ -110,7 +111,7 @@ def flat(row: HistoryRow) -> dict[str, Any]:
     }
 
 
-def _figures(point: Point) -> dict[str, float | None]:
+def _figures(point: Point | StatedPoint) -> dict[str, float | None]:
     same = ("requests", "completed", "gpus_counted", "gpus_held", "total_tok_s_gpu", "output_tok_s_gpu", "interactivity")
     return {
         **{name: getattr(point, name) for name in same},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -59,8 +60,6 @@ class Reader:
     def picture(self, name: str) -> None:
         """The whole page as build/browser/NAME.png, for a person to look at."""
         shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "format": "png"})
-        import base64
-
         (BUILD / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
 
 

@@ -1,0 +1,80 @@
+"""Verbs that compare: iso, lint, compare."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+
+from pipeline.cli.words import LINT, Verbs
+from pipeline.flow.world import World
+
+TIERS = ("hyperscaler", "neocloud", "rental-3y")
+
+
+def iso(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline.flow import comparing
+
+    wish = comparing.IsoWish(
+        csv=arguments.csv,
+        at=arguments.at,
+        x=arguments.x,
+        y=arguments.y,
+        cost=arguments.cost,
+        tier=arguments.tier,
+        gap=arguments.gap,
+    )
+    print(comparing.iso(world, wish, as_json=arguments.json), end="")
+    return 0
+
+
+def lint(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline import render
+    from pipeline.flow import comparing
+
+    linted = comparing.lint(world, arguments.tables, arguments.tier)
+    if arguments.json:
+        print(json.dumps([one.model_dump(mode="json") for one in linted], indent=1, ensure_ascii=False))
+    else:
+        print("\n".join(render.lint_text(one) for one in linted), end="")
+    wrong = sum(len(one.wrong) for one in linted)
+    world.say(f"{wrong} finding{'s' * (wrong != 1)} in {len(linted)} document{'s' * (len(linted) != 1)}")
+    return LINT if wrong else 0
+
+
+def positive(text: str) -> float:
+    value = float(text)
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError
+    return value
+
+
+def abscissas(text: str) -> tuple[float, ...]:
+    return tuple(dict.fromkeys(positive(part) for part in text.split(",")))
+
+
+positive.__name__ = "number above zero"  # argparse: invalid NAME value
+abscissas.__name__ = "list of numbers above zero, like 16,18,20,"
+
+
+def add(verbs: Verbs) -> None:
+    """The verbs of this module."""
+    example = "points.csv --at 16,20,27 --json"
+    added = verbs.add("iso", iso, "read the frontier of each SKU of a CSV at given interactivities", example, needs_recipes=False)
+    added.add_argument("csv", type=Path, metavar="CSV", help="columns sku, interactivity and total_tok_s_gpu")
+    added.add_argument("--at", type=abscissas, required=True, metavar="LIST", help="tok/s/user, separated by commas")
+    added.add_argument("--x", default="interactivity", metavar="COLUMN", help="read along this column")
+    added.add_argument("--y", default="total_tok_s_gpu", metavar="COLUMN", help="read this column")
+    added.add_argument(
+        "--cost", choices=["derived", "article"], help="USD per million tokens: of the throughput read, or splined apart (text: derived)"
+    )
+    added.add_argument("--tier", choices=TIERS, default="hyperscaler", help="price per GPU-hour")
+    added.add_argument("--gap", type=positive, default=10.0, metavar="N", help="readings between knots farther apart are directional")
+    added.add_argument("--json", action="store_true")
+    added = verbs.add(
+        "lint", lint, "check published tables and claims against themselves", "reports/published/2026-05-22-gb300-vs-gb200.yaml"
+    )
+    added.add_argument("tables", nargs="+", type=Path, metavar="TABLES", help="a study (YAML), or a CSV of points or of an iso table")
+    added.add_argument("--tier", choices=TIERS, default="hyperscaler", help="price per GPU-hour that a CSV is held against")
+    added.add_argument("--json", action="store_true")

@@ -1,0 +1,81 @@
+"""Published studies: from YAML to the document, and on to what ingest stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pipeline import load, store
+from pipeline.errors import ArtifactError, Problem, RecipeError
+from pipeline.flow.world import read
+from pipeline.load import Book, Node, nearest, printed
+from pipeline.schema.catalogue import Catalogue
+from pipeline.schema.published import Study, Tables
+from pipeline.schema.result import Arrival
+
+
+def read_study(path: Path, catalogue: Catalogue) -> Study:
+    """A study with known SKUs, or RecipeError with every problem at its line."""
+    node, problems = load.compose(path.as_posix(), read(path))
+    study, more = load.conform(Study, node, {}) if node else (None, [])
+    if problems or study is None or node is None:
+        raise RecipeError([*problems, *more])
+    if study.schema_version != 1:
+        raise ArtifactError(f"Study schema version 1 expected, found {study.schema_version}", where=str(path))
+    found = list(_inconsistent(study, node, catalogue))
+    if found:
+        raise RecipeError(found)
+    return study
+
+
+def read_tables(path: Path, catalogue: Catalogue, tier: str) -> Tables:
+    """A study, or a CSV of points or of an iso table; a CSV is held against the catalogue's prices of a tier."""
+    if path.suffix != ".csv":
+        return read_study(path, catalogue)
+    text, where = read(path).decode("utf-8", errors="replace"), str(path)
+
+    def sku_id(name: str) -> str:
+        known = catalogue.sku(name)
+        return known.id if known else name
+
+    prices = {sku.id: price.usd_per_gpu_hour for sku in catalogue.skus.values() if (price := sku.price(tier))}
+    if printed.is_iso(text):
+        return Tables(title=path.name, usd_per_gpu_hour=prices, iso=printed.iso(text, where=where, sku_id=sku_id))
+    return Tables(title=path.name, usd_per_gpu_hour=prices, points=printed.points(text, where=where, sku_id=sku_id))
+
+
+def arrivals(paths: Iterable[Path], book: Book) -> list[Arrival]:
+    """The rows of these studies that are tied to a recipe."""
+    return [arrival for path in paths for arrival in store.published(read_study(path, book.catalogue), book.recipes, where=str(path))]
+
+
+def _inconsistent(study: Study, node: Node, catalogue: Catalogue) -> Iterator[Problem]:
+    """What the schema cannot say: unknown SKUs, lists that do not go with the columns, rates that are missing."""
+    rows = node.at(("points", "rows"))
+    named = [(row.sku, rows.at((index, "sku"))) for index, row in enumerate(study.rows)]
+    if study.iso is not None:
+        named += [(sku, node.at(("iso", "skus", index))) for index, sku in enumerate(study.iso.skus)]
+    named += [(sku, node.at(("usd_per_gpu_hour", sku))) for sku in study.usd_per_gpu_hour]
+    for index, assertion in enumerate(study.assertions):
+        if (sku := getattr(assertion.check, "sku", None)) is not None:
+            named.append((sku, node.at(("assertions", index, "check", "sku"))))
+    for sku, place in named:
+        if sku not in catalogue.skus:
+            yield place.mark.problem(f"unknown SKU `{sku}`", nearest(sku, catalogue.skus))
+    if study.iso is None:
+        return
+    for index, row in enumerate(study.iso.rows):
+        mark = node.at(("iso", "rows", index)).mark
+        width = len(study.iso.skus)
+        if len(row.total_tok_s_gpu) != width or len(row.usd_per_mtok) not in (0, width):
+            yield mark.problem(f"row {row.label} has another number of cells than the {width} SKUs", "null where a cell is unreachable")
+        if row.at is None and not _is_number(row.label):
+            yield mark.problem(f"row label {row.label!r} is no number", "say `at:` where it was read")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

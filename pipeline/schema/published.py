@@ -1,0 +1,268 @@
+"""Figures of others: a study as printed, and one of its rows as history keeps it. What the source does not state stays null."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.schema.base import Document, Stored
+from pipeline.schema.recipe import Count, Text, WorkerPool
+
+Positive = Annotated[float, Field(gt=0)]
+Day = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
+Statistic = Literal["median", "mean", "mean of reciprocals", "p99", "not stated"]
+Axis = Literal["interactivity", "interactivity_as_printed"]
+Quantity = Literal["total_tok_s_gpu", "usd_per_mtok"]
+CostMode = Literal["derived", "article"]
+Printed = Annotated[str, Field(pattern=r"^-?\d+(\.\d+)?$")]
+Operand = Positive | Printed
+
+
+class StatedStatistics(Document):
+    """What a source states of one quantity over its requests."""
+
+    mean: float | None = None
+    p50: float | None = None
+    p90: float | None = None
+    p99: float | None = None
+
+
+class StatedPoint(Document):
+    """One published row: rates and times as stated. There are no token counts, so nothing is derived from them."""
+
+    conc: Count
+    gpus_prefill: Count
+    gpus_decode: Count
+    gpus_held: Count
+    total_tok_s_gpu: Positive
+    interactivity_as_printed: Positive | None = Field(default=None, description="the source's own tok/s/user, of its own statistic")
+    tpot_ms: StatedStatistics
+    ttft_ms: StatedStatistics = StatedStatistics()
+    e2e_ms: StatedStatistics = StatedStatistics()
+    usd_per_mtok_as_printed: Positive | None = None
+
+    @property
+    def status(self) -> Literal["ok"]:
+        """A source that doubts a row does not print it."""
+        return "ok"
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Never refused."""
+        return ()
+
+    @property
+    def raw(self) -> tuple[()]:
+        """The client's files stayed with the source."""
+        return ()
+
+    @property
+    def requests(self) -> None:
+        """Not stated row by row."""
+        return
+
+    @property
+    def completed(self) -> None:
+        """Not stated."""
+        return
+
+    @property
+    def output_tok_s_gpu(self) -> None:
+        """Not stated."""
+        return
+
+    @property
+    def interactivity(self) -> float | None:
+        """tok/s/user = 1000 / median TPOT, as everywhere in this project."""
+        return 1000 / self.tpot_ms.p50 if self.tpot_ms.p50 else None
+
+    @property
+    def gpus_counted(self) -> int:
+        """Denominator of ``total_tok_s_gpu``."""
+        return self.gpus_prefill + self.gpus_decode
+
+
+class PublishedRow(Document):
+    """One row of a point table, as printed. ``prefill`` and ``decode`` are the workers that ran; null = unknown."""
+
+    recipe: str | None = Field(default=None, description="id of the recipe here that deploys it; null = none does")
+    sku: Text
+    conc: Count
+    gpus_prefill: Count
+    gpus_decode: Count
+    gpus_held: Count | None = None
+    prefill: WorkerPool | None = None
+    decode: WorkerPool | None = None
+    total_tok_s_gpu: Positive
+    interactivity_as_printed: Positive | None = None
+    tpot_p50_ms: Positive | None = None
+    usd_per_mtok: Positive | None = None
+
+    @property
+    def interactivity(self) -> float | None:
+        """1000 / median TPOT."""
+        return 1000 / self.tpot_p50_ms if self.tpot_p50_ms else None
+
+    @property
+    def name(self) -> str:
+        """How a reader finds the row."""
+        return f"{self.sku} conc {self.conc} {self.gpus_prefill}+{self.gpus_decode} GPUs"
+
+
+class PointTable(Document):
+    """Rows of points; ``decimals`` is how many digits each column prints, so how far a figure may be off."""
+
+    decimals: dict[Literal["total_tok_s_gpu", "interactivity_as_printed", "tpot_p50_ms", "usd_per_mtok"], int]
+    rows: Annotated[tuple[PublishedRow, ...], Field(min_length=1)]
+
+    def digits(self, column: str) -> int | None:
+        """Decimals that a column prints; null = taken as exact."""
+        return next((count for name, count in self.decimals.items() if name == column), None)
+
+
+class PublishedIsoRow(Document):
+    """One row of an iso-interactivity table as printed; lists in the order of ``skus``; null = printed unreachable."""
+
+    label: Text
+    at: Positive | None = Field(default=None, description="where it was really read, when that is not what the label says")
+    total_tok_s_gpu: tuple[Positive | None, ...]
+    throughput_ratio: Positive | None = None
+    usd_per_mtok: tuple[Positive | None, ...] = ()
+    cost_ratio: Positive | None = None
+
+    @property
+    def interactivity(self) -> float:
+        """tok/s/user of the row."""
+        return self.at if self.at is not None else float(self.label)
+
+
+class PublishedIso(Document):
+    """An iso-interactivity table. Ratios: throughput last over first SKU, cost first over last."""
+
+    axis: Axis
+    skus: Annotated[tuple[str, ...], Field(min_length=1)]
+    decimals: dict[Literal["total_tok_s_gpu", "usd_per_mtok", "ratio"], int]
+    rows: Annotated[tuple[PublishedIsoRow, ...], Field(min_length=1)]
+
+
+class Arithmetic(Document):
+    """``says`` = product of ``times`` / product of ``per``. Quoted operands are printed, so rounded; bare numbers are exact."""
+
+    kind: Literal["arithmetic"]
+    times: Annotated[tuple[Operand, ...], Field(min_length=1)]
+    per: tuple[Operand, ...] = ()
+    says: Printed
+
+
+class Whole(Document):
+    """``of`` divides by ``per`` without rest: GPUs by GPUs per worker."""
+
+    kind: Literal["whole"]
+    of: Count
+    per: Count
+
+
+class PeakClaim(Document):
+    """The largest ratio of the two curves, and where."""
+
+    kind: Literal["peak"]
+    quantity: Quantity
+    cost: CostMode = "derived"
+    axis: Axis = "interactivity_as_printed"
+    says: Printed
+    at: Printed
+
+
+class ReadClaim(Document):
+    """One SKU's curve read at an interactivity."""
+
+    kind: Literal["reading"]
+    quantity: Quantity = "total_tok_s_gpu"
+    cost: CostMode = "derived"
+    axis: Axis = "interactivity_as_printed"
+    sku: Text
+    at: Positive
+    says: Printed
+
+
+class NearestKnot(Document):
+    """The knot of a SKU that is nearest to an interactivity, by its tok/s/GPU."""
+
+    kind: Literal["nearest-knot"]
+    axis: Axis = "interactivity_as_printed"
+    sku: Text
+    at: Positive
+    says: Printed
+
+
+class Range(Document):
+    """Least and most of a column of the iso table over rows from ``low`` to ``high`` tok/s/user."""
+
+    kind: Literal["range"]
+    column: Literal["throughput_ratio", "cost_ratio"]
+    low: Positive
+    high: Positive
+    least: Printed
+    most: Printed
+
+
+class Evidence(Document):
+    """What no arithmetic decides: a person judged it by the evidence."""
+
+    kind: Literal["evidence"]
+    verdict: Literal["holds", "wrong", "opinion"]
+
+
+Check = Annotated[Arithmetic | Whole | PeakClaim | ReadClaim | NearestKnot | Range | Evidence, Field(discriminator="kind")]
+
+
+class Assertion(Document):
+    """A claim of the text, how it is checked, and what should stand there."""
+
+    id: Text
+    claim: Text
+    where: Text
+    check: Check
+    evidence: Text
+    corrected: str = Field(default="", description="what should stand there; empty = the claim holds, or the check computes it")
+
+
+class Lengths(Document):
+    """Nominal lengths in tokens, and the mean length of a request over the nominal one."""
+
+    isl: Count
+    osl: Count
+    mean: Annotated[float, Field(gt=0, le=1)]
+
+
+class Tables(Document):
+    """Tables as printed and claims about them: what the linter reads."""
+
+    title: Text
+    lengths: Lengths | None = Field(default=None, description="null = unknown, so no wait can be implied")
+    statistics: dict[Literal["interactivity_as_printed", "tpot_p50_ms"], Statistic] = Field(default_factory=dict)
+    usd_per_gpu_hour: dict[str, Positive] = Field(default_factory=dict, description="SKU id -> the exact rate behind the printed cost")
+    points: PointTable | None = None
+    iso: PublishedIso | None = None
+    assertions: tuple[Assertion, ...] = ()
+
+    @property
+    def rows(self) -> tuple[PublishedRow, ...]:
+        """Rows of the point table; none without one."""
+        return self.points.rows if self.points else ()
+
+
+class Study(Stored, Tables):
+    """A published study: where it comes from, its tables as printed, what its text claims."""
+
+    source: Text
+    url: Text
+    measured_on: Day = Field(description="day of the run, as the source states it")
+    published_on: Day | None = Field(description="day of publication; null = not recorded")
+    run_id: Text
+    requests_per_conc: Count
+    model: Text
+    precision: Text
+    versions: dict[str, str] = Field(default_factory=dict)
+    notes: str = ""
