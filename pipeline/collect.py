@@ -127,14 +127,17 @@ def _sync(path: Path) -> None:
 
 
 def find(paths: Iterable[Path]) -> list[Path]:
-    """Result folders among ``paths`` and directly below them; dot-folders are what a killed run left and are never read."""
+    """Result folders among ``paths``, below them, and in artifacts of their name; dot-folders, which a killed run left, are never read."""
     found: list[Path] = []
     for path in paths:
         if not path.is_dir():
             raise ArtifactError("no such folder", where=str(path), hint="name result folders, or folders that hold them")
         below = sorted(entry for entry in path.iterdir() if entry.name.startswith("bench-") and entry.is_dir())
         is_result = path.name.startswith("bench-") or any((path / name).exists() for name in (SUMS, *DOCUMENTS))
-        found += below or ([path] if is_result else [])
+        if path.name in {entry.name for entry in below}:  # an artifact that holds its folder instead of its files
+            found.append(path / path.name)
+        else:
+            found += find(below) if below else [path] if is_result else []
     return list(dict.fromkeys(found))
 
 
@@ -217,8 +220,9 @@ def _refuse_damage(sums: Mapping[str, str], files: Mapping[str, Path], content: 
 
 
 def _refuse_other_name(folder: Path, record: JobRecord) -> str:
-    wanted = folder_name(record.provenance.run_id, record.provenance.attempt, record.job.id)
-    if folder.absolute().name != wanted or record.job.id != record.job.recipe.id:
+    """A folder that is called otherwise altogether is a single artifact as download-artifact unpacks it: job.json names it."""
+    wanted, called = folder_name(record.provenance.run_id, record.provenance.attempt, record.job.id), folder.absolute().name
+    if (called.startswith("bench-") and called != wanted) or record.job.id != record.job.recipe.id:
         hint = f"keep the name that the run gave it, {wanted!r}"
         raise ArtifactError("the folder's name is not the one that its job.json says", where=str(folder), hint=hint)
     return wanted

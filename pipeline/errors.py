@@ -79,10 +79,14 @@ class ArtifactError(PipelineError):
 
 
 class GitHubError(PipelineError):
-    """GitHub's answer: status, URL, request id."""
+    """GitHub's answer: status (0 = there was none), URL, request id."""
 
     exit_code = 8
     retryable = True
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "", status: int = 0) -> None:
+        self.status = status
+        super().__init__(what, where=where, hint=hint)
 
 
 class InterruptedRunError(PipelineError):

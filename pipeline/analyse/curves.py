@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from math import inf
 from typing import Final, Self
 
@@ -13,41 +13,10 @@ from pipeline.analyse.iso import Knots, bracket, read_at
 from pipeline.schema.base import digest
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.history import HistoryRow
-from pipeline.schema.published import Axis, CostMode, StatedPoint
+from pipeline.schema.published import CostMode, StatedPoint
 from pipeline.schema.report import Curve, CurvePoint, Definition, IsoCell, IsoRow
 from pipeline.schema.result import JobRecord, Point
 
-
-@dataclass(frozen=True, slots=True)
-class Assumption:
-    """What a reading takes for granted. The default takes what was measured, at the stated price of the GPUs counted."""
-
-    price_factor: Mapping[str, float] = field(default_factory=dict)  # SKU id -> factor on its price
-    pays_held: bool = False  # tok/s and dollars by every GPU that the scheduler gave
-    ttft_p50_limit_ms: float | None = None  # points above it, or of unknown TTFT, are left out before the frontier is taken
-    cost: CostMode = "derived"
-    axis: Axis = "interactivity"
-
-    def usd_per_gpu_hour(self, sku: Sku, tier: str) -> float | None:
-        """The price of a SKU under this assumption."""
-        price = sku.price(tier)
-        return None if price is None else price.usd_per_gpu_hour * self.price_factor.get(sku.id, 1.0)
-
-    def x(self, point: CurvePoint) -> float | None:
-        """Interactivity of a point on the axis that is read."""
-        return point.interactivity if self.axis == "interactivity" else point.interactivity_as_printed
-
-    def y(self, point: CurvePoint) -> float:
-        """tok/s/GPU of a point by the GPUs that are paid."""
-        return point.total_tok_s_gpu * (point.gpus_counted / point.gpus_held if self.pays_held else 1.0)
-
-    def admits(self, point: CurvePoint) -> bool:
-        """Whether a point may be on the frontier; an unknown wait is no kept promise."""
-        limit = self.ttft_p50_limit_ms
-        return point.status == "ok" and (limit is None or (point.ttft_p50_ms is not None and point.ttft_p50_ms <= limit))
-
-
-AS_MEASURED: Final = Assumption()
 UNREACHABLE: Final = IsoCell(total_tok_s_gpu=None, usd_per_mtok=None, ttft_p50_ms=None, shape=None)
 
 
@@ -59,10 +28,10 @@ class Frontier:
     points: tuple[CurvePoint, ...]
 
     @classmethod
-    def of(cls, curve: Curve, assuming: Assumption = AS_MEASURED) -> Self:
-        """The frontier of a curve's points under an assumption."""
-        kept = frontier(filter(assuming.admits, curve.points), x=assuming.x, y=assuming.y)
-        return cls(Knots(tuple(assuming.x(one) or 0.0 for one in kept), tuple(map(assuming.y, kept))), tuple(kept))
+    def of(cls, curve: Curve) -> Self:
+        """The frontier of a curve."""
+        knots = curve.knots
+        return cls(Knots(tuple(one.interactivity or 0.0 for one in knots), tuple(one.total_tok_s_gpu for one in knots)), knots)
 
     def cell(self, at: float, usd_per_gpu_hour: float | None, gap: float, cost: CostMode) -> IsoCell:
         """Throughput, cost and wait read at an interactivity; between knots farther apart than ``gap`` they are directional."""
@@ -166,14 +135,12 @@ def _curve_point(row: HistoryRow, point: Point | StatedPoint, usd_per_gpu_hour: 
     )
 
 
-def iso_table(
-    curves: Iterable[Curve], *, skus: dict[str, Sku], definition: Definition, assuming: Assumption = AS_MEASURED
-) -> tuple[IsoRow, ...]:
+def iso_table(curves: Iterable[Curve], *, skus: dict[str, Sku], definition: Definition, cost: CostMode = "derived") -> tuple[IsoRow, ...]:
     """Every SKU of the definition read at every abscissa of its grid; an absent curve is unreachable."""
-    frontiers = {curve.sku: Frontier.of(curve, assuming) for curve in curves}
-    prices = {sku: assuming.usd_per_gpu_hour(skus[sku], definition.price_tier) for sku in definition.skus}
-    columns = [(frontiers.get(sku), prices[sku]) for sku in definition.skus]
-    return tuple(iso_row(columns, at, definition.directional_gap, assuming.cost) for at in definition.interactivity)
+    frontiers = {curve.sku: Frontier.of(curve) for curve in curves}
+    prices = {sku: skus[sku].price(definition.price_tier) for sku in definition.skus}
+    columns = [(frontiers.get(sku), price.usd_per_gpu_hour if price else None) for sku, price in prices.items()]
+    return tuple(iso_row(columns, at, definition.directional_gap, cost) for at in definition.interactivity)
 
 
 def iso_row(columns: Sequence[tuple[Frontier | None, float | None]], at: float, gap: float, cost: CostMode) -> IsoRow:

@@ -7,20 +7,31 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.cli.words import GATE, Verbs, number, share, words
+from pipeline.cli.words import GATE, LINT, Verbs, number, share, words
 from pipeline.flow.world import World
 
 
 def ingest(arguments: argparse.Namespace, world: World) -> int:
-    from pipeline.flow import telling
+    from pipeline.flow import ingesting
+    from pipeline.flow import published as publishing
 
-    summaries = telling.ingest(world, arguments.folders, arguments.history)
+    studies = [path for path in arguments.folders if path.suffix == ".yaml"]
+    folders = [path for path in arguments.folders if path not in studies]
+    published = publishing.ingest(world, studies, arguments.history) if studies else []
+    done = ingesting.Ingested(published, [], None)
+    if folders or arguments.plan:
+        done = ingesting.ingest(folders, arguments.history, arguments.plan)
+        done.summaries[:0] = published
     if arguments.json:
-        print(json.dumps([summary.model_dump() for summary in summaries], indent=1))
-    for one in summaries:
+        print(json.dumps([summary.model_dump() for summary in done.summaries], indent=1))
+    for line in done.passed_over:
+        world.say(line)
+    for one in done.summaries:
         world.say(
             f"run {one.run_id} attempt {one.attempt}: {one.jobs_new} new, {one.jobs_known} known{f' → {one.path}' if one.path else ''}"
         )
+    if done.lacking:
+        raise done.lacking
     return 0
 
 
@@ -47,6 +58,13 @@ def report(arguments: argparse.Namespace, world: World) -> int:
     made = telling.report(world, telling.Wish(arguments.definition, arguments.history, arguments.run_id, arguments.out, arguments.refresh))
     world.say(render.headline(made))
     print(arguments.out / "index.html")
+    if arguments.lint:
+        from pipeline.flow import comparing
+
+        linted = comparing.lint_report(arguments.out)
+        world.say(render.lint_text(linted, "wrong", "edge") or "the linter finds nothing in the tables of this report")
+        if linted.wrong:
+            return LINT
     return GATE if arguments.gate and made.verdict == "worse" else 0
 
 
@@ -70,6 +88,9 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     )
     added.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="folders with results; FILE.yaml = a published study")
     added.add_argument("--history", required=True, metavar="URL")
+    added.add_argument(
+        "--plan", type=Path, metavar="FILE", help="exit 7, what arrived being stored, when a job of this plan did not arrive"
+    )
     added.add_argument("--json", action="store_true")
     added = verbs.add(
         "retract", retract, "take a run out of every later reading", "123 --reason 'wrong image' --history history", needs_recipes=False
@@ -91,6 +112,7 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     added.add_argument("--out", type=Path, required=True, metavar="DIR")
     refresh = "keep the rows of data.json, read the definition and all facts again"
     added.add_argument("--refresh", action="store_true", help=refresh)
+    added.add_argument("--lint", action="store_true", help=f"exit {LINT} when a figure of its tables does not follow from those beside it")
     added.add_argument("--gate", action="store_true", help=f"exit {GATE} when the verdict is worse")
     added = verbs.add(
         "drift",

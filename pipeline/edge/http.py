@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import requests
 
-from pipeline.errors import PipelineError
+from pipeline.errors import ArtifactError, PipelineError
+
+CHUNK = 1 << 20
+MOST_OF_AN_ERROR = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,17 @@ class Http(Protocol):
         ...
 
 
+class Downloads(Http, Protocol):
+    """A network that can also bring what is too large for memory."""
+
+    def download(self, url: str, to: Path, *, most_bytes: int, timeout_s: float) -> Answer:
+        """GET without any header of ours; a body of status 200 goes to the file ``to``, never more than ``most_bytes`` of it.
+
+        ArtifactError when there is more, or less than was announced; PipelineError when there was no answer.
+        """
+        ...
+
+
 class SystemHttp:
     """The machine's own network."""
 
@@ -44,4 +59,46 @@ class SystemHttp:
             found = self._session.request(method, url, headers=headers, data=body, timeout=timeout_s, allow_redirects=False)
         except requests.RequestException as error:
             raise PipelineError(f"no answer: {error}", where=f"{method} {url}") from error
-        return Answer(found.status_code, {name.lower(): value for name, value in found.headers.items()}, found.content)
+        return Answer(found.status_code, _lower(found.headers), found.content)
+
+    def download(self, url: str, to: Path, *, most_bytes: int, timeout_s: float) -> Answer:
+        """GET without any header of ours; a body of status 200 goes to the file ``to``, never more than ``most_bytes`` of it."""
+        where = f"GET {url.partition('?')[0]}"  # what follows is a signature
+        try:
+            with self._session.get(url, stream=True, timeout=timeout_s, allow_redirects=False, auth=_no_credentials) as found:
+                if found.status_code != requests.codes.ok:
+                    return Answer(found.status_code, _lower(found.headers), next(found.iter_content(MOST_OF_AN_ERROR), b""))
+                _save(found, to, most_bytes=most_bytes, where=where)
+                return Answer(found.status_code, _lower(found.headers), b"")
+        except requests.RequestException as error:
+            raise PipelineError(f"no answer, or it broke off: {type(error).__name__}", where=where) from error
+
+
+def _save(found: requests.Response, to: Path, *, most_bytes: int, where: str) -> None:
+    announced = int(found.headers.get("content-length") or -1)
+    if announced > most_bytes:
+        raise ArtifactError(f"{announced} bytes, more than the {most_bytes} that are taken", where=where)
+    size = 0
+    try:
+        with to.open("wb") as file:
+            for chunk in found.iter_content(CHUNK):
+                size += len(chunk)
+                if size > most_bytes:
+                    raise ArtifactError(f"more than the {most_bytes} bytes that are taken", where=where)
+                file.write(chunk)
+    except OSError as error:
+        if isinstance(error, requests.RequestException):
+            raise
+        raise PipelineError(f"cannot be written: {error.strerror}", where=str(to), hint="is the disk full or read-only?") from error
+    if announced >= 0 and size < announced and "content-encoding" not in found.headers:
+        raise ArtifactError(f"torn: {size} of {announced} bytes came", where=where, hint="fetch it again")
+
+
+def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """A blob host gets none, not even those that a .netrc knows."""
+    request.headers.pop("Authorization", None)
+    return request
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}

@@ -20,6 +20,7 @@ from pipeline.schema.catalogue import Catalogue, Sku
 from pipeline.schema.comparing import Reading
 from pipeline.schema.lint import Linted
 from pipeline.schema.published import CostMode
+from pipeline.schema.report import ReportData
 
 THROUGHPUT = "total_tok_s_gpu"
 
@@ -63,6 +64,13 @@ def lint(world: World, paths: Sequence[Path], tier: str) -> list[Linted]:
     """What the linter finds in each study or table."""
     catalogue = read_book(world).catalogue
     return [analyse.lint(read_tables(path, catalogue, tier)) for path in paths]
+
+
+def lint_report(out: Path) -> Linted:
+    """What the linter finds in the tables of a report that was just rendered into ``out``."""
+    path = out / "data.json"
+    data = ReportData.from_json(read(path), where=str(path))
+    return analyse.lint(render.printed(analyse.analyse(data), data))
 
 
 def _iso_json(wish: IsoWish, readings: Sequence[Reading], prices: dict[str, float]) -> dict[str, Any]:

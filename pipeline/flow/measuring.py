@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import collect
-from pipeline.errors import LaunchError, PipelineError, PlanError
+from pipeline.errors import InterruptedRunError, LaunchError, PipelineError, PlanError
 from pipeline.flow.planning import read_plan
 from pipeline.flow.world import World
 from pipeline.load import nearest
@@ -68,6 +68,8 @@ def _run_one(world: World, wish: Run, plan: Plan, job: Job) -> Path:
         outcome: Measurement | PipelineError
         try:
             outcome = _measure(world, wish, plan, job, staging)
+        except InterruptedRunError:
+            raise  # nobody's failure: it leaves nothing, as Ctrl-C does
         except PipelineError as error:
             outcome = error
         record = JobRecord(job=job, provenance=_provenance(world, wish, plan, job, started.isoformat(timespec="seconds"), outcome))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline import load, store
 from pipeline.errors import ArtifactError, Problem, RecipeError
-from pipeline.flow.world import read
+from pipeline.flow.recipes import read_book
+from pipeline.flow.world import World, read, recipes_root
 from pipeline.load import Book, Node, nearest, printed
 from pipeline.schema.catalogue import Catalogue
+from pipeline.schema.history import RunSummary
 from pipeline.schema.published import Study, Tables
 from pipeline.schema.result import Arrival
 
@@ -44,8 +47,13 @@ def read_tables(path: Path, catalogue: Catalogue, tier: str) -> Tables:
     return Tables(title=path.name, usd_per_gpu_hour=prices, points=printed.points(text, where=where, sku_id=sku_id))
 
 
-def arrivals(paths: Iterable[Path], book: Book) -> list[Arrival]:
-    """The rows of these studies that are tied to a recipe."""
+def ingest(world: World, paths: Sequence[Path], history: str) -> list[RunSummary]:
+    """The rows of these studies that are tied to a recipe, as history of origin published."""
+    book = read_book(replace(world, recipes=recipes_root(world.recipes)))
+    return store.ingest(history, _arrivals(paths, book))
+
+
+def _arrivals(paths: Iterable[Path], book: Book) -> list[Arrival]:
     return [arrival for path in paths for arrival in store.published(read_study(path, book.catalogue), book.recipes, where=str(path))]
 
 

@@ -1,24 +1,23 @@
-"""ingest, retract, report: result folders into history, history into pages."""
+"""report, query, drift: history into pages."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pipeline import analyse, collect, load, render, store
-from pipeline.errors import ArtifactError, PipelineError, RecipeError
+from pipeline import analyse, load, render, store
+from pipeline.errors import PipelineError, RecipeError
 from pipeline.flow.comparison import shape_fits
 from pipeline.flow.published import read_study
 from pipeline.flow.recipes import read_book
-from pipeline.flow.world import World, read, recipes_root, write
+from pipeline.flow.world import World, read, write
 from pipeline.load import Book, Node, nearest
-from pipeline.schema.history import HistoryRow, RunSummary
+from pipeline.schema.history import HistoryRow
 from pipeline.schema.recipe import Recipe
 from pipeline.schema.report import Definition, Report, ReportData
-from pipeline.schema.result import Arrival
 from pipeline.schema.timing import Timing
 
 
@@ -34,27 +33,6 @@ class Wish:
     run_id: str | None
     out: Path
     is_refreshed: bool = False
-
-
-def ingest(world: World, paths: Sequence[Path], history: str) -> list[RunSummary]:
-    """Every result folder and published study (a YAML file) into history; all are read and checked before the first is stored."""
-    studies = [path for path in paths if path.suffix == ".yaml"]
-    folders = [path for path in paths if path not in studies]
-    published = _published(world, studies) if studies else []
-    found = collect.find(folders) if folders else []
-    if folders and not found:
-        names = ", ".join(map(str, folders))
-        raise ArtifactError(
-            "no result folder", where=names, hint="a finished job leaves bench-RUN-ATTEMPT-RECIPE/; a killed one leaves nothing to ingest"
-        )
-    return store.ingest(history, [*published, *(collect.read(folder) for folder in found)])
-
-
-def _published(world: World, studies: Sequence[Path]) -> list[Arrival]:
-    from pipeline.flow.published import arrivals
-
-    root = recipes_root(world.recipes)
-    return arrivals(studies, read_book(replace(world, recipes=root)))
 
 
 def report(world: World, wish: Wish) -> Report:

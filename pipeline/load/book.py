@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pipeline.errors import Problem, RecipeError
 from pipeline.load.check import check
-from pipeline.load.conform import conform, nearest
+from pipeline.load.conform import conform, nearest, salvage
 from pipeline.load.nodes import Mark, Node, compose, merge
 from pipeline.schema.base import Document
 from pipeline.schema.catalogue import Catalogue, Cluster, Llm, Sku
@@ -17,6 +17,27 @@ from pipeline.schema.recipe import ROLES, Recipe
 
 D = TypeVar("D", bound=Document)
 Texts = Mapping[str, str | bytes]
+STAND_INS: Mapping[str, Any] = {  # of fields that no check of shapes, flags and places looks at
+    "title": "-",
+    "source": "-",
+    "notes": "",
+    "was": [],
+    "conc": [1],
+    "image": "-@sha256:",
+    "versions": {},
+    "model_revision": None,
+    "infra_trays": 0,
+    "client": {
+        "requests_per_conc": 1,
+        "warmup_per_conc": 0,
+        "warmup_req_s": 1.0,
+        "shortest": 1.0,
+        "seed": 0,
+        "ignore_eos": True,
+        "chat_template": True,
+    },
+    "limits": {"time_s": 1, "ready_s": 1},
+}
 RESERVED = ("models", "clusters", "schema", "timing")
 
 
@@ -146,9 +167,11 @@ class _Shelf:
         node = Node(node.value, Mark(path, 1, 1))
         if self.unreadable & {layer.mark.path for layer in layers}:
             return None, node  # its own file or one that it inherits from has been answered for
-        recipe = self.document(Recipe, node, {"id": recipe_id(path)})
-        if recipe is not None:
-            self.problems += check(recipe, node, str(PurePosixPath(path).parent), catalogue, self.declared_skus() | self.declared_llms())
+        name = {"id": recipe_id(path)}
+        recipe = self.document(Recipe, node, name)
+        checked = recipe or salvage(Recipe, node, name, STAND_INS)  # every mistake at once: the rest is checked too
+        if checked is not None:
+            self.problems += check(checked, node, str(PurePosixPath(path).parent), catalogue, self.declared_skus() | self.declared_llms())
         broken = any(problem.severity == "error" for problem in self.problems[before:])
         if recipe is not None:  # what it refers to may be broken, which has been said there
             broken = broken or recipe.sku not in catalogue.skus or recipe.model not in catalogue.llms

@@ -26,13 +26,17 @@ class _PoolCheck:
     role: Role
     pool: Pool
     node: Node
-    sku: Sku
-    llm: Llm
+    sku: Sku | None
+    llm: Llm | None
     recipe: Recipe
 
     def findings(self) -> Iterator[Problem]:
         yield from self.arithmetic()
+        if self.sku is not None:
+            yield from self.seating(self.sku)
         yield from self.sharding()
+        if self.llm is not None:
+            yield from self.dividing(self.llm)
         yield from self.flag_names()
         yield from self.flag_values()
         yield from self.environment()
@@ -49,25 +53,30 @@ class _PoolCheck:
                 else f"{stated // per_worker} workers would be"
             )
             yield self.node.at(("gpus",)).mark.problem(f"{self.role} states {stated} GPUs, but {sum_}", hint)
-        rank, tray = pool.gpus_per_rank, self.sku.gpus_per_tray
+
+    def seating(self, sku: Sku) -> Iterator[Problem]:
+        pool, rank, tray = self.pool, self.pool.gpus_per_rank, sku.gpus_per_tray
         if rank > tray and not pool.crosses_trays:
-            what = f"{self.role} tp {pool.tp} x pp {pool.pp} needs {rank} GPUs, a tray of {self.sku.id} has {tray}"
+            what = f"{self.role} tp {pool.tp} x pp {pool.pp} needs {rank} GPUs, a tray of {sku.id} has {tray}"
             yield self.node.at(("tp",)).mark.problem(what, "if it is meant to cross trays, say crosses_trays: true")
         if pool.gpus_per_worker % tray and tray % pool.gpus_per_worker:
             what = f"a {self.role} worker of {pool.gpus_per_worker} GPUs fills no whole number of trays of {tray}"
             yield self.node.mark.problem(what, "use a multiple or a divisor of the tray")
 
     def sharding(self) -> Iterator[Problem]:
-        pool, llm, ranks = self.pool, self.llm, self.pool.tp * self.pool.dp
+        pool, ranks = self.pool, self.pool.tp * self.pool.dp
         where = self.node.at(("ep",)).mark
         if pool.ep != 1 and ranks % pool.ep:
             yield where.problem(f"{self.role} ep {pool.ep} does not divide tp x dp = {ranks}", f"ep is 1 or {ranks}")
         elif pool.ep not in (1, ranks):
             yield where.problem(f"{self.role} ep {pool.ep}: vLLM spreads experts over all tp x dp = {ranks} GPUs", f"ep is 1 or {ranks}")
-        elif llm.experts % pool.ep:
-            yield where.problem(f"{llm.experts} experts of {llm.id} do not divide by ep {pool.ep}")
         if pool.dp > 1 and pool.ep == 1:
             yield where.problem(f"{self.role} dp {pool.dp} without ep: every rank would hold all experts", f"ep: {ranks}")
+
+    def dividing(self, llm: Llm) -> Iterator[Problem]:
+        pool = self.pool
+        if llm.experts % pool.ep:
+            yield self.node.at(("ep",)).mark.problem(f"{llm.experts} experts of {llm.id} do not divide by ep {pool.ep}")
         if llm.attention_heads % pool.tp:
             yield self.node.at(("tp",)).mark.problem(f"{llm.attention_heads} attention heads of {llm.id} do not divide by tp {pool.tp}")
 
@@ -157,10 +166,10 @@ def check(recipe: Recipe, node: Node, folder: str, catalogue: Catalogue, declare
         )
     if "@sha256:" not in recipe.image:
         yield node.at(("image",)).mark.warning(f"image {recipe.image} is a tag: it can change under you", "pin it: NAME@sha256:…")
-    if sku is None or llm is None:
-        return
     for role in ROLES:
         yield from _PoolCheck(role, recipe.pools[role], node.at((role,)), sku, llm, recipe).findings()
+    if sku is None:
+        return
     used = sum(trays(pool, sku) for pool in recipe.pools.values()) + recipe.infra_trays
     if used > sku.trays:
         what = f"{recipe.gpus_counted} GPUs and {recipe.infra_trays} infra trays need {used} trays, a rack of {sku.id} has {sku.trays}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -32,6 +32,36 @@ def conform(model: type[D], node: Node, extra: dict[str, Any]) -> tuple[D | None
         return model.model_validate_json(json.dumps({**node.plain, **extra})), said
     except ValidationError as error:
         return None, [*said, *(_problem(model, node, finding) for finding in error.errors())]
+
+
+def salvage(model: type[D], node: Node, extra: dict[str, Any], stand_ins: Mapping[str, Any]) -> D | None:
+    """The document without what ``conform`` found wrong, so that the rest can be checked as well; None where too much is wrong.
+
+    Unknown keys and single flags or variables are left out; a wrong field with a stand-in takes that.
+    """
+    plain = {**node.plain, **extra}
+    for _ in range(2):  # a stand-in may bring a missing field of its own
+        try:
+            return model.model_validate_json(json.dumps(plain))
+        except ValidationError as error:
+            findings = error.errors()
+        for finding in findings:
+            location = finding["loc"]
+            if finding["type"] == "extra_forbidden" or (len(location) > 2 and location[1] in ("flags", "env")):
+                _remove(plain, location)
+            elif location[0] in stand_ins:
+                plain[str(location[0])] = stand_ins[str(location[0])]
+            else:
+                return None
+    return None
+
+
+def _remove(plain: dict[str, Any], location: tuple[str | int, ...]) -> None:
+    inner: Any = plain
+    for step in location[:-1]:
+        inner = inner.get(step) if isinstance(inner, dict) else None
+    if isinstance(inner, dict):
+        inner.pop(location[-1], None)
 
 
 def _problem(model: type[BaseModel], node: Node, finding: ErrorDetails) -> Problem:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module, metadata
-from math import ceil
 from pathlib import Path
 from threading import Thread
 from typing import Any, NoReturn
@@ -26,7 +25,7 @@ from pipeline.errors import MeasureError, PipelineError
 from pipeline.measure.lengths import draw, trace
 from pipeline.measure.statistics import summarise
 from pipeline.schema.catalogue import Sku
-from pipeline.schema.plan import Hbm, Job
+from pipeline.schema.plan import Job
 from pipeline.schema.recipe import Recipe, Role
 from pipeline.schema.result import Measurement, Point, RawFile
 from pipeline.schema.timing import DecodeTiming, PrefillTiming, SkuTiming, Timing, worker_kind
@@ -172,11 +171,15 @@ def worker(role: Role, setup: Setup, sequences: int) -> dict[str, Any]:
             f"the KV pool of {role} is unknown", where=recipe.id, hint=f"usable HBM of {recipe.sku} is not recorded in skus.yaml"
         )
     block = int(_given(recipe.pools[role].flags.get("block-size"), "block-size", recipe, role))
+    blocks, longest = hbm.kv_blocks(block), recipe.workload.isl + recipe.workload.osl
+    if blocks * block < longest:  # Dynamo would complete nothing, or take 0 for "not said"
+        what = f"{role} has KV for {blocks * block} tokens, and a request may take {longest}"
+        raise MeasureError(what, where=recipe.id, hint=f"{hbm.kv_budget_gb:.1f} GB are left for KV; {hbm.sequences} sequences must fit")
     simulated = getattr(recipe.simulate, role)
     return {
         "worker_type": role,
         "block_size": block,
-        "num_gpu_blocks": kv_blocks(recipe, role, hbm, block),
+        "num_gpu_blocks": blocks,
         "max_num_seqs": sequences,
         "max_num_batched_tokens": _flag(recipe, role, "max-num-batched-tokens", simulated.max_num_batched_tokens),
         "enable_prefix_caching": not recipe.pools[role].flags.get("no-enable-prefix-caching", False),
@@ -184,17 +187,6 @@ def worker(role: Role, setup: Setup, sequences: int) -> dict[str, Any]:
         "kv_bytes_per_token": round(hbm.kv_bytes_per_token),
         "kv_transfer_bandwidth": setup.sku.scaleup_gb_s,
     }
-
-
-def kv_blocks(recipe: Recipe, role: Role, hbm: Hbm, block: int) -> int:
-    """KV blocks of a rank: what fits into HBM, and for decode no more than max-num-seqs sequences of full length need.
-
-    vLLM takes no KV for a request before it has a place; Dynamo would, and count it into the time of every step.
-    """
-    if role == "prefill":
-        return hbm.kv_blocks(block)
-    longest = recipe.workload.isl + recipe.workload.osl
-    return min(hbm.kv_blocks(block), max_num_seqs(recipe, role) * ceil(longest / block))
 
 
 def max_num_seqs(recipe: Recipe, role: Role) -> int:
@@ -206,19 +198,23 @@ def prompts_at_once(setup: Setup, conc: int) -> int:
     """Prompts that a simulated prefill rank admits: one, or eight where its queue never empties (docs/decisions/0004).
 
     With free slots, Dynamo 1.4.2 holds finished prompts back until it has no more to admit. A rank that admits one prompt at a time
-    has no free slot. Where prefill is the bottleneck, or more requests are in flight than decode has places, the queue never empties:
-    eight at once give the same rate there in half of the computing time, and prompts that wait for a decode place block no others.
+    has no free slot. Where prefill is the bottleneck the queue never empties: eight at once give the same rate there in half of the
+    computing time.
     """
     recipe, timing = setup.job.recipe, setup.timing
-    mean = (1 + recipe.client.shortest) / 2
-    isl, osl = recipe.workload.isl * mean, recipe.workload.osl * mean
+    isl, osl = mean_lengths(recipe)
     prefill, decode = prefill_timing(recipe, timing), decode_timing(recipe, timing)
-    places = max_num_seqs(recipe, "decode")
-    sequences = min(conc / recipe.decode.ranks, places)
+    sequences = min(conc / recipe.decode.ranks, max_num_seqs(recipe, "decode"))
     step_ms = decode.step_ms + decode.us_per_kv_ktoken * sequences * (isl + osl / 2) / 1e6
     decode_req_s = sequences * recipe.decode.ranks / (osl * step_ms / 1000)
     prefill_req_s = prefill.tok_s_gpu * recipe.prefill.gpus / isl
-    return 8 if prefill_req_s < decode_req_s or conc > places * recipe.decode.ranks else 1
+    return 8 if prefill_req_s < decode_req_s else 1
+
+
+def mean_lengths(recipe: Recipe) -> tuple[float, float]:
+    """Mean input and output tokens of a request."""
+    mean = (1 + recipe.client.shortest) / 2
+    return recipe.workload.isl * mean, recipe.workload.osl * mean
 
 
 def _flag(recipe: Recipe, role: Role, name: str, declared: int | None) -> Any:
@@ -250,14 +246,20 @@ def _refuse_kind(role: Role, kind: str, timing: SkuTiming, recipe: Recipe) -> No
 
 
 def table(role: Role, recipe: Recipe, timing: SkuTiming, staging: Path) -> Path:
-    """Write the timing table (NPZ, float64) of one role and return its path."""
+    """Write the timing table (NPZ, float64) of one role and return its path.
+
+    A decode step reads the KV of the sequences that have a place. Dynamo counts that of requests waiting for one too, so the table
+    ends where every place is taken by a sequence of mean length (docs/decisions/0004).
+    """
     tokens, resident = np.array([0.0, LONGEST_PASS]), np.array([0.0, MOST_KV])
     passes, steps = np.zeros(2), np.zeros(2)
     if role == "prefill":
         passes = 1000 * tokens / (prefill_timing(recipe, timing).tok_s_gpu * recipe.prefill.gpus_per_rank)
     else:
-        decode = decode_timing(recipe, timing)
-        steps = decode.step_ms + decode.us_per_kv_ktoken / 1000 * resident / 1000
+        decode, (isl, osl) = decode_timing(recipe, timing), mean_lengths(recipe)
+        resident = np.array([0.0, max_num_seqs(recipe, "decode") * (isl + osl / 2), MOST_KV])
+        read = np.minimum(resident, resident[1])
+        steps = decode.step_ms + decode.us_per_kv_ktoken / 1000 * read / 1000
     path = staging / f"timing-{role}.npz"
     np.savez(
         path,

@@ -38,11 +38,16 @@ def _read(one: Reading, gap: float) -> str:
     return f"≈ {text}" if one.gap is not None and one.gap > gap else text
 
 
-def lint_text(linted: Linted) -> str:
-    """Findings of one document as paragraphs: what is printed, what follows from the figures beside it, what should stand there."""
+def lint_text(linted: Linted, *only: Severity) -> str:
+    """Findings of one document as paragraphs: what is printed, what follows from the figures beside it, what should stand there.
+
+    ``only`` these severities, all without; empty when there are none of them.
+    """
     said = [f"{linted.title}\n"]
+    if not linted.of(*(only or SEVERITIES)):
+        return "" if only else f"{linted.title}\n\nnothing to say\n"
     for severity, title in SEVERITIES.items():
-        found = linted.of(severity)
+        found = linted.of(severity) if severity in (only or SEVERITIES) else ()
         if found:
             said += [f"\n{title} ({len(found)})\n", *map(_finding, found)]
     return "".join(said)

@@ -1,15 +1,12 @@
-"""What comparing curves gives: readings of any CSV, where a ratio peaks, and what other assumptions would change."""
+"""What comparing curves gives: readings of any CSV, and where a ratio peaks."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
-
 from pipeline.schema.base import Document
 from pipeline.schema.published import CostMode, Quantity
 from pipeline.schema.recipe import Text
-from pipeline.schema.report import IsoRow
 
 
 class Reading(Document):
@@ -54,13 +51,3 @@ class Peak(Document):
     def kind(self) -> Literal["local peak", "edge"]:
         """Whether the largest ratio lies inside or where the measurements end."""
         return "edge" if self.highest in (self.low, self.high) else "local peak"
-
-
-class Scenario(Document):
-    """The iso table under another assumption."""
-
-    name: Text
-    words: Text = Field(description="what is assumed, in words")
-    iso: tuple[IsoRow, ...]
-    throughput_peak: Peak | None
-    cost_peak: Peak | None

@@ -13,6 +13,7 @@ Positive = Annotated[float, Field(gt=0)]
 Day = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
 Statistic = Literal["median", "mean", "mean of reciprocals", "p99", "not stated"]
 Axis = Literal["interactivity", "interactivity_as_printed"]
+Column = Literal["total_tok_s_gpu", "interactivity_as_printed", "tpot_p50_ms", "usd_per_mtok"]
 Quantity = Literal["total_tok_s_gpu", "usd_per_mtok"]
 CostMode = Literal["derived", "article"]
 Printed = Annotated[str, Field(pattern=r"^-?\d+(\.\d+)?$")]
@@ -113,7 +114,7 @@ class PublishedRow(Document):
 class PointTable(Document):
     """Rows of points; ``decimals`` is how many digits each column prints, so how far a figure may be off."""
 
-    decimals: dict[Literal["total_tok_s_gpu", "interactivity_as_printed", "tpot_p50_ms", "usd_per_mtok"], int]
+    decimals: dict[Column, int]
     rows: Annotated[tuple[PublishedRow, ...], Field(min_length=1)]
 
     def digits(self, column: str) -> int | None:

@@ -84,20 +84,22 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_lengths(place
 
 
 def test_a_second_night_gives_a_diff_with_the_changed_field_named(place):
+    base = place.folder / "recipes/_base.yaml"
+    base.write_text(base.read_text().replace("requests_per_conc: 10", "requests_per_conc: 4"))  # a steady state, in half the time
     place.plan("*[46]p1d-dep4-dep8")
-    before = place.measure("1", "--quick")
+    before = place.measure("1")
     shared = place.folder / "recipes/deepseek-v4-pro-fp4/gb300-nvl72/8k1k/_dep4-dep8.yaml"
     text = shared.read_text().replace("max-num-batched-tokens: null", "max-num-batched-tokens: null, max-num-seqs: 256")
     shared.write_text(text)
     place.plan("*[46]p1d-dep4-dep8")
-    after = place.measure("2", "--quick")
+    after = place.measure("2")
     place.run("ingest", before, after, "--history", "history")
     gated = place.run("report", ROOT / "reports/gb300-vs-gb200.yaml", "--history", "history", "--out", "report", "--gate", code=20)
     assert "decode.flags.max-num-seqs" in gated.stderr
     slower = result(after, "2", SIX)["points"][0]["total_tok_s_gpu"] / result(before, "1", SIX)["points"][0]["total_tok_s_gpu"] - 1
     same = result(after, "2", FOUR)["points"][0]["total_tok_s_gpu"] / result(before, "1", FOUR)["points"][0]["total_tok_s_gpu"] - 1
-    assert slower < -0.10
-    assert abs(same) < 0.01
+    assert slower == pytest.approx(-0.17, abs=0.03)  # -21 % at the recipe's own 10 x conc, where ramp and drain weigh less
+    assert same == 0
     page = (place.folder / "report/README.md").read_text()
     changed = page[page.index("## What changed") : page.index("## Curves")]
     assert "decode.flags.max-num-seqs" in changed
@@ -135,7 +137,8 @@ def test_a_terminated_run_ends_its_children_and_leaves_nothing(place):
     results = place.folder / "results"
     wait_for(lambda: len(list(results.glob(".*/trace-*"))) == 2)
     child.send_signal(signal.SIGTERM)
-    assert child.wait(timeout=20) == 130
+    assert child.communicate(timeout=20)[1].endswith("interrupted by signal 15\n")
+    assert child.returncode == 130
     assert list(results.iterdir()) == []
     assert running_in(place.folder) == []
 
@@ -158,10 +161,10 @@ def test_a_kv_pool_too_small_for_a_request_is_a_measure_error(place):
     plan = place.plan("*.1p1d-dep8-tp8")
     document = json.loads(plan.read_text())
     decode = next(one for one in document["jobs"][0]["hbm"] if one["role"] == "decode")
-    decode["capacity_gb"] = 133.1  # 119.8 GB to use: the weights fit, and 0.2 GB for KV: not one sequence
+    decode["capacity_gb"] = 132.95  # the weights fit and the state of 256 sequences, and half of a request
     plan.write_text(json.dumps(document))
     refused = place.run("run", "plan.json", "--job", ONE, "--out", "results", code=6)
-    assert "of 10 requests completed" in refused.stderr
+    assert "decode has KV for 4608 tokens, and a request may take 9216" in refused.stderr
 
 
 @pytest.mark.parametrize(("limit", "code"), [(500, 7), (7_000, 6)])

@@ -23,8 +23,11 @@ def test_validate_says_each_problem_where_an_editor_finds_it(folder, capsys):
     (folder / small.PATH).write_text(small.RECIPE.replace("conc: [4, 8]", "conc: [8, 4]\ntitel: x"))
     assert cli.run(["validate"], {}) == 3
     out, err = capsys.readouterr()
-    assert out == f"recipes/{small.PATH}:3:1: unknown key `titel` — did you mean `title`?\n"
-    assert err == "1 error, 0 warnings\n"
+    assert out.splitlines() == [
+        f"recipes/{small.PATH}:2:7: conc [8, 4] is not rising — conc: [4, 8]",
+        f"recipes/{small.PATH}:3:1: unknown key `titel` — did you mean `title`?",
+    ]
+    assert err == "2 errors, 0 warnings\n"
 
 
 def test_validate_as_json_and_of_one_file(folder, capsys):

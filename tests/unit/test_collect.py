@@ -152,10 +152,23 @@ def test_result_folders_are_found_themselves_and_one_level_below(tmp_path):
         collect.find([tmp_path / "gone"])
 
 
-def test_an_artifact_that_lost_its_name_is_found_and_refused_by_its_name(tmp_path):
+def test_a_single_artifact_that_was_unpacked_without_its_name_is_named_by_its_job(tmp_path):
     folder = results.folder(tmp_path).rename(tmp_path / "download")
     assert collect.find([folder]) == [folder]
+    assert collect.read(folder).folder == f"bench-101-1-{results.recipe().id}"
+
+
+def test_an_artifact_of_another_name_is_refused_by_its_name(tmp_path):
+    folder = results.folder(tmp_path).rename(tmp_path / "bench-102-1-other")
+    assert collect.find([tmp_path]) == [folder]
     assert "bench-101-1" in refused(folder, "name is not the one").hint
+
+
+def test_an_artifact_that_holds_its_folder_is_the_folder(tmp_path):
+    name = results.folder(tmp_path / "packed").name
+    (tmp_path / name).mkdir()
+    (tmp_path / "packed" / name).rename(tmp_path / name / name)
+    assert collect.find([tmp_path]) == [tmp_path / name / name]
 
 
 def test_a_torn_folder_is_refused(tmp_path):

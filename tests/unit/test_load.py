@@ -104,6 +104,16 @@ def test_all_problems_of_all_files_come_at_once():
     assert {(problem.path, problem.line) for problem in errors(texts)} >= {(small.PATH, 2), (small.PATH, 3), ("skus.yaml", 19)}
 
 
+def test_a_wrong_field_hides_no_wrong_arithmetic():
+    text = small.RECIPE.replace("conc: [4, 8]", "conc: [four]\ntitel: x\nsku: tiny-3x4")
+    text = text.replace("  workers: 1\n", "  workers: 1\n  gpus: 28\n", 1)
+    whats = [problem.what for problem in errors(small.texts(recipe=text))]
+    assert any("conc.0" in what for what in whats)
+    assert any("unknown key `titel`" in what for what in whats)
+    assert any("unknown SKU `tiny-3x4`" in what for what in whats)
+    assert any("states 28 GPUs" in what for what in whats)
+
+
 def test_read_raises_with_every_problem():
     with pytest.raises(RecipeError) as caught:
         load.read(recipe("conc: [4, 8]", "conc: []\ntitel: x"))

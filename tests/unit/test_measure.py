@@ -66,7 +66,7 @@ def test_statistics_withhold_p99_below_662_requests():
 def test_a_worker_is_told_what_the_recipe_says(tmp_path):
     told = replay.worker("decode", setup("6p1d-dep4-dep8", tmp_path), 512)
     assert (told["max_num_seqs"], told["max_num_batched_tokens"], told["block_size"]) == (512, 8192, 256)
-    assert told["num_gpu_blocks"] == 512 * 36  # HBM has room for 82,011 of them
+    assert told["num_gpu_blocks"] == 82011
     assert told["enable_prefix_caching"] is False
     prefill = replay.worker("prefill", setup("6p1d-dep4-dep8", tmp_path), 1)
     assert (prefill["max_num_batched_tokens"], prefill["num_gpu_blocks"]) == (16384, 15174)
@@ -80,6 +80,13 @@ def test_the_timing_table_says_the_parameters(tmp_path):
         assert np.interp(57_000, table["prefill_isl"], table["prefill_ttft_ms"]) == pytest.approx(1000.0)
 
 
+def test_a_step_reads_the_kv_of_sequences_that_have_a_place_and_no_more(tmp_path):
+    with np.load(replay.table("decode", setup("6p1d-dep4-dep8").job.recipe, TIMING, tmp_path)) as table:
+        full = 512 * 0.9 * (8192 + 1024 / 2)
+        at = np.interp([full / 2, full, 2 * full], table["decode_active_kv_tokens"], table["decode_itl"][:, 0])
+    assert at == pytest.approx([38.0 + 12.3 * full / 2e6, 38.0 + 12.3 * full / 1e6, 38.0 + 12.3 * full / 1e6])
+
+
 def test_a_worker_kind_without_timing_is_refused_by_name(tmp_path):
     with pytest.raises(MeasureError, match="no timing for decode workers DEP16") as caught:
         replay.table("decode", setup("7p2d-dep4-dep16").job.recipe, TIMING, tmp_path)
@@ -90,7 +97,6 @@ def test_prompts_go_one_by_one_unless_the_queue_never_empties():
     assert replay.prompts_at_once(setup("6p1d-dep4-dep8"), 4096) == 8
     assert replay.prompts_at_once(setup("6p1d-dep4-dep8"), 256) == 1
     assert replay.prompts_at_once(setup("1p6d-dep4-tp4"), 192) == 1
-    assert replay.prompts_at_once(setup("1p6d-dep4-tp4"), 6 * 512 + 1) == 8
 
 
 def test_equal_runs_keep_equal_bytes(tmp_path):

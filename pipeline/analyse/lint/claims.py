@@ -10,7 +10,7 @@ from typing import Any, Final
 from pipeline.analyse.iso import Knots
 from pipeline.analyse.lint.interval import Interval, as_printed
 from pipeline.analyse.published import knots, peak_of
-from pipeline.analyse.sensitivity import reach
+from pipeline.analyse.reach import reach
 from pipeline.schema.lint import Finding, Severity
 from pipeline.schema.published import (
     Arithmetic,

@@ -1,0 +1,163 @@
+"""Verbs that talk to GitHub: fetch, publish, sync."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.cli.words import Verbs, number
+from pipeline.errors import PipelineError
+from pipeline.flow.world import World
+
+if TYPE_CHECKING:
+    from pipeline.edge.github import GitHub
+    from pipeline.flow.publishing import Head
+
+LARGEST_EVENT = 32 << 20
+
+
+def fetch(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline.flow import fetching
+
+    wish = fetching.Wish(arguments.repo, arguments.run_id, arguments.attempt, arguments.out)
+    github = _github(world, arguments.env, cache=arguments.out / ".github")
+    fetched = fetching.fetch_run(world, wish, github)
+    for folder in (*fetched.new, *fetched.known):
+        print(folder)
+    world.say(f"{len(fetched.new)} fetched, {len(fetched.known)} were here already → {arguments.out}")
+    lost = fetching.lost_error(fetched, wish)
+    if lost:
+        raise lost
+    return 0
+
+
+def publish(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline.edge.http import SystemHttp
+    from pipeline.flow import publishing
+    from pipeline.publish import Run
+
+    env: Mapping[str, str] = arguments.env
+    run = Run(
+        repository=env.get("GITHUB_REPOSITORY", ""),
+        run_id=env.get("GITHUB_RUN_ID", ""),
+        attempt=int(env.get("GITHUB_RUN_ATTEMPT") or 1),
+        sha=env.get("GITHUB_SHA", ""),
+        server=env.get("GITHUB_SERVER_URL") or "https://github.com",
+    )
+    summary = env.get("GITHUB_STEP_SUMMARY", "")
+    wish = publishing.Wish(
+        folder=arguments.folder,
+        targets=tuple(dict.fromkeys(target for named in arguments.to for target in named)),
+        run=run,
+        site=arguments.site,
+        site_url=arguments.site_url,
+        summary=Path(summary) if summary else None,
+        webhook=env.get("RACKBENCH_WEBHOOK_URL", ""),
+        head=_head(env),
+        in_actions=env.get("GITHUB_ACTIONS") == "true",
+    )
+    publishing.publish(world, wish, publishing.Doors(SystemHttp(), lambda: _github(world, env)))
+    return 0
+
+
+def sync(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline.flow import syncing
+
+    wish = syncing.Wish(
+        folder=arguments.history,
+        branch=arguments.branch,
+        remote=arguments.remote,
+        message=arguments.message,
+        repository=arguments.repository,
+    )
+    done = syncing.sync(world, wish)
+    world.say(f"{arguments.branch}: {len(done.pulled)} files came, {len(done.pushed)} went")
+    return 0
+
+
+def _github(world: World, env: Mapping[str, str], cache: Path | None = None) -> GitHub:
+    from pipeline.edge.github import API, GitHub
+    from pipeline.edge.github_cache import Cache
+    from pipeline.edge.http import SystemHttp
+
+    token = env.get("GITHUB_TOKEN") or env.get("GH_TOKEN") or ""
+    if not token:
+        world.say("no GITHUB_TOKEN or GH_TOKEN: GitHub answers 60 requests an hour, and gives no artifact to strangers")
+    api = env.get("GITHUB_API_URL") or API
+    if not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/]", api):
+        raise PipelineError("the token is sent over https only", where=f"GITHUB_API_URL {api}")
+    return GitHub(SystemHttp(), world.clock, token, api=api, cache=Cache(cache), say=world.say)
+
+
+def _head(env: Mapping[str, str]) -> Head | None:
+    """The head commit that a workflow_run event is about; None for every other event."""
+    from pipeline.flow.publishing import Head
+
+    if env.get("GITHUB_EVENT_NAME") != "workflow_run":
+        return None
+    path = Path(env.get("GITHUB_EVENT_PATH", ""))
+    try:
+        event: Any = json.loads(path.read_bytes()[:LARGEST_EVENT])
+        run = event["workflow_run"]
+        return Head(str(run["head_sha"]), str(run["head_repository"]["full_name"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PipelineError(f"the event has no workflow_run with a head: {error!r}", where=f"GITHUB_EVENT_PATH {path}") from error
+
+
+def repository(text: str) -> str:
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", text):
+        raise ValueError
+    return text
+
+
+def targets(text: str) -> list[str]:
+    from pipeline.flow.publishing import TARGETS
+
+    named = [word.strip() for word in text.split(",") if word.strip()]
+    unknown = [word for word in named if word not in TARGETS]
+    if unknown or not named:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown) or 'nothing'}; it is told to: {', '.join(TARGETS)}")
+    return named
+
+
+def add(verbs: Verbs, env: Mapping[str, str]) -> None:
+    """The verbs of this module."""
+    added = verbs.add(
+        "fetch", fetch, "bring the result folders of a run here", "--repo acme/bench --run-id 26105123 --out results", needs_recipes=False
+    )
+    added.add_argument("--repo", type=repository, required=not env.get("GITHUB_REPOSITORY"), default=env.get("GITHUB_REPOSITORY"))
+    added.add_argument("--run-id", type=number(1), required=True, metavar="N")
+    added.add_argument("--attempt", type=number(1), metavar="N", help="nothing newer than this attempt")
+    added.add_argument("--out", type=Path, required=True, metavar="DIR")
+    added.set_defaults(env=env)
+    added = verbs.add(
+        "publish", publish, "tell a report or a review on GitHub", "build/report --to summary,issue,pages --site site", needs_recipes=False
+    )
+    added.add_argument("folder", type=Path, metavar="DIR", help="a rendered report, or a review (review.json and comment.md)")
+    added.add_argument(
+        "--to", type=targets, action="append", required=True, metavar="LIST", help="summary, comment, check, pages, feed, issue, webhook"
+    )
+    added.add_argument("--site", type=Path, default=Path("site"), metavar="DIR", help="of the pages and their index, feed and badge")
+    added.add_argument("--site-url", default="", metavar="URL", help="where the site is served: makes links and shows pictures")
+    added.set_defaults(env=env)
+    added = verbs.add(
+        "sync",
+        sync,
+        "keep a folder that only grows the same as a branch",
+        "--branch history --history history --remote origin",
+        needs_recipes=False,
+    )
+    added.add_argument("--history", type=Path, required=True, metavar="DIR", help="a history, or a site with its pages")
+    added.add_argument("--branch", default="history")
+    added.add_argument("--remote", default="origin")
+    added.add_argument("--repository", type=Path, default=Path(), metavar="DIR", help="a checkout that knows the remote; default: here")
+    added.add_argument("--message", default=_message(env), help="of the commit")
+
+
+def _message(env: Mapping[str, str]) -> str:
+    run_id = env.get("GITHUB_RUN_ID")
+    return f"Add run {run_id} attempt {env.get('GITHUB_RUN_ATTEMPT') or 1}" if run_id else "Add what was measured"

@@ -1,0 +1,114 @@
+"""fetch: artifacts of a run to this disk, the newest complete attempt of each job; run again, it continues."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline import collect, fetch
+from pipeline.errors import ArtifactError, PipelineError
+from pipeline.flow.world import World
+
+if TYPE_CHECKING:
+    from pipeline.edge.github import GitHub
+    from pipeline.fetch import Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the command line asked for."""
+
+    repository: str
+    run_id: int
+    attempt: int | None
+    out: Path
+
+
+@dataclass(slots=True)
+class Fetched:
+    """Folders by how they came here."""
+
+    new: list[Path]
+    known: list[Path]
+    lost: list[ArtifactError]
+
+
+def fetch_run(world: World, wish: Wish, github: GitHub) -> Fetched:
+    """Fetch what is not here yet; folders that are here and whole are skipped, jobs without a whole attempt are in ``lost``."""
+    github.get(f"repos/{wish.repository}/actions/runs/{wish.run_id}")  # a wrong number is told from a run without artifacts
+    jobs = fetch.candidates(github, wish.repository, wish.run_id, wish.attempt)
+    if not jobs:
+        hint = "a finished job uploads bench-RUN-ATTEMPT-RECIPE; does the run measure at all?"
+        raise ArtifactError("the run has no artifact of results", where=f"{wish.repository} run {wish.run_id}", hint=hint)
+    fetched = Fetched([], [], [])
+    with _scratch(wish.out) as scratch:
+        for number, (job, attempts) in enumerate(jobs.items(), start=1):
+            if world.is_terminal:
+                world.say(f"\r\x1b[K{number}/{len(jobs)} {job}"[:160], end="")
+            _fetch_job(world, wish, github, attempts, Path(scratch), fetched)
+    if world.is_terminal:
+        world.say("\r\x1b[K", end="")
+    return fetched
+
+
+def _scratch(out: Path) -> tempfile.TemporaryDirectory[str]:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=".fetch-", dir=out)
+    except OSError as error:
+        raise PipelineError(f"cannot be made: {error.strerror}", where=str(out)) from error
+
+
+def _fetch_job(world: World, wish: Wish, github: GitHub, attempts: list[Candidate], scratch: Path, fetched: Fetched) -> None:  # noqa: PLR0913, PLR0917  # one call site
+    errors: list[ArtifactError] = []
+    for one in attempts:
+        target = wish.out / one.name
+        if _is_whole(target):
+            fetched.known.append(target)
+            break
+        try:
+            folder = fetch.download(github, wish.repository, one, scratch)
+            collect.read(folder)
+        except ArtifactError as error:
+            errors.append(error)
+            continue
+        _replace(folder, target)
+        fetched.new.append(target)
+        break
+    else:
+        fetched.lost += errors[:1]
+        return
+    for passed in errors:
+        world.say(f"passed over: {passed}")
+
+
+def _is_whole(folder: Path) -> bool:
+    """Here already, every file as SHA256SUMS lists it."""
+    if not folder.is_dir():
+        return False
+    try:
+        collect.read(folder)
+    except ArtifactError:
+        return False
+    return True
+
+
+def _replace(folder: Path, target: Path) -> None:
+    """A damaged folder of that name gives way only now that a whole one is here."""
+    try:
+        if target.exists():
+            shutil.rmtree(target)
+        folder.rename(target)
+    except OSError as error:
+        raise PipelineError(f"cannot be written: {error.strerror}", where=str(target)) from error
+
+
+def lost_error(fetched: Fetched, wish: Wish) -> ArtifactError | None:
+    """One error for all jobs that have no whole attempt."""
+    if not fetched.lost:
+        return None
+    what = f"{len(fetched.lost)} jobs have no whole artifact: " + "; ".join(map(str, fetched.lost))
+    return ArtifactError(what, where=f"{wish.repository} run {wish.run_id}", hint="the others are fetched; run the same command again")

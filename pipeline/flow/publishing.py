@@ -1,0 +1,181 @@
+"""publish: a rendered report or a review, told wherever people look; one place that fails keeps no other from being told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pipeline import publish as room
+from pipeline.errors import ArtifactError, GitHubError, PipelineError
+from pipeline.flow.world import World, read
+from pipeline.publish import Message, Run
+from pipeline.schema.publication import PageEntry, Review
+from pipeline.schema.report import ReportData
+
+if TYPE_CHECKING:
+    from pipeline.edge.github import GitHub
+    from pipeline.edge.http import Http
+
+TARGETS: Final = ("summary", "comment", "check", "pages", "feed", "issue", "webhook")
+TRIES: Final = 3
+LARGEST_REVIEW: Final = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The commit that a ``workflow_run`` event says the other run was about: GitHub's word, not the artifact's."""
+
+    sha: str
+    repository: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the command line and the environment asked for."""
+
+    folder: Path
+    targets: tuple[str, ...]
+    run: Run
+    site: Path
+    site_url: str = ""
+    summary: Path | None = None
+    webhook: str = ""
+    head: Head | None = None
+    in_actions: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """To GitHub and to a webhook; ``github`` is made when it is needed, so that a summary needs no token."""
+
+    http: Http
+    github: Callable[[], GitHub]
+
+
+def publish(world: World, wish: Wish, doors: Doors) -> list[str]:
+    """Tell every target; gives what was done. The first error is raised when all were tried."""
+    message = read_message(wish)
+    entry = _entry(world, wish, message) if {"pages", "feed"} & set(wish.targets) or wish.site_url else None
+    address = room.site.page_url(entry) if entry else ""
+    message = replace(message, body=room.with_pictures(message.body, address))
+    done: list[str] = []
+    errors: list[PipelineError] = []
+    for target in sorted(wish.targets, key=TARGETS.index):
+        try:
+            done.append(_again_if_it_may_help(world, partial(_tell, target, wish, doors, message, entry)))
+        except PipelineError as error:
+            error.what = f"{target}: {error.what}"
+            errors.append(error)
+    for line in done:
+        world.say(line)
+    for other in errors[1:]:
+        world.say(f"error: {other}")
+    if errors:
+        raise errors[0]
+    return done
+
+
+def _again_if_it_may_help(world: World, tell: Callable[[], str]) -> str:
+    """Every target looks before it writes, so one that GitHub may or may not have taken is told again from the start."""
+    for attempt in range(1, TRIES):
+        try:
+            return tell()
+        except GitHubError as error:
+            if 0 < error.status < 500:
+                raise
+            world.clock.sleep(2.0**attempt)
+    return tell()
+
+
+def _tell(target: str, wish: Wish, doors: Doors, message: Message, entry: PageEntry | None) -> str:
+    if target == "summary":
+        if wish.summary is None:
+            raise PipelineError("GITHUB_STEP_SUMMARY is not set", hint="it is inside of GitHub Actions; elsewhere name a file by it")
+        return room.summary.publish(message, wish.run, wish.summary)
+    if target == "webhook":
+        page = room.site.page_url(entry) if entry else ""
+        return room.webhook.publish(message, wish.run, doors.http, wish.webhook, page=page)
+    if target in {"pages", "feed"}:
+        return _to_site(target, wish, entry)
+    if not wish.run.repository:
+        raise PipelineError("GITHUB_REPOSITORY is not set", hint="it is inside of GitHub Actions; elsewhere set it to OWNER/NAME")
+    if target == "comment":
+        return room.comment.publish(message, wish.run, doors.github(), bots_only=wish.in_actions)
+    if target == "check":
+        if not message.head_sha:
+            raise PipelineError("GITHUB_SHA is not set", hint="a check run belongs to a commit")
+        return room.check.publish(message, wish.run, doors.github())
+    return room.issue.publish(message, wish.run, doors.github())
+
+
+def _to_site(target: str, wish: Wish, entry: PageEntry | None) -> str:
+    if entry is None or (wish.folder / "review.json").exists():
+        raise PipelineError("a review has no page", where=str(wish.folder), hint="reports have: publish a report's folder")
+    done = room.site.add(wish.site, wish.folder, entry) if target == "pages" else "feed: made again"
+    room.site.rebuild(wish.site)
+    return f"{done}; {wish.site}/index.html"
+
+
+def read_message(wish: Wish) -> Message:
+    """The report or the review in the folder."""
+    if not wish.folder.is_dir():
+        raise PipelineError("no such folder", where=str(wish.folder), hint="name a rendered report, or a review")
+    return _review(wish) if (wish.folder / "review.json").exists() else _report(wish)
+
+
+def _report(wish: Wish) -> Message:
+    """The verdict is computed from the report's data again: nothing is parsed out of its text."""
+    from pipeline import analyse, render
+
+    path = wish.folder / "data.json"
+    if not path.is_file():
+        raise ArtifactError("neither data.json nor review.json", where=str(wish.folder), hint="name a rendered report, or a review")
+    report = analyse.analyse(ReportData.from_json(read(path), where=str(path)))
+    body = read(wish.folder / "README.md").decode("utf-8", errors="replace")
+    return Message(
+        name=report.name,
+        verdict=report.verdict,
+        headline=render.headline(report),
+        body=body,
+        head_sha=wish.head.sha if wish.head else wish.run.sha,
+    )
+
+
+def _review(wish: Wish) -> Message:
+    """Data from a stranger: sizes and types are checked, and of which commit it may speak is GitHub's word where there is one."""
+    files = {name: wish.folder / name for name in ("review.json", "comment.md")}
+    for path in files.values():
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST_REVIEW:
+            raise ArtifactError(f"not a regular file of at most {LARGEST_REVIEW >> 20} MiB", where=str(path), hint="the review is foreign")
+    review = Review.from_json(read(files["review.json"]), where=str(files["review.json"]))
+    head = wish.head or Head(review.head_sha, review.repository)
+    if head.sha != review.head_sha:
+        what = f"the review is of {review.head_sha[:12]}, the event of {head.sha[:12]}"
+        raise ArtifactError(what, where=str(files["review.json"]), hint="a review speaks for its own commit only")
+    body = read(files["comment.md"]).decode("utf-8", errors="replace")
+    return Message(
+        name="review",
+        verdict=review.verdict,
+        headline=" ".join(review.headline.split()),
+        body=re.sub(r"<!--\s*rackbench:.*?-->", "", body, flags=re.DOTALL),
+        head_sha=head.sha,
+        head_repository=head.repository,
+        annotations=review.annotations,
+    )
+
+
+def _entry(world: World, wish: Wish, message: Message) -> PageEntry:
+    return PageEntry(
+        name=message.name,
+        run_id=wish.run.run_id or "local",
+        attempt=wish.run.attempt,
+        verdict=message.verdict,
+        headline=message.headline,
+        published_at=world.clock.now().isoformat(timespec="seconds"),
+        site_url=wish.site_url,
+        run_url=wish.run.url,
+    )

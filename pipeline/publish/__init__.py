@@ -1,0 +1,6 @@
+"""Room: what people see on GitHub. The first line of everything is the verdict; telling it twice changes nothing."""
+
+from pipeline.publish import check, comment, issue, site, summary, webhook
+from pipeline.publish.message import Message, Run, with_pictures
+
+__all__ = ["Message", "Run", "check", "comment", "issue", "site", "summary", "webhook", "with_pictures"]

@@ -1,0 +1,55 @@
+"""A check run on the commit, with annotations at recipe lines."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pipeline.edge.github import GitHub
+from pipeline.publish.message import Message, Run, cut
+from pipeline.schema.publication import Annotation
+
+BATCH: Final = 50  # annotations of one request
+MOST_BYTES: Final = 65_000
+CONCLUSION: Final = {"better": "success", "same": "success", "worse": "failure", "unknown": "neutral"}
+LEVEL: Final = {"error": "failure", "warning": "warning", "notice": "notice"}
+
+
+def publish(message: Message, run: Run, github: GitHub) -> str:
+    """One check run a commit, run and attempt, found again after a crash; annotations are sent once each. Gives what was done."""
+    runs = f"repos/{run.repository}/check-runs"
+    name, external = f"rackbench {message.name}", f"{run.run_id or 'local'}-{run.attempt}"
+    known = github.pages(f"repos/{run.repository}/commits/{message.head_sha}/check-runs", "check_runs", check_name=name, filter="latest")
+    found = next((one for one in known if one.get("external_id") == external and one.get("name") == name), None)
+    sent = int(found["output"]["annotations_count"]) if found else 0
+    batches = [message.annotations[start : start + BATCH] for start in range(sent, len(message.annotations), BATCH)] or [()]
+    for index, batch in enumerate(batches):
+        is_last = index == len(batches) - 1
+        document = {"output": _output(message, run, batch), **(_end(message) if is_last else {"status": "in_progress"})}
+        if found is None:
+            start = {"name": name, "head_sha": message.head_sha, "external_id": external}
+            found = github.write("POST", runs, {**start, **({"details_url": run.url} if run.url else {}), **document})
+        else:
+            github.write("PATCH", f"{runs}/{found['id']}", document)
+    return f"check: {CONCLUSION[message.verdict]}, {len(message.annotations)} annotations on {message.head_sha[:12]}"
+
+
+def _end(message: Message) -> dict[str, Any]:
+    return {"status": "completed", "conclusion": CONCLUSION[message.verdict]}
+
+
+def _output(message: Message, run: Run, batch: tuple[Annotation, ...]) -> dict[str, Any]:
+    more = f"[The run]({run.url}) has all of it." if run.url else ""
+    return {
+        "title": message.headline[:250],
+        "summary": cut(message.body, MOST_BYTES, more=more),
+        "annotations": [
+            {
+                "path": one.path,
+                "start_line": one.line,
+                "end_line": one.line,
+                "annotation_level": LEVEL[one.severity],
+                "message": one.message,
+            }
+            for one in batch
+        ],
+    }

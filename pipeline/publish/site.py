@@ -1,0 +1,132 @@
+"""The Pages site: one folder a published report below ``pages/``, never changed; index, feed and badge are made from all of them.
+
+So a publisher that was killed, or two at once, lose nothing: whoever comes next makes the rest again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from xml.etree import ElementTree as ET
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from pipeline.errors import ArtifactError, PipelineError
+from pipeline.schema.publication import PageEntry
+
+PAGES: Final = "pages"
+ENTRY: Final = "entry.json"
+DERIVED: Final = ("index.html", "feed.xml", "badge.json", ".nojekyll")
+FEED_LENGTH: Final = 50
+COLOURS: Final = {"better": "brightgreen", "same": "green", "worse": "red", "unknown": "yellow"}
+PUBLISHED = re.compile(r"(README\.md|index\.html|data\.json|[a-z0-9-]+\.(svg|png))")
+ATOM: Final = "http://www.w3.org/2005/Atom"
+
+
+def page_name(entry: PageEntry) -> str:
+    """Folder of a page below ``pages/``: the same for the same report of the same run attempt."""
+    return f"{entry.run_id}-{entry.attempt}-{entry.name}"
+
+
+def page_url(entry: PageEntry) -> str:
+    """Address of a page; empty where the site's is not known."""
+    return f"{entry.site_url.rstrip('/')}/{PAGES}/{page_name(entry)}/" if entry.site_url else ""
+
+
+def add(site: Path, report: Path, entry: PageEntry) -> str:
+    """Copy a rendered report to its place, whole or not at all; a page that is there already stays. Gives what was done."""
+    target = site / PAGES / page_name(entry)
+    files = sorted(path for path in report.iterdir() if PUBLISHED.fullmatch(path.name) and path.is_file() and not path.is_symlink())
+    if target.exists():
+        changed = [path.name for path in files if not _is_same(path, target / path.name)]
+        if changed:
+            hint = "a published page is never changed; publish from another run or attempt"
+            raise ArtifactError(f"published before with another {changed[0]}", where=str(target), hint=hint)
+        return f"pages: {target.name} was there already"
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        temporary.mkdir(parents=True)
+        for path in files:
+            shutil.copyfile(path, temporary / path.name)
+        (temporary / ENTRY).write_text(entry.to_json(), encoding="utf-8")
+        temporary.rename(target)
+    except OSError as error:
+        raise PipelineError(f"cannot be written: {error.strerror}", where=str(target), hint="is the disk full or read-only?") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return f"pages: {target.name} added"
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return other.is_file() and one.read_bytes() == other.read_bytes()
+
+
+def rebuild(site: Path) -> None:
+    """Make index, feed and badge from the pages that are there: the same pages give the same bytes."""
+    entries = sorted(_entries(site), key=lambda one: (one.published_at, one.run_id, one.attempt, one.name), reverse=True)
+    files = {"index.html": index(entries), "feed.xml": feed(entries), "badge.json": badge(entries), ".nojekyll": ""}
+    for name, text in files.items():
+        temporary = site / f".{name}.tmp"
+        try:
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(site / name)
+        except OSError as error:
+            raise PipelineError(f"cannot be written: {error.strerror}", where=str(site / name)) from error
+
+
+def _entries(site: Path) -> Iterator[PageEntry]:
+    for path in sorted((site / PAGES).glob(f"[!.]*/{ENTRY}")):
+        yield PageEntry.from_json(path.read_bytes(), where=str(path))
+
+
+def index(entries: list[PageEntry]) -> str:
+    """The first page of the site: newest first."""
+    environment = Environment(
+        loader=PackageLoader("pipeline.publish", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    rows = [(entry, f"{PAGES}/{page_name(entry)}/") for entry in entries]
+    return environment.get_template("index.html.j2").render(rows=rows, newest=entries[0] if entries else None)
+
+
+def feed(entries: list[PageEntry]) -> str:
+    """Atom: the newest pages, the verdict as title."""
+    ET.register_namespace("", ATOM)
+    root = ET.Element(f"{{{ATOM}}}feed")
+    site = entries[0].site_url.rstrip("/") if entries else ""
+    _child(root, "id", f"{site}/feed.xml" if site else "urn:rackbench:feed")
+    _child(root, "title", "Rackbench reports")
+    _child(root, "updated", entries[0].published_at if entries else "1970-01-01T00:00:00+00:00")
+    ET.SubElement(_child(root, "author", ""), f"{{{ATOM}}}name").text = "Rackbench"
+    for entry in entries[:FEED_LENGTH]:
+        item = ET.SubElement(root, f"{{{ATOM}}}entry")
+        _child(item, "id", page_url(entry) or f"urn:rackbench:{page_name(entry)}")
+        _child(item, "title", entry.headline)
+        _child(item, "updated", entry.published_at)
+        link = page_url(entry) or entry.run_url
+        if link:
+            ET.SubElement(item, f"{{{ATOM}}}link", href=link)
+        _child(item, "summary", f"{entry.name}, run {entry.run_id} attempt {entry.attempt}: {entry.verdict}")
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _child(parent: ET.Element, name: str, text: str) -> ET.Element:
+    child = ET.SubElement(parent, f"{{{ATOM}}}{name}")
+    child.text = text or None
+    return child
+
+
+def badge(entries: list[PageEntry]) -> str:
+    """The newest verdict as shields.io reads it (endpoint badge); not green unless something is proven."""
+    verdict = entries[0].verdict if entries else "unknown"
+    label = entries[0].name if entries else "rackbench"
+    return json.dumps({"schemaVersion": 1, "label": label, "message": verdict, "color": COLOURS[verdict]}, indent=1) + "\n"

@@ -1,0 +1,45 @@
+"""What is published: a review of a pull request as its job leaves it, and a page as the site lists it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline.schema.base import Document, Stored
+from pipeline.schema.recipe import Text
+
+FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+Verdict = Literal["better", "worse", "same", "unknown"]
+
+
+class Annotation(Document):
+    """One finding at a line of the pull request."""
+
+    path: Text
+    line: int = Field(ge=1)
+    severity: Literal["error", "warning", "notice"]
+    message: Text
+
+
+class Review(Stored):
+    """review.json: made by a job that anybody's pull request ran, so believed in nothing but its words."""
+
+    verdict: Verdict
+    headline: Text
+    head_sha: str = Field(pattern=r"^[0-9a-f]{40}$")
+    repository: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="that the head is in: the fork's, where it is one")
+    annotations: tuple[Annotation, ...] = ()
+
+
+class PageEntry(Stored):
+    """entry.json beside a published page: what index, feed and badge say of it."""
+
+    name: str = Field(pattern=FILE_NAME, description="of the report")
+    run_id: str = Field(pattern=FILE_NAME)
+    attempt: int = Field(ge=1)
+    verdict: Verdict
+    headline: Text
+    published_at: Text
+    site_url: str = Field(description="of the whole site; empty where it is not known")
+    run_url: str
