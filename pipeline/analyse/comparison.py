@@ -36,7 +36,7 @@ def comparison(data: ReportData, main: Family, iso: Sequence[IsoRow]) -> Compari
         exchange=exchanged,
         exchange_finding=paper.exchange_finding(exchanged, llm, asked.exchange) if llm else None,
         confounders=confounders(data.rows, definition.skus),
-        what_if=what_if.what_if(main.curves, skus=data.skus, definition=definition, span=asked.price_span),
+        what_if=what_if.what_if(main.curves, iso, skus=data.skus, definition=definition, span=asked.price_span),
         slo=slo,
         slo_answer=answer(slo, list(titles.values()), bar=asked.level_within, origin=origin, limit_s=asked.ttft_limit_s),
         slo_left=what_if.left_within(main.curves, limit_ms),
