@@ -56,13 +56,14 @@ def _spec(label: str, unit: str, quantity: str, values: list[float | None]) -> S
 
 
 def radar(skus: Sequence[Sku], peers: Iterable[Sku]) -> tuple[RadarAxis, ...]:
-    """Each specification as a share of the maximum over the SKUs and their peers."""
+    """Each specification that any SKU states as a share of the maximum over the SKUs and their peers."""
     known = [*skus, *peers]
-    return tuple(_axis(RADAR[label], read, skus, known) for label, _, _, read in SPECS if label in RADAR)
+    shown = [(RADAR[label], read) for label, _, _, read in SPECS if label in RADAR]
+    return tuple(_axis(label, read, skus, known) for label, read in shown if any(read(sku) is not None for sku in known))
 
 
 def _axis(label: str, read: Reading, skus: Sequence[Sku], known: Sequence[Sku]) -> RadarAxis:
-    best = max((value for sku in known if (value := read(sku)) is not None), default=0.0)
+    best = max(value for sku in known if (value := read(sku)) is not None)
     shares = tuple(ratio(read(sku), best) for sku in skus)
     return RadarAxis(label=label, best=", ".join(sku.title for sku in known if read(sku) == best), shares=shares)
 

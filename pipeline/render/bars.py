@@ -50,7 +50,7 @@ def ttft(report: Report, theme: Theme) -> Spec:
             {"mark": text, "encoding": {"x": {"field": "end", **x}, "text": {"field": "said"}}},
         ]
 
-    subtitle = [f"{_kinds(report)} · bar: p50 · tick: p99, where at least 662 requests allow it", "rows by rising interactivity"]
+    subtitle = [f"{' and '.join(dict.fromkeys(curve.kind for curve, _ in points)) or 'nothing ran'} · bar: p50 · tick: p99, where at least 662 requests allow it", "rows by rising interactivity"]
     return _stack(report, theme, values, layers, theme.heading("The wait that interactivity does not show: time to first token", subtitle))
 
 
@@ -160,6 +160,3 @@ def _wait(point: CurvePoint, *, is_short: bool) -> str:
     tail = "" if point.ttft_p99_ms is None else f" · p99 {number(point.ttft_p99_ms, 'seconds')}"
     return f"p50 {number(point.ttft_p50_ms, 'seconds')}{tail} s"
 
-
-def _kinds(report: Report) -> str:
-    return " and ".join(dict.fromkeys(curve.kind for curve in report.curves)) or "nothing ran"
