@@ -8,12 +8,17 @@ from pipeline.analyse import paper, shapes, what_if
 from pipeline.analyse.answer import answer
 from pipeline.analyse.confounders import confounders
 from pipeline.analyse.curves import Family
+from pipeline.analyse.ratios import ratio_curves
 from pipeline.schema.report import Comparison, IsoRow, ReportData
 
 
-def comparison(data: ReportData, main: Family, iso: Sequence[IsoRow]) -> Comparison | None:
-    """The sections of a definition that asks for them; each is empty where its inputs are absent."""
+def comparison(data: ReportData, kinds: Sequence[Family], iso: Sequence[IsoRow]) -> Comparison | None:
+    """The sections of a definition that asks for them; each is empty where its inputs are absent.
+
+    ``kinds``: every family of curves, the one that the tables read first.
+    """
     asked, definition = data.definition.comparison, data.definition
+    main = kinds[0] if kinds else Family(kind="nothing ran", curves=())
     if asked is None:
         return None
     skus, limit_ms = [data.skus[sku] for sku in definition.skus], 1000 * asked.ttft_limit_s
@@ -35,6 +40,7 @@ def comparison(data: ReportData, main: Family, iso: Sequence[IsoRow]) -> Compari
         shape_findings=shapes.shape_findings(rows, data.fits, titles),
         exchange=exchanged,
         exchange_finding=paper.exchange_finding(exchanged, llm, asked.exchange) if llm else None,
+        ratios=ratio_curves(kinds, skus=data.skus, definition=definition),
         confounders=confounders(data.rows, definition.skus),
         what_if=what_if.what_if(main.curves, iso, skus=data.skus, definition=definition, span=asked.price_span),
         slo=slo,

@@ -32,7 +32,7 @@ def analyse(data: ReportData) -> Report:
     origin = main.curves[0].origin if main.curves else None
     sections = tuple(study_section(study, data, family, kinds) for study, family in published)
     bar = definition.comparison.level_within if definition.comparison else definition.relevant_change
-    compared = comparison(data, main, iso)
+    compared = comparison(data, shown if kinds else (), iso)
     said_of_limit = (compared.slo_answer,) if compared and compared.slo_answer else ()
     said_of_studies = [said for section in sections if (said := study_finding(section, iso, origin or ""))]
     return Report(

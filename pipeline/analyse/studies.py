@@ -145,7 +145,7 @@ def study_finding(section: StudySection, iso: Sequence[IsoRow], origin: str) -> 
     values: dict[str, float | str] = {"origin": origin, "source": section.study.source, "day": section.study.measured_on}
     values |= {"at": ours.interactivity, "ours": ours.throughput_ratio or 0.0, "theirs": theirs.throughput_ratio or 0.0}
     words = "Published figures ({source}, measured {day}) read {theirs:ratio} the tok/s/GPU at {at:grid} tok/s/user, "
-    words += "where the {origin} read {ours:ratio}."
+    words += "where the {origin} ones read {ours:ratio}."
     return Sentence(words=words, values=values)
 
 

@@ -50,7 +50,8 @@ def ttft(report: Report, theme: Theme) -> Spec:
             {"mark": text, "encoding": {"x": {"field": "end", **x}, "text": {"field": "said"}}},
         ]
 
-    subtitle = [f"{' and '.join(dict.fromkeys(curve.kind for curve, _ in points)) or 'nothing ran'} · bar: p50 · tick: p99, where at least 662 requests allow it", "rows by rising interactivity"]
+    kinds = " and ".join(dict.fromkeys(curve.kind for curve, _ in points)) or "nothing ran"
+    subtitle = [f"{kinds} · bar: p50 · tick: p99, where at least 662 requests allow it", "rows by rising interactivity"]
     return _stack(report, theme, values, layers, theme.heading("The wait that interactivity does not show: time to first token", subtitle))
 
 
@@ -159,4 +160,3 @@ def _wait(point: CurvePoint, *, is_short: bool) -> str:
         return f"{number(point.ttft_p50_ms, 'seconds')} s"
     tail = "" if point.ttft_p99_ms is None else f" · p99 {number(point.ttft_p99_ms, 'seconds')}"
     return f"p50 {number(point.ttft_p50_ms, 'seconds')}{tail} s"
-

@@ -16,7 +16,7 @@ PARTS: Final = ("weights", "room for KV")
 
 
 def shapes(report: Report, theme: Theme) -> Spec:
-    """One panel a SKU, one bar a worker shape, a tick at the capacity of a GPU."""
+    """One panel a SKU, one bar a worker shape, a line at the capacity of a GPU."""
     found = report.comparison
     panels, end = [], 50.0
     if found:
@@ -25,7 +25,7 @@ def shapes(report: Report, theme: Theme) -> Spec:
         for at, (title, capacity) in enumerate(zip(report.sku_titles.values(), found.capacity_gb, strict=False)):
             values = [value for row in found.shapes for value in _bar(row, row.cells[at], capacity)]
             panels.append(_panel(title, values, capacity, (theme, end)))
-    said = ["one GPU of a decode worker; computed, not read off a machine · tick: HBM that nvidia-smi shows"]
+    said = ["one GPU of a decode worker; computed, not read off a machine · line: HBM that nvidia-smi shows"]
     return {
         "$schema": SCHEMA,
         "title": theme.heading("What fits where: weights, and what is left for KV", said),

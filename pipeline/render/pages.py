@@ -13,7 +13,7 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.render import bars, charts, evidence, memory, radar, sections, studies, tables
+from pipeline.render import bars, charts, evidence, memory, radar, ratios, sections, studies, tables
 from pipeline.render.text import as_html, code, percent, plain, say, say_plainly
 from pipeline.render.theme import DARK, LIGHT, Theme
 from pipeline.schema.report import Report
@@ -34,9 +34,9 @@ def render(report: Report) -> dict[str, bytes]:
     """File name -> content of every file of a kept report; no time of rendering and no commit is in any of them."""
     pictures = _pictures(report)
     names = {**_names(report), "pictures": {picture.name: picture for picture in pictures}}
-    markdown = _environment(is_html=False).get_template("report.md.j2").render(names)
+    markdown = environment(is_html=False).get_template("report.md.j2").render(names)
     files = {"README.md": re.sub(r"\n{3,}", "\n\n", markdown)}
-    page = _environment(is_html=True).get_template("report.html.j2")
+    page = environment(is_html=True).get_template("report.html.j2")
     files["index.html"] = page.render({**names, "specs": _specs(pictures), "vega": Markup(_vega())})  # noqa: S704  the bundle is code, not input
     for picture in pictures:
         files[f"{picture.name}.svg"] = vl_convert.vegalite_to_svg(picture.draw(LIGHT), vl_version=VEGA_LITE)
@@ -60,6 +60,8 @@ def _pictures(report: Report) -> list[Picture]:
         wanted.append(("hbm", "HBM by component against capacity", bars.hbm))
     if report.timing_errors:
         wanted.append(("calibration", "Error of the calibration at every point", bars.calibration))
+    if report.comparison and any(point.cost for curve in report.comparison.ratios for point in curve.points):
+        wanted.append(("ratios", "Tokens per dollar of the last SKU over the first, by interactivity", ratios.ratios))
     if report.comparison and len(report.comparison.radar) > 2:
         wanted.append(("radar", "Specifications of each SKU as shares of the best known", radar.radar))
     if report.comparison and report.comparison.shapes:
@@ -92,6 +94,7 @@ def _names(report: Report) -> dict[str, Any]:
         "after_points": [*_studies(report), *sections.after_points(report)],
         "hbm": evidence.hbm(report),
         "coverage": evidence.coverage(report),
+        "gpu_hours": evidence.bill(report),
         "parameters": evidence.parameters(report),
         "errors": [("tok/s/GPU", evidence.errors(report, "total_tok_s_gpu")), ("TPOT", evidence.errors(report, "tpot_ms"))],
         "timing_source": plain(report.timing_source),
@@ -119,9 +122,10 @@ def _top(report: Report) -> dict[str, str]:
     return {"headline": say(report.answer), "second": night}
 
 
-def _environment(*, is_html: bool) -> Environment:
+def environment(*, is_html: bool) -> Environment:
+    """Templates of this room; Markdown is escaped by ``plain`` and ``code``, HTML by Jinja."""
     loader = PackageLoader("pipeline.render", "templates")
-    environment = Environment(
+    made = Environment(
         loader=loader,
         autoescape=is_html,  # noqa: S701  Markdown is escaped by text.plain and text.code
         undefined=StrictUndefined,
@@ -129,8 +133,8 @@ def _environment(*, is_html: bool) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["inline"] = as_html
-    return environment
+    made.filters["inline"] = as_html
+    return made
 
 
 def _specs(pictures: list[Picture]) -> Markup:

@@ -27,7 +27,7 @@ class Section:
 def after_curves(report: Report) -> list[Section]:
     """What other assumptions would change in the reading of the curves."""
     found = report.comparison
-    return [_slo(report, found), _what_if(report, found)] if found and len(report.sku_titles) > 1 else []
+    return [_ratios(found), _slo(report, found), _what_if(report, found)] if found and len(report.sku_titles) > 1 else []
 
 
 def after_points(report: Report) -> list[Section]:
@@ -40,6 +40,11 @@ def after_points(report: Report) -> list[Section]:
     sections += [_shapes(found, titles)] if found.shapes else []
     sections += [_exchange(found, titles)] if found.exchange else []
     return [*sections, _confounders(found, titles)] if found.confounders else sections
+
+
+def _ratios(found: Comparison) -> Section:
+    said = [say(found.ceiling_finding)] if found.ceiling_finding else []
+    return Section("What a dollar buys", tuple(said), "ratios")
 
 
 def _slo(report: Report, found: Comparison) -> Section:
@@ -64,7 +69,6 @@ def _what_if(report: Report, found: Comparison) -> Section:
 
 def _paper(found: Comparison, titles: Sequence[str]) -> Section:
     said = ["Specifications per GPU, dense, one direction; GB and TB are decimal. The radar shows shares of the best of all known SKUs."]
-    said += [say(found.ceiling_finding)] if found.ceiling_finding else []
     shown = [("Specifications:", compared.specs(found, titles))]
     if len(titles) > 1:
         shown.append(("How much cheaper a token could be, at most, were one resource the only limit:", compared.ceilings(found)))

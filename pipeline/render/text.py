@@ -48,6 +48,7 @@ QUANTITIES: Final[dict[str, Callable[[float], str]]] = {
     "wall": lambda seconds: fixed(seconds, 0),
     "ms": lambda value: fixed(value, 2),
     "gb": lambda value: fixed(value, 1),
+    "hours": lambda value: fixed(value, 1),
     "tb": lambda value: fixed(value, 2),
     "ratio": lambda value: f"{fixed(value, 2)}×",
     "change": signed,

@@ -110,6 +110,21 @@ class ExchangeRow(Document):
     step_ms: float | None = Field(description="fastest simulated or measured median TPOT of such a decode worker; null = none ran")
 
 
+class RatioPoint(Document):
+    """Ratios at one interactivity: throughput last over first SKU, cost first over last."""
+
+    interactivity: float
+    throughput: float
+    cost: float | None
+
+
+class RatioCurve(Document):
+    """Both ratios over the whole range that the curves of one kind have in common."""
+
+    kind: Text
+    points: tuple[RatioPoint, ...]
+
+
 class Confounder(Document):
     """A setting that differs between the SKUs and is not the shape: values with the recipes that have them."""
 

@@ -14,6 +14,7 @@ from pipeline.schema.comparison import (
     Confounder,
     ExchangeRow,
     RadarAxis,
+    RatioCurve,
     ShapeFit,
     ShapeRow,
     SpecRow,
@@ -169,6 +170,7 @@ class CoverageRow(Document):
     reason: str
     gpus_counted: int | None
     gpus_held: int | None
+    gpu_hours: float | None = Field(default=None, description="GPUs held times wall clock of the points that arrived; null = none did")
 
 
 class ProvenanceRow(Document):
@@ -219,6 +221,7 @@ class Comparison(Document):
     shape_findings: tuple[Sentence, ...]
     exchange: tuple[ExchangeRow, ...]
     exchange_finding: Sentence | None
+    ratios: tuple[RatioCurve, ...] = Field(description="of every kind that has both SKUs, the one that the tables read first")
     confounders: tuple[Confounder, ...]
     what_if: tuple[WhatIf, ...]
     slo: tuple[IsoRow, ...]
