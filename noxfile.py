@@ -108,6 +108,13 @@ def accept(session: nox.Session) -> None:
         pipeline(session, "report", REPORT.with_suffix(".yaml"), "--out", REPORT)
 
 
+@nox.session(venv_backend="none")
+def live(session: nox.Session) -> None:
+    """Deployments of real Dynamo processes: up, broken, killed, swept. Needs root, or `unshare --user --map-root-user --net`."""
+    set_up(session)
+    session.run(str(PYTHON), "-m", "pytest", "tests/live/test_launch.py", *session.posargs)
+
+
 @nox.session
 def browser(session: nox.Session) -> None:
     """The page in Debian's chromium: no network, tooltips, filters, phone width, dark and light; pictures below build/browser."""

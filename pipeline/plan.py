@@ -115,6 +115,7 @@ def shard(text: str) -> tuple[int, int]:
 def _reason(one: Considered, request: Request, cluster: Cluster) -> str | None:
     checks: tuple[tuple[bool, Callable[[], str]], ...] = (
         (not fnmatchcase(one.job.id, request.select), lambda: "not selected"),
+        (one.job.recipe.purpose != cluster.purpose, lambda: f"a {one.job.recipe.purpose} recipe; {cluster.id} runs {cluster.purpose} ones"),
         (one.job.recipe.sku not in cluster.skus, lambda: f"cluster {cluster.id} has no {one.job.recipe.sku}"),
         (any(h.verdict == "does not fit" for h in one.job.hbm), lambda: "does not fit into HBM; see `fit`"),
         (request.since is not None and one.was_identity == identity(one.job), lambda: f"unchanged since {request.since}"),

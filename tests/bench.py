@@ -1,4 +1,7 @@
-"""Time and memory of what the project promises, each command as a whole process: ``nox -s bench``, ``-- --full`` with the whole nightly."""
+"""Time and memory of what the project promises, each command as a whole process: ``nox -s bench``, ``-- --full`` with the whole nightly.
+
+``-- live`` is another one: launches of real processes (``tests/live/bench.py``).
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,11 @@ def show(name: str, runs: list[Figure], bound: str) -> None:
 
 
 def main(words: list[str]) -> None:
+    if words[:1] == ["live"]:
+        from tests.live import bench  # noqa: PLC0415  # Linux's alone
+
+        bench.main(words[1:])
+        return
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; median wall [min, max], processor, memory of the largest process")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)

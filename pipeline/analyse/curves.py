@@ -75,10 +75,10 @@ def families(rows: Iterable[HistoryRow], *, skus: dict[str, Sku], definition: De
     grouped: dict[str, dict[str, list[HistoryRow]]] = {}
     for row in rows:
         if row.point is not None and row.record.job.recipe.sku in order:
-            grouped.setdefault(_family_key(row.record), {}).setdefault(row.record.job.recipe.sku, []).append(row)
+            grouped.setdefault(family_key(row.record), {}).setdefault(row.record.job.recipe.sku, []).append(row)
     found = []
     for by_sku in grouped.values():
-        curves = tuple(_curve(by_sku[sku], skus[sku], tier) for sku in order if sku in by_sku)
+        curves = tuple(curve_of(by_sku[sku], skus[sku], tier) for sku in order if sku in by_sku)
         is_reduced = any(row.record.is_reduced for group in by_sku.values() for row in group)
         found.append(Family(kind=curves[0].kind, curves=curves, is_reduced=is_reduced))
     return tuple(sorted(found, key=lambda family: (-family.points, family.kind)))
@@ -91,13 +91,15 @@ def kind(record: JobRecord) -> str:
     return f"{provenance.origin} ({provenance.measure}, {provenance.requests_per_conc} × conc requests{reduced})"
 
 
-def _family_key(record: JobRecord) -> str:
+def family_key(record: JobRecord) -> str:
+    """What may be read beside one another: LLM, workload, engine, client settings, origin, measure."""
     recipe, provenance = record.job.recipe, record.provenance
     what = [recipe.model, recipe.precision, recipe.engine, recipe.workload.isl, recipe.workload.osl]
     return digest([*what, record.client_settings, provenance.origin, provenance.measure])
 
 
-def _curve(rows: list[HistoryRow], sku: Sku, tier: str) -> Curve:
+def curve_of(rows: list[HistoryRow], sku: Sku, tier: str) -> Curve:
+    """Rows of one family on one SKU, with cost at the price of a tier."""
     price = sku.price(tier)
     points = [_curve_point(row, row.point, price.usd_per_gpu_hour if price else None) for row in rows if row.point is not None]
     points.sort(key=lambda point: (point.interactivity or inf, point.recipe, point.conc))

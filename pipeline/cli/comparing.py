@@ -7,9 +7,10 @@ import json
 import math
 from pathlib import Path
 
-from pipeline.cli.words import LINT, Verbs
+from pipeline.cli.words import LINT, Verbs, share
 from pipeline.flow.world import World
 
+GRID = "16,18,20,22,25,27,28,32,36,50"
 TIERS = ("hyperscaler", "neocloud", "rental-3y")
 
 
@@ -41,6 +42,17 @@ def lint(arguments: argparse.Namespace, world: World) -> int:
     wrong = sum(len(one.wrong) for one in linted)
     world.say(f"{wrong} finding{'s' * (wrong != 1)} in {len(linted)} document{'s' * (len(linted) != 1)}")
     return LINT if wrong else 0
+
+
+def compare(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline import render
+    from pipeline.analyse.sides import Reading
+    from pipeline.flow import comparing
+
+    reading = Reading(at=arguments.at, tier=arguments.tier, gap=arguments.gap, relevant_change=arguments.relevant_change)
+    compared = comparing.compare(world, (arguments.a, arguments.b), arguments.history, reading)
+    print(compared.to_json() if arguments.json else render.side_by_side(compared), end="")
+    return 0
 
 
 def positive(text: str) -> float:
@@ -77,4 +89,13 @@ def add(verbs: Verbs) -> None:
     )
     added.add_argument("tables", nargs="+", type=Path, metavar="TABLES", help="a study (YAML), or a CSV of points or of an iso table")
     added.add_argument("--tier", choices=TIERS, default="hyperscaler", help="price per GPU-hour that a CSV is held against")
+    added.add_argument("--json", action="store_true")
+    added = verbs.add("compare", compare, "compare two SKUs, runs, recipes or images", "gb200 gb300 --history history")
+    added.add_argument("a", metavar="A", help="SKU or alias, run id, recipe id or path, or image")
+    added.add_argument("b", metavar="B")
+    added.add_argument("--history", metavar="URL", help="where points come from; without, only what recipes and SKUs say")
+    added.add_argument("--at", type=abscissas, default=GRID, metavar="LIST", help="tok/s/user (default: %(default)s)")
+    added.add_argument("--tier", choices=TIERS, default="hyperscaler", help="price per GPU-hour")
+    added.add_argument("--gap", type=positive, default=10.0, metavar="N", help="readings between knots farther apart are directional")
+    added.add_argument("--relevant-change", type=share, default=0.01, metavar="SHARE", help="what is better or worse (default: 0.01)")
     added.add_argument("--json", action="store_true")

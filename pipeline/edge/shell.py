@@ -47,6 +47,11 @@ class Child:
                 _signal_group(self.pid, signal.SIGKILL)
         return self._code
 
+    def ask(self) -> None:
+        """SIGTERM to the group; returns at once."""
+        if self.poll() is None:
+            _signal_group(self.pid, signal.SIGTERM)
+
     def end(self, *, grace_s: float = 10.0) -> int:
         """End the group: SIGTERM, up to ``grace_s`` for the child to leave, then SIGKILL; gives the exit code."""
         if (code := self.poll()) is not None:
@@ -65,6 +70,17 @@ class Child:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.end()
+
+
+def end_all(children: Sequence[Child], *, grace_s: float) -> None:
+    """End several groups together: SIGTERM to each, ``grace_s`` for all of them, then SIGKILL to those that are left."""
+    for child in children:
+        child.ask()
+    deadline = time.monotonic() + grace_s
+    while any(child.poll() is None for child in children) and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+    for child in children:
+        child.end(grace_s=0)
 
 
 class Shell:

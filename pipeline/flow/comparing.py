@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pipeline import analyse, render
+from pipeline import analyse, render, store
 from pipeline.analyse.iso import Knots
 from pipeline.analyse.readings import read_curves
+from pipeline.analyse.sides import Kind, Reading, Side
 from pipeline.errors import PipelineError
 from pipeline.flow.published import read_tables
-from pipeline.flow.recipes import read_book
+from pipeline.flow.recipes import one_recipe, read_book
 from pipeline.flow.world import World, read, recipes_root
-from pipeline.load import tables
+from pipeline.load import Book, tables
+from pipeline.schema import comparing
 from pipeline.schema.catalogue import Catalogue, Sku
-from pipeline.schema.comparing import Reading
+from pipeline.schema.comparing import SideBySide
+from pipeline.schema.history import HistoryRow
 from pipeline.schema.lint import Linted
 from pipeline.schema.published import CostMode
 from pipeline.schema.report import ReportData
@@ -73,7 +78,51 @@ def lint_report(out: Path) -> Linted:
     return analyse.lint(render.printed(analyse.analyse(data), data))
 
 
-def _iso_json(wish: IsoWish, readings: Sequence[Reading], prices: dict[str, float]) -> dict[str, Any]:
+def compare(world: World, names: tuple[str, str], history: str | None, reading: Reading) -> SideBySide:
+    """Two SKUs, runs, recipes or images; without a history only what recipes and SKUs say."""
+    book = read_book(world)
+    rows = store.rows(history) if history else ()
+    known = [_meanings(book, name, rows) for name in names]
+    for name, meanings in zip(names, known, strict=True):
+        if not meanings:
+            where = f", and no run or image of {history}" if history else "; runs and images need --history URL"
+            raise PipelineError(f"{name!r} is no SKU or recipe of this checkout{where}", hint=_near(book, name, rows))
+    kind = next((kind for kind in known[0] if kind in known[1]), None)
+    if kind is None:
+        said = " and ".join(f"{name} is one of the {next(iter(found))}" for name, found in zip(names, known, strict=True))
+        raise PipelineError(f"{said}: they cannot be compared", hint="name two SKUs, two runs, two recipes or two images")
+    return analyse.side_by_side(kind, (known[0][kind], known[1][kind]), book.catalogue.skus, reading)
+
+
+def _meanings(book: Book, name: str, rows: Sequence[HistoryRow]) -> dict[Kind, Side]:
+    """Everything that a name stands for."""
+    found: dict[Kind, Side] = {}
+    if sku := book.catalogue.sku(name):
+        own = analyse.newest(row for row in rows if row.record.job.recipe.sku == sku.id)
+        found["SKUs"] = Side(sku.title, own, sku=sku)
+    with suppress(PipelineError):
+        recipe = one_recipe(book, name)
+        own = analyse.newest(row for row in rows if row.record.job.recipe.id in (recipe.id, *recipe.was))
+        found["recipes"] = Side(recipe.id, own, recipe=recipe)
+    if run := tuple(row for row in rows if row.run[0] == name):
+        found["runs"] = Side(name, run)
+    if name in _images(rows):
+        found["images"] = Side(name, analyse.newest(row for row in rows if row.record.job.recipe.image == name))
+    return found
+
+
+def _near(book: Book, name: str, rows: Sequence[HistoryRow]) -> str:
+    """The nearest of everything that can be named; the SKUs where nothing is near."""
+    skus = {alias.lower() for sku in book.catalogue.skus.values() for alias in (sku.id, *sku.aliases)}
+    close = get_close_matches(name.lower(), [*skus, *book.recipes, *_images(rows), *(row.run[0] for row in rows)], n=1)
+    return f"did you mean `{close[0]}`?" if close else f"SKUs: {', '.join(sorted(book.catalogue.skus))}"
+
+
+def _images(rows: Iterable[HistoryRow]) -> set[str]:
+    return {row.record.job.recipe.image for row in rows}
+
+
+def _iso_json(wish: IsoWish, readings: Sequence[comparing.Reading], prices: dict[str, float]) -> dict[str, Any]:
     fields = {"sku", "interactivity", "total_tok_s_gpu", *(["usd_per_mtok"] if wish.cost else [])}
     answer: dict[str, Any] = {"rows": [one.model_dump(include=fields) for one in readings]}
     if (wish.x, wish.y) != ("interactivity", THROUGHPUT):

@@ -18,6 +18,7 @@ from pipeline.errors import InterruptedRunError, LaunchError, PipelineError, Pla
 from pipeline.flow.planning import read_plan
 from pipeline.flow.world import World
 from pipeline.load import nearest
+from pipeline.schema import mocker
 from pipeline.schema.plan import Job, Plan
 from pipeline.schema.result import Failure, Host, JobRecord, Measurement, Origin, Provenance
 
@@ -90,7 +91,7 @@ def _measure(world: World, wish: Run, plan: Plan, job: Job, staging: Path) -> Me
     setup = replay.Setup(
         job=job,
         sku=plan.skus[job.recipe.sku],
-        timing=replay.sku_timing(plan.timing, job.recipe.sku),
+        timing=mocker.sku_timing(plan.timing, job.recipe.sku),
         requests_per_conc=_requests_per_conc(wish, job),
         seed=_seed(wish, job),
         staging=staging,
@@ -122,6 +123,7 @@ def _provenance(world: World, wish: Run, plan: Plan, job: Job, started: str, out
         measure=plan.cluster.measure,
         requests_per_conc=_requests_per_conc(wish, job),
         seed=_seed(wish, job),
+        time_scale=plan.cluster.local.time_scale if plan.cluster.local else None,
         versions={"rackbench": __version__, **(measured.versions if measured else {})},
         host=Host(machine=platform.machine(), cpus=os.cpu_count() or 1, kernel=platform.release(), python=platform.python_version()),
         started_at=started,
@@ -187,7 +189,10 @@ class _Crew:
 
     def start(self, job: Job) -> None:
         wish = self.wish
-        argv = [sys.executable, "-m", "pipeline", "run", str(wish.plan), "--job", job.id, "--out", str(wish.out)]
+        from pipeline.launch.base import RUN
+
+        argv = ["env", f"{RUN}={wish.run_id}", sys.executable, "-m", "pipeline"]  # a sweep finds it when we are gone
+        argv += ["run", str(wish.plan), "--job", job.id, "--out", str(wish.out)]
         argv += ["--run-id", wish.run_id, "--attempt", str(wish.attempt), *(["--quick"] if wish.quick else [])]
         argv += ["--seed", str(wish.seed)] if wish.seed is not None else []
         child = self.world.shell.spawn(argv, log=self.log(job.id))

@@ -218,9 +218,8 @@ def _spread(layer: Node) -> Node:
 
 
 def _cluster_findings(cluster: Cluster, node: Node, declared: frozenset[str]) -> Iterator[Problem]:
-    for missing in cluster.needs():
-        kind = f"launcher {cluster.launcher}" if missing != "timing" else f"measure {cluster.measure}"
-        yield node.mark.problem(f"{kind} needs `{missing}`")
+    for missing, whose in cluster.needs().items():
+        yield node.mark.problem(f"{whose} needs `{missing}`")
     for index, name in enumerate(cluster.skus):
         if name not in declared:
             yield node.at(("skus", index)).mark.problem(f"unknown SKU `{name}`", nearest(name, declared))

@@ -16,7 +16,7 @@ from functools import partial
 from importlib import import_module, metadata
 from pathlib import Path
 from threading import Thread
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -24,16 +24,16 @@ from pipeline.edge.clock import Clock
 from pipeline.errors import MeasureError, PipelineError
 from pipeline.measure.lengths import draw, trace
 from pipeline.measure.statistics import summarise
+from pipeline.schema import mocker
 from pipeline.schema.catalogue import Sku
+from pipeline.schema.mocker import decode_timing, max_num_seqs, mean_lengths, prefill_timing
 from pipeline.schema.plan import Job
 from pipeline.schema.recipe import Recipe, Role
 from pipeline.schema.result import Measurement, Point, RawFile
-from pipeline.schema.timing import DecodeTiming, PrefillTiming, SkuTiming, Timing, worker_kind
+from pipeline.schema.timing import SkuTiming
 
 PACKAGES = ("ai-dynamo", "ai-dynamo-runtime", "numpy")
 TRACE_BLOCK = 512
-LONGEST_PASS = 1 << 20  # tokens; the tables are linear, so two points say everything
-MOST_KV = 1 << 25  # tokens
 UUID = re.compile(rb'"uuid":"[^"]*",')
 SESSION = re.compile(rb'"session_id":"request_(\d+)"')
 
@@ -63,14 +63,6 @@ def measure(setup: Setup, *, clock: Clock) -> Measurement:
         ) from error
     stages = {"load": loaded - start, "measure": clock.monotonic() - loaded}
     return Measurement(points=points, versions={name: metadata.version(name) for name in PACKAGES}, stages_s=stages)
-
-
-def sku_timing(timing: Timing, sku: str) -> SkuTiming:
-    """The parameters of one SKU; MeasureError when nothing was calibrated for it."""
-    found = next((one for one in timing.skus if one.sku == sku), None)
-    if found is None:
-        raise MeasureError(f"no timing for {sku}", where=timing.points, hint="calibrate it: python -m pipeline calibrate POINTS --out FILE")
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,34 +156,8 @@ def beside_main_thread(call: Callable[[], Mapping[str, Any]]) -> Mapping[str, An
 
 def worker(role: Role, setup: Setup, sequences: int) -> dict[str, Any]:
     """Engine arguments of one simulated worker, which is one DP rank (or one TP group) of the pool."""
-    recipe = setup.job.recipe
-    hbm = next((one for one in setup.job.hbm if one.role == role), None)
-    if hbm is None:
-        raise MeasureError(
-            f"the KV pool of {role} is unknown", where=recipe.id, hint=f"usable HBM of {recipe.sku} is not recorded in skus.yaml"
-        )
-    block = int(_given(recipe.pools[role].flags.get("block-size"), "block-size", recipe, role))
-    blocks, longest = hbm.kv_blocks(block), recipe.workload.isl + recipe.workload.osl
-    if blocks * block < longest:  # Dynamo would complete nothing, or take 0 for "not said"
-        what = f"{role} has KV for {blocks * block} tokens, and a request may take {longest}"
-        raise MeasureError(what, where=recipe.id, hint=f"{hbm.kv_budget_gb:.1f} GB are left for KV; {hbm.sequences} sequences must fit")
-    simulated = getattr(recipe.simulate, role)
-    return {
-        "worker_type": role,
-        "block_size": block,
-        "num_gpu_blocks": blocks,
-        "max_num_seqs": sequences,
-        "max_num_batched_tokens": _flag(recipe, role, "max-num-batched-tokens", simulated.max_num_batched_tokens),
-        "enable_prefix_caching": not recipe.pools[role].flags.get("no-enable-prefix-caching", False),
-        "planner_profile_data": str(table(role, recipe, setup.timing, setup.staging)),
-        "kv_bytes_per_token": round(hbm.kv_bytes_per_token),
-        "kv_transfer_bandwidth": setup.sku.scaleup_gb_s,
-    }
-
-
-def max_num_seqs(recipe: Recipe, role: Role) -> int:
-    """Sequences that one scheduler may run."""
-    return int(_flag(recipe, role, "max-num-seqs", getattr(recipe.simulate, role).max_num_seqs))
+    told = mocker.arguments(setup.job, role, setup.sku, sequences=sequences)
+    return {"worker_type": role, **told, "planner_profile_data": str(table(role, setup.job.recipe, setup.timing, setup.staging))}
 
 
 def prompts_at_once(setup: Setup, conc: int) -> int:
@@ -211,64 +177,11 @@ def prompts_at_once(setup: Setup, conc: int) -> int:
     return 8 if prefill_req_s < decode_req_s else 1
 
 
-def mean_lengths(recipe: Recipe) -> tuple[float, float]:
-    """Mean input and output tokens of a request."""
-    mean = (1 + recipe.client.shortest) / 2
-    return recipe.workload.isl * mean, recipe.workload.osl * mean
-
-
-def _flag(recipe: Recipe, role: Role, name: str, declared: int | None) -> Any:
-    return _given(recipe.pools[role].flags.get(name, declared), name, recipe, role)
-
-
-def _given(value: Any, name: str, recipe: Recipe, role: Role) -> Any:
-    if value is None:
-        raise MeasureError(f"{role} of {recipe.id} leaves {name} open", hint=f"say it in {role}.flags or declare it under simulate.{role}")
-    return value
-
-
-def prefill_timing(recipe: Recipe, timing: SkuTiming) -> PrefillTiming:
-    """Timing of the recipe's prefill workers; MeasureError when their kind was never calibrated."""
-    kind = worker_kind(recipe, "prefill")
-    return next((one for one in timing.prefill if one.kind == kind), None) or _refuse_kind("prefill", kind, timing, recipe)
-
-
-def decode_timing(recipe: Recipe, timing: SkuTiming) -> DecodeTiming:
-    """Timing of the recipe's decode workers; MeasureError when their kind was never calibrated."""
-    kind = worker_kind(recipe, "decode")
-    return next((one for one in timing.decode if one.kind == kind), None) or _refuse_kind("decode", kind, timing, recipe)
-
-
-def _refuse_kind(role: Role, kind: str, timing: SkuTiming, recipe: Recipe) -> NoReturn:
-    known = sorted(one.kind for one in (timing.prefill if role == "prefill" else timing.decode))
-    hint = f"calibrated: {', '.join(known)}; add a point of this shape and calibrate again"
-    raise MeasureError(f"no timing for {role} workers {kind} on {timing.sku}", where=recipe.id, hint=hint)
-
-
 def table(role: Role, recipe: Recipe, timing: SkuTiming, staging: Path) -> Path:
-    """Write the timing table (NPZ, float64) of one role and return its path.
-
-    A decode step reads the KV of the sequences that have a place. Dynamo counts that of requests waiting for one too, so the table
-    ends where every place is taken by a sequence of mean length (docs/decisions/0004).
-    """
-    tokens, resident = np.array([0.0, LONGEST_PASS]), np.array([0.0, MOST_KV])
-    passes, steps = np.zeros(2), np.zeros(2)
-    if role == "prefill":
-        passes = 1000 * tokens / (prefill_timing(recipe, timing).tok_s_gpu * recipe.prefill.gpus_per_rank)
-    else:
-        decode, (isl, osl) = decode_timing(recipe, timing), mean_lengths(recipe)
-        resident = np.array([0.0, max_num_seqs(recipe, "decode") * (isl + osl / 2), MOST_KV])
-        read = np.minimum(resident, resident[1])
-        steps = decode.step_ms + decode.us_per_kv_ktoken / 1000 * read / 1000
+    """Write the timing table (NPZ, float64) of one role and return its path."""
     path = staging / f"timing-{role}.npz"
-    np.savez(
-        path,
-        prefill_isl=tokens,
-        prefill_ttft_ms=passes,
-        decode_active_kv_tokens=resident,
-        decode_context_length=np.array([0.0, LONGEST_PASS]),
-        decode_itl=np.column_stack([steps, steps]),
-    )
+    columns: dict[str, Any] = {name: np.array(column) for name, column in mocker.table(role, recipe, timing).items()}
+    np.savez(path, **columns)
     return path
 
 

@@ -66,11 +66,12 @@ def _changes(changes: list[Change], report: Report) -> Table:
         cells = (verdict(change.verdict), plain(report.sku_titles.get(change.sku, change.sku)), f"{change.shape} c{change.conc}")
         figures = (number(change.before_tok_s_gpu, "tok_s_gpu"), number(change.after_tok_s_gpu, "tok_s_gpu", absent="no point"))
         moved = (number(change.tok_s_gpu_change, "change"), number(change.ttft_p50_change, "change"))
-        rows.append((*cells, *figures, *moved, _why(change)))
+        rows.append((*cells, *figures, *moved, why(change)))
     return Table(headers, "lllrrrrl", tuple(rows))
 
 
-def _why(change: Change) -> str:
+def why(change: Change) -> str:
+    """What differs, or why there is no verdict."""
     diffs = [f"{code(diff.field)} {plain(diff.before)} → {plain(diff.after)}" for diff in change.differs]
     return "; ".join(([plain(change.reason)] if change.reason else []) + diffs) or "nothing that was asked for"
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.schema.base import Document, digest
-from pipeline.schema.recipe import Count, Text
+from pipeline.schema.recipe import Count, Purpose, Text
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -136,6 +136,26 @@ class KubernetesSite(Document):
     compute_domain: bool = Field(description="claim an IMEX channel for MNNVL")
 
 
+class LocalSite(Document):
+    """How a deployment of real processes lives on one machine. Seconds are wall clock."""
+
+    isolation: Literal["network-namespace", "none"] = Field(
+        description="network-namespace: nobody else can reach the deployment; none: some of its sockets listen on every interface"
+    )
+    time_scale: Positive = Field(description="simulated engines take this many times as long as calibrated; part of the point key")
+    ready_s: Count = Field(description="limit from the first process to the first answer")
+    time_s: Count = Field(description="limit of the whole deployment; its processes end by themselves then")
+    stop_s: Count = Field(description="what processes are given to leave before they are killed")
+    first_port: Annotated[int, Field(ge=1024, le=32767)] = Field(description="the first free block of ports is taken from here on")
+    last_port: Annotated[int, Field(ge=1024, le=32767)]
+    processes_per_core: Count = Field(description="more engine processes than this on each core are refused")
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """What of it changes a measurement."""
+        return {"time_scale": self.time_scale}
+
+
 class Cluster(Document):
     """A named place: which launcher starts a recipe there, what measures it, and what the place calls things."""
 
@@ -146,23 +166,33 @@ class Cluster(Document):
     measure: Literal["replay", "aiperf"]
     engine_override: Literal["mocker"] | None = None
     runs_on: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="labels of the GitHub runner")
+    purpose: Purpose = Field(default="benchmark", description="which recipes run here: those of the same purpose")
     racks: Count = Field(description="deployments that can run at once; the matrix's max-parallel")
-    timing: str | None = Field(default=None, description="timing document below recipes/, for a replay")
-    model_paths: dict[str, str] = Field(default_factory=dict)
+    timing: str | None = Field(default=None, description="timing document below recipes/, for simulated engines")
+    model_paths: dict[str, str] = Field(
+        default_factory=dict, description="LLM -> where its files are; for launcher local a folder below recipes/ or an absolute path"
+    )
     images: dict[str, str] = Field(default_factory=dict, description="image of a recipe -> what this place calls it")
     slurm: SlurmSite | None = None
     kubernetes: KubernetesSite | None = None
+    local: LocalSite | None = None
     notes: str = ""
 
     @property
     def measured_digest(self) -> str:
         """Digest of the fields that can change a measurement."""
-        return digest(self.model_dump(mode="json", include={"id", "launcher", "measure", "engine_override", "images"}))
+        measured = self.model_dump(mode="json", include={"id", "launcher", "measure", "engine_override", "images"})
+        return digest(measured if self.local is None else {**measured, "local": self.local.measured})
 
-    def needs(self) -> list[str]:
-        """Fields that this cluster's launcher or measure needs and the document does not have."""
-        wanted = {"slurm": self.launcher == "slurm", "kubernetes": self.launcher == "kubernetes", "timing": self.measure == "replay"}
-        return [field for field, is_needed in wanted.items() if is_needed and getattr(self, field) is None]
+    def needs(self) -> dict[str, str]:
+        """Fields that the document lacks, and who needs each."""
+        launcher, measure = f"launcher {self.launcher}", f"measure {self.measure}"
+        wanted: list[tuple[str, str]] = [(launcher, name) for name in ("slurm", "kubernetes", "local") if self.launcher == name]
+        wanted += [(launcher, "engine_override")] if self.launcher == "local" else []  # it starts simulated engines only
+        wanted += [(measure, "timing")] if self.measure == "replay" else []
+        wanted += [(measure, "launcher")] if self.measure == "aiperf" else []
+        wanted += [("engine mocker", "timing")] if self.engine_override == "mocker" else []
+        return {field: whose for whose, field in wanted if getattr(self, field) is None}
 
 
 class Catalogue(Document):

@@ -1,12 +1,15 @@
-"""What comparing curves gives: readings of any CSV, and where a ratio peaks."""
+"""What comparing gives: readings of any CSV, where a ratio peaks, and two sides beside one another."""
 
 from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from pipeline.schema.base import Document
 from pipeline.schema.published import CostMode, Quantity
 from pipeline.schema.recipe import Text
+from pipeline.schema.report import Change, Curve, FieldDiff, IsoRow
 
 
 class Reading(Document):
@@ -51,3 +54,34 @@ class Peak(Document):
     def kind(self) -> Literal["local peak", "edge"]:
         """Whether the largest ratio lies inside or where the measurements end."""
         return "edge" if self.highest in (self.low, self.high) else "local peak"
+
+
+class SpecLine(Document):
+    """A specification of two SKUs; ``ratio`` is the second over the first."""
+
+    label: Text
+    values: tuple[float | None, float | None]
+    ratio: float | None
+
+
+class Together(Document):
+    """Two curves of one kind (origin, measure, load) read beside one another; an absent curve is unreachable everywhere."""
+
+    kind: Text
+    about: str = Field(description="the SKU of both curves where sides are runs or images; empty otherwise")
+    curves: tuple[Curve | None, Curve | None]
+    iso: tuple[IsoRow, ...] = Field(description="interactivities that at least one side reaches")
+    throughput_peak: Peak | None
+    cost_peak: Peak | None
+
+
+class SideBySide(Document):
+    """``compare A B``. Ratios: throughput B over A, cost A over B, so above 1 favours B. Changes are from A to B."""
+
+    kind: Literal["SKUs", "runs", "recipes", "images"]
+    names: tuple[str, str]
+    specs: tuple[SpecLine, ...]
+    together: tuple[Together, ...]
+    changes: tuple[Change, ...]
+    differs: tuple[FieldDiff, ...]
+    notes: tuple[str, ...] = Field(description="what could not be compared, and why")

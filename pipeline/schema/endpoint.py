@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.schema.recipe import Role
@@ -32,3 +32,4 @@ class Endpoint:
     alive: Callable[[], list[str]]  # why the deployment is no longer what was launched; empty while all is well
     versions: dict[str, str]
     stages_s: dict[str, float]  # seconds from start to ready, by stage
+    commands: dict[str, tuple[str, ...]] = field(default_factory=dict)  # argument list of each process, as it was started

@@ -11,6 +11,7 @@ from pipeline.schema.base import Document, digest
 Count = Annotated[int, Field(ge=1)]
 Role = Literal["prefill", "decode"]
 ROLES: tuple[Role, ...] = ("prefill", "decode")
+Purpose = Literal["benchmark", "smoke"]  # smoke: reduced to what one machine without GPUs can run live
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -124,6 +125,7 @@ class Recipe(Document):
     title: Text
     notes: str = ""
     source: Text
+    purpose: Purpose = Field(default="benchmark", description="it runs on clusters of the same purpose")
 
     model: Text
     precision: Literal["fp4", "fp8", "bf16"]
@@ -161,8 +163,8 @@ class Recipe(Document):
 
     @property
     def measured_fields(self) -> dict[str, Any]:
-        """The fields that change a measurement; not title, notes, source, limits, concurrencies or client."""
-        drop = {"id", "was", "title", "notes", "source", "client", "conc", "limits", "infra_trays"}
+        """The fields that change a measurement; not title, notes, source, purpose, limits, concurrencies or client."""
+        drop = {"id", "was", "title", "notes", "source", "purpose", "client", "conc", "limits", "infra_trays"}
         per_pool = {"gpus_stated", "crosses_trays"}
         return self.model_dump(mode="json", exclude={**dict.fromkeys(drop, True), "prefill": per_pool, "decode": per_pool})
 

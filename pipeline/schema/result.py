@@ -107,6 +107,7 @@ class Provenance(Document):
     measure: Measure
     requests_per_conc: int
     seed: int
+    time_scale: float | None = Field(default=None, description="simulated engines ran this many times as slow as calibrated; null = as is")
     versions: dict[str, str]
     host: Host | None
     started_at: Text
@@ -147,6 +148,8 @@ def point_key(record: JobRecord, conc: int, *, deployment_digest: str) -> str:
     """SHA-256 over what makes two points the same series."""
     provenance, recipe = record.provenance, record.job.recipe
     parts = {"recipe": recipe.id, "deployment": deployment_digest, "conc": conc, "client": record.client_settings}
+    if provenance.time_scale is not None:
+        parts["time_scale"] = provenance.time_scale
     return digest({**parts, "origin": provenance.origin, "measure": provenance.measure, "sku": recipe.sku})
 
 

@@ -10,6 +10,7 @@ import pytest
 from pipeline.errors import ArtifactError
 from pipeline.schema.history import HistoryRow, Tombstone
 from pipeline.schema.plan import Plan
+from pipeline.schema.published import Study
 from pipeline.schema.result import Failure, JobRecord, Result
 from pipeline.schema.timing import Timing
 
@@ -20,6 +21,8 @@ KINDS = {
     "results": Result,
     "error": Failure,
     "history-row": HistoryRow,
+    "stated-row": HistoryRow,
+    "study": Study,
     "tombstone": Tombstone,
     "timing": Timing,
 }
@@ -71,5 +74,7 @@ def test_a_document_with_a_field_that_nobody_knows_is_refused(name):
 def test_identities_are_computed_as_they_were():
     record = JobRecord.from_json(frozen("job"), where="job")
     assert record.job.recipe.deployment_digest == record.job.deployment_digest
+    slowed = record.model_copy(update={"provenance": record.provenance.model_copy(update={"time_scale": 10.0})})
+    assert slowed.point_key(4) != record.point_key(4)  # a slowed simulation is another series
     assert record.point_key(4) == "f1dfa1b92f88f6a6e5e24bcda9c6b93293ed658eb1f52475f0d80f6531a37c3b"
     assert record.series_key(4) == "4d22226171cde473187859bfb2401b54ea97e53a35654b92f4f43b7be4280b9b"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline import load
 from pipeline.launch import dynamo, layout
+from pipeline.launch.launchers import LAUNCHERS
 
 HERE = Path(__file__).parent
 RECIPES = HERE.parent.parent / "recipes"
@@ -28,7 +29,18 @@ def commands() -> dict[Path, str]:
     return texts
 
 
+def manifests() -> dict[Path, str]:
+    """What each launcher would start for the smoke recipes, by golden file."""
+    from tests.fakes import orders  # noqa: PLC0415  # it reads the book above
+
+    texts = {}
+    for name in (orders.GB200, orders.GB300):
+        order, cluster = orders.order(name, run_id="26105123", model_path="/recipes/tokenizers/tiny"), orders.cluster()
+        texts[HERE / "manifests" / f"local.{name}.txt"] = LAUNCHERS["local"].manifest(order, cluster)
+    return texts
+
+
 if __name__ == "__main__":
-    for path, text in commands().items():
+    for path, text in (commands() | manifests()).items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")

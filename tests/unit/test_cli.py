@@ -157,6 +157,53 @@ def test_a_wrong_argument_is_a_usage_error(words, capsys):
     assert caught.value.code == 2
 
 
+def test_a_manifest_says_all_that_a_plan_would_start(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    plan = str(tmp_path / "plan.json")
+    assert cli.run(["plan", "--cluster", "local-live", "--select", "*gb300*", "--out", plan], {}) == 0
+    assert cli.run(["manifest", plan], {"GITHUB_RUN_ID": "77"}) == 0
+    out = capsys.readouterr().out
+    assert "run 77 attempt 1, on cluster local-live" in out
+    assert out.count("python -m dynamo.mocker") == 2  # prefill; both decode workers alike
+    assert cli.run(["manifest", plan, "--job", "nobody"], {}) == 4
+    assert "no job 'nobody' in the plan" in capsys.readouterr().err
+
+
+def test_a_manifest_of_a_cluster_without_a_launcher_is_refused(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    plan = str(tmp_path / "plan.json")
+    assert cli.run(["plan", "--cluster", "laptop", "--out", plan], {}) == 0
+    assert cli.run(["manifest", plan], {}) == 5
+    assert "cluster laptop: a cluster without a launcher deploys nothing" in capsys.readouterr().err
+
+
+def test_a_sweep_of_a_cluster_without_a_launcher_has_nothing_to_do(folder, capsys):
+    assert cli.run(["sweep", "--run-id", "1", "--cluster", "here"], {}) == 0
+    assert capsys.readouterr() == ("", "nothing left of run 1 on here\n")
+
+
+def test_a_sweep_removes_unfinished_folders_of_its_run_only(folder, capsys):
+    gone = [".a-12_4567z", ".bench-a-1-small-fp4.x.0123abcd"]
+    stay = [".a-b-12_4567z", ".bench-a-b-1-small-fp4.x.0123abcd", "bench-a-1-small-fp4.x", ".aa-12_4567z"]
+    for name in (*gone, *stay):
+        (folder.parent / "out" / name).mkdir(parents=True)
+    assert cli.run(["sweep", "--cluster", "here", "--out", "out"], {"GITHUB_RUN_ID": "a"}) == 0
+    assert capsys.readouterr().out.splitlines() == [f"removed out/{name}" for name in gone]
+    assert {path.name for path in (folder.parent / "out").iterdir()} == set(stay)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--cluster hare", "unknown cluster 'hare' — did you mean `here`?"),
+        ("--cluster here --out nowhere", "nowhere: no such folder"),
+    ],
+)
+def test_a_sweep_of_an_unknown_place_is_refused(folder, words, said, capsys):
+    assert cli.run(["sweep", "--run-id", "1", *words.split()], {}) == 5
+    assert said in capsys.readouterr().err
+
+
 def test_an_empty_attempt_in_the_environment_is_none():
     assert cli.parser({"GITHUB_RUN_ATTEMPT": "", "GITHUB_RUN_ID": ""}).parse_args(["run", "p", "--out", "r"]).attempt == 1
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import time
 from contextlib import suppress
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.edge import network, processes
 from pipeline.edge.actions import annotate, annotation
 from pipeline.edge.clock import SystemClock
-from pipeline.edge.shell import Shell
-from pipeline.errors import PipelineError, Problem
+from pipeline.edge.shell import Shell, end_all
+from pipeline.errors import LaunchError, PipelineError, Problem
 
 PY = sys.executable
 # A parent that starts a grandchild in its own group, writes both pids, and waits.
@@ -114,6 +116,37 @@ def test_a_child_that_does_not_hear_sigterm_is_killed_after_its_grace(tmp_path):
     child = Shell().spawn([PY, "-c", DEAF], log=tmp_path / "log")
     wait_for(lambda: (tmp_path / "log").read_text() == "up\n")
     assert child.end(grace_s=0.2) == -9
+
+
+def test_several_children_are_asked_together_and_the_deaf_ones_killed_after_one_grace(tmp_path):
+    children = [Shell().spawn([PY, "-c", DEAF], log=tmp_path / f"log{n}") for n in range(3)]
+    children.append(Shell().spawn([PY, "-c", "import time; print('up', flush=True); time.sleep(60)"], log=tmp_path / "log3"))
+    for number in range(4):
+        wait_for(lambda log=tmp_path / f"log{number}": log.read_text() == "up\n")
+    end_all(children, grace_s=0.3)
+    assert [child.poll() for child in children] == [-9, -9, -9, -15]
+
+
+@pytest.mark.skipif(not processes.PROC.is_dir(), reason="marks are read from Linux's /proc, and so is launcher local Linux's")
+def test_processes_with_a_mark_are_found_and_ended_whoever_started_them(tmp_path):
+    mine = f"m{os.getpid()}"
+    started = f"[sys.executable, '-c', {DEAF!r}], stdout=open(sys.argv[1], 'w'), stderr=-2, start_new_session=True"  # -2: where stdout goes
+    script = f"import os, subprocess, sys; subprocess.Popen({started}, env={{**os.environ, 'MARK': '{mine}'}})"
+    Shell().run(["env", "MARK=m2", "OTHER=1", PY, "-c", script, str(tmp_path / "log")], timeout_s=30)  # what it started is an orphan now
+    wait_for(lambda: (tmp_path / "log").read_text() == "up\n")
+    (orphan,) = processes.marked({"MARK": mine, "OTHER": "1"})
+    assert processes.marked({"MARK": mine, "OTHER": "2"}) == []
+    assert processes.end({"MARK": mine}, grace_s=0.2) == [orphan]
+    assert processes.marked({"MARK": mine}) == []
+
+
+def test_a_block_of_free_ports_begins_behind_the_last_that_is_taken():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        first = network.free_block(taken, 65535, 2)
+        assert first > taken
+        with pytest.raises(LaunchError, match="no 2 free ports in a row"):
+            network.free_block(taken, taken + 1, 2)
 
 
 def test_a_log_that_cannot_be_written_is_named(tmp_path):

@@ -39,7 +39,7 @@ def shaped(recipe: Recipe, **shape: int) -> Recipe:
 
 
 def test_every_recipe_is_in_the_table() -> None:
-    assert set(RECIPES) == set(EXPECTED)
+    assert {name for name, recipe in RECIPES.items() if recipe.purpose == "benchmark"} == set(EXPECTED)
 
 
 @pytest.mark.parametrize("name", EXPECTED)

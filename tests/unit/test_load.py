@@ -258,6 +258,11 @@ def test_a_cluster_without_what_its_measure_needs_is_refused():
     assert only(small.texts(cluster=small.CLUSTER.replace("timing: timing/small.json\n", ""))).what == "measure replay needs `timing`"
 
 
+def test_a_cluster_without_what_its_launcher_needs_is_refused():
+    live = small.CLUSTER.replace("launcher: null\nmeasure: replay", "launcher: local\nmeasure: aiperf\nengine_override: mocker")
+    assert only(small.texts(cluster=live)).what == "launcher local needs `local`"
+
+
 @pytest.mark.parametrize("flags", ["offload-group-size: 2, offload-num-in-group: 5", "offload-group-size: 0"])
 def test_an_offload_that_cannot_be_is_refused(flags):
     assert "cannot be offloaded" in only(recipe("  workers: 1\n", f"  flags: {{{flags}}}\n  workers: 1\n")).what

@@ -52,6 +52,13 @@ def test_a_recipe_of_a_sku_that_the_cluster_has_not_is_left_out(book):
     assert "cluster here has no tiny-2x4" in caught.value.hint
 
 
+def test_a_recipe_of_another_purpose_than_the_cluster_is_left_out(book):
+    smoke = cluster(book).model_copy(update={"purpose": "smoke"})
+    with pytest.raises(PlanError) as caught:
+        planning.plan(planning.Request("p", "dispatch"), smoke, book.catalogue, None, considered(book))
+    assert "a benchmark recipe; here runs smoke ones" in caught.value.hint
+
+
 def test_only_what_measures_something_else_than_before_is_planned(book):
     (one,) = considered(book)
     same = planning.Considered(one.job, was_identity=planning.identity(one.job))

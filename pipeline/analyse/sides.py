@@ -1,0 +1,136 @@
+"""Two sides beside one another: SKUs, runs, recipes or images, with the tables of a report."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.analyse.changes import ABSENT, compare, flat
+from pipeline.analyse.cost import ratio
+from pipeline.analyse.curves import Frontier, curve_of, family_key, iso_row
+from pipeline.analyse.peak import Pair, peak
+from pipeline.schema.catalogue import Sku
+from pipeline.schema.comparing import SideBySide, SpecLine, Together
+from pipeline.schema.history import HistoryRow
+from pipeline.schema.recipe import Recipe
+from pipeline.schema.report import FieldDiff
+
+Kind = Literal["SKUs", "runs", "recipes", "images"]
+Group = tuple[str, str]  # family key, and the SKU where a side may hold several
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What was named: its rows, and the SKU or recipe that it is."""
+
+    name: str
+    rows: tuple[HistoryRow, ...]
+    sku: Sku | None = None
+    recipe: Recipe | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How both sides are read: interactivities, price tier, the gap from which a reading is directional, what change is relevant."""
+
+    at: tuple[float, ...]
+    tier: str
+    gap: float
+    relevant_change: float
+
+
+def side_by_side(kind: Kind, sides: tuple[Side, Side], skus: dict[str, Sku], reading: Reading) -> SideBySide:
+    """Everything that two sides can be compared by; ``notes`` says what they cannot."""
+    together = tuple(_together(kind, sides, skus, reading))
+    a, b = sides
+    changes = compare(b.rows, a.rows, planned=(), relevant_change=reading.relevant_change) if kind in ("runs", "images") else ()
+    return SideBySide(
+        kind=kind,
+        names=(a.name, b.name),
+        specs=specs(a.sku, b.sku, reading.tier) if a.sku and b.sku else (),
+        together=together,
+        changes=changes,
+        differs=differing_recipes(a.recipe, b.recipe) if a.recipe and b.recipe else (),
+        notes=tuple(_notes(sides, together)),
+    )
+
+
+def newest(rows: Iterable[HistoryRow]) -> tuple[HistoryRow, ...]:
+    """Of each recipe and family the newest run that has a point; rows come by time."""
+    by_series: defaultdict[tuple[str, str], dict[tuple[str, int], list[HistoryRow]]] = defaultdict(dict)
+    for row in rows:
+        by_series[row.record.job.recipe.id, family_key(row.record)].setdefault(row.run, []).append(row)
+    chosen: list[HistoryRow] = []
+    for runs in by_series.values():
+        ran = [run for run in runs.values() if any(row.point for row in run)]
+        chosen += ran[-1] if ran else []
+    return tuple(chosen)
+
+
+def _together(kind: Kind, sides: tuple[Side, Side], skus: dict[str, Sku], reading: Reading) -> Iterable[Together]:
+    """A table for each family, and within it for each SKU where a side is more than one."""
+    grouped = [_grouped(side.rows, by_sku=kind in ("runs", "images")) for side in sides]
+    for group in dict.fromkeys(key for groups in grouped for key in groups):
+        found = [groups.get(group, []) for groups in grouped]
+        owners = [skus.get(own[0].record.job.recipe.sku) if own else None for own in found]
+        curves = [curve_of(own, sku, reading.tier) if sku else None for own, sku in zip(found, owners, strict=True)]
+        prices = [price.usd_per_gpu_hour if sku and (price := sku.price(reading.tier)) else None for sku in owners]
+        frontiers = [Frontier.of(curve) if curve else None for curve in curves]
+        columns = list(zip(frontiers, prices, strict=True))
+        known = [curve for curve in curves if curve]
+        if not known:
+            continue
+        rows = [iso_row(columns, t, reading.gap, "derived") for t in reading.at]
+        pair = Pair(frontiers[0].knots, frontiers[1].knots, *prices) if frontiers[0] and frontiers[1] else None
+        yield Together(
+            kind=known[0].kind,
+            about=known[0].title if group[1] else "",
+            curves=(curves[0], curves[1]),
+            iso=tuple(row for row in rows if any(cell.total_tok_s_gpu is not None for cell in row.cells)),
+            throughput_peak=peak(pair, reading.at, "total_tok_s_gpu") if pair else None,
+            cost_peak=peak(pair, reading.at, "usd_per_mtok") if pair else None,
+        )
+
+
+def _grouped(rows: Sequence[HistoryRow], *, by_sku: bool) -> dict[Group, list[HistoryRow]]:
+    groups: dict[Group, list[HistoryRow]] = {}
+    for row in rows:
+        if row.point is not None:
+            key = family_key(row.record), row.record.job.recipe.sku if by_sku else ""
+            groups.setdefault(key, []).append(row)
+    return groups
+
+
+def specs(a: Sku, b: Sku, tier: str) -> tuple[SpecLine, ...]:
+    """Both SKUs on paper, per GPU unless it says domain."""
+    prices = [price.usd_per_gpu_hour if (price := sku.price(tier)) else None for sku in (a, b)]
+    lines = {
+        "HBM, GB": (a.hbm_gb, b.hbm_gb),
+        "HBM bandwidth, TB/s": (a.hbm_tb_s, b.hbm_tb_s),
+        "dense FP4, TFLOP/s": (a.fp4_tflops, b.fp4_tflops),
+        "dense FP8, TFLOP/s": (a.fp8_tflops, b.fp8_tflops),
+        "dense BF16, TFLOP/s": (a.bf16_tflops, b.bf16_tflops),
+        "scale-up, GB/s": (a.scaleup_gb_s, b.scaleup_gb_s),
+        "GPUs of a scale-up domain": (float(a.domain_gpus), float(b.domain_gpus)),
+        "HBM of a domain, TB": (a.domain_gpus * a.hbm_gb / 1000, b.domain_gpus * b.hbm_gb / 1000),
+        "power, kW": (a.kw_per_gpu, b.kw_per_gpu),
+        f"{tier}, $/GPU-hour": (prices[0], prices[1]),
+    }
+    return tuple(SpecLine(label=label, values=values, ratio=ratio(values[1], values[0])) for label, values in lines.items())
+
+
+def differing_recipes(a: Recipe, b: Recipe) -> tuple[FieldDiff, ...]:
+    """Fields of two resolved recipes that change a measurement and are not the same, by dotted path."""
+    old, new = dict(flat(a.measured_fields)), dict(flat(b.measured_fields))
+    paths = sorted(path for path in old.keys() | new.keys() if old.get(path, ABSENT) != new.get(path, ABSENT))
+    return tuple(FieldDiff(field=path, before=old.get(path, ABSENT), after=new.get(path, ABSENT)) for path in paths)
+
+
+def _notes(sides: tuple[Side, Side], together: Sequence[Together]) -> Iterable[str]:
+    for side in sides:
+        if not any(row.point for row in side.rows):
+            yield f"{side.name}: no points (they come from --history URL)"
+    if together and all(None in one.curves for one in together) and all(side.rows for side in sides):
+        yield "no kind of figures (origin, measure, load, LLM, lengths) that both sides have: nothing can be read beside one another"

@@ -1,0 +1,41 @@
+"""Verbs around a live deployment: manifest, sweep."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.cli.words import Verbs, run_id
+from pipeline.flow.world import World
+
+
+def manifest(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline.flow import launching
+
+    print(launching.manifest(world, arguments.plan, arguments.job, arguments.run_id), end="")
+    return 0
+
+
+def sweep(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline.flow import launching
+
+    said = launching.sweep(world, arguments.run_id, arguments.cluster, arguments.out)
+    for line in said:
+        print(line)
+    if not said:
+        world.say(f"nothing left of run {arguments.run_id} on {arguments.cluster}")
+    return 0
+
+
+def add(verbs: Verbs, env: Mapping[str, str]) -> None:
+    """The verbs of this module."""
+    added = verbs.add("manifest", manifest, "print all that a plan's launcher would start", "plan.json --job ID", needs_recipes=False)
+    added.add_argument("plan", type=Path)
+    added.add_argument("--job", metavar="ID")
+    added.add_argument("--run-id", type=run_id, default=env.get("GITHUB_RUN_ID") or "RUN", help="default: GitHub's, where there is one")
+    added = verbs.add("sweep", sweep, "end and remove what a killed run left behind", "--run-id 26105123 --cluster local-live")
+    default = env.get("GITHUB_RUN_ID") or None
+    added.add_argument("--run-id", type=run_id, default=default, required=default is None, help="default: GitHub's, where there is one")
+    added.add_argument("--cluster", required=True, metavar="NAME")
+    added.add_argument("--out", type=Path, metavar="DIR", help="also remove the run's unfinished folders below this one")

@@ -1,0 +1,107 @@
+"""A network of one's own, and free ports in it."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import LaunchError
+
+HERE = Path("/proc/thread-self/ns/net")
+CLONE_NEWNET = 0x40000000
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
+LOOPBACK = "lo"
+WAYS = (
+    "be root, start the command with `unshare --user --map-root-user --net`,"
+    " or let others reach the deployment: local.isolation: none in the cluster document"
+)
+
+
+@contextmanager
+def loopback_only() -> Iterator[None]:
+    """Inside, this thread and the processes that it starts see a network with nothing but loopback, and nobody outside sees theirs.
+
+    A thread that is in such a network already may stay where it is. LaunchError where the machine does not allow it.
+    """
+    if not HERE.exists():
+        raise LaunchError("network namespaces are Linux's", hint="set local.isolation: none in the cluster document")
+    with _handle() as before:
+        code = _call("unshare", CLONE_NEWNET)
+        if code and not _is_loopback_only():
+            raise LaunchError(f"no network namespace of our own: {os.strerror(code)}", where="unshare(CLONE_NEWNET)", hint=WAYS)
+        if not code:
+            _refuse_one_way(before)
+        _up(LOOPBACK)
+        try:
+            yield
+        finally:
+            if not code:
+                _call("setns", before, CLONE_NEWNET)
+
+
+def free_block(first: int, last: int, count: int) -> int:
+    """First of ``count`` ports in a row between ``first`` and ``last`` where nobody listens at 127.0.0.1; LaunchError without."""
+    start = first
+    while start + count - 1 <= last:
+        taken = next((port for port in range(start, start + count) if not _is_free(port)), None)
+        if taken is None:
+            return start
+        start = taken + 1
+    hint = "another deployment runs here, or give the cluster document other ports: local.first_port, local.last_port"
+    raise LaunchError(f"no {count} free ports in a row", where=f"127.0.0.1:{first}-{last}", hint=hint)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that only wait for their end do not count
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+@contextmanager
+def _handle() -> Iterator[int]:
+    """The network that this thread is in."""
+    handle = os.open(HERE, os.O_RDONLY)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _refuse_one_way(before: int) -> None:
+    """Go back and forth once: a user namespace without a network of its own lets nobody return."""
+    with _handle() as own:
+        if code := _call("setns", before, CLONE_NEWNET):
+            raise LaunchError(f"no way back to the network from before: {os.strerror(code)}", where="setns(CLONE_NEWNET)", hint=WAYS)
+        _call("setns", own, CLONE_NEWNET)
+
+
+def _call(name: str, *arguments: int) -> int:
+    """A function of the C library that Python 3.11 does not have; gives errno, 0 when all is well."""
+    function = getattr(ctypes.CDLL(None, use_errno=True), name)
+    return ctypes.get_errno() if function(*arguments) else 0
+
+
+def _is_loopback_only() -> bool:
+    return not any(_flags(name) & IFF_UP for _, name in socket.if_nameindex() if name != LOOPBACK)
+
+
+def _flags(name: str) -> int:
+    with socket.socket() as any_socket:
+        answer = fcntl.ioctl(any_socket, SIOCGIFFLAGS, struct.pack("16sh14x", name.encode(), 0))
+    flags: int = struct.unpack("16sh14x", answer)[1]
+    return flags
+
+
+def _up(name: str) -> None:
+    with socket.socket() as any_socket:
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", name.encode(), _flags(name) | IFF_UP))

@@ -1,0 +1,93 @@
+"""A deployment of a planned job, for as long as somebody measures it; and what a killed run left behind."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.edge.http import SystemHttp
+from pipeline.errors import LaunchError, PlanError
+from pipeline.flow.planning import read_plan
+from pipeline.flow.recipes import read_book
+from pipeline.flow.world import World, recipes_root
+from pipeline.launch.base import Launcher, Means, Order
+from pipeline.launch.launchers import LAUNCHERS
+from pipeline.load import nearest
+from pipeline.schema.catalogue import Cluster
+from pipeline.schema.endpoint import Endpoint
+from pipeline.schema.mocker import sku_timing
+from pipeline.schema.plan import Job, Plan
+
+
+def order(world: World, plan: Plan, job: Job, *, run_id: str, attempt: int) -> Order:
+    """A planned job with all that its launcher needs to know."""
+    recipe = job.recipe
+    return Order(
+        job=job,
+        sku=plan.skus[recipe.sku],
+        llm=plan.llms[recipe.model],
+        timing=sku_timing(plan.timing, recipe.sku) if plan.timing else None,
+        model_path=_model_path(world, plan.cluster, recipe.model),
+        run_id=run_id,
+        attempt=attempt,
+    )
+
+
+def manifest(world: World, path: Path, job_id: str | None, run_id: str) -> str:
+    """All that would be started for a plan, or for one job of it."""
+    plan = read_plan(path)
+    jobs = [job for job in plan.jobs if job_id in (None, job.id)]
+    if not jobs:
+        raise PlanError(f"no job {job_id!r} in the plan", where=str(path), hint=nearest(str(job_id), [job.id for job in plan.jobs]))
+    launcher = _launcher(plan.cluster)
+    return "\n".join(launcher.manifest(order(world, plan, job, run_id=run_id, attempt=1), plan.cluster) for job in jobs)
+
+
+@contextmanager
+def deployed(world: World, cluster: Cluster, wanted: Order, logs: Path) -> Iterator[Endpoint]:
+    """The deployment, by the cluster's launcher; LaunchError where there is none."""
+    launcher = _launcher(cluster)
+    with launcher.deployed(wanted, cluster, means=_means(world), logs=logs) as endpoint:
+        yield endpoint
+
+
+def sweep(world: World, run_id: str, on: str, out: Path | None) -> list[str]:
+    """End what a killed run left behind on a cluster, and remove its unfinished folders in ``out``; says what there was."""
+    clusters = read_book(world).catalogue.clusters
+    cluster = clusters.get(on)
+    if cluster is None:
+        raise LaunchError(f"unknown cluster {on!r}", hint=nearest(on, clusters))
+    said = _launcher(cluster).sweep(run_id, cluster, means=_means(world)) if cluster.launcher else []
+    if out is not None and not out.is_dir():
+        raise LaunchError("no such folder", where=str(out), hint="it is the --out of the run")
+    name = re.escape(run_id)
+    unfinished = re.compile(rf"\.{name}-[a-z0-9_]{{8}}|\.bench-{name}-\d+-[a-z][a-z0-9.-]*\.[0-9a-f]{{8}}")  # of flow.measuring, of collect
+    for folder in sorted(out.iterdir()) if out else ():
+        if unfinished.fullmatch(folder.name):
+            shutil.rmtree(folder)
+            said.append(f"removed {folder}")
+    return said
+
+
+def _launcher(cluster: Cluster) -> Launcher:
+    launcher = LAUNCHERS.get(cluster.launcher or "")
+    if launcher is None:
+        what = f"launcher {cluster.launcher} is not built yet" if cluster.launcher else "a cluster without a launcher deploys nothing"
+        raise LaunchError(what, where=f"cluster {cluster.id}", hint=f"built: {', '.join(LAUNCHERS)}")
+    return launcher
+
+
+def _means(world: World) -> Means:
+    return Means(world.shell, SystemHttp(), world.clock)
+
+
+def _model_path(world: World, cluster: Cluster, model: str) -> str:
+    stated = cluster.model_paths.get(model)
+    if stated is None:
+        raise LaunchError(f"no files of {model} on this cluster", where=f"cluster {cluster.id}", hint=f"say where: model_paths.{model}")
+    if cluster.launcher != "local" or Path(stated).is_absolute():
+        return stated
+    return str((recipes_root(world.recipes) / stated).resolve())

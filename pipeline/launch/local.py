@@ -1,0 +1,243 @@
+"""Launcher of one machine: real Dynamo processes with simulated engines, in a network of their own; Linux with util-linux and coreutils."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib import metadata
+from math import ceil
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from pipeline.edge import network, processes
+from pipeline.edge.shell import Child, end_all
+from pipeline.errors import LaunchError, PipelineError
+from pipeline.launch import mocker, ready
+from pipeline.launch.base import JOB, PROCESS, RUN, Means, Order
+from pipeline.launch.describe import Command, describe
+from pipeline.launch.layout import Layout, instances, place
+from pipeline.schema.catalogue import Cluster, LocalSite
+from pipeline.schema.endpoint import Endpoint, Instance
+from pipeline.schema.mocker import table
+from pipeline.schema.recipe import ROLES, Role
+
+FRONTEND_MB, ENGINE_MB, CLIENT_MB = 110, 130, 1000  # resident, Dynamo 1.4.2 and AIPerf 0.13
+PACKAGES = ("ai-dynamo", "ai-dynamo-runtime")
+FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")
+TAIL = 12  # lines of a log in an error
+LIMIT_REACHED = 124  # exit code of coreutils' timeout
+
+
+def manifest(order: Order, cluster: Cluster) -> str:
+    """Table of all processes, as they start where nobody else uses the first ports of the range."""
+    site, layout = _site(cluster), place(order.job.recipe, order.sku.gpus_per_tray)
+    where = mocker.Place("python", PurePath("STATE"), site.first_port, site.time_scale)
+    table = describe(mocker.commands(order, layout, where))
+    prefix = " ".join(_prefix(_marks(order, "NAME"), site))
+    skipped = sum(one.headless for one in layout.processes)
+    return (
+        f"# {order.job.id}, run {order.run_id} attempt {order.attempt}, on cluster {cluster.id}: simulated engines\n"
+        f"# isolation {site.isolation}, wall-clock limit {site.time_s} s, ready within {site.ready_s} s, time scale {site.time_scale:g}\n"
+        f"# {skipped} headless engine processes are part of another one here\n"
+        f"# each process NAME: {prefix}\n"
+        f"# STATE = {_state_name(order)} in the folder for temporary files\n" + table
+    )
+
+
+@contextmanager
+def deployed(order: Order, cluster: Cluster, *, means: Means, logs: Path) -> Iterator[Endpoint]:
+    """Frontend and workers, from the first process to the last log line."""
+    site, layout = _site(cluster), place(order.job.recipe, order.sku.gpus_per_tray)
+    versions = _versions()
+    _refuse_model(order, cluster)
+    _refuse_size(len(layout.processes) - sum(one.headless for one in layout.processes), site)
+    began = means.clock.monotonic()
+    with ExitStack() as up:
+        if site.isolation == "network-namespace":
+            up.enter_context(network.loopback_only())
+        state = up.enter_context(_state(order))
+        first_port = network.free_block(site.first_port, site.last_port, len(layout.processes) + 1)
+        where = mocker.Place(sys.executable, state, first_port, site.time_scale)
+        _write_tables(order, where)
+        crew = up.enter_context(_crew(order, site))
+        commands = mocker.commands(order, layout, where)
+        argvs = {one.name: (*_prefix({**_marks(order, one.name), **one.env}, site), *one.argv) for one in commands}
+        for name, argv in argvs.items():
+            crew[name] = means.shell.spawn(argv, log=logs / f"{name}.log", cwd=state)
+        started = means.clock.monotonic()
+        expected = _expected(order, layout, commands, first_port)
+        watch = ready.Watch(means.http, means.clock, lambda: _dead(crew, logs), site.ready_s)
+        first = ready.wait(expected, watch)
+        yield Endpoint(
+            url=expected.url,
+            served_name=expected.served_name,
+            tokenizer=order.model_path,
+            instances=_instances(commands),
+            logs=logs,
+            frontend_log=logs / "frontend.log",
+            beside=lambda argv: [*_prefix(_marks(order, "client"), site), *argv],
+            alive=lambda: _dead(crew, logs) or _changed(first, expected.url, means),
+            versions=versions,
+            stages_s={"start": started - began, "ready": means.clock.monotonic() - started},
+            commands=argvs,
+        )
+
+
+def sweep(run_id: str, cluster: Cluster, *, means: Means) -> list[str]:
+    """Processes that carry the run's mark, and its folders for temporary files."""
+    del means
+    ended = processes.end({RUN: run_id}, grace_s=cluster.local.stop_s if cluster.local else 0)
+    said = [f"ended process {one.pid} ({one.settings.get(PROCESS, 'measuring')} of {one.settings.get(JOB, run_id)})" for one in ended]
+    try:
+        for folder in sorted(Path(tempfile.gettempdir()).glob(f"{_state_prefix(run_id)}*")):
+            shutil.rmtree(folder)
+            said.append(f"removed {folder}")
+    except OSError as error:
+        raise LaunchError(f"cannot be removed: {error.strerror}", where=str(error.filename)) from error
+    return said
+
+
+def _site(cluster: Cluster) -> LocalSite:
+    """The fields that this launcher needs; LaunchError names those that are missing."""
+    missing = list(cluster.needs())
+    if cluster.local is None or missing:
+        raise LaunchError(
+            f"launcher local needs {', '.join(missing)}", where=f"cluster {cluster.id}", hint="say it in the cluster document"
+        )
+    return cluster.local
+
+
+def _versions() -> dict[str, str]:
+    try:
+        return {name: metadata.version(name) for name in PACKAGES}
+    except metadata.PackageNotFoundError as error:
+        raise PipelineError(
+            f"launcher local needs the extra `simulate` ({error.name} is not installed)",
+            hint="pip install 'rackbench[simulate]' (from a checkout: pip install -e '.[simulate]')",
+        ) from error
+
+
+def _refuse_model(order: Order, cluster: Cluster) -> None:
+    missing = [name for name in FILES if not (Path(order.model_path) / name).is_file()]
+    if missing:
+        hint = f"cluster {cluster.id} says where under model_paths; a tokenizer and its config are enough, no weights"
+        raise LaunchError(f"no {', '.join(missing)} for {order.llm.id}", where=order.model_path, hint=hint)
+
+
+def _refuse_size(engines: int, site: LocalSite) -> None:
+    need_mb = FRONTEND_MB + engines * ENGINE_MB + CLIENT_MB
+    need_cores = ceil(engines / site.processes_per_core)
+    have_cores, have_mb = processes.cores(), processes.memory_free_mb()
+    if need_cores > have_cores or need_mb > have_mb:
+        what = (
+            f"too big for this machine: {engines} engine processes, a frontend and a load client need {need_cores} cores"
+            f" and {need_mb / 1000:.1f} GB, there are {have_cores} cores and {have_mb / 1000:.1f} GB free"
+        )
+        raise LaunchError(what, hint="take fewer workers, dp_launch: per-tray, or measure it in virtual time: cluster laptop")
+
+
+def _marks(order: Order, process: str) -> dict[str, str]:
+    """What tells a process of this deployment from all others, also when nobody is left who knows its id."""
+    return {RUN: order.run_id, JOB: f"{order.attempt}-{order.job.id}", PROCESS: process}
+
+
+def _prefix(settings: dict[str, str], site: LocalSite) -> list[str]:
+    """Words before a command: its environment, its wall-clock limit, and that it ends with whoever started it, even by SIGKILL."""
+    last_breath = ["setpriv", "--pdeathsig", "KILL"]
+    limit = ["timeout", f"--kill-after={site.stop_s}", str(site.time_s)]
+    return ["env", *(f"{name}={value}" for name, value in settings.items()), *last_breath, *limit, *last_breath]
+
+
+def _state_prefix(run_id: str) -> str:
+    return f"rackbench-{run_id}@"  # a sign that no run id has: run a is not run a-b
+
+
+def _state_name(order: Order) -> str:
+    return f"{_state_prefix(order.run_id)}{order.attempt}-{order.job.id}"
+
+
+@contextmanager
+def _state(order: Order) -> Iterator[Path]:
+    """A folder that a sweep finds by the run id; only the owner may look into it."""
+    folder = Path(tempfile.gettempdir()) / _state_name(order)
+    try:
+        folder.mkdir(mode=0o700)
+        (folder / "discovery").mkdir()
+    except FileExistsError as error:
+        hint = f"it runs already, or was killed: python -m pipeline sweep --run-id {order.run_id} --cluster NAME"
+        raise LaunchError("this run has a deployment of this recipe already", where=str(folder), hint=hint) from error
+    except OSError as error:
+        raise LaunchError(f"cannot be made: {error.strerror}", where=str(folder)) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _write_tables(order: Order, where: mocker.Place) -> None:
+    if order.timing is None:
+        raise LaunchError(f"no timing for {order.sku.id}", hint="the cluster document names it under timing")
+    for role in ROLES:
+        columns: dict[str, Any] = {name: np.array(column) for name, column in table(role, order.job.recipe, order.timing).items()}
+        path = mocker.table_path(role, where)
+        try:
+            np.savez(str(path), **columns)
+        except OSError as error:
+            raise LaunchError(f"cannot be written: {error.strerror}", where=str(path), hint="is the disk full?") from error
+
+
+@contextmanager
+def _crew(order: Order, site: LocalSite) -> Iterator[dict[str, Child]]:
+    """Processes by name. At the end all leave at once, and whoever has left its group or was not yet in the crew is found by its marks."""
+    crew: dict[str, Child] = {}
+    try:
+        yield crew
+    finally:
+        end_all(list(crew.values()), grace_s=site.stop_s)
+        marks = _marks(order, "")
+        del marks[PROCESS]
+        processes.end(marks, grace_s=0)
+
+
+def _expected(order: Order, layout: Layout, commands: Sequence[Command], first_port: int) -> ready.Expected:
+    return ready.Expected(
+        url=f"http://{mocker.HOST}:{first_port}",
+        served_name=order.llm.served_name,
+        instances=instances(layout),
+        prefill_metrics=tuple(_metrics(one) for one in commands if one.role == "prefill"),
+    )
+
+
+def _metrics(command: Command) -> str:
+    return f"http://{mocker.HOST}:{command.env['DYN_SYSTEM_PORT']}/metrics"
+
+
+def _instances(commands: Sequence[Command]) -> tuple[Instance, ...]:
+    return tuple(Instance(one.name, role, _metrics(one)) for role in ROLES for one in commands if one.role == role)
+
+
+def _dead(crew: dict[str, Child], logs: Path) -> list[str]:
+    """Processes that have ended, each with the last lines of its log."""
+    return [_obituary(name, code, logs / f"{name}.log") for name, child in crew.items() if (code := child.poll()) is not None]
+
+
+def _obituary(name: str, code: int, log: Path) -> str:
+    lines = log.read_text("utf-8", errors="replace").splitlines()[-TAIL:] if log.is_file() else []
+    cause = (
+        "reached its wall-clock limit" if code == LIMIT_REACHED else f"was killed by signal {-code}" if code < 0 else f"exited with {code}"
+    )
+    return f"{name} {cause}; the end of {log}:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _changed(first: dict[Role, frozenset[str]], url: str, means: Means) -> list[str]:
+    """Instances that have gone or come since the deployment was ready."""
+    try:
+        now = ready.instances(url, means.http)
+    except PipelineError:
+        return ["the frontend does not answer"]
+    return [f"{role} instances are not those from the start" for role in ROLES if now[role] != first[role]]

@@ -1,0 +1,89 @@
+"""The processes of a deployment with Dynamo's simulated engine: the topology of the real one, on one machine, without etcd or NATS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from pipeline.launch.base import Order
+from pipeline.launch.describe import Command
+from pipeline.launch.layout import Layout, Process
+from pipeline.schema import mocker
+from pipeline.schema.recipe import Role
+
+HOST = "127.0.0.1"
+# At most one prompt at a time in a prefill rank: with free slots Dynamo 1.4.2 holds finished prompts back (docs/decisions/0004).
+PROMPTS_AT_ONCE = 1
+FLAGS = {
+    "block_size": "block-size",
+    "num_gpu_blocks": "num-gpu-blocks-override",
+    "max_num_seqs": "max-num-seqs",
+    "max_num_batched_tokens": "max-num-batched-tokens",
+    "kv_bytes_per_token": "kv-bytes-per-token",
+    "kv_transfer_bandwidth": "kv-transfer-bandwidth",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where it runs: by which Python, a folder for discovery and timing tables, the first port of a block, and how slow it is made."""
+
+    python: str
+    state: PurePath
+    first_port: int
+    time_scale: float
+
+
+def commands(order: Order, layout: Layout, place: Place) -> tuple[Command, ...]:
+    """Frontend and one process for each engine process that registers an instance.
+
+    A process with several data-parallel ranks simulates as many schedulers; a headless one, which computes for another, has none.
+    """
+    shared = _shared(place)
+    frontend = (place.python, "-m", "dynamo.frontend", "--http-host", HOST, "--http-port", str(place.first_port))
+    found = [Command("frontend", "frontend", "this machine", frontend, shared)]
+    for number, process in enumerate((one for one in layout.processes if not one.headless), start=1):
+        env = {**shared, "DYN_SYSTEM_PORT": str(place.first_port + number)}
+        found.append(Command(process.name, process.role, "this machine", _worker(order, process, place), env))
+    return tuple(found)
+
+
+def table_path(role: Role, place: Place) -> PurePath:
+    """Where the timing table of a role is expected."""
+    return place.state / f"timing-{role}.npz"
+
+
+def _worker(order: Order, process: Process, place: Place) -> tuple[str, ...]:
+    role, recipe = process.role, order.job.recipe
+    sequences = PROMPTS_AT_ONCE if role == "prefill" else mocker.max_num_seqs(recipe, role)
+    told = mocker.arguments(order.job, role, order.sku, sequences=sequences)
+    told["kv_transfer_bandwidth"] /= place.time_scale  # the one time that Dynamo's speed-up leaves as it is
+    argv = [place.python, "-m", "dynamo.mocker", "--model-path", order.model_path, "--model-name", order.llm.served_name]
+    argv += ["--disaggregation-mode", role, "--engine-type", "vllm", "--data-parallel-size", str(process.dp_ranks)]
+    for name, flag in FLAGS.items():
+        argv += [f"--{flag}", f"{told[name]:g}" if isinstance(told[name], float) else str(told[name])]
+    argv.append("--enable-prefix-caching" if told["enable_prefix_caching"] else "--no-enable-prefix-caching")
+    argv += ["--planner-profile-data", str(table_path(role, place)), "--speedup-ratio", repr(1 / place.time_scale)]
+    return tuple(argv)
+
+
+def _shared(place: Place) -> dict[str, str]:
+    """Discovery by files, requests over TCP, events over ZeroMQ, everything on loopback, logs without colours."""
+    return {
+        "DYN_DISCOVERY_BACKEND": "file",
+        "DYN_FILE_KV": str(place.state / "discovery"),
+        "DYN_REQUEST_PLANE": "tcp",
+        "DYN_EVENT_PLANE": "zmq",
+        "DYN_TCP_RPC_HOST": HOST,
+        "DYN_EVENT_PLANE_HOST": HOST,
+        "DYN_SYSTEM_HOST": HOST,
+        "DYN_HTTP_HOST": HOST,
+        "DYN_TCP_RESPONSE_STREAM_HOST": "lo",  # Dynamo 1.4.2 wants the name of an interface here
+        "DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS": '["generate"]',
+        "DYN_LOG": "info",
+        "DYN_LOGGING_CONSOLE_FORMAT": "plain",
+        "DYN_SDK_DISABLE_ANSI_LOGGING": "1",
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "TRANSFORMERS_VERBOSITY": "critical",
+    }

@@ -1,0 +1,118 @@
+"""compare A B as Markdown: the tables of a report for two sides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from pipeline.render import tables
+from pipeline.render.tables import Table
+from pipeline.render.text import best, code, number, plain
+from pipeline.schema.comparing import Peak, SideBySide, Together
+from pipeline.schema.report import Change, FieldDiff, IsoCell, IsoRow
+
+
+def side_by_side(compared: SideBySide) -> str:
+    """The whole answer."""
+    return "\n".join(_parts(compared)) + "\n"
+
+
+def _parts(compared: SideBySide) -> Iterator[str]:
+    a, b = _labels(compared.names)
+    yield f"# {a} against {b}\n"
+    if (a, b) != tuple(map(plain, compared.names)):
+        yield f"{a} is {code(compared.names[0])}, {b} is {code(compared.names[1])}.\n"
+    yield f"Two {compared.kind}. Throughput ratios are {b} over {a}, cost ratios {a} over {b}: above 1 favours {b}.\n"
+    yield from (f"- _{plain(note)}_\n" for note in compared.notes)
+    if compared.specs:
+        rows = [(line.label, *(_figure(value) for value in line.values), number(line.ratio, "ratio")) for line in compared.specs]
+        yield _section("On paper", Table(("per GPU", a, b, "ratio"), "lrrr", tuple(rows)))
+    for one in compared.together:
+        yield from _curves(one, (a, b))
+    if compared.changes:
+        yield _section("Point by point", _changes(compared.changes, a, b))
+    if compared.differs:
+        yield _section("What was asked for differs", _differs(compared.differs, a, b))
+
+
+def _labels(names: tuple[str, str]) -> tuple[str, str]:
+    """Recipes by the name of their file, where that tells them apart."""
+    a, b = (plain(tables.short(name)) if name.count(".") > 2 and "/" not in name else plain(name) for name in names)
+    return (a, b) if a != b else (plain(names[0]), plain(names[1]))
+
+
+def _section(title: str, table: Table) -> str:
+    return f"## {title}\n\n{_markdown(table)}"
+
+
+def _markdown(table: Table) -> str:
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (table.headers, table.rules, *table.rows))
+
+
+def _figure(value: float | None) -> str:
+    return "_unknown_" if value is None else f"{value:,.6g}"
+
+
+def _curves(one: Together, labels: tuple[str, str]) -> Iterator[str]:
+    about = f"{plain(one.about)} · " if one.about else ""
+    yield f"## {about}{plain(one.kind)}\n"
+    yield _markdown(_iso(one.iso, *labels)) if one.iso else "Neither side reaches any of these interactivities; name others with --at.\n"
+    if any(cell.directional for row in one.iso for cell in row.cells):
+        yield "≈ directional: read between knots that lie far apart.\n"
+    for peak, name in ((one.throughput_peak, "tok/s/GPU"), (one.cost_peak, "tokens per dollar")):
+        if peak:
+            yield f"- {name}: {_peak(peak)}\n"
+    for title, curve in zip(labels, one.curves, strict=True):
+        if curve is not None:
+            yield f"### {title} · {plain(curve.title)}\n\n{_markdown(tables.points(curve))}"
+
+
+def _iso(rows: Iterable[IsoRow], a: str, b: str) -> Table:
+    headers = ("tok/s/user", f"{a} tok/s/GPU", f"{b} tok/s/GPU", "ratio", f"{a} $/Mtok", f"{b} $/Mtok", "$ ratio")
+    return Table(headers, "r" * len(headers), tuple(_iso_row(row) for row in rows))
+
+
+def _iso_row(row: IsoRow) -> tuple[str, ...]:
+    speeds = best([cell.total_tok_s_gpu for cell in row.cells], "tok_s_gpu_read", absent="unreachable")
+    marked = [f"≈ {text}" if cell.directional else text for text, cell in zip(speeds, row.cells, strict=True)]
+    cost_ratio = number(row.cost_ratio, "ratio", absent=_why_no_cost(row.cells))
+    return (
+        number(row.interactivity, "grid"),
+        *marked,
+        number(row.throughput_ratio, "ratio", absent="unreachable"),
+        *(number(cell.usd_per_mtok, "usd_per_mtok", absent=_why_no_cost([cell])) for cell in row.cells),
+        cost_ratio,
+    )
+
+
+def _why_no_cost(cells: Iterable[IsoCell]) -> str:
+    return "unreachable" if any(cell.total_tok_s_gpu is None for cell in cells) else "no price"
+
+
+def _peak(peak: Peak) -> str:
+    """Grid, inside and ends apart: the end of what was measured is no peak of the machine."""
+    grid = f"largest on this grid {number(peak.on_grid.ratio, 'ratio')} at {number(peak.on_grid.at, 'grid')}; " if peak.on_grid else ""
+    inside = "".join(f"local peak {number(place.ratio, 'ratio')} at {number(place.at, 'interactivity')}; " for place in peak.local[:1])
+    ends = " and ".join(f"{number(place.ratio, 'ratio')} at {number(place.at, 'interactivity')}" for place in (peak.low, peak.high))
+    return f"{grid}{inside}{ends} where the common range ends"
+
+
+def _changes(changes: Iterable[Change], a: str, b: str) -> Table:
+    headers = ("verdict", "recipe", "conc", f"{a} tok/s/GPU", f"{b} tok/s/GPU", "change", "TTFT p50 change", "what differs, or why unknown")
+    rows = [
+        (
+            tables.verdict(one.verdict),
+            code(one.recipe),
+            number(one.conc, "conc"),
+            number(one.before_tok_s_gpu, "tok_s_gpu"),
+            number(one.after_tok_s_gpu, "tok_s_gpu", absent="no point"),
+            number(one.tok_s_gpu_change, "change"),
+            number(one.ttft_p50_change, "change"),
+            tables.why(one),
+        )
+        for one in changes
+    ]
+    return Table(headers, "llrrrrrl", tuple(rows))
+
+
+def _differs(differs: Iterable[FieldDiff], a: str, b: str) -> Table:
+    return Table(("field", a, b), "lll", tuple((code(one.field), plain(one.before), plain(one.after)) for one in differs))

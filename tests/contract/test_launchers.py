@@ -1,0 +1,141 @@
+"""What every launcher promises. A new one adds itself to ``LABS``: how it is tried without a rack."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import InterruptedRunError, LaunchError
+from pipeline.launch.base import Launcher, Means, Order
+from pipeline.launch.launchers import LAUNCHERS
+from pipeline.schema.catalogue import Cluster
+from pipeline.schema.recipe import ROLES
+from tests.fakes import orders
+from tests.fakes.clock import FakeClock
+from tests.fakes.dynamo import FakeDynamo, FakeShell
+
+RUN = "contract-7"
+
+
+@dataclass(frozen=True)
+class Lab:
+    """An order and a cluster for one launcher, a world in which they work, and the words for what they break by."""
+
+    cluster: Cluster
+    order: Callable[[], Order]
+    means: Callable[..., Means]  # dying: name -> last words; missing: True = one decode instance never comes
+    running: Callable[[Means], list[str]]  # what is up
+    limit: str  # the wall-clock limit as the manifest says it
+    process: str  # one that may die
+    incomplete: Cluster  # a document without a field that the launcher needs
+    needed: str  # that field
+
+
+def local_lab() -> Lab:
+    cluster = orders.cluster(isolation="none")
+
+    def means(dying: dict[str, str] | None = None, *, missing: bool = False) -> Means:
+        served = orders.order(run_id=RUN).llm.served_name
+        return Means(FakeShell(dying or {}), FakeDynamo(served, {"prefill": 1, "backend": 2 - missing}), FakeClock())  # type: ignore[arg-type]  # stands in for it
+
+    return Lab(
+        cluster=cluster,
+        order=lambda: orders.order(run_id=RUN),
+        means=means,
+        running=lambda means: means.shell.running,  # type: ignore[attr-defined]  # ours
+        limit="wall-clock limit 1800 s",
+        process="decode-1",
+        incomplete=cluster.model_copy(update={"local": None}),
+        needed="local",
+    )
+
+
+LABS: dict[str, Callable[[], Lab]] = {"local": local_lab}
+
+
+@pytest.fixture(params=LAUNCHERS)
+def launcher(request) -> Launcher:
+    return LAUNCHERS[request.param]
+
+
+@pytest.fixture
+def lab(request, launcher) -> Lab:
+    return LABS[request.node.callspec.params["launcher"]]()
+
+
+def test_every_launcher_is_tried_here_and_can_be_named_by_a_cluster():
+    assert LABS.keys() == LAUNCHERS.keys()
+    named = typing.get_args(typing.get_args(Cluster.model_fields["launcher"].annotation)[0])
+    assert LAUNCHERS.keys() <= set(named)
+
+
+@pytest.mark.parametrize("function", ["manifest", "deployed", "sweep"])
+def test_a_launcher_has_the_functions_of_the_protocol(launcher, function):
+    wanted = [name for name in inspect.signature(getattr(Launcher, function)).parameters if name != "self"]
+    assert list(inspect.signature(getattr(launcher, function)).parameters) == wanted
+
+
+def test_a_manifest_is_the_same_twice_and_names_run_and_limit(launcher, lab):
+    text = launcher.manifest(lab.order(), lab.cluster)
+    assert launcher.manifest(lab.order(), lab.cluster) == text
+    assert RUN in text
+    assert lab.limit in text
+    assert lab.order().job.id in text
+
+
+def test_a_deployment_is_up_inside_its_with_and_down_after_it(launcher, lab, tmp_path):
+    means = lab.means()
+    with launcher.deployed(lab.order(), lab.cluster, means=means, logs=tmp_path) as endpoint:
+        assert lab.running(means)
+        assert endpoint.alive() == []
+        assert endpoint.url.startswith("http://")
+        assert endpoint.served_name == lab.order().llm.served_name
+        assert {one.role for one in endpoint.instances} == set(ROLES)
+        assert list(endpoint.beside(["aiperf", "--help"]))[-2:] == ["aiperf", "--help"]
+        assert endpoint.frontend_log.is_file()
+        assert endpoint.frontend_log.is_relative_to(endpoint.logs)
+        assert endpoint.versions
+        assert {one.name for one in endpoint.instances} <= endpoint.commands.keys()
+        assert all(RUN in " ".join(argv) for argv in endpoint.commands.values())
+        assert all(seconds >= 0 for seconds in endpoint.stages_s.values())
+    assert lab.running(means) == []
+
+
+@pytest.mark.parametrize("error", [ValueError, InterruptedRunError, KeyboardInterrupt])
+def test_whatever_ends_a_measurement_takes_the_deployment_down(launcher, lab, tmp_path, error):
+    means = lab.means()
+    with pytest.raises(error), launcher.deployed(lab.order(), lab.cluster, means=means, logs=tmp_path):
+        raise error("enough")
+    assert lab.running(means) == []
+
+
+def test_a_deployment_that_is_never_ready_is_given_up_at_its_limit_and_taken_down(launcher, lab, tmp_path):
+    means = lab.means(missing=True)
+    with pytest.raises(LaunchError, match="1 of 2 decode instances"):
+        launcher.deployed(lab.order(), lab.cluster, means=means, logs=tmp_path).__enter__()
+    assert lab.running(means) == []
+
+
+def test_a_process_that_dies_ends_the_waiting_at_once_with_its_last_words(launcher, lab, tmp_path):
+    means = lab.means({lab.process: "cannot allocate"}, missing=True)
+    with pytest.raises(LaunchError, match=f"(?s){lab.process} .*cannot allocate"):
+        launcher.deployed(lab.order(), lab.cluster, means=means, logs=tmp_path).__enter__()
+    assert means.clock.monotonic() == 0
+    assert lab.running(means) == []
+
+
+def test_a_cluster_document_without_a_field_that_is_needed_is_refused_by_its_name(launcher, lab, tmp_path):
+    with pytest.raises(LaunchError, match=lab.needed) as caught:
+        launcher.manifest(lab.order(), lab.incomplete)
+    assert lab.incomplete.id in caught.value.where
+    with pytest.raises(LaunchError, match=lab.needed):
+        launcher.deployed(lab.order(), lab.incomplete, means=lab.means(), logs=Path("unused")).__enter__()
+
+
+def test_there_is_nothing_to_sweep_of_a_run_that_never_was(launcher, lab):
+    assert launcher.sweep("never-was", lab.cluster, means=lab.means()) == []

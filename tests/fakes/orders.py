@@ -1,0 +1,36 @@
+"""Orders for the repository's own smoke recipes, cut down to one prefill and one decode worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipeline import fit
+from pipeline import plan as planning
+from pipeline.launch.base import Order
+from pipeline.schema.catalogue import Cluster
+from pipeline.schema.mocker import sku_timing
+from pipeline.schema.timing import Timing
+from tests.golden.regenerate import RECIPES, book
+
+GB200, GB300 = "deepseek-v4-pro-fp4.gb200-nvl72.1k64.1p2d-dep8-tp8", "deepseek-v4-pro-fp4.gb300-nvl72.1k64.1p2d-tep4-tp4"
+MODEL = RECIPES / "tokenizers" / "tiny"
+
+
+def cluster(**site: Any) -> Cluster:
+    """Cluster local-live with other fields of its ``local``."""
+    found = book().catalogue.clusters["local-live"]
+    assert found.local is not None
+    return found.model_copy(update={"local": found.local.model_copy(update=site)})
+
+
+def order(name: str = GB300, *, run_id: str, decode: dict[str, int] | None = None, model_path: Path | str = MODEL) -> Order:
+    """An order for a recipe of the repository, with this changed of its decode pool."""
+    found = book()
+    recipe = found.recipes[name]
+    recipe = recipe.model_copy(update={"decode": recipe.decode.model_copy(update=decode or {})})
+    here, sku, llm = found.catalogue.clusters["local-live"], found.catalogue.skus[recipe.sku], found.catalogue.llms[recipe.model]
+    assert here.timing is not None
+    timing = Timing.from_json((RECIPES / here.timing).read_text("utf-8"), where=here.timing)
+    job = planning.job(recipe, here, found.catalogue, timing, fit.judge(recipe, sku, llm))
+    return Order(job, sku, llm, sku_timing(timing, sku.id), str(model_path), run_id, attempt=1)

@@ -1,0 +1,134 @@
+"""Simulated engines in the topology of the real ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePath
+
+import numpy as np
+import pytest
+
+from pipeline.errors import LaunchError
+from pipeline.launch import dynamo, local, mocker
+from pipeline.launch.layout import instances, place
+from pipeline.schema.catalogue import Cluster
+from pipeline.schema.recipe import ROLES
+from tests.fakes import orders
+from tests.golden import tokenizer
+from tests.golden.regenerate import book, manifests
+
+GOLDEN = manifests()
+
+
+def started(name: str, **decode: int) -> tuple[dynamo.Command, ...]:
+    order = orders.order(name, run_id="r", decode=decode)
+    return mocker.commands(order, place(order.job.recipe, 4), mocker.Place("python", PurePath("/state"), 18000, 2.0))
+
+
+def value(command: dynamo.Command, option: str) -> str:
+    return command.argv[command.argv.index(option) + 1]
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_manifests_are_as_reviewed(path: Path) -> None:
+    assert GOLDEN[path] == path.read_text("utf-8"), "python -m tests.golden.regenerate, then read the diff"
+    assert GOLDEN[path].count("\n") <= 60
+
+
+def test_no_golden_manifest_is_left_over() -> None:
+    assert set(next(iter(GOLDEN)).parent.iterdir()) == set(GOLDEN)
+
+
+@pytest.mark.parametrize("name", [name for name, recipe in book().recipes.items() if recipe.sku == "gb200-nvl72"])
+@pytest.mark.parametrize("mode", ["per-gpu", "per-tray"])
+def test_simulated_engines_are_those_of_the_real_deployment_that_register(name: str, mode: str) -> None:
+    order = orders.order(name, run_id="r")
+    recipe = order.job.recipe.model_copy(update={"dp_launch": mode})
+    layout = place(recipe, 4)
+    real = dynamo.commands(recipe, served_name="LLM", model_path="/model", layout=layout)
+    simulated = mocker.commands(order, layout, mocker.Place("python", PurePath("/state"), 18000, 1.0))
+    registering = [one.name for one in real if one.role in ROLES and "--headless" not in one.argv]
+    assert [one.name for one in simulated] == ["frontend", *registering]
+    assert {role: sum(one.role == role for one in simulated) for role in ROLES} == instances(layout)
+    for role in ROLES:
+        ranks = sum(int(value(one, "--data-parallel-size")) for one in simulated if one.role == role)
+        assert ranks == recipe.pools[role].ranks
+
+
+def test_no_two_processes_share_a_port() -> None:
+    frontend, *workers = started(orders.GB200)
+    ports = [int(value(frontend, "--http-port")), *(int(one.env["DYN_SYSTEM_PORT"]) for one in workers)]
+    assert ports == list(range(18000, 18000 + len(ports)))
+
+
+def test_time_scale_divides_the_speed_of_engines_and_of_kv_transfer() -> None:
+    workers = started(orders.GB300)[1:]
+    assert {value(one, "--speedup-ratio") for one in workers} == {"0.5"}
+    assert {value(one, "--kv-transfer-bandwidth") for one in workers} == {"450"}
+
+
+def test_time_scale_is_part_of_what_a_cluster_measures_and_ports_are_not() -> None:
+    plain = orders.cluster().measured_digest
+    assert orders.cluster(time_scale=30.0).measured_digest != plain
+    assert orders.cluster(first_port=20000, ready_s=1).measured_digest == plain
+
+
+def test_timing_tables_are_written_where_the_workers_are_told(tmp_path: Path) -> None:
+    where = mocker.Place("python", tmp_path, 18000, 1.0)
+    local._write_tables(orders.order(orders.GB300, run_id="r"), where)
+    prefill, decode = (np.load(mocker.table_path(role, where)) for role in ROLES)
+    assert prefill["prefill_ttft_ms"][1] / prefill["prefill_isl"][1] == pytest.approx(1000 / (14290 * 4))  # TEP4: 14,290 tok/s and GPU
+    assert decode["decode_itl"][0, 0] == pytest.approx(13.07)
+    assert all(table[name].dtype == np.float64 for table in (prefill, decode) for name in table.files)
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({"launcher": "local", "engine_override": "mocker", "timing": "t"}, {"local": "launcher local"}),
+        ({"launcher": "local"}, {"local": "launcher local", "engine_override": "launcher local"}),
+        ({"launcher": "slurm"}, {"slurm": "launcher slurm"}),
+        ({"launcher": None}, {"launcher": "measure aiperf"}),
+        ({"launcher": None, "measure": "replay"}, {"timing": "measure replay"}),
+    ],
+)
+def test_a_cluster_document_says_what_it_lacks(changes: dict[str, str | None], missing: dict[str, str]) -> None:
+    bare = {"id": "here", "title": "t", "skus": ["s"], "measure": "aiperf", "runs_on": ["r"], "racks": 1}
+    assert Cluster.model_validate_json(json.dumps(bare | changes)).needs() == missing
+
+
+def test_a_recipe_too_big_for_the_machine_says_what_it_would_need() -> None:
+    site = orders.cluster(processes_per_core=1).local
+    assert site is not None
+    with pytest.raises(
+        LaunchError, match=r"2000 engine processes, .* need 2000 cores and 261\.1 GB, there are \d+ cores and .* GB free"
+    ) as caught:
+        local._refuse_size(2000, site)
+    assert "virtual time" in caught.value.hint
+
+
+def test_a_missing_tokenizer_is_named_with_the_place_where_it_was_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(LaunchError, match=r"no tokenizer\.json, tokenizer_config\.json for deepseek-v4-pro") as caught:
+        local._refuse_model(orders.order(orders.GB300, run_id="r", model_path=tmp_path), orders.cluster())
+    assert caught.value.where == str(tmp_path)
+    assert "model_paths" in caught.value.hint
+
+
+def test_a_wall_clock_limit_and_a_name_come_before_every_command() -> None:
+    site = orders.cluster(time_s=99).local
+    assert site is not None
+    words = local._prefix({"A": "1"}, site)
+    assert words[:2] == ["env", "A=1"]
+    assert words[words.index("timeout") + 2] == "99"
+
+
+def test_the_tokenizer_is_what_its_maker_makes() -> None:
+    assert {path.name: path.read_text("utf-8") for path in tokenizer.FOLDER.iterdir() if path.suffix == ".json"} == tokenizer.files()
+
+
+def test_smoke_recipes_run_where_smoke_runs_and_nowhere_else() -> None:
+    found = book()
+    smoke = {name for name, recipe in found.recipes.items() if recipe.purpose == "smoke"}
+    assert smoke == {orders.GB200, orders.GB300}
+    assert [name for name, cluster in found.catalogue.clusters.items() if cluster.purpose == "smoke"] == ["local-live"]
