@@ -84,10 +84,13 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def report(session: nox.Session) -> None:
-    """Render the kept report again from its data.json; ``-- --check`` fails when that changes a byte."""
+    """Render the kept report again from its data.json; ``-- --check`` fails when that changes a byte.
+
+    ``-- --refresh`` keeps the rows and reads definition, SKUs, LLMs and published studies again.
+    """
     set_up(session)
     if "--check" not in session.posargs:
-        pipeline(session, "report", REPORT.with_suffix(".yaml"), "--out", REPORT)
+        pipeline(session, "report", REPORT.with_suffix(".yaml"), *session.posargs, "--out", REPORT)
         return
     again = BUILD / "again"
     shutil.rmtree(again, ignore_errors=True)

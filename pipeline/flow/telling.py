@@ -37,16 +37,20 @@ class Wish:
 
 def report(world: World, wish: Wish) -> Report:
     """Render a definition into ``out``."""
-    if wish.history:
-        data = _from_history(world, wish)
-    else:
-        data = _kept(wish.definition.with_suffix("") / "data.json")
-        data = _refreshed(world, wish, data) if wish.is_refreshed else data
+    data = told(world, wish)
     report = analyse.analyse(data)
     for file, content in render.render(report).items():
         write(wish.out / file, content)
     write(wish.out / "data.json", data.to_json())
     return report
+
+
+def told(world: World, wish: Wish) -> ReportData:
+    """What a report tells: of history, or what it keeps, or the rows that it keeps told by today's definition and facts."""
+    if wish.history:
+        return _from_history(world, wish)
+    kept = _kept(wish.definition.with_suffix("") / "data.json")
+    return _refreshed(world, wish, kept) if wish.is_refreshed else kept
 
 
 def drift(kept: Path, new: Path, *, tolerance: float) -> str:
