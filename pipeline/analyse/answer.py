@@ -25,9 +25,11 @@ def answer(iso: Sequence[IsoRow], titles: Sequence[str], *, bar: float, origin: 
     runs.sort(key=lambda run: -_lead(*run))
     parts = [_part(values, winner, run) for winner, run in runs]
     parts += [said for side in (0, -1) if (said := _alone(values, iso, side))]
-    start = "More tokens per dollar" if limit_s is None else "With a median TTFT of at most {limit:grid} s, more tokens per dollar"
-    end = "" if limit_s is None else "."
-    return Sentence(words=f"{start}: {'; '.join(parts)} tok/s/user ({{origin}}){end}", values=values)
+    said = "; ".join(parts)
+    if limit_s is None:
+        return Sentence(words=f"More tokens per dollar at equal tok/s/user: {said} ({{origin}})", values=values)
+    start = "With a median TTFT of at most {limit:grid} s, more tokens per dollar at so many tok/s/user or more"
+    return Sentence(words=f"{start}: {said} ({{origin}}).", values=values)
 
 
 def _winner(row: IsoRow, bar: float) -> str:

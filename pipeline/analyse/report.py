@@ -24,17 +24,18 @@ def analyse(data: ReportData) -> Report:
     kinds = families(rows, skus=data.skus, definition=definition)
     main = kinds[0] if kinds else Family(kind="nothing ran", curves=())
     published = [(study, study_family(study, skus=data.skus, definition=definition)) for study in data.studies]
-    shown = (*kinds, *(family for _, family in published))
+    whole = [family for family in kinds if not family.is_reduced]  # a reduced count stands beside nobody's full runs
+    shown = (*kinds, *(family for _, family in published)) if len(whole) == len(kinds) else kinds
     iso = iso_table(main.curves, skus=data.skus, definition=definition)
     changes = compare(rows, previous, planned=data.planned, relevant_change=definition.relevant_change)
     covered = coverage(rows, previous, planned=data.planned, skus=definition.skus)
     titles = {sku: data.skus[sku].title for sku in definition.skus}
     origin = main.curves[0].origin if main.curves else None
-    sections = tuple(study_section(study, data, family, kinds) for study, family in published)
+    sections = tuple(study_section(study, data, family, whole) for study, family in published)
     bar = definition.comparison.level_within if definition.comparison else definition.relevant_change
     compared = comparison(data, shown if kinds else (), iso)
     said_of_limit = (compared.slo_answer,) if compared and compared.slo_answer else ()
-    said_of_studies = [said for section in sections if (said := study_finding(section, iso, origin or ""))]
+    said_of_studies = [said for section in sections if section.beside and (said := study_finding(section, iso, origin or ""))]
     return Report(
         name=data.name,
         definition=definition,

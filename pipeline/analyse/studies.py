@@ -74,7 +74,7 @@ def shape(row: PublishedRow) -> str:
 
 
 def study_section(study: Study, data: ReportData, published: Family, ours: Sequence[Family]) -> StudySection:
-    """The study as a section; ``ours`` are the families of this project, the one that the tables read first."""
+    """The study as a section; ``ours`` are the full runs of this project, the ones that the tables read first."""
     definition, linted = data.definition, lint(study)
     printed = study.iso.rows if study.iso else ()
     axis: Axis = study.iso.axis if study.iso else "interactivity"

@@ -186,14 +186,15 @@ def said(rows: list[IsoRow], **changed: Any) -> str:
 
 def test_the_answer_names_ranges_the_largest_win_first_and_what_is_level() -> None:
     assert said(iso(1.04, 0.8, 2.5, 1.5, None)) == (
-        "More tokens per dollar: GB300 NVL72 from 30 to 40, up to 2.50× at 30; GB200 NVL72 at 20, 1.25×; level at 10; "
-        "GB200 NVL72 alone at 50 tok/s/user (simulated)"
+        "More tokens per dollar at equal tok/s/user: GB300 NVL72 from 30 to 40, up to 2.50× at 30; GB200 NVL72 at 20, 1.25×; level at 10; "
+        "GB200 NVL72 alone at 50 (simulated)"
     )
 
 
 def test_an_answer_under_a_limit_names_the_deployments_behind_it() -> None:
     assert said(iso(2.0), limit_s=10.0) == (
-        "With a median TTFT of at most 10 s, more tokens per dollar: GB300 NVL72 at 10, 2.00× (B c1 against A c1) tok/s/user (simulated)."
+        "With a median TTFT of at most 10 s, more tokens per dollar at so many tok/s/user or more: "
+        "GB300 NVL72 at 10, 2.00× (B c1 against A c1) (simulated)."
     )
 
 
@@ -223,6 +224,19 @@ def test_published_points_never_enter_the_tables_that_are_read(kept: Report) -> 
     assert origins == ["simulated", "simulated", "published", "published"]
     only_ours = analyse(ReportData.from_json(KEPT.read_bytes(), where="kept").model_copy(update={"studies": ()}))
     assert (kept.iso, kept.verdict, kept.headline, kept.answer) == (only_ours.iso, only_ours.verdict, only_ours.headline, only_ours.answer)
+
+
+def test_a_reduced_request_count_stands_beside_no_published_figure() -> None:
+    data = ReportData.from_json(KEPT.read_bytes(), where="kept")
+    rows = []
+    for one in data.rows:
+        provenance = one.record.provenance.model_copy(update={"requests_per_conc": 1})
+        rows.append(one.model_copy(update={"record": one.record.model_copy(update={"provenance": provenance})}))
+    report = analyse(data.model_copy(update={"rows": tuple(rows)}))
+    (section,) = report.studies
+    assert {curve.origin for curve in report.curves} == {"simulated"}
+    assert (section.beside, {point.ours_tok_s_gpu for point in section.points}) == ((), {None})
+    assert not any("Published figures" in say(finding) for finding in report.findings)
 
 
 def test_the_printed_table_is_read_again_the_way_the_study_did(kept: Report) -> None:
