@@ -8,7 +8,7 @@ from typing import Literal
 from pipeline.analyse.changes import why_no_point
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.report import CoverageRow, HbmRow, ProvenanceRow
-from pipeline.schema.result import Host
+from pipeline.schema.result import Host, Point
 
 State = Literal["ran", "refused", "failed", "missing", "not in plan"]
 
@@ -29,6 +29,7 @@ def coverage(
 
 def _ran(rows: list[HistoryRow], *, is_planned: bool) -> CoverageRow:
     recipe, infra = rows[0].record.job.recipe, [row.point.gpus_held for row in rows if row.point]
+    hours = [row.point.gpus_held * row.point.duration_s / 3600 for row in rows if isinstance(row.point, Point)]
     troubles = [f"c{row.conc} {why}" for row in rows if (why := why_no_point(row, ""))]
     gone = sorted(set(recipe.conc) - {row.conc for row in rows})
     troubles += [f"c{conc} missing: no result arrived" for conc in gone]
@@ -42,6 +43,7 @@ def _ran(rows: list[HistoryRow], *, is_planned: bool) -> CoverageRow:
         reason="; ".join(troubles),
         gpus_counted=recipe.gpus_counted,
         gpus_held=infra[0] if infra else None,
+        gpu_hours=sum(hours) if hours else None,
     )
 
 
@@ -96,8 +98,15 @@ def _provenance(rows: list[HistoryRow]) -> ProvenanceRow:
         versions=", ".join(f"{name} {version}" for name, version in sorted(provenance.versions.items())),
         host=_host(provenance.host),
         seconds=sum(provenance.stages_s.values()),
+        measured_share=_measured_share(provenance.stages_s),
         raw=tuple(raw),
     )
+
+
+def _measured_share(stages_s: dict[str, float]) -> float | None:
+    """What share of the time in which GPUs were held was measurement; None where no deployment had to get ready."""
+    held = sum(stages_s.values())
+    return stages_s.get("measure", 0.0) / held if "ready" in stages_s and held else None
 
 
 def _host(host: Host | None) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pipeline import __version__
-from pipeline.cli import comparing, github, live, measuring, recipes, telling
+from pipeline.cli import comparing, dispatching, github, live, measuring, recipes, reviewing, telling
 from pipeline.cli.words import Verb, Verbs
 from pipeline.errors import InterruptedRunError, PipelineError, RecipeError
 from pipeline.flow.world import World, recipes_root
@@ -33,7 +33,7 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         verb: Verb = arguments.verb
-        return verb(arguments, _world(arguments))
+        return verb(arguments, _world(arguments, env))
     except RecipeError as error:
         _annotate(error, env)
         print(f"{error}\n{error.what}", file=sys.stderr)
@@ -63,13 +63,13 @@ def _quiet_libraries() -> None:
         os.environ.setdefault(name, value)
 
 
-def _world(arguments: argparse.Namespace) -> World:
+def _world(arguments: argparse.Namespace, env: Mapping[str, str]) -> World:
     from pipeline.edge.clock import SystemClock
     from pipeline.edge.shell import Shell
 
     named = getattr(arguments, "paths", None) or []
     start = Path(named[0]) if named and Path(named[0]).exists() else Path.cwd()
-    return World(Shell(), SystemClock(), _recipes(arguments, start.resolve()), sys.stderr.isatty())
+    return World(Shell(), SystemClock(), _recipes(arguments, start.resolve()), sys.stderr.isatty(), env)
 
 
 def _recipes(arguments: argparse.Namespace, start: Path) -> Path:
@@ -95,6 +95,8 @@ def parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     verbs = Verbs(top.add_subparsers(metavar="VERB", required=True))
     recipes.add(verbs)
     measuring.add(verbs, env)
+    dispatching.add(verbs, env)
+    reviewing.add(verbs, env)
     live.add(verbs, env)
     telling.add(verbs, env)
     comparing.add(verbs)

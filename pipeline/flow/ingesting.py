@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +23,13 @@ class Ingested:
     lacking: ArtifactError | None
 
 
-def ingest(folders: Sequence[Path], history: str, plan: Path | None = None) -> Ingested:
+def ingest(folders: Sequence[Path], history: str, plans: Sequence[Path] = ()) -> Ingested:
     """Read and check every folder, store the newest complete attempt of each job.
 
     A damaged folder is passed over when another attempt of its job is whole. Otherwise nothing is stored and its error is raised; with
-    a plan, what arrived is stored all the same and ``lacking`` names what did not.
+    plans, what arrived is stored all the same and ``lacking`` names what did not.
     """
-    planned = read_plan(plan) if plan else None
+    planned = {path: read_plan(path) for path in plans}
     found = collect.find(folders)
     if not found and not planned:
         names = ", ".join(map(str, folders))
@@ -43,7 +43,7 @@ def ingest(folders: Sequence[Path], history: str, plan: Path | None = None) -> I
     said += [f"passed over: {error}" for folder, error in damaged if planned or _has_stand_in(folder, newest)]
     if lost and not planned:
         raise lost[0]
-    lacking = _lacking(planned, newest, lost, where=str(plan)) if planned else None
+    lacking = _lacking(planned, newest, lost) if planned else None
     return Ingested(store.ingest(history, newest) if newest else [], said, lacking)
 
 
@@ -77,11 +77,12 @@ def _has_stand_in(folder: Path, newest: Sequence[Arrival]) -> bool:
     return False
 
 
-def _lacking(plan: Plan, arrived: Sequence[Arrival], lost: Sequence[ArtifactError], *, where: str) -> ArtifactError | None:
+def _lacking(plans: Mapping[Path, Plan], arrived: Sequence[Arrival], lost: Sequence[ArtifactError]) -> ArtifactError | None:
     """Planned and not arrived, by id and by what was to be deployed; or arrived in pieces."""
     came = {(one.record.job.id, one.record.job.deployment_digest) for one in arrived}
-    missing = sorted(job.id for job in plan.jobs if (job.id, job.deployment_digest) not in came)
-    parts = [f"{len(missing)} of {len(plan.jobs)} planned jobs did not arrive: {', '.join(missing)}"] if missing else []
+    jobs = [job for plan in plans.values() for job in plan.jobs]
+    missing = sorted(job.id for job in jobs if (job.id, job.deployment_digest) not in came)
+    parts = [f"{len(missing)} of {len(jobs)} planned jobs did not arrive: {', '.join(missing)}"] if missing else []
     parts += [f"damaged: {error.where}" for error in lost]
     hint = "what arrived is stored; run the failed legs again, then ingest again"
-    return ArtifactError("; ".join(parts), where=where, hint=hint) if parts else None
+    return ArtifactError("; ".join(parts), where=", ".join(map(str, plans)), hint=hint) if parts else None

@@ -126,7 +126,25 @@ def _merge_check(state: GitHubState, row: dict[str, Any], body: dict[str, Any]) 
     return ""
 
 
+def start_workflow(state: GitHubState, match: re.Match[str], seen: Seen) -> Reply:
+    inputs = seen.body.get("inputs", {})
+    if not seen.body.get("ref") or len(inputs) > 25 or not all(isinstance(value, str) for value in inputs.values()):
+        return refused("ref is missing, or inputs are not texts")
+    state.dispatches.append({"workflow": match["workflow"], **seen.body})
+    return 204, None
+
+
+def list_runs(state: GitHubState, match: re.Match[str], seen: Seen) -> Reply:
+    since = seen.query.get("created", ">=").removeprefix(">=")
+    event = seen.query.get("event")
+    of_file = [one for one in state.runs.values() if one["path"].endswith(f"/{match['workflow']}")]
+    rows = [one for one in of_file if one["event"] == (event or one["event"]) and one["created_at"] >= since]
+    return 200, {"workflow_runs": rows}
+
+
 ROUTES: dict[tuple[str, str], Route] = {
+    ("POST", r"/actions/workflows/(?P<workflow>[\w.-]+)/dispatches"): start_workflow,
+    ("GET", r"/actions/workflows/(?P<workflow>[\w.-]+)/runs"): list_runs,
     ("GET", r"/actions/runs/(?P<run>\d+)"): get_run,
     ("GET", r"/actions/runs/(?P<run>\d+)/artifacts"): list_artifacts,
     ("GET", r"/actions/artifacts/(?P<artifact>\d+)/zip"): get_zip,
