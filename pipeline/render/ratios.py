@@ -84,7 +84,7 @@ def _ceilings(rules: list[Spec], y: Spec, theme: Theme) -> list[Spec]:
 
 def _lines(values: list[Spec], axes: tuple[Spec, Spec], theme: Theme) -> Spec:
     kinds = list(dict.fromkeys(value["kind"] for value in values))
-    legend = {"title": None, "orient": "top", "columns": 1, "labelLimit": 400, "symbolType": "stroke"}
+    legend = {"title": None, "orient": "top", "columns": 1, "labelLimit": 250 if theme.is_narrow else 400, "symbolType": "stroke"}
     color = {
         "field": "kind",
         "type": "nominal",
