@@ -6,6 +6,7 @@ import argparse
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +45,8 @@ def publish(arguments: argparse.Namespace, world: World) -> int:
     told = _told_run(env)
     run = Run(
         repository=env.get("GITHUB_REPOSITORY", ""),
-        run_id=str(told["id"]) if told else arguments.run_id or "",
-        attempt=told["run_attempt"] if told else arguments.attempt,
+        run_id=told.run_id if told else arguments.run_id or "",
+        attempt=told.attempt if told else arguments.attempt,
         sha=env.get("GITHUB_SHA", ""),
         server=env.get("GITHUB_SERVER_URL") or "https://github.com",
     )
@@ -58,7 +59,7 @@ def publish(arguments: argparse.Namespace, world: World) -> int:
         site_url=arguments.site_url,
         summary=Path(summary) if summary else None,
         webhook=env.get("RACKBENCH_WEBHOOK_URL", ""),
-        head=Head(str(told["head_sha"]), str(told["head_repository"]["full_name"])) if told else None,
+        head=Head(told.head_sha, told.head_repository) if told else None,
         in_actions=env.get("GITHUB_ACTIONS") == "true",
     )
     publishing.publish(world, wish, publishing.Doors(SystemHttp(), lambda: door(world, env)))
@@ -95,7 +96,17 @@ def door(world: World, env: Mapping[str, str], cache: Path | None = None) -> Git
     return GitHub(SystemHttp(), world.clock, token, api=api, cache=Cache(cache), say=world.say)
 
 
-def _told_run(env: Mapping[str, str]) -> dict[str, Any] | None:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The run that is told of, in GitHub's words."""
+
+    run_id: str
+    attempt: int
+    head_sha: str
+    head_repository: str
+
+
+def _told_run(env: Mapping[str, str]) -> _Told | None:
     """The run that a workflow_run event is about, which is what is told of; None for every other event."""
     if env.get("GITHUB_EVENT_NAME") != "workflow_run":
         return None
@@ -103,7 +114,8 @@ def _told_run(env: Mapping[str, str]) -> dict[str, Any] | None:
     try:
         event: Any = json.loads(path.read_bytes()[:LARGEST_EVENT])
         run = event["workflow_run"]
-        return {**run, "id": int(run["id"]), "run_attempt": int(run.get("run_attempt", 1)), "head_repository": {**run["head_repository"]}}
+        head = str(run["head_sha"]), str(run["head_repository"]["full_name"])
+        return _Told(str(int(run["id"])), int(run.get("run_attempt", 1)), *head)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PipelineError(f"the event has no workflow_run with a head: {error!r}", where=f"GITHUB_EVENT_PATH {path}") from error
 

@@ -422,11 +422,15 @@ def test_a_workflow_run_event_says_whose_head_it_is(place, tmp_path, capsys):
     env = {"GITHUB_API_URL": place.fake.url, "GITHUB_TOKEN": place.fake.token, "GITHUB_REPOSITORY": "acme/bench"}
     env |= {"GITHUB_EVENT_NAME": "workflow_run", "GITHUB_EVENT_PATH": str(event)}
     words = ["publish", str(place.review(repository="acme/bench")), "--to", "comment"]
-    event.write_text(json.dumps({"workflow_run": {"id": 7, "head_sha": SHA, "head_repository": {"full_name": "fork/bench"}}}))
-    assert cli.run(words, env) == 0
-    event.write_text(json.dumps({"workflow_run": {"id": 7, "head_sha": "f" * 40, "head_repository": {"full_name": "fork/bench"}}}))
+    told = {"id": 77, "run_attempt": 2, "head_sha": SHA, "head_repository": {"full_name": "fork/bench"}}
+    event.write_text(json.dumps({"workflow_run": told}))
+    assert cli.run([*words, "--to", "check"], {**env, "GITHUB_RUN_ID": "99"}) == 0
+    assert place.fake.checks[0]["external_id"] == "77-2"
+    event.write_text(json.dumps({"workflow_run": {**told, "head_sha": "f" * 40}}))
     assert cli.run(words, env) == 7
-    event.write_text("{}")
-    assert cli.run(words, env) == 2
+    for wrong in ({}, {"workflow_run": {}}, {"workflow_run": {**told, "head_repository": None}}, {"workflow_run": {**told, "id": "x"}}):
+        event.write_text(json.dumps(wrong))
+        assert cli.run(words, env) == 2
+        assert "no workflow_run with a head" in capsys.readouterr().err
     shutil.rmtree(tmp_path / "review")
     assert len(place.fake.comments) == 1
