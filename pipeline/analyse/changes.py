@@ -135,7 +135,7 @@ def differing(before: JobRecord, after: JobRecord) -> tuple[FieldDiff, ...]:
 def _fields(record: JobRecord) -> dict[str, str]:
     provenance = record.provenance
     asked = {**record.job.recipe.measured_fields, "client": record.client_settings}
-    ran = {"seed": provenance.seed, "origin": provenance.origin, "measure": provenance.measure, "versions": provenance.versions}
+    ran = {name: getattr(provenance, name) for name in ("seed", "origin", "measure", "time_scale", "versions")}
     digests = {name: text[:12] for name, text in record.job.environment.items()}
     return dict(flat({**asked, "provenance": ran, "environment": digests}))
 
@@ -171,7 +171,7 @@ def _unlike(pair: Pair, differs: tuple[FieldDiff, ...]) -> str:
     """What keeps two sides out of one series: client settings, origin, measure or SKU; empty when nothing does."""
     if pair.before is None or pair.now is None:
         return ""
-    named = ("sku", "provenance.origin", "provenance.measure")
+    named = ("sku", "provenance.origin", "provenance.measure", "provenance.time_scale")
     unlike = [diff for diff in differs if diff.field in named or diff.field.startswith("client.")]
     if unlike:
         return "not comparable: " + ", ".join(f"{diff.field} {diff.before} → {diff.after}" for diff in unlike)

@@ -96,8 +96,15 @@ def _provenance(rows: list[HistoryRow]) -> ProvenanceRow:
         versions=", ".join(f"{name} {version}" for name, version in sorted(provenance.versions.items())),
         host=_host(provenance.host),
         seconds=sum(provenance.stages_s.values()),
+        measured_share=_measured_share(provenance.stages_s),
         raw=tuple(raw),
     )
+
+
+def _measured_share(stages_s: dict[str, float]) -> float | None:
+    """What share of the time in which GPUs were held was measurement; None where no deployment had to get ready."""
+    held = sum(stages_s.values())
+    return stages_s.get("measure", 0.0) / held if "ready" in stages_s and held else None
 
 
 def _host(host: Host | None) -> str:

@@ -12,8 +12,9 @@ from pipeline.analyse.frontier import frontier
 from pipeline.analyse.iso import Knots, bracket, read_at
 from pipeline.schema.base import digest
 from pipeline.schema.catalogue import Sku
+from pipeline.schema.claims import CostMode
 from pipeline.schema.history import HistoryRow
-from pipeline.schema.published import CostMode, StatedPoint
+from pipeline.schema.published import StatedPoint
 from pipeline.schema.report import Curve, CurvePoint, Definition, IsoCell, IsoRow
 from pipeline.schema.result import JobRecord, Point
 
@@ -88,14 +89,15 @@ def kind(record: JobRecord) -> str:
     """Origin, measure and load of a run, in words."""
     provenance = record.provenance
     reduced = f", reduced from {record.job.recipe.client.requests_per_conc}" if record.is_reduced else ""
-    return f"{provenance.origin} ({provenance.measure}, {provenance.requests_per_conc} × conc requests{reduced})"
+    slowed = "" if provenance.time_scale is None else f", engines slowed {provenance.time_scale:g} times"
+    return f"{provenance.origin} ({provenance.measure}, {provenance.requests_per_conc} × conc requests{reduced}{slowed})"
 
 
 def family_key(record: JobRecord) -> str:
     """What may be read beside one another: LLM, workload, engine, client settings, origin, measure."""
     recipe, provenance = record.job.recipe, record.provenance
     what = [recipe.model, recipe.precision, recipe.engine, recipe.workload.isl, recipe.workload.osl]
-    return digest([*what, record.client_settings, provenance.origin, provenance.measure])
+    return digest([*what, record.client_settings, provenance.origin, provenance.measure, provenance.time_scale])
 
 
 def curve_of(rows: list[HistoryRow], sku: Sku, tier: str) -> Curve:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pipeline.analyse.cost import usd_per_mtok
 from pipeline.analyse.frontier import frontier
-from pipeline.schema.published import CostMode
+from pipeline.schema.claims import CostMode
 
 Floats = npt.NDArray[np.float64]
 

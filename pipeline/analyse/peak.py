@@ -10,8 +10,8 @@ import numpy as np
 
 from pipeline.analyse.cost import ratio
 from pipeline.analyse.iso import Floats, Knots
+from pipeline.schema.claims import CostMode, Quantity
 from pipeline.schema.comparing import Peak, Place
-from pipeline.schema.published import CostMode, Quantity
 
 SAMPLES = 400  # a stretch between two knots; a ratio of two cubics turns a few times there at most
 ZOOMS = 4  # each narrows a place by 200

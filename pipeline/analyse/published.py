@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pipeline.analyse.curves import UNREACHABLE, with_ratios
 from pipeline.analyse.iso import Knots
 from pipeline.analyse.peak import Pair, peak
+from pipeline.schema.claims import Axis, CostMode, Quantity
 from pipeline.schema.comparing import Peak
-from pipeline.schema.published import Axis, CostMode, PublishedRow, Quantity, Tables
+from pipeline.schema.published import PublishedRow, Tables
 from pipeline.schema.report import IsoCell, IsoRow
 
 

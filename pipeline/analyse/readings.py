@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pipeline.analyse.iso import Knots
+from pipeline.schema.claims import CostMode
 from pipeline.schema.comparing import Reading
-from pipeline.schema.published import CostMode
 
 
 def read_curves(curves: Mapping[str, Knots], at: Sequence[float], prices: Mapping[str, float], cost: CostMode) -> tuple[Reading, ...]:

@@ -140,7 +140,7 @@ def banners(kinds: tuple[Family, ...], coverage: tuple[CoverageRow, ...], timing
     curves = [curve for family in kinds for curve in family.curves]
     origins = {curve.origin for curve in curves}
     if "simulated" in origins:
-        said.append(_simulated(timing))
+        said.append(_simulated(timing, kinds[0].kind))
     if "published" in origins:
         said.append(Sentence(words="published: figures of others, restated here and not measured by this project"))
     warning = "reduced request count: {kind}; never compared with full runs, good for trying things out only"
@@ -160,8 +160,9 @@ def banners(kinds: tuple[Family, ...], coverage: tuple[CoverageRow, ...], timing
     return tuple(said)
 
 
-def _simulated(timing: Timing | None) -> Sentence:
-    start = "simulated: Dynamo's scheduler in virtual time"
+def _simulated(timing: Timing | None, kind: str) -> Sentence:
+    is_live = "(replay," not in kind
+    start = "simulated: " + ("Dynamo live over HTTP with simulated engines" if is_live else "Dynamo's scheduler in virtual time")
     if timing is None:
         return Sentence(words=start + ", timing parameters not recorded")
     errors = timing.relative_errors

@@ -33,7 +33,7 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         verb: Verb = arguments.verb
-        return verb(arguments, _world(arguments))
+        return verb(arguments, _world(arguments, env))
     except RecipeError as error:
         _annotate(error, env)
         print(f"{error}\n{error.what}", file=sys.stderr)
@@ -63,13 +63,13 @@ def _quiet_libraries() -> None:
         os.environ.setdefault(name, value)
 
 
-def _world(arguments: argparse.Namespace) -> World:
+def _world(arguments: argparse.Namespace, env: Mapping[str, str]) -> World:
     from pipeline.edge.clock import SystemClock
     from pipeline.edge.shell import Shell
 
     named = getattr(arguments, "paths", None) or []
     start = Path(named[0]) if named and Path(named[0]).exists() else Path.cwd()
-    return World(Shell(), SystemClock(), _recipes(arguments, start.resolve()), sys.stderr.isatty())
+    return World(Shell(), SystemClock(), _recipes(arguments, start.resolve()), sys.stderr.isatty(), env)
 
 
 def _recipes(arguments: argparse.Namespace, start: Path) -> Path:

@@ -87,7 +87,13 @@ def add(verbs: Verbs) -> None:
     added = verbs.add(
         "lint", lint, "check published tables and claims against themselves", "reports/published/2026-05-22-gb300-vs-gb200.yaml"
     )
-    added.add_argument("tables", nargs="+", type=Path, metavar="TABLES", help="a study (YAML), or a CSV of points or of an iso table")
+    added.add_argument(
+        "tables",
+        nargs="+",
+        type=Path,
+        metavar="TABLES",
+        help="YAML of a study, or of tables and claims alone; or a CSV of points or of an iso table",
+    )
     added.add_argument("--tier", choices=TIERS, default="hyperscaler", help="price per GPU-hour that a CSV is held against")
     added.add_argument("--json", action="store_true")
     added = verbs.add("compare", compare, "compare two SKUs, runs, recipes or images", "gb200 gb300 --history history")

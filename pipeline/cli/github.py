@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.words import Verbs, number
+from pipeline.cli.words import Verbs, number, run_id
 from pipeline.errors import PipelineError
 from pipeline.flow.world import World
 
@@ -44,8 +44,8 @@ def publish(arguments: argparse.Namespace, world: World) -> int:
     told = _told_run(env)
     run = Run(
         repository=env.get("GITHUB_REPOSITORY", ""),
-        run_id=str(told["id"]) if told else env.get("GITHUB_RUN_ID", ""),
-        attempt=int(told["run_attempt"] if told else env.get("GITHUB_RUN_ATTEMPT") or 1),
+        run_id=str(told["id"]) if told else arguments.run_id or "",
+        attempt=told["run_attempt"] if told else arguments.attempt,
         sha=env.get("GITHUB_SHA", ""),
         server=env.get("GITHUB_SERVER_URL") or "https://github.com",
     )
@@ -141,6 +141,8 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     added.add_argument(
         "--to", type=targets, action="append", required=True, metavar="LIST", help="summary, comment, check, pages, feed, issue, webhook"
     )
+    added.add_argument("--run-id", type=run_id, default=env.get("GITHUB_RUN_ID") or None, help="default: GitHub's; for a workflow_run event, always the run it is about")
+    added.add_argument("--attempt", type=number(1), default=env.get("GITHUB_RUN_ATTEMPT") or "1")
     added.add_argument("--site", type=Path, default=Path("site"), metavar="DIR", help="of the pages and their index, feed and badge")
     added.add_argument("--site-url", default="", metavar="URL", help="where the site is served: makes links and shows pictures")
     added.set_defaults(env=env)

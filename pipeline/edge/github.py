@@ -16,8 +16,8 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from pipeline import __version__
 from pipeline.edge.clock import Clock
 from pipeline.edge.github_cache import Cache
-from pipeline.edge.http import Answer, Downloads
-from pipeline.errors import ArtifactError, GitHubError, PipelineError
+from pipeline.edge.http import Answer, ConnectionLostError, Downloads
+from pipeline.errors import GitHubError
 
 API: Final = "https://api.github.com"
 TRIES: Final = 6
@@ -86,12 +86,8 @@ class GitHub:
             address = urljoin(f"{self.api}/", answer.headers.get("location", ""))
             try:
                 came = self.http.download(address, to, most_bytes=most_bytes, timeout_s=TIMEOUT_S)
-            except ArtifactError:
-                raise
-            except PipelineError as error:
-                if attempt == TRIES or error.hint:
-                    raise
-                came = Answer(0, {}, str(error).encode())
+            except ConnectionLostError as error:
+                came = Answer(0, {}, error.what.encode())
             if came.status == 200:
                 return
             if attempt == TRIES or (400 <= came.status < 500 and came.status not in {403, 404, 408, 429}):
@@ -155,7 +151,7 @@ class GitHub:
         }
         try:
             return self.http.request(request.method, request.url, headers=headers, body=request.body, timeout_s=TIMEOUT_S)
-        except PipelineError as error:
+        except ConnectionLostError as error:
             return Answer(0, {}, error.what.encode())
 
     def _keep_gap(self) -> None:
@@ -199,13 +195,15 @@ def _limited_for(answer: Answer, now: float, attempt: int) -> float | None:
 
 def _refused(method: str, url: str, answer: Answer) -> GitHubError:
     advice = {
+        0: "is there a network, and is GITHUB_API_URL right?",
         401: "the token is not valid; set GITHUB_TOKEN",
         403: "the token may not do this; see the permissions of the job",
         404: "wrong name, or the token may not see it",
         410: "expired: GitHub no longer has it",
     }.get(answer.status, "")
-    what = f"{answer.status} {_message(answer)}" if answer.status else f"no answer: {_message(answer)}"
-    return GitHubError(what, where=f"{method} {url}", hint="; ".join(filter(None, (_request_id(answer), advice))), status=answer.status)
+    what = f"{answer.status} {_message(answer)}" if answer.status else _message(answer)
+    request_id = _request_id(answer) if answer.status else ""
+    return GitHubError(what, where=f"{method} {url}", hint="; ".join(filter(None, (request_id, advice))), status=answer.status)
 
 
 def _request_id(answer: Answer) -> str:

@@ -15,6 +15,12 @@ CHUNK = 1 << 20
 MOST_OF_AN_ERROR = 64 << 10
 
 
+class ConnectionLostError(PipelineError):
+    """There was no answer, or it broke off."""
+
+    retryable = True
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came back, whatever the status; header names in lower case."""
@@ -30,7 +36,7 @@ class Http(Protocol):
     def request(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None, timeout_s: float
     ) -> Answer:
-        """One request, redirects not followed; PipelineError when there was no answer."""
+        """One request, redirects not followed; ConnectionLostError when there was no answer."""
         ...
 
 
@@ -40,7 +46,7 @@ class Downloads(Http, Protocol):
     def download(self, url: str, to: Path, *, most_bytes: int, timeout_s: float) -> Answer:
         """GET without any header of ours; a body of status 200 goes to the file ``to``, never more than ``most_bytes`` of it.
 
-        ArtifactError when there is more, or less than was announced; PipelineError when there was no answer.
+        ArtifactError when there is more; ConnectionLostError when there was no answer, or less than was announced.
         """
         ...
 
@@ -54,24 +60,25 @@ class SystemHttp:
     def request(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None, timeout_s: float
     ) -> Answer:
-        """One request, redirects not followed; PipelineError when there was no answer."""
+        """One request, redirects not followed; ConnectionLostError when there was no answer."""
         try:
-            found = self._session.request(method, url, headers=headers, data=body, timeout=timeout_s, allow_redirects=False)
+            found = self._session.request(method, url, headers=headers, data=body, timeout=timeout_s, allow_redirects=False, auth=_as_it_is)
         except requests.RequestException as error:
-            raise PipelineError(f"no answer: {error}", where=f"{method} {url}") from error
+            reason = getattr(error.args[0] if error.args else None, "reason", error)
+            raise ConnectionLostError(f"no answer: {reason}", where=f"{method} {url}") from error
         return Answer(found.status_code, _lower(found.headers), found.content)
 
     def download(self, url: str, to: Path, *, most_bytes: int, timeout_s: float) -> Answer:
         """GET without any header of ours; a body of status 200 goes to the file ``to``, never more than ``most_bytes`` of it."""
         where = f"GET {url.partition('?')[0]}"  # what follows is a signature
         try:
-            with self._session.get(url, stream=True, timeout=timeout_s, allow_redirects=False, auth=_no_credentials) as found:
+            with self._session.get(url, stream=True, timeout=timeout_s, allow_redirects=False, auth=_as_it_is) as found:
                 if found.status_code != requests.codes.ok:
                     return Answer(found.status_code, _lower(found.headers), next(found.iter_content(MOST_OF_AN_ERROR), b""))
                 _save(found, to, most_bytes=most_bytes, where=where)
                 return Answer(found.status_code, _lower(found.headers), b"")
         except requests.RequestException as error:
-            raise PipelineError(f"no answer, or it broke off: {type(error).__name__}", where=where) from error
+            raise ConnectionLostError(f"it broke off, or there was none: {type(error).__name__}", where=where) from error
 
 
 def _save(found: requests.Response, to: Path, *, most_bytes: int, where: str) -> None:
@@ -90,13 +97,10 @@ def _save(found: requests.Response, to: Path, *, most_bytes: int, where: str) ->
         if isinstance(error, requests.RequestException):
             raise
         raise PipelineError(f"cannot be written: {error.strerror}", where=str(to), hint="is the disk full or read-only?") from error
-    if announced >= 0 and size < announced and "content-encoding" not in found.headers:
-        raise ArtifactError(f"torn: {size} of {announced} bytes came", where=where, hint="fetch it again")
 
 
-def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """A blob host gets none, not even those that a .netrc knows."""
-    request.headers.pop("Authorization", None)
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """No other credentials than those in our own headers: without this, requests puts a .netrc's in their place."""
     return request
 
 

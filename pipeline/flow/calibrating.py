@@ -18,6 +18,7 @@ from pipeline import render
 from pipeline.calibrate import Fit, Row
 from pipeline.edge.clock import SystemClock
 from pipeline.errors import Problem, RecipeError
+from pipeline.flow.published import given_by
 from pipeline.flow.recipes import judge, read_book
 from pipeline.flow.world import World, read, write
 from pipeline.load import Book, nearest
@@ -64,7 +65,9 @@ def calibrate(world: World, points: Path, out: Path, *, workers: int) -> str:
     """Write the timing document and return its tables as text."""
     text = read(points)
     book = read_book(world)
-    rows = _rows(book, room.read_points(text.decode(errors="replace"), where=str(points)), str(points))
+    is_study = points.suffix == ".yaml"
+    given = given_by(points, book.catalogue) if is_study else room.read_points(text.decode(errors="replace"), where=str(points))
+    rows = _rows(book, given, str(points))
     with _processes(workers) as surrogates:
         fit = Fit(rows, lambda loops: list(surrogates.map(room.closed_loop, loops)))
         world.say(f"{len(fit.fit())} parameters from {2 * len(rows)} figures, on the surrogate")

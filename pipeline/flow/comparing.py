@@ -21,10 +21,10 @@ from pipeline.flow.world import World, read, recipes_root
 from pipeline.load import Book, tables
 from pipeline.schema import comparing
 from pipeline.schema.catalogue import Catalogue, Sku
+from pipeline.schema.claims import CostMode
 from pipeline.schema.comparing import SideBySide
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.lint import Linted
-from pipeline.schema.published import CostMode
 from pipeline.schema.report import ReportData
 
 THROUGHPUT = "total_tok_s_gpu"

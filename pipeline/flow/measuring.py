@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import secrets
 import shutil
 import sys
@@ -14,13 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import collect
-from pipeline.errors import InterruptedRunError, LaunchError, PipelineError, PlanError
+from pipeline.errors import InterruptedRunError, LaunchError, MeasureError, PipelineError, PlanError
+from pipeline.flow import provenance
 from pipeline.flow.planning import read_plan
+from pipeline.flow.provenance import Attempt
 from pipeline.flow.world import World
 from pipeline.load import nearest
 from pipeline.schema import mocker
 from pipeline.schema.plan import Job, Plan
-from pipeline.schema.result import Failure, Host, JobRecord, Measurement, Origin, Provenance
+from pipeline.schema.result import Measurement
 
 if TYPE_CHECKING:
     from pipeline.edge.shell import Child
@@ -63,83 +63,67 @@ def run(world: World, wish: Run) -> list[Path]:
 
 
 def _run_one(world: World, wish: Run, plan: Plan, job: Job) -> Path:
-    started = world.clock.now()
+    attempt = _attempt(world, wish, plan, job)
     with tempfile.TemporaryDirectory(prefix=f".{wish.run_id}-", dir=wish.out) as scratch:
         staging = Path(scratch)
         outcome: Measurement | PipelineError
         try:
-            outcome = _measure(world, wish, plan, job, staging)
+            outcome = _measure(world, attempt, staging)
         except InterruptedRunError:
             raise  # nobody's failure: it leaves nothing, as Ctrl-C does
         except PipelineError as error:
             outcome = error
-        record = JobRecord(job=job, provenance=_provenance(world, wish, plan, job, started.isoformat(timespec="seconds"), outcome))
-        content = outcome if isinstance(outcome, Measurement) else _failure(outcome)
-        folder = collect.collect(content, record, staging, wish.out)
-    if isinstance(outcome, PipelineError):
-        outcome.hint = f"{outcome.hint}; kept in {folder}" if outcome.hint else f"kept in {folder}"
-        raise outcome
+        content = outcome if isinstance(outcome, Measurement) else provenance.failure(outcome)
+        folder = collect.collect(content, provenance.record(world, attempt, outcome), staging, wish.out)
+    trouble = _refusal(outcome, job) if isinstance(outcome, Measurement) else outcome
+    if trouble:
+        trouble.hint = f"{trouble.hint}; kept in {folder}" if trouble.hint else f"kept in {folder}"
+        raise trouble
     return folder
 
 
-def _measure(world: World, wish: Run, plan: Plan, job: Job, staging: Path) -> Measurement:
-    if plan.cluster.measure != "replay" or plan.timing is None:
-        what = f"measure {plan.cluster.measure} with launcher {plan.cluster.launcher} is not built yet"
-        raise LaunchError(what, where=f"cluster {plan.cluster.id}", hint="cluster laptop measures in virtual time")
+def _measure(world: World, attempt: Attempt, staging: Path) -> Measurement:
+    plan, job = attempt.plan, attempt.job
+    if plan.cluster.measure == "aiperf":
+        from pipeline.flow import serving
+
+        return serving.measure(world, attempt, staging)
+    if plan.timing is None:
+        raise PlanError("the plan has no timing for a replay", where=f"cluster {plan.cluster.id}", hint="plan again")
     from pipeline.measure import replay
 
     setup = replay.Setup(
         job=job,
         sku=plan.skus[job.recipe.sku],
         timing=mocker.sku_timing(plan.timing, job.recipe.sku),
-        requests_per_conc=_requests_per_conc(wish, job),
-        seed=_seed(wish, job),
+        requests_per_conc=attempt.requests_per_conc,
+        seed=attempt.seed,
         staging=staging,
     )
     return replay.measure(setup, clock=world.clock)
 
 
-def _requests_per_conc(wish: Run, job: Job) -> int:
-    return min(QUICK, job.recipe.client.requests_per_conc) if wish.quick else job.recipe.client.requests_per_conc
+def _refusal(measured: Measurement, job: Job) -> MeasureError | None:
+    """What is wrong with a job whose points are kept and not all to be trusted."""
+    refused = [point for point in measured.points if point.status == "refused"]
+    missing = sorted(set(job.recipe.conc) - {point.conc for point in measured.points})
+    if not refused and not missing:
+        return None
+    said = [f"c{point.conc} {reason}" for point in refused for reason in point.reasons]
+    said += [f"c{conc} was not measured any more" for conc in missing]
+    return MeasureError(f"{len(refused)} of {len(job.recipe.conc)} points refused: {'; '.join(said)}", where=job.id)
 
 
-def _seed(wish: Run, job: Job) -> int:
-    return job.recipe.client.seed if wish.seed is None else wish.seed
-
-
-def _provenance(world: World, wish: Run, plan: Plan, job: Job, started: str, outcome: Measurement | PipelineError) -> Provenance:  # noqa: PLR0913, PLR0917  # one call site
-    from pipeline import __version__
-
-    origin: Origin = "simulated" if plan.cluster.measure == "replay" or plan.cluster.engine_override == "mocker" else "measured"
-    measured = outcome if isinstance(outcome, Measurement) else None
-    return Provenance(
+def _attempt(world: World, wish: Run, plan: Plan, job: Job) -> Attempt:
+    client = job.recipe.client
+    return Attempt(
+        plan=plan,
+        job=job,
         run_id=wish.run_id,
         attempt=wish.attempt,
-        plan_id=plan.plan_id,
-        git_sha=plan.git_sha,
-        git_dirty=plan.git_dirty,
-        cluster=plan.cluster.id,
-        origin=origin,
-        measure=plan.cluster.measure,
-        requests_per_conc=_requests_per_conc(wish, job),
-        seed=_seed(wish, job),
-        time_scale=plan.cluster.local.time_scale if plan.cluster.local else None,
-        versions={"rackbench": __version__, **(measured.versions if measured else {})},
-        host=Host(machine=platform.machine(), cpus=os.cpu_count() or 1, kernel=platform.release(), python=platform.python_version()),
-        started_at=started,
-        finished_at=world.clock.now().isoformat(timespec="seconds"),
-        stages_s=measured.stages_s if measured else {},
-    )
-
-
-def _failure(error: PipelineError) -> Failure:
-    return Failure(
-        error=type(error).__name__,
-        what=error.what,
-        where=error.where,
-        hint=error.hint,
-        exit_code=error.exit_code,
-        retryable=error.retryable,
+        requests_per_conc=min(QUICK, client.requests_per_conc) if wish.quick else client.requests_per_conc,
+        seed=client.seed if wish.seed is None else wish.seed,
+        started_at=world.clock.now().isoformat(timespec="seconds"),
     )
 
 
@@ -148,16 +132,19 @@ def _run_all(world: World, wish: Run, plan: Plan) -> list[Path]:
     with tempfile.TemporaryDirectory(prefix=".logs-", dir=wish.out) as logs, ExitStack() as children:
         children.callback(_sweep, wish)  # called last, when every child has ended
         crew = _Crew(world, wish, plan, Path(logs), children)
+        at_once = min(wish.workers, plan.cluster.racks) if plan.cluster.launcher else wish.workers  # live deployments share the place
         waiting = sorted(plan.jobs, key=lambda job: -sum(job.recipe.conc))
         while waiting or crew.running:
-            while waiting and len(crew.running) < wish.workers:
+            while waiting and len(crew.running) < at_once:
                 crew.start(waiting.pop(0))
             crew.look()
             world.clock.sleep(0.2)
     if crew.failed:
         names, codes = ", ".join(sorted(crew.failed)), set(crew.failed.values())
         error = PipelineError(
-            f"{len(crew.failed)} of {len(plan.jobs)} jobs failed: {names}", where=str(wish.out), hint="error.json in each folder says why"
+            f"{len(crew.failed)} of {len(plan.jobs)} jobs failed: {names}",
+            where=str(wish.out),
+            hint="error.json or the refused points in each folder say why",
         )
         error.exit_code = codes.pop() if len(codes) == 1 else LaunchError.exit_code
         raise error
@@ -237,6 +224,5 @@ class _Crew:
         error = LaunchError(
             f"the measuring process was {cause}" if code < 0 else f"the measuring process {cause}", where=name, hint=tail[-500:]
         )
-        started = self.world.clock.now().isoformat(timespec="seconds")
-        record = JobRecord(job=job, provenance=_provenance(self.world, self.wish, self.plan, job, started, error))
-        collect.collect(_failure(error), record, self.logs, self.wish.out)
+        record = provenance.record(self.world, _attempt(self.world, self.wish, self.plan, job), error)
+        collect.collect(provenance.failure(error), record, self.logs, self.wish.out)

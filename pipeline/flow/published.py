@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from pipeline import load, store
+from pipeline.calibrate import Given
 from pipeline.errors import ArtifactError, Problem, RecipeError
 from pipeline.flow.recipes import read_book
 from pipeline.flow.world import World, read, recipes_root
@@ -16,25 +18,37 @@ from pipeline.schema.history import RunSummary
 from pipeline.schema.published import Study, Tables
 from pipeline.schema.result import Arrival
 
+T = TypeVar("T", bound=Tables)
+
 
 def read_study(path: Path, catalogue: Catalogue) -> Study:
     """A study with known SKUs, or RecipeError with every problem at its line."""
-    node, problems = load.compose(path.as_posix(), read(path))
-    study, more = load.conform(Study, node, {}) if node else (None, [])
-    if problems or study is None or node is None:
-        raise RecipeError([*problems, *more])
+    study = _conformed(path, Study, catalogue)
     if study.schema_version != 1:
         raise ArtifactError(f"Study schema version 1 expected, found {study.schema_version}", where=str(path))
-    found = list(_inconsistent(study, node, catalogue))
-    if found:
-        raise RecipeError(found)
     return study
 
 
+def _conformed(path: Path, model: type[T], catalogue: Catalogue) -> T:
+    node, problems = load.compose(path.as_posix(), read(path))
+    document, more = load.conform(model, node, {}) if node else (None, [])
+    if problems or document is None or node is None:
+        raise RecipeError([*problems, *more])
+    found = list(_inconsistent(document, node, catalogue))
+    if found:
+        raise RecipeError(found)
+    return document
+
+
 def read_tables(path: Path, catalogue: Catalogue, tier: str) -> Tables:
-    """A study, or a CSV of points or of an iso table; a CSV is held against the catalogue's prices of a tier."""
+    """A study, the tables and claims of one (YAML without a ``run_id``), or a CSV of points or of an iso table.
+
+    A CSV is held against the catalogue's prices of a tier.
+    """
     if path.suffix != ".csv":
-        return read_study(path, catalogue)
+        node, _ = load.compose(path.as_posix(), read(path))
+        is_study = node is not None and isinstance(node.value, dict) and "run_id" in node.value
+        return read_study(path, catalogue) if is_study else _conformed(path, Tables, catalogue)
     text, where = read(path).decode("utf-8", errors="replace"), str(path)
 
     def sku_id(name: str) -> str:
@@ -47,6 +61,23 @@ def read_tables(path: Path, catalogue: Catalogue, tier: str) -> Tables:
     return Tables(title=path.name, usd_per_gpu_hour=prices, points=printed.points(text, where=where, sku_id=sku_id))
 
 
+def given_by(path: Path, catalogue: Catalogue) -> list[Given]:
+    """Points to calibrate against: the rows of a study that say their workers and their TPOT."""
+    lines = _lines(path)
+    return [
+        Given(line, row.sku, row.conc, row.prefill, row.decode, row.total_tok_s_gpu, row.tpot_p50_ms)
+        for line, row in zip(lines, read_study(path, catalogue).rows, strict=True)
+        if row.prefill and row.decode and row.tpot_p50_ms
+    ]
+
+
+def _lines(path: Path) -> list[int]:
+    """The line of each row of a study's point table."""
+    node, _ = load.compose(path.as_posix(), read(path))
+    rows = node.at(("points", "rows")).value if node else None
+    return [row.mark.line for row in rows] if isinstance(rows, list) else []
+
+
 def ingest(world: World, paths: Sequence[Path], history: str) -> list[RunSummary]:
     """The rows of these studies that are tied to a recipe, as history of origin published."""
     book = read_book(replace(world, recipes=recipes_root(world.recipes)))
@@ -57,7 +88,7 @@ def _arrivals(paths: Iterable[Path], book: Book) -> list[Arrival]:
     return [arrival for path in paths for arrival in store.published(read_study(path, book.catalogue), book.recipes, where=str(path))]
 
 
-def _inconsistent(study: Study, node: Node, catalogue: Catalogue) -> Iterator[Problem]:
+def _inconsistent(study: Tables, node: Node, catalogue: Catalogue) -> Iterator[Problem]:
     """What the schema cannot say: unknown SKUs, lists that do not go with the columns, rates that are missing."""
     rows = node.at(("points", "rows"))
     named = [(row.sku, rows.at((index, "sku"))) for index, row in enumerate(study.rows)]
@@ -77,13 +108,3 @@ def _inconsistent(study: Study, node: Node, catalogue: Catalogue) -> Iterator[Pr
         width = len(study.iso.skus)
         if len(row.total_tok_s_gpu) != width or len(row.usd_per_mtok) not in (0, width):
             yield mark.problem(f"row {row.label} has another number of cells than the {width} SKUs", "null where a cell is unreachable")
-        if row.at is None and not _is_number(row.label):
-            yield mark.problem(f"row label {row.label!r} is no number", "say `at:` where it was read")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

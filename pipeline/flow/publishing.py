@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -62,6 +61,7 @@ def publish(world: World, wish: Wish, doors: Doors) -> list[str]:
     entry = _entry(world, wish, message) if {"pages", "feed"} & set(wish.targets) or wish.site_url else None
     address = room.site.page_url(entry) if entry else ""
     message = replace(message, body=room.with_pictures(message.body, address))
+    doors = replace(doors, github=cache(doors.github))  # one client, so that a second lies between the writes of two targets too
     done: list[str] = []
     errors: list[PipelineError] = []
     for target in sorted(wish.targets, key=TARGETS.index):
@@ -136,12 +136,14 @@ def _report(wish: Wish) -> Message:
         raise ArtifactError("neither data.json nor review.json", where=str(wish.folder), hint="name a rendered report, or a review")
     report = analyse.analyse(ReportData.from_json(read(path), where=str(path)))
     body = read(wish.folder / "README.md").decode("utf-8", errors="replace")
+    origin = f" ({report.origin})" if report.origin and report.origin != "measured" else ""
     return Message(
         name=report.name,
         verdict=report.verdict,
-        headline=render.headline(report),
+        headline=render.headline(report) + origin,
         body=body,
         head_sha=wish.head.sha if wish.head else wish.run.sha,
+        origin=report.origin,
     )
 
 
@@ -161,7 +163,7 @@ def _review(wish: Wish) -> Message:
         name="review",
         verdict=review.verdict,
         headline=" ".join(review.headline.split()),
-        body=re.sub(r"<!--\s*rackbench:.*?-->", "", body, flags=re.DOTALL),
+        body=body,
         head_sha=head.sha,
         head_repository=head.repository,
         annotations=review.annotations,
@@ -175,6 +177,7 @@ def _entry(world: World, wish: Wish, message: Message) -> PageEntry:
         attempt=wish.run.attempt,
         verdict=message.verdict,
         headline=message.headline,
+        origin=message.origin,
         published_at=world.clock.now().isoformat(timespec="seconds"),
         site_url=wish.site_url,
         run_url=wish.run.url,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ class World:
     clock: Clock
     recipes: Path
     is_terminal: bool = False
+    env: Mapping[str, str] = field(default_factory=dict)
 
     def say(self, line: str, end: str = "\n") -> None:
         """Prose goes to stderr."""

@@ -112,7 +112,6 @@ def _point(line: Line, columns: dict[str, str], sku_id: Callable[[str], str]) ->
 def _iso_row(line: Line, columns: dict[str, list[str]]) -> dict[str, Any]:
     many = {field: tuple(_number(line.cells[name]) for name in columns[field]) for field in ("total_tok_s_gpu", "usd_per_mtok")}
     one = {field: _number(line.cells[columns[field][0]]) for field in ("throughput_ratio", "cost_ratio") if columns[field]}
-    float(line.cells["interactivity_label"])
     return {"label": line.cells["interactivity_label"], **many, **one}
 
 

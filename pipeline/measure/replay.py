@@ -22,8 +22,10 @@ import numpy as np
 
 from pipeline.edge.clock import Clock
 from pipeline.errors import MeasureError, PipelineError
+from pipeline.measure import points
 from pipeline.measure.lengths import draw, trace
-from pipeline.measure.statistics import summarise
+from pipeline.measure.requests import Request
+from pipeline.measure.validity import Seen, judge
 from pipeline.schema import mocker
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.mocker import decode_timing, max_num_seqs, mean_lengths, prefill_timing
@@ -56,13 +58,13 @@ def measure(setup: Setup, *, clock: Clock) -> Measurement:
     engine = Engine.load()
     loaded = clock.monotonic()
     try:
-        points = tuple(point(engine, setup, conc) for conc in setup.job.recipe.conc)
+        measured = tuple(point(engine, setup, conc) for conc in setup.job.recipe.conc)
     except OSError as error:
         raise MeasureError(
             f"cannot write: {error.strerror}", where=str(setup.staging), hint="is the disk full? nothing was kept"
         ) from error
     stages = {"load": loaded - start, "measure": clock.monotonic() - loaded}
-    return Measurement(points=points, versions={name: metadata.version(name) for name in PACKAGES}, stages_s=stages)
+    return Measurement(points=measured, versions={name: metadata.version(name) for name in PACKAGES}, stages_s=stages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +96,21 @@ def point(engine: Engine, setup: Setup, conc: int) -> Point:
     _refuse_incomplete(report, requests, setup.job, conc)
     raw, records = keep(requests_file, setup.staging / "raw" / f"{requests_file.name}.gz")
     _refuse_short(records, outputs.tolist(), setup.job, conc)
-    ttft, e2e = np.array([r["ttft_ms"] for r in records]), np.array([r["e2e_latency_ms"] for r in records])
-    gaps = np.array([r["output_length"] - 1 for r in records])
-    return Point(
-        conc=conc,
-        status="ok",
-        gpus_prefill=recipe.prefill.gpus,
-        gpus_decode=recipe.decode.gpus,
-        gpus_held=recipe.gpus_counted + recipe.infra_trays * setup.sku.gpus_per_tray,
-        requests=requests,
-        completed=int(report["completed_requests"]),
-        input_tokens=int(inputs.sum()),
-        output_tokens=int(outputs.sum()),
-        duration_s=float(report["duration_ms"]) / 1000 + timing.overhead_s,
-        overhead_s=timing.overhead_s,
-        ttft_ms=summarise(ttft),
-        tpot_ms=summarise((e2e - ttft)[gaps > 0] / gaps[gaps > 0]),
-        e2e_ms=summarise(e2e),
-        raw=(raw,),
+    seen = Seen(conc, requests, tuple(_request(record) for record in records))
+    duration = float(report["duration_ms"]) / 1000 + timing.overhead_s
+    found = points.point(recipe, setup.sku, seen, judge(seen), duration_s=duration)
+    return found.model_copy(update={"overhead_s": timing.overhead_s, "raw": (raw,)})
+
+
+def _request(record: Mapping[str, Any]) -> Request:
+    return Request(
+        start_s=record["arrival_time_ms"] / 1000,
+        end_s=record["terminal_time_ms"] / 1000,
+        ttft_ms=record["ttft_ms"],
+        asked=record["requested_output_length"],
+        output=record["output_length"],
+        input=record["input_length"],
+        latency_ms=record["e2e_latency_ms"],
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -18,3 +20,12 @@ def summarise(values: ArrayLike) -> Statistics:
         return Statistics(n=0, mean=None, p50=None, p90=None, p99=None)
     p50, p90, p99 = (float(q) for q in np.percentile(array, [50, 90, 99]))
     return Statistics(n=n, mean=float(array.mean()), p50=p50, p90=p90, p99=p99 if n >= ENOUGH_FOR_P99 else None)
+
+
+def slope(values: Sequence[float]) -> tuple[float, float]:
+    """Change of equally spaced values from the first to the last by least squares, and its standard error; at least three values."""
+    x = np.linspace(-0.5, 0.5, len(values))
+    y = np.asarray(values, dtype=np.float64)
+    change = float(x @ (y - y.mean()) / (x @ x))
+    rest = y - y.mean() - change * x
+    return change, float(np.sqrt((rest @ rest) / (len(y) - 2) / (x @ x)))

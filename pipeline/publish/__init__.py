@@ -1,4 +1,4 @@
-"""Room: what people see on GitHub. The first line of everything is the verdict; telling it twice changes nothing."""
+"""Room: what people see on GitHub. The first line of everything is the verdict; what GitHub keeps is never told twice."""
 
 from pipeline.publish import check, comment, issue, site, summary, webhook
 from pipeline.publish.message import Message, Run, with_pictures

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.schema.publication import Annotation, Verdict
+from pipeline.schema.result import Origin
 
 FENCE = re.compile(r"^\s*(`{3,}|~{3,})")
 LOCAL_IMAGE = re.compile(r'((?:src|srcset)=")(?!\w+:|/)([^"]+")')
@@ -41,6 +42,7 @@ class Message:
     body: str
     head_sha: str
     head_repository: str = ""
+    origin: Origin | None = None
     annotations: tuple[Annotation, ...] = ()
 
 

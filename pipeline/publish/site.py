@@ -73,6 +73,7 @@ def rebuild(site: Path) -> None:
     for name, text in files.items():
         temporary = site / f".{name}.tmp"
         try:
+            site.mkdir(parents=True, exist_ok=True)
             temporary.write_text(text, encoding="utf-8")
             temporary.replace(site / name)
         except OSError as error:
@@ -114,7 +115,7 @@ def feed(entries: list[PageEntry]) -> str:
         link = page_url(entry) or entry.run_url
         if link:
             ET.SubElement(item, f"{{{ATOM}}}link", href=link)
-        _child(item, "summary", f"{entry.name}, run {entry.run_id} attempt {entry.attempt}: {entry.verdict}")
+        _child(item, "summary", f"{entry.name}, run {entry.run_id} attempt {entry.attempt}: {_told(entry)}")
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
@@ -127,6 +128,12 @@ def _child(parent: ET.Element, name: str, text: str) -> ET.Element:
 
 def badge(entries: list[PageEntry]) -> str:
     """The newest verdict as shields.io reads it (endpoint badge); not green unless something is proven."""
-    verdict = entries[0].verdict if entries else "unknown"
-    label = entries[0].name if entries else "rackbench"
-    return json.dumps({"schemaVersion": 1, "label": label, "message": verdict, "color": COLOURS[verdict]}, indent=1) + "\n"
+    newest = entries[0] if entries else None
+    label, told = (newest.name, _told(newest)) if newest else ("rackbench", "unknown")
+    colour = COLOURS[newest.verdict if newest else "unknown"]
+    return json.dumps({"schemaVersion": 1, "label": label, "message": told, "color": colour}, indent=1) + "\n"
+
+
+def _told(entry: PageEntry) -> str:
+    """The verdict, with where its figures come from."""
+    return f"{entry.verdict} ({entry.origin})" if entry.origin else entry.verdict

@@ -12,6 +12,8 @@ from pipeline.publish.message import Message, Run
 
 def publish(message: Message, run: Run, http: Http, url: str, *, page: str) -> str:
     """Send it once; the address is a secret, so an error names its host only. Gives what was done."""
+    if not url:
+        raise PipelineError("RACKBENCH_WEBHOOK_URL is not set", hint="it is the address that the webhook's owner gave out; a secret")
     host = urlsplit(url).hostname or ""
     if urlsplit(url).scheme not in {"http", "https"} or not host:
         raise PipelineError("the webhook is not an http(s) address", where="RACKBENCH_WEBHOOK_URL")
@@ -20,6 +22,7 @@ def publish(message: Message, run: Run, http: Http, url: str, *, page: str) -> s
         "text": f"{message.headline}\n{link}".rstrip(),
         "verdict": message.verdict,
         "headline": message.headline,
+        "origin": message.origin,
         "report": message.name,
         "run_id": run.run_id,
         "attempt": run.attempt,

@@ -7,9 +7,9 @@ from typing import Final
 
 from pipeline.render.terminal import aligned
 from pipeline.render.text import number
+from pipeline.schema.claims import CostMode
 from pipeline.schema.comparing import Reading
 from pipeline.schema.lint import Finding, Linted, Severity
-from pipeline.schema.published import CostMode
 
 
 def iso_readings(readings: Sequence[Reading], *, x: str, y: str, cost: CostMode | None, gap: float) -> str:

@@ -94,12 +94,16 @@ def runs(report: Report) -> Table:
             code(row.deployment_digest[:12]),
             str(row.seed),
             plain(row.versions),
-            number(row.seconds, "wall"),
+            number(row.seconds, "wall") + _of_which(row.measured_share),
             plain(row.host),
         )
         for row in report.provenance
     )
     return Table(headers, "llllrlrl", rows)
+
+
+def _of_which(share: float | None) -> str:
+    return "" if share is None else f", {number(share, 'percent')} of them measurement"
 
 
 def raw_files(report: Report) -> Table:

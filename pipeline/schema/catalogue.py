@@ -175,6 +175,7 @@ class Cluster(Document):
     images: dict[str, str] = Field(default_factory=dict, description="image of a recipe -> what this place calls it")
     slurm: SlurmSite | None = None
     kubernetes: KubernetesSite | None = None
+    client: Text = Field(default="aiperf", description="program of the load client, for measure aiperf: on PATH, or an absolute path")
     local: LocalSite | None = None
     notes: str = ""
 

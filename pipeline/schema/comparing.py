@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from pipeline.schema.base import Document
-from pipeline.schema.published import CostMode, Quantity
+from pipeline.schema.claims import CostMode, Quantity
 from pipeline.schema.recipe import Text
 from pipeline.schema.report import Change, Curve, FieldDiff, IsoRow
 

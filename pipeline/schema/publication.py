@@ -8,6 +8,7 @@ from pydantic import Field
 
 from pipeline.schema.base import Document, Stored
 from pipeline.schema.recipe import Text
+from pipeline.schema.result import Origin
 
 FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 Verdict = Literal["better", "worse", "same", "unknown"]
@@ -40,6 +41,7 @@ class PageEntry(Stored):
     attempt: int = Field(ge=1)
     verdict: Verdict
     headline: Text
+    origin: Origin | None = Field(description="of its figures; null where there are none")
     published_at: Text
     site_url: str = Field(description="of the whole site; empty where it is not known")
     run_url: str

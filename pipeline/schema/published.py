@@ -7,17 +7,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.schema.base import Document, Stored
+from pipeline.schema.claims import Assertion, Axis, CostMode, Positive, Printed, Quantity
 from pipeline.schema.recipe import Count, Text, WorkerPool
 
-Positive = Annotated[float, Field(gt=0)]
+__all__ = ("Axis", "CostMode", "Quantity")  # words of claims that readers of studies say too
+
 Day = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
 Statistic = Literal["median", "mean", "mean of reciprocals", "p99", "not stated"]
-Axis = Literal["interactivity", "interactivity_as_printed"]
 Column = Literal["total_tok_s_gpu", "interactivity_as_printed", "tpot_p50_ms", "usd_per_mtok"]
-Quantity = Literal["total_tok_s_gpu", "usd_per_mtok"]
-CostMode = Literal["derived", "article"]
-Printed = Annotated[str, Field(pattern=r"^-?\d+(\.\d+)?$")]
-Operand = Positive | Printed
 
 
 class StatedStatistics(Document):
@@ -125,7 +122,7 @@ class PointTable(Document):
 class PublishedIsoRow(Document):
     """One row of an iso-interactivity table as printed; lists in the order of ``skus``; null = printed unreachable."""
 
-    label: Text
+    label: Printed
     at: Positive | None = Field(default=None, description="where it was really read, when that is not what the label says")
     total_tok_s_gpu: tuple[Positive | None, ...]
     throughput_ratio: Positive | None = None
@@ -146,87 +143,9 @@ class PublishedIso(Document):
     decimals: dict[Literal["total_tok_s_gpu", "usd_per_mtok", "ratio"], int]
     rows: Annotated[tuple[PublishedIsoRow, ...], Field(min_length=1)]
 
-
-class Arithmetic(Document):
-    """``says`` = product of ``times`` / product of ``per``. Quoted operands are printed, so rounded; bare numbers are exact."""
-
-    kind: Literal["arithmetic"]
-    times: Annotated[tuple[Operand, ...], Field(min_length=1)]
-    per: tuple[Operand, ...] = ()
-    says: Printed
-
-
-class Whole(Document):
-    """``of`` divides by ``per`` without rest: GPUs by GPUs per worker."""
-
-    kind: Literal["whole"]
-    of: Count
-    per: Count
-
-
-class PeakClaim(Document):
-    """The largest ratio of the two curves, and where."""
-
-    kind: Literal["peak"]
-    quantity: Quantity
-    cost: CostMode = "derived"
-    axis: Axis = "interactivity_as_printed"
-    says: Printed
-    at: Printed
-
-
-class ReadClaim(Document):
-    """One SKU's curve read at an interactivity."""
-
-    kind: Literal["reading"]
-    quantity: Quantity = "total_tok_s_gpu"
-    cost: CostMode = "derived"
-    axis: Axis = "interactivity_as_printed"
-    sku: Text
-    at: Positive
-    says: Printed
-
-
-class NearestKnot(Document):
-    """The knot of a SKU that is nearest to an interactivity, by its tok/s/GPU."""
-
-    kind: Literal["nearest-knot"]
-    axis: Axis = "interactivity_as_printed"
-    sku: Text
-    at: Positive
-    says: Printed
-
-
-class Range(Document):
-    """Least and most of a column of the iso table over rows from ``low`` to ``high`` tok/s/user."""
-
-    kind: Literal["range"]
-    column: Literal["throughput_ratio", "cost_ratio"]
-    low: Positive
-    high: Positive
-    least: Printed
-    most: Printed
-
-
-class Evidence(Document):
-    """What no arithmetic decides: a person judged it by the evidence."""
-
-    kind: Literal["evidence"]
-    verdict: Literal["holds", "wrong", "opinion"]
-
-
-Check = Annotated[Arithmetic | Whole | PeakClaim | ReadClaim | NearestKnot | Range | Evidence, Field(discriminator="kind")]
-
-
-class Assertion(Document):
-    """A claim of the text, how it is checked, and what should stand there."""
-
-    id: Text
-    claim: Text
-    where: Text
-    check: Check
-    evidence: Text
-    corrected: str = Field(default="", description="what should stand there; empty = the claim holds, or the check computes it")
+    def digits(self, column: str) -> int | None:
+        """Decimals that a column prints; null = taken as exact."""
+        return next((count for name, count in self.decimals.items() if name == column), None)
 
 
 class Lengths(Document):

@@ -168,6 +168,7 @@ class ProvenanceRow(Document):
     versions: str
     host: str
     seconds: float
+    measured_share: float | None = Field(default=None, description="of the seconds of a live run that were measurement; null = a replay")
     raw: tuple[str, ...] = Field(description="path and first 12 digits of the SHA-256 of each raw file")
 
 

@@ -43,7 +43,8 @@ class Point(Document):
 
     conc: int = Field(ge=1)
     status: Literal["ok", "refused"]
-    reasons: tuple[str, ...] = Field(default=(), description="why a refused point is not to be trusted")
+    reasons: tuple[str, ...] = Field(default=(), description="why a refused point is not to be trusted, each `name: what was found`")
+    withheld: tuple[str, ...] = Field(default=(), description="what could not be judged, and why; does not refuse the point")
     gpus_prefill: int = Field(ge=0)
     gpus_decode: int = Field(ge=0)
     gpus_held: int = Field(ge=0)
@@ -57,6 +58,8 @@ class Point(Document):
     tpot_ms: Statistics
     e2e_ms: Statistics
     preempted: int | None = None
+    effective_conc: float | None = Field(default=None, description="requests in flight on the steady window; null = there was none")
+    steady_s: float | None = Field(default=None, description="length of the steady window")
     raw: tuple[RawFile, ...] = ()
 
     @property
@@ -92,6 +95,24 @@ class Host(Document):
     cpus: int
     kernel: str
     python: str
+    name: str | None = None
+    cpu: str | None = Field(default=None, description="model name of the processor")
+
+
+class Gpu(Document):
+    """One GPU as its driver describes it when the measurement ends; null = the driver does not say."""
+
+    node: str
+    index: str
+    name: str | None
+    uuid: str | None
+    driver: str | None
+    vbios: str | None
+    sm_mhz: float | None
+    memory_mhz: float | None
+    power_limit_w: float | None
+    fabric_cluster: str | None = Field(description="UUID of the NVLink cluster")
+    fabric_clique: str | None
 
 
 class Provenance(Document):
@@ -113,6 +134,11 @@ class Provenance(Document):
     started_at: Text
     finished_at: Text
     stages_s: dict[str, float] = Field(default_factory=dict, description="seconds by stage")
+    commands: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="argument lists by what they run")
+    environment: dict[str, str] = Field(default_factory=dict, description="variables that engines and libraries read, secrets redacted")
+    gpus: tuple[Gpu, ...] | None = Field(default=None, description="null = unknown")
+    image_digest: str | None = Field(default=None, description="digest of the image that ran; null = unknown")
+    recipe_digest: str | None = Field(default=None, description="SHA-256 of the whole resolved recipe")
 
 
 class JobRecord(Stored):
@@ -206,3 +232,5 @@ class Measurement(Document):
     points: tuple[Point, ...]
     versions: dict[str, str]
     stages_s: dict[str, float]
+    commands: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    gpus: tuple[Gpu, ...] | None = None

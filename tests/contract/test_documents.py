@@ -10,6 +10,7 @@ import pytest
 from pipeline.errors import ArtifactError
 from pipeline.schema.history import HistoryRow, Tombstone
 from pipeline.schema.plan import Plan
+from pipeline.schema.publication import PageEntry, Review
 from pipeline.schema.published import Study
 from pipeline.schema.result import Failure, JobRecord, Result
 from pipeline.schema.timing import Timing
@@ -25,6 +26,8 @@ KINDS = {
     "study": Study,
     "tombstone": Tombstone,
     "timing": Timing,
+    "review": Review,
+    "page-entry": PageEntry,
 }
 EACH = pytest.mark.parametrize("name", KINDS)
 

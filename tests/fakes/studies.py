@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pipeline.schema.published import Assertion, PointTable, PublishedIso, PublishedIsoRow, PublishedRow, Study
+from pipeline.schema.claims import Assertion
+from pipeline.schema.published import PointTable, PublishedIso, PublishedIsoRow, PublishedRow, Study
 from pipeline.schema.recipe import WorkerPool
 from tests.fakes.rows import GB200, GB300, PREFIX
 

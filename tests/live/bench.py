@@ -17,6 +17,7 @@ from pipeline.edge.shell import Shell
 from pipeline.launch import local
 from pipeline.launch.base import RUN, Means
 from tests.fakes import orders
+from tests.live import overhead
 
 LAUNCHES = 50
 RUN_ID = f"bench.{os.getpid()}"
@@ -71,6 +72,8 @@ def main(words: list[str]) -> None:
         after = traces()
     show("ready, 1 prefill + 1 decode", [ready for ready, _ in times], "promised: 30 s on 2 idle cores")
     show("teardown", [down for _, down in times], "promised: 5 s")
+    for row in overhead.main():
+        show(*row)
     print(f"{launches} launches and teardowns: before {before}, after {after}")
     if any(now > then for now, then in zip(astuple(after), astuple(before), strict=True)):
         raise SystemExit("something stays behind")

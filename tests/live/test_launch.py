@@ -144,8 +144,15 @@ def test_an_error_of_whoever_measures_takes_everything_down(run_id, tmp_path):
         raise KeyError
 
 
+def test_a_client_that_was_forgotten_ends_with_the_deployment(run_id, tmp_path):
+    with deployed(run_id, tmp_path) as endpoint:
+        client = subprocess.Popen(endpoint.beside(["sleep", "1000"]), start_new_session=True)
+        wait_for(lambda: processes.marked({RUN: run_id, PROCESS: "client"}))
+    assert client.wait(timeout=60) != 0
+
+
 def test_a_taken_port_is_stepped_over_and_a_range_without_free_ports_is_refused(run_id, tmp_path):
-    with ExitStack() as sockets:
+    with network.loopback_only(), ExitStack() as sockets:
         taken = network.free_block(20000, 32000, 1)
         sockets.enter_context(socket.create_server(("127.0.0.1", taken)))
         with deployed(run_id, tmp_path, isolation="none", first_port=taken, last_port=32000) as endpoint:

@@ -66,3 +66,14 @@ def test_the_dominated_point_of_the_published_study_is_dropped() -> None:
     ]
     assert (21.26, 5336.2) not in knots(points)
     assert len(knots(points)) == 7
+
+
+@given(PAIRS)
+def test_a_mirrored_axis_keeps_what_the_frontier_of_mirrored_points_keeps(points: list[Pair]) -> None:
+    cheapest = frontier(points, x=lambda point: point[0], y=lambda point: point[1], better=("more", "less"))
+    assert cheapest == [(x, -y) for x, y in knots([(x, -y) for x, y in points])]
+
+
+def test_throughput_over_a_latency_rises_from_the_left() -> None:
+    waits = [(1.0, 10.0), (2.0, 9.0), (3.0, 30.0), (3.0, 20.0), (5.0, 30.0), (0.0, 99.0)]
+    assert frontier(waits, x=lambda point: point[0], y=lambda point: point[1], better=("less", "more")) == [(1.0, 10.0), (3.0, 30.0)]

@@ -56,6 +56,13 @@ def test_a_planned_job_that_did_not_arrive_is_named_after_the_others_are_stored(
     assert all(name in err for name in NAMES[1:])
 
 
+def test_plans_of_several_shards_are_one(place, capsys):
+    arrive(NAMES[0])
+    first = Path(plan(NAMES[0])).rename("first.json")
+    assert ingest("--plan", str(first), plan(NAMES[1])) == 7
+    assert f"1 of 2 planned jobs did not arrive: {results.recipe(NAMES[1]).id}" in capsys.readouterr().err
+
+
 def test_nothing_at_all_arriving_names_every_job(place, capsys):
     Path("artifacts").mkdir()
     assert ingest("--plan", plan(*NAMES)) == 7

@@ -132,6 +132,18 @@ def test_a_ratio_within_the_rounding_of_its_operands_is_right():
     assert found(study(iso=iso(iso_row(speeds=(3.0, 4.0), throughput_ratio=1.29))), "wrong") == []
 
 
+def test_a_figure_that_may_have_been_zero_is_no_finding():
+    table = points(row(speed=0.04, user=20.0, usd_per_mtok=99999.0)).model_copy(
+        update={"decimals": {"total_tok_s_gpu": 1, "usd_per_mtok": 2}}
+    )
+    assert [one.severity for one in lint(study(points=table, lengths=None)).findings] == ["edge"]
+
+
+def test_columns_that_say_no_decimals_are_exact():
+    table = iso(iso_row(speeds=(8.0, 10.0), throughput_ratio=1.2500001)).model_copy(update={"decimals": {}})
+    assert [one.rule for one in found(study(iso=table))] == ["ratio vs operands"]
+
+
 def test_an_unreachable_cell_makes_no_finding():
     row_ = iso_row(speeds=(None, 1000.0), throughput_ratio=None, usd_per_mtok=(None, 0.74))
     assert found(study(iso=iso(row_)), "wrong", "edge") == []
@@ -199,10 +211,22 @@ def test_lint_reads_point_and_iso_tables_from_csv(tmp_path, capsys, text, code, 
             "with these SKU columns it is tput_ratio_b_over_a",
         ),
         ("interactivity_label,speed\n27,1\n", "no column of tok/s/GPU"),
-        ("interactivity_label,a_tok_s_gpu\nx,1\n", ":2:1: could not convert string to float: 'x'"),
+        ("interactivity_label,a_tok_s_gpu\nx,1\n", ":2:1: `label`: string should match pattern"),
     ],
 )
 def test_a_table_that_is_none_is_refused_at_its_line(tmp_path, capsys, text, words):
     (tmp_path / "table.csv").write_text(text)
     assert cli.run(["lint", str(tmp_path / "table.csv")], {}) == 3
     assert words in capsys.readouterr().err
+
+
+def test_claims_can_be_linted_without_a_study_around_them(tmp_path, capsys):
+    says = "{kind: arithmetic, times: ['2.31'], per: ['1.25'], says: '1.85'}"
+    text = f"title: a talk\nassertions:\n  - {{id: T1, claim: above the ceiling, where: slide 3, check: {says}, evidence: as said}}\n"
+    (tmp_path / "talk.yaml").write_text(text)
+    assert cli.run(["lint", str(tmp_path / "talk.yaml")], {}) == 0
+    assert "assertion · T1, slide 3: printed 1.85, computed 1.8480" in capsys.readouterr().out
+    (tmp_path / "talk.yaml").write_text(text.replace("'1.85'", "'1.95'"))
+    assert cli.run(["lint", str(tmp_path / "talk.yaml")], {}) == 21
+    (tmp_path / "talk.yaml").write_text(text.replace("slide 3", "slide 3, page: 1"))
+    assert cli.run(["lint", str(tmp_path / "talk.yaml")], {}) == 3

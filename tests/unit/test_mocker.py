@@ -8,14 +8,18 @@ from pathlib import Path, PurePath
 import numpy as np
 import pytest
 
-from pipeline.errors import LaunchError
+from pipeline.edge.clock import SystemClock
+from pipeline.edge.shell import Shell
+from pipeline.errors import LaunchError, PipelineError
+from pipeline.flow import launching
+from pipeline.flow.world import World
 from pipeline.launch import dynamo, local, mocker
 from pipeline.launch.layout import instances, place
 from pipeline.schema.catalogue import Cluster
 from pipeline.schema.recipe import ROLES
 from tests.fakes import orders
 from tests.golden import tokenizer
-from tests.golden.regenerate import book, manifests
+from tests.golden.regenerate import RECIPES, book, manifests
 
 GOLDEN = manifests()
 
@@ -113,6 +117,19 @@ def test_a_missing_tokenizer_is_named_with_the_place_where_it_was_looked_for(tmp
         local._refuse_model(orders.order(orders.GB300, run_id="r", model_path=tmp_path), orders.cluster())
     assert caught.value.where == str(tmp_path)
     assert "model_paths" in caught.value.hint
+
+
+def test_dynamo_that_is_not_installed_is_answered_with_the_extra_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "PACKAGES", ("ai-dynamo-of-another-world",))
+    with pytest.raises(PipelineError, match=r"needs the extra `simulate` \(ai-dynamo-of-another-world is not installed\)"):
+        local._versions()
+
+
+def test_an_llm_that_a_cluster_has_no_files_of_is_named_with_the_field_to_fill() -> None:
+    bare = orders.cluster().model_copy(update={"model_paths": {}})
+    with pytest.raises(LaunchError, match="no files of deepseek-v4-pro") as caught:
+        launching._model_path(World(Shell(), SystemClock(), RECIPES), bare, "deepseek-v4-pro")
+    assert "model_paths.deepseek-v4-pro" in caught.value.hint
 
 
 def test_a_wall_clock_limit_and_a_name_come_before_every_command() -> None:

@@ -11,18 +11,9 @@ from pipeline.analyse.iso import Knots
 from pipeline.analyse.lint.interval import Interval, as_printed
 from pipeline.analyse.published import knots, peak_of
 from pipeline.analyse.reach import reach
+from pipeline.schema.claims import Arithmetic, Assertion, Evidence, NearestKnot, PeakClaim, Range, ReadClaim, Whole
 from pipeline.schema.lint import Finding, Severity
-from pipeline.schema.published import (
-    Arithmetic,
-    Assertion,
-    Evidence,
-    NearestKnot,
-    PeakClaim,
-    Range,
-    ReadClaim,
-    Tables,
-    Whole,
-)
+from pipeline.schema.published import Tables
 
 Outcome = tuple[Severity, str, str, str]  # severity, printed, computed, corrected
 

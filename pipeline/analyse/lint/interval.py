@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
-from pipeline.schema.published import Operand
+from pipeline.schema.claims import Operand
 
 SLACK = 1e-9  # relative; floating point must not make a finding
 
@@ -28,7 +28,7 @@ class Interval:
         (0.375, 0.385)
         """
         half = 0.5 * 10**-decimals
-        return cls(value, round(value - half, decimals + 2), round(value + half, decimals + 2), decimals)
+        return cls(value, max(0.0, round(value - half, decimals + 2)), round(value + half, decimals + 2), decimals)
 
     @classmethod
     def exact(cls, value: float) -> Self:
@@ -42,11 +42,16 @@ class Interval:
             return cls.exact(operand)
         return cls.printed(float(operand), len(operand.partition(".")[2]))
 
+    @classmethod
+    def cell(cls, value: float, decimals: int | None) -> Self:
+        """A figure of a column; one that says no decimals is taken as exact."""
+        return cls.exact(value) if decimals is None else cls.printed(value, decimals)
+
     def __mul__(self, other: Interval) -> Interval:
         return Interval(self.value * other.value, self.low * other.low, self.high * other.high)
 
     def __truediv__(self, other: Interval) -> Interval:
-        return Interval(self.value / other.value, self.low / other.high, self.high / other.low)
+        return Interval(self.value / other.value, self.low / other.high, self.high / other.low if other.low else math.inf)
 
     def meets(self, other: Interval) -> bool:
         """Whether some unrounded values agree."""

@@ -43,10 +43,7 @@ def point_findings(study: Tables) -> Iterator[Finding]:
 
 def _printed(study: Tables, row: PublishedRow, column: str) -> Interval | None:
     value = getattr(row, column)
-    digits = study.points.digits(column) if study.points else None
-    if value is None:
-        return None
-    return Interval.exact(value) if digits is None else Interval.printed(value, digits)
+    return None if value is None else Interval.cell(value, study.points.digits(column) if study.points else None)
 
 
 def _cost(study: Tables, row: PublishedRow) -> Iterator[Finding]:
@@ -172,22 +169,22 @@ def iso_findings(study: Tables) -> Iterator[Finding]:
 
 
 def _iso_row(study: Tables, iso: PublishedIso, row: PublishedIsoRow) -> Iterator[Finding | None]:
-    speeds = [None if value is None else Interval.printed(value, iso.decimals["total_tok_s_gpu"]) for value in row.total_tok_s_gpu]
+    speeds = [None if value is None else Interval.cell(value, iso.digits("total_tok_s_gpu")) for value in row.total_tok_s_gpu]
     rates = [study.usd_per_gpu_hour.get(sku) for sku in iso.skus]
     place = f"iso, row {row.label}"
     first, last = speeds[0], speeds[-1]
     if row.throughput_ratio is not None and first and last:
-        printed = Interval.printed(row.throughput_ratio, iso.decimals["ratio"])
+        printed = Interval.cell(row.throughput_ratio, iso.digits("ratio"))
         yield judge("ratio vs operands", f"{place}: ratio", printed, last / first, f"{last.text()} / {first.text()}")
     for sku, cost, speed, rate in zip(iso.skus, row.usd_per_mtok, speeds, rates, strict=False):
         if cost is not None and speed is not None and rate is not None:
-            printed = Interval.printed(cost, iso.decimals["usd_per_mtok"])
+            printed = Interval.cell(cost, iso.digits("usd_per_mtok"))
             computed = Interval.exact(rate) * MILLION / (PER_HOUR * speed)
             yield judge(
                 "cost vs rate", f"{place}: {sku} $/Mtok", printed, computed, f"{rate} USD per GPU-hour over {speed.text()} tok/s/GPU"
             )
     if row.cost_ratio is not None and first and last and rates[0] and rates[-1]:
-        printed = Interval.printed(row.cost_ratio, iso.decimals["ratio"])
+        printed = Interval.cell(row.cost_ratio, iso.digits("ratio"))
         computed = last / first * Interval.exact(rates[0]) / Interval.exact(rates[-1])
         yield judge(
             "cost ratio vs throughput",

@@ -86,7 +86,7 @@ class _Api(_Handler):
         if fault:
             self.reply(fault.status, fault.body.encode(), {**headers, **fault.headers})
         elif status == 302:
-            self.reply(302, b"", {**headers, "Location": document})
+            self.reply(302, b"", {"X-GitHub-Request-Id": headers["X-GitHub-Request-Id"], "Location": document})
         else:
             self.reply_document(status, document, headers, seen)
 
@@ -100,7 +100,7 @@ class _Api(_Handler):
         if status == 200 and seen.method == "GET":
             headers["ETag"] = f'"{hashlib.sha256(body).hexdigest()}"'
             if seen.headers.get("if-none-match") == headers["ETag"]:
-                self.reply(304, b"", headers)
+                self.reply(304, b"", {"ETag": headers["ETag"], "X-GitHub-Request-Id": headers["X-GitHub-Request-Id"]})
                 return
         self.reply(status, body, headers)
 
@@ -120,6 +120,8 @@ class _Blobs(_Handler):
 
     def send_zip(self, found: Stored) -> None:
         size = found.row["size_in_bytes"]
+        if found.held:
+            found.held.wait(600)
         self.send_response(200)
         self.send_header("Content-Length", str(size))
         self.send_header("Content-Type", "application/zip")

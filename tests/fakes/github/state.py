@@ -51,6 +51,7 @@ class Stored:
     content: bytes | Path
     blob_status: int = 200  # of the next download
     torn: bool = False  # the connection breaks half way
+    held: threading.Event | None = None  # nothing comes before it is set
 
 
 class GitHubState:
@@ -72,6 +73,10 @@ class GitHubState:
         self.annotations: dict[int, list[dict[str, Any]]] = {}
         self.lock = threading.RLock()
         self._ids = 1000
+
+    def clear(self) -> None:
+        """Know nothing again, at the same address."""
+        vars(self).update(vars(GitHubState(self.repository, self.token)) | {"url": self.url, "blobs": self.blobs})
 
     def next_id(self) -> int:
         self._ids += 1

@@ -1,0 +1,69 @@
+"""The live way of a job: its deployment comes up, the load client measures beside it, and all of it goes down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pipeline.edge.http import SystemHttp
+from pipeline.errors import MeasureError
+from pipeline.flow import launching
+from pipeline.flow.provenance import Attempt
+from pipeline.flow.world import World
+from pipeline.launch.launchers import LAUNCHERS
+from pipeline.measure import aiperf
+from pipeline.measure.points import pack
+from pipeline.schema.endpoint import Endpoint
+from pipeline.schema.result import Measurement
+
+
+def measure(world: World, attempt: Attempt, staging: Path) -> Measurement:
+    """Points of a job, with what was started, all logs, and where the time went; logs are kept of a failure too."""
+    try:
+        with _kept_logs(staging) as logs:
+            return _measured(world, attempt, staging, logs)
+    except OSError as error:
+        raise MeasureError(f"cannot write: {error.strerror}", where=str(staging), hint="is the disk full? no point was kept") from error
+
+
+def _measured(world: World, attempt: Attempt, staging: Path, logs: Path) -> Measurement:
+    job, cluster = attempt.job, attempt.plan.cluster
+    wanted = launching.order(world, attempt.plan, job, run_id=attempt.run_id, attempt=attempt.attempt)
+    with launching.deployed(world, cluster, wanted, logs) as endpoint:
+        (staging / "manifest.txt").write_text(LAUNCHERS[cluster.launcher or ""].manifest(wanted, cluster), encoding="utf-8")
+        pack(staging / "manifest.txt", staging, "manifest.txt")
+        measured = aiperf.measure(_setup(attempt, endpoint, staging), aiperf.Means(world.shell, SystemHttp(), world.clock))
+        leaving = world.clock.monotonic()
+    stages = {**endpoint.stages_s, **measured.stages_s, "teardown": world.clock.monotonic() - leaving}
+    return measured.model_copy(update={"stages_s": stages})
+
+
+def _setup(attempt: Attempt, endpoint: Endpoint, staging: Path) -> aiperf.Setup:
+    return aiperf.Setup(
+        job=attempt.job,
+        sku=attempt.plan.skus[attempt.job.recipe.sku],
+        endpoint=endpoint,
+        program=attempt.plan.cluster.client,
+        run_id=attempt.run_id,
+        requests_per_conc=attempt.requests_per_conc,
+        seed=attempt.seed,
+        staging=staging,
+    )
+
+
+@contextmanager
+def _kept_logs(staging: Path) -> Iterator[Path]:
+    logs = staging / "logs"
+    try:
+        yield logs
+    except BaseException:
+        with suppress(OSError):  # what went wrong first is what is told
+            _pack_all(logs, staging)
+        raise
+    _pack_all(logs, staging)
+
+
+def _pack_all(logs: Path, staging: Path) -> None:
+    for log in sorted(logs.glob("*.log")):
+        pack(log, staging, f"logs/{log.name}")

@@ -1,0 +1,106 @@
+"""What the deployment itself counts while it is measured: Prometheus text of frontend and workers, and the frontend's log."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.edge.http import Http
+from pipeline.errors import PipelineError
+from pipeline.schema.endpoint import Endpoint, Instance
+from pipeline.schema.recipe import ROLES
+
+SERVED, MIGRATED = "dynamo_component_requests_total", "dynamo_frontend_model_migration_total"
+LOST_STREAM = b"Cannot recreate stream"
+TIMEOUT_S = 5.0
+SAMPLE = re.compile(r"^(?P<name>[A-Za-z_:][A-Za-z0-9_:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)", re.MULTILINE)
+LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Requests that an instance has served, and the id that it has as long as its process lives."""
+
+    served: int
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The counters at one moment; None = no answer."""
+
+    workers: dict[str, Worker | None]
+    migrations: int | None
+    log_bytes: int
+
+
+def read(endpoint: Endpoint, http: Http) -> Reading:
+    """Ask every instance and the frontend once."""
+    frontend = _text(f"{endpoint.url}/metrics", http)
+    migrations = None if frontend is None else round(total(frontend, MIGRATED))
+    workers = {one.name: _worker(one, http) for one in endpoint.instances}
+    return Reading(workers, migrations, _size(endpoint.frontend_log))
+
+
+def served(before: Reading, after: Reading, instances: Sequence[Instance]) -> dict[str, int | None]:
+    """Requests that each role served in between; None as soon as one of its instances does not say."""
+    return {role: _served(before, after, [one.name for one in instances if one.role == role]) for role in ROLES}
+
+
+def replaced(before: Reading, after: Reading) -> list[str]:
+    """Instances that are another process than before."""
+    pairs = ((name, worker, after.workers[name]) for name, worker in before.workers.items())
+    return [f"{name} is another process than before" for name, old, new in pairs if old and new and old.id != new.id]
+
+
+def migrated(before: Reading, after: Reading) -> int | None:
+    """Requests that changed their worker in between."""
+    return None if before.migrations is None or after.migrations is None else after.migrations - before.migrations
+
+
+def lost_streams(log: Path, before: Reading) -> int | None:
+    """Streams that the frontend's log gives up on since ``before``; None without a log."""
+    try:
+        with log.open("rb") as file:
+            file.seek(before.log_bytes)
+            return sum(LOST_STREAM in line for line in file)
+    except OSError:
+        return None
+
+
+def total(text: str, name: str, **labels: str) -> float:
+    """Sum of a metric over its samples that have these labels; 0 when there is none."""
+    wanted = labels.items()
+    found = (match for match in SAMPLE.finditer(text) if match["name"] == name)
+    return sum((float(match["value"]) for match in found if wanted <= dict(LABEL.findall(match["labels"] or "")).items()), 0.0)
+
+
+def _served(before: Reading, after: Reading, names: list[str]) -> int | None:
+    pairs = [(before.workers[name], after.workers[name]) for name in names]
+    known = [new.served - old.served for old, new in pairs if old and new]
+    return sum(known) if len(known) == len(pairs) else None
+
+
+def _worker(instance: Instance, http: Http) -> Worker | None:
+    text = None if instance.metrics_url is None else _text(instance.metrics_url, http)
+    if text is None:
+        return None
+    ids = {value for match in SAMPLE.finditer(text) for label, value in LABEL.findall(match["labels"] or "") if label == "worker_id"}
+    return Worker(round(total(text, SERVED, dynamo_endpoint="generate")), ",".join(sorted(ids)))
+
+
+def _text(url: str, http: Http) -> str | None:
+    try:
+        answer = http.request("GET", url, timeout_s=TIMEOUT_S)
+    except PipelineError:
+        return None
+    return answer.body.decode("utf-8", errors="replace") if answer.status == 200 else None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -1,0 +1,79 @@
+"""Requests of one closed loop, as any client saw them, and the window of it in which the load was steady."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Times = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. Seconds on one clock, whatever its zero; None where the client did not say."""
+
+    start_s: float
+    end_s: float
+    ttft_ms: float | None
+    asked: int  # output tokens that were to come
+    output: int | None  # output tokens as the server counted them; None when the stream ended without saying
+    input: int | None
+    error: str = ""  # what the client was told instead of an answer
+    latency_ms: float | None = None  # to the last token; None where the client only knows when the stream was closed
+    held_ms: float | None = None  # how long the client itself held the request back
+
+    @property
+    def e2e_ms(self) -> float:
+        """From sending to the last token, as the published client takes it; usage and the end of the stream come later."""
+        return self.span_ms if self.latency_ms is None else self.latency_ms
+
+    @property
+    def span_ms(self) -> float:
+        """From sending to the end of the stream."""
+        return (self.end_s - self.start_s) * 1000
+
+    @property
+    def tpot_ms(self) -> float | None:
+        """(latency - TTFT) / (output tokens - 1); None below two tokens."""
+        if self.output is None or self.output < 2 or self.ttft_ms is None:
+            return None
+        return (self.e2e_ms - self.ttft_ms) / (self.output - 1)
+
+    @property
+    def is_whole(self) -> bool:
+        """Answered without an error and with every token that was asked for."""
+        return not self.error and self.output == self.asked
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From the first completion to the moment before the last ``conc`` requests start: neither ramp nor drain."""
+
+    start_s: float
+    end_s: float
+
+    @property
+    def seconds(self) -> float:
+        """Length; 0 when there is no such moment."""
+        return max(0.0, self.end_s - self.start_s)
+
+
+def steady_window(requests: Sequence[Request], conc: int) -> Window:
+    """The steady window of a closed loop; empty when no more than 2 · ``conc`` requests were sent."""
+    if not requests:
+        return Window(0.0, 0.0)
+    starts = sorted(request.start_s for request in requests)
+    first = min(request.end_s for request in requests)
+    return Window(first, max(first, starts[max(0, len(starts) - conc)]))
+
+
+def effective_conc(requests: Sequence[Request], window: Window) -> float | None:
+    """Requests in flight, averaged over the window; None when it is empty."""
+    if window.seconds <= 0:
+        return None
+    starts, ends = np.array([r.start_s for r in requests]), np.array([r.end_s for r in requests])
+    inside = np.minimum(ends, window.end_s) - np.maximum(starts, window.start_s)
+    return float(np.maximum(inside, 0.0).sum() / window.seconds)

@@ -1,0 +1,49 @@
+"""Result files of sa-bench and of vLLM's serving benchmark that it was forked from: aggregates of one closed loop, times in ms."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from pipeline.errors import MeasureError
+from pipeline.measure.validity import Verdict
+
+NO_REQUESTS = "streams, concurrency, client and drift: the file holds no single request"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the file says of its loop."""
+
+    conc: int
+    sent: int
+    completed: int
+    input_tokens: int
+    output_tokens: int
+    duration_s: float
+
+
+def read(text: str | bytes, *, where: str) -> Summary:
+    """One result file; MeasureError when it is not one."""
+    try:
+        raw = json.loads(text)
+        return Summary(
+            conc=int(raw["max_concurrency"]),
+            sent=int(raw["num_prompts"]),
+            completed=int(raw["completed"]),
+            input_tokens=int(raw["total_input_tokens"]),
+            output_tokens=int(raw["total_output_tokens"]),
+            duration_s=float(raw["duration"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise MeasureError(f"not a result file of sa-bench: {error!r}", where=where) from error
+
+
+def judge(summary: Summary) -> Verdict:
+    """The gates that aggregates can answer; the rest is withheld."""
+    reasons = []
+    if summary.completed != summary.sent:
+        reasons.append(f"lost-requests: {summary.completed} of {summary.sent} completed")
+    if summary.output_tokens <= 0:
+        reasons.append("no-tokens: not one output token was generated")
+    return Verdict(tuple(reasons), (NO_REQUESTS,), None, 0.0)

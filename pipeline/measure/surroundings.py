@@ -1,0 +1,96 @@
+"""What a result has to say of the machine it was measured on: processor, GPUs as their driver describes them, environment."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from pipeline.edge.shell import Shell
+from pipeline.errors import PipelineError
+from pipeline.schema.result import Gpu, Host
+
+READ_BY_ENGINES = ("CUDA_", "NCCL_", "NVSHMEM_", "UCX_", "NIXL_", "VLLM_", "DYN_", "TORCH_", "HF_HUB_", "TRANSFORMERS_")
+SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|(API|ACCESS|PRIVATE)_?KEY", re.IGNORECASE)
+USER_IN_URL = re.compile(r"//[^/@\s]+@")
+REDACTED = "(redacted)"
+QUERY = ("nvidia-smi", "-q", "-x")
+QUERY_S = 60.0
+UNKNOWN = {"", "N/A", "[N/A]", "Unknown Error", "Requested functionality has been deprecated"}
+
+
+def host() -> Host:
+    """The machine that this runs on."""
+    return Host(
+        machine=platform.machine(),
+        cpus=os.cpu_count() or 1,
+        kernel=platform.release(),
+        python=platform.python_version(),
+        name=platform.node() or None,
+        cpu=_cpu(Path("/proc/cpuinfo")),
+    )
+
+
+def environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """Variables that engines and libraries read, by name; whatever looks like a secret is redacted."""
+    found = {name: value for name, value in sorted(variables.items()) if name.startswith(READ_BY_ENGINES)}
+    return {name: REDACTED if SECRET.search(name) else USER_IN_URL.sub(f"//{REDACTED}@", value) for name, value in found.items()}
+
+
+def gpus(shell: Shell, beside: Callable[[Sequence[str]], list[str]]) -> tuple[Gpu, ...] | None:
+    """GPUs of the node that ``beside`` runs on; None where there is no driver to ask."""
+    try:
+        found = shell.run(beside(QUERY), timeout_s=QUERY_S)
+    except PipelineError:
+        return None
+    return described(found.stdout) if not found.code else None
+
+
+def described(text: str) -> tuple[Gpu, ...] | None:
+    """What ``nvidia-smi -q -x`` says; None when that is not its XML. Written from the driver's documentation, unproven on a rack."""
+    try:
+        log = ET.fromstring(text[text.index("<nvidia_smi_log") :])  # noqa: S314  # our own driver's answer
+    except (ValueError, ET.ParseError):
+        return None
+    driver, node = _text(log, "driver_version"), platform.node()
+    return tuple(_gpu(one, index, node, driver) for index, one in enumerate(log.iter("gpu")))
+
+
+def _gpu(one: ET.Element, index: int, node: str, driver: str | None) -> Gpu:
+    power = _number(one, "gpu_power_readings/current_power_limit")
+    return Gpu(
+        node=node,
+        index=str(index),
+        name=_text(one, "product_name"),
+        uuid=_text(one, "uuid"),
+        driver=driver,
+        vbios=_text(one, "vbios_version"),
+        sm_mhz=_number(one, "clocks/sm_clock"),
+        memory_mhz=_number(one, "clocks/mem_clock"),
+        power_limit_w=_number(one, "power_readings/power_limit") if power is None else power,
+        fabric_cluster=_text(one, "fabric/clusterUuid"),
+        fabric_clique=_text(one, "fabric/cliqueId"),
+    )
+
+
+def _text(element: ET.Element, path: str) -> str | None:
+    found = (element.findtext(path) or "").strip()
+    return None if found in UNKNOWN else found
+
+
+def _number(element: ET.Element, path: str) -> float | None:
+    """``1965 MHz``, ``1000.00 W``."""
+    found = re.match(r"\d+(\.\d+)?", _text(element, path) or "")
+    return float(found[0]) if found else None
+
+
+def _cpu(path: Path) -> str | None:
+    """Model name of the first processor; Arm's kernel does not give one."""
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+    except OSError:
+        return None
+    return found[1].strip() if found else None

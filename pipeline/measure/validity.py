@@ -1,0 +1,202 @@
+"""What cannot be trusted is refused by name. Pure: requests and what was seen beside them in, reasons out.
+
+A client that saw streams break may end with success, and one that waits on itself measures itself: neither is a measurement.
+Throughput keeps the published definition (all tokens over the whole wall clock); concurrency and drift are judged on the steady window.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipeline.measure.requests import Request, Window, effective_conc, steady_window
+from pipeline.measure.statistics import slope
+
+REACHED = 0.95  # of the concurrency, on the steady window
+HELD_SHARE = 0.2  # of the median TTFT that a client may hold requests back, at the median
+CLOCKS_MS = 20.0  # by how much two clocks may differ on one request
+STEP_S = 0.5  # by how much the time of day may run away from the steady clock during a point
+ROUNDS = 6  # of conc requests each, that a drift is judged on; fewer say nothing
+DRIFT_FLOOR = 0.10  # of the mean: a smaller change over the window is nobody's business
+STUDENT_T = {4: 8.61, 5: 6.87, 6: 5.96, 7: 5.41, 8: 5.04, 9: 4.78}  # by degrees of freedom, two-sided p = .001
+STUDENT_T_MANY = 4.59  # of ten degrees, kept for more of them
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One closed loop: its requests, and what was seen beside them. None = nobody could be asked."""
+
+    conc: int
+    sent: int  # requests that the loop was to send
+    requests: tuple[Request, ...]
+    client: str = ""  # why the client did not end well
+    changes: tuple[str, ...] = ()  # why the deployment is no longer what was launched
+    cut_streams: int | None = None  # streams that the frontend says it lost
+    migrations: int | None = None
+    served: dict[str, int | None] = field(default_factory=dict)  # requests by role, warm-up included
+    expected_served: int | None = None  # what each role should have served
+    clock_step_s: float | None = None  # time of day minus steady clock, end minus start
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a point is refused, and what could not be judged; both empty for a point in order."""
+
+    reasons: tuple[str, ...]
+    withheld: tuple[str, ...]
+    effective_conc: float | None
+    steady_s: float
+
+
+def judge(seen: Seen) -> Verdict:
+    """Every gate that has something to say, worst first: ``name: what was found``."""
+    window = steady_window(seen.requests, seen.conc)
+    effective = effective_conc(seen.requests, window)
+    reasons = [said for gate in (*_GATES, *(() if _is_torn(seen) else _SPEED_GATES)) if (said := gate(seen))]
+    withheld = [said for note in (_unasked, _short_window) if (said := note(seen))]
+    return Verdict(tuple(reasons), tuple(withheld), effective, window.seconds)
+
+
+def client_failed(seen: Seen) -> str:
+    """The client did not end as it should."""
+    return f"client-failed: {seen.client}" if seen.client else ""
+
+
+def deployment_changed(seen: Seen) -> str:
+    """A worker or the frontend died, restarted or left while it was measured."""
+    return f"deployment-changed: {'; '.join(seen.changes)}" if seen.changes else ""
+
+
+def lost_requests(seen: Seen) -> str:
+    """Requests sent and requests reported are not as many."""
+    return f"lost-requests: {len(seen.requests)} of {seen.sent} are in the client's records" if len(seen.requests) != seen.sent else ""
+
+
+def request_errors(seen: Seen) -> str:
+    """Requests that got an error for an answer."""
+    errors = Counter(request.error for request in seen.requests if request.error)
+    if not errors:
+        return ""
+    worst, _ = errors.most_common(1)[0]
+    return f"request-errors: {errors.total()} of {len(seen.requests)}, most often {worst!r}"
+
+
+def truncated_streams(seen: Seen) -> str:
+    """Streams that ended early without an error, which the client took for success; the frontend's count stands beside it."""
+    cut = sum(not request.error and not request.is_whole for request in seen.requests)
+    lost = seen.cut_streams or 0
+    if not cut and not lost:
+        return ""
+    said = "" if seen.cut_streams is None else f"; the frontend lost {lost} streams"
+    return f"truncated-streams: {cut} of {len(seen.requests)} ended before their last token{said}"
+
+
+def no_tokens(seen: Seen) -> str:
+    """Nothing was generated, however well the requests ended."""
+    return "" if any(request.output for request in seen.requests) else "no-tokens: not one output token was generated"
+
+
+def migrated(seen: Seen) -> str:
+    """Requests that were taken over by another worker: whole for their client, and slower than the deployment is."""
+    return f"migrations: {seen.migrations} requests changed their worker" if seen.migrations else ""
+
+
+def unserved(seen: Seen) -> str:
+    """A role served other than every request once: prefill passed by, requests from elsewhere, or a worker that counts anew."""
+    wanted = seen.expected_served
+    wrong = [f"{role} {count}" for role, count in seen.served.items() if count is not None and wanted is not None and count != wanted]
+    return f"wrong-path: {', '.join(wrong)} requests served where {wanted} were sent" if wrong else ""
+
+
+def clock_trouble(seen: Seen) -> str:
+    """Time ran backwards, two clocks disagree about one request, or the time of day was set."""
+    answered = [request for request in seen.requests if not request.error]
+    bad = sum(_has_clock_trouble(request) for request in answered)
+    if bad:
+        return f"clock-trouble: {bad} requests have times that contradict each other"
+    step = seen.clock_step_s or 0.0
+    return f"clock-trouble: the time of day moved {step:+.1f} s against the steady clock" if abs(step) > STEP_S else ""
+
+
+def concurrency_missed(seen: Seen) -> str:
+    """Less load than asked for, on the steady window."""
+    effective = effective_conc(seen.requests, steady_window(seen.requests, seen.conc))
+    if effective is None or effective >= REACHED * seen.conc:
+        return ""
+    return f"concurrency-not-reached: {effective:.1f} of {seen.conc} in flight on the steady window"
+
+
+def client_bound(seen: Seen) -> str:
+    """The client held requests back for long enough to measure itself."""
+    held = [request.held_ms for request in seen.requests if request.held_ms is not None]
+    ttft = [request.ttft_ms for request in seen.requests if request.ttft_ms is not None]
+    if not held or not ttft:
+        return ""
+    wait, first = float(np.median(held)), float(np.median(ttft))
+    return f"client-bound: the client held requests back for {wait:.0f} ms, TTFT is {first:.0f} ms" if wait > HELD_SHARE * first else ""
+
+
+def drift(seen: Seen) -> str:
+    """Latency rises or falls over the steady window by more than its own scatter explains: it was not a steady state."""
+    rounds = _rounds(seen)
+    if len(rounds) < ROUNDS:
+        return ""
+    change, error = slope(rounds)
+    mean = float(np.mean(rounds))
+    if abs(change) <= max(DRIFT_FLOOR * mean, STUDENT_T.get(len(rounds) - 2, STUDENT_T_MANY) * error):
+        return ""
+    return f"drift: latency changes by {change / mean:+.0%} over the steady window, beyond its scatter of {error / mean:.1%}"
+
+
+Gate = Callable[[Seen], str]
+_GATES: tuple[Gate, ...] = (
+    client_failed,
+    deployment_changed,
+    lost_requests,
+    request_errors,
+    truncated_streams,
+    no_tokens,
+    migrated,
+    unserved,
+    clock_trouble,
+)
+_SPEED_GATES: tuple[Gate, ...] = (concurrency_missed, client_bound, drift)  # of a loop that ran whole; else they say the same again
+
+
+def _is_torn(seen: Seen) -> bool:
+    return len(seen.requests) != seen.sent or not all(request.is_whole for request in seen.requests)
+
+
+def _has_clock_trouble(request: Request) -> bool:
+    """First token, last token and end of the stream must come in this order."""
+    return not -CLOCKS_MS <= (request.ttft_ms or 0.0) <= request.e2e_ms + CLOCKS_MS <= request.span_ms + 2 * CLOCKS_MS
+
+
+def _rounds(seen: Seen) -> list[float]:
+    """Mean latency of each ``conc`` requests in the order of completion, of those that began and ended within the window."""
+    window = steady_window(seen.requests, seen.conc)
+    inside = [r for r in seen.requests if window.start_s <= r.start_s and r.end_s <= window.end_s]
+    inside.sort(key=lambda request: request.end_s)
+    return _means([request.e2e_ms for request in inside], seen.conc)
+
+
+def _means(values: Sequence[float], size: int) -> list[float]:
+    return [float(np.mean(values[at : at + size])) for at in range(0, len(values) - size + 1, size)]
+
+
+def _short_window(seen: Seen) -> str:
+    """What the steady window is too short for."""
+    window: Window = steady_window(seen.requests, seen.conc)
+    if window.seconds <= 0:
+        return "concurrency and drift: no steady window, more than 2 x conc requests are needed"
+    found = len(_rounds(seen))
+    return "" if found >= ROUNDS else f"drift: {found} rounds of conc requests in the steady window, {ROUNDS} are needed"
+
+
+def _unasked(seen: Seen) -> str:
+    """What nobody could be asked."""
+    silent = [role for role, count in seen.served.items() if count is None]
+    return f"path: {', '.join(silent)} could not be asked how many requests it served" if silent else ""

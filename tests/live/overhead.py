@@ -1,0 +1,44 @@
+"""What a live job costs beside engine start, warm-up and measurement; part of ``nox -s bench -- live``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.fakes.orders import GB300
+
+RUNS = 3
+NEEDED = ("start", "ready", "warm-up", "measure")
+
+
+def one_job(work: Path, number: int) -> tuple[float, float]:
+    """Seconds of a job of one point that are none of ``NEEDED``, and those of them that the load client took to start and to write."""
+    results = work / str(number)
+    argv = [sys.executable, "-m", "pipeline", "run", str(work / "plan.json"), "--job", GB300, "--out", str(results)]
+    start = time.perf_counter()
+    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+    wall = time.perf_counter() - start
+    (job,) = results.glob("bench-*/job.json")
+    stages = json.loads(job.read_text())["provenance"]["stages_s"]
+    return wall - sum(stages[name] for name in NEEDED), stages["client"]
+
+
+def main() -> list[tuple[str, list[float], str]]:
+    """Rows of a table: name, seconds, what was promised."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        argv = [sys.executable, "-m", "pipeline", "plan", "--cluster", "local-live", "--select", GB300, "--out", str(work / "plan.json")]
+        subprocess.run(argv, check=True, stderr=subprocess.DEVNULL)
+        plan = json.loads((work / "plan.json").read_text())
+        plan["jobs"][0]["recipe"]["conc"] = [1]
+        (work / "plan.json").write_text(json.dumps(plan))
+        found = [one_job(work, number) for number in range(RUNS)]
+    return [
+        ("overhead of a job of one point", [whole for whole, _ in found], "promised: 10 s on 2 idle cores"),
+        ("  of which load client, each point", [client for _, client in found], "its start and its files"),
+        ("  of which ours", [whole - client for whole, client in found], ""),
+    ]

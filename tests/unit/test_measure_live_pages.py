@@ -1,0 +1,65 @@
+"""What a page says of live runs with simulated engines, and what the run itself ends with when points are refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.analyse import analyse
+from pipeline.flow.measuring import _refusal
+from pipeline.render.evidence import runs
+from pipeline.render.text import say
+from pipeline.schema.result import Measurement
+from tests.fakes.rows import point, recipe, report_data, row
+
+SMOKE = recipe("1p1d-dep4-dep8", conc=(1, 4))
+LIVE = {"measure": "aiperf", "stages_s": {"start": 1.0, "ready": 9.0, "warm-up": 10.0, "measure": 60.0, "client": 18.0, "teardown": 2.0}}
+
+
+def live(run: str, scale: float, tok_s_gpu: float = 100.0):
+    return row(SMOKE, 4, (tok_s_gpu, 30.0), run=run, time_scale=scale, **LIVE)
+
+
+def test_a_live_page_does_not_claim_virtual_time_and_says_how_slow_its_engines_are():
+    report = analyse(report_data(live("101", 2.0)))
+    assert say(report.banners[0]).startswith("simulated: Dynamo live over HTTP with simulated engines, timing")
+    assert report.curves[0].kind == "simulated (aiperf, 10 × conc requests, engines slowed 2 times)"
+
+
+def test_a_live_page_says_what_share_of_the_time_was_measurement():
+    (line,) = runs(analyse(report_data(live("101", 2.0)))).rows
+    assert "100, 60.0 % of them measurement" in line
+    (replayed,) = runs(analyse(report_data(row(SMOKE, 4, (100.0, 30.0))))).rows
+    assert "55" in replayed
+
+
+def test_engines_of_another_speed_are_another_family_and_no_verdict():
+    report = analyse(report_data(live("101", 20.0), previous=(live("100", 2.0),)))
+    (change,) = report.changes
+    assert (change.verdict, change.reason) == ("unknown", "not comparable: provenance.time_scale 2.0 → 20.0")
+    both = analyse(report_data(live("101", 20.0), live("102", 2.0)))
+    assert [len(curve.points) for curve in both.curves] == [1, 1]
+
+
+def measured(*reasons: tuple[str, ...]) -> Measurement:
+    points = tuple(point(SMOKE, conc, 100.0, 30.0, reasons=why) for conc, why in zip(SMOKE.conc, reasons, strict=False))
+    return Measurement(points=points, versions={}, stages_s={})
+
+
+class NoJob:
+    id, recipe = SMOKE.id, SMOKE
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (measured((), ("drift: x",)), "1 of 2 points refused: c4 drift: x"),
+        (measured(("a: x", "b: y")), "1 of 2 points refused: c1 a: x; c1 b: y; c4 was not measured any more"),
+    ],
+)
+def test_a_run_with_a_refused_point_says_which_and_why(found, said):
+    error = _refusal(found, NoJob())
+    assert (error.what, error.exit_code) == (said, 6)
+
+
+def test_a_run_in_order_has_nothing_to_refuse():
+    assert _refusal(measured((), ()), NoJob()) is None

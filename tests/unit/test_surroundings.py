@@ -1,0 +1,94 @@
+"""What a result says of its machine: no secret, nothing invented, and what the driver says of each GPU."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.edge.shell import Completed
+from pipeline.errors import PipelineError
+from pipeline.measure import surroundings
+
+SMI = """<?xml version="1.0" ?>
+<!DOCTYPE nvidia_smi_log SYSTEM "nvsmi_device_v12.dtd">
+<nvidia_smi_log>
+  <driver_version>580.65.06</driver_version>
+  <gpu id="00000008:01:00.0">
+    <product_name>NVIDIA GB300</product_name>
+    <uuid>GPU-1</uuid>
+    <vbios_version>97.10.4A.00.01</vbios_version>
+    <clocks><sm_clock>1965 MHz</sm_clock><mem_clock>3996 MHz</mem_clock></clocks>
+    <gpu_power_readings><current_power_limit>1400.00 W</current_power_limit></gpu_power_readings>
+    <fabric><state>Completed</state><cliqueId>32766</cliqueId><clusterUuid>5c4a-1</clusterUuid></fabric>
+  </gpu>
+  <gpu id="00000009:01:00.0">
+    <product_name>NVIDIA GB300</product_name>
+    <power_readings><power_limit>1300.00 W</power_limit></power_readings>
+    <clocks><sm_clock>N/A</sm_clock></clocks>
+    <fabric><cliqueId>N/A</cliqueId></fabric>
+  </gpu>
+</nvidia_smi_log>
+"""
+
+
+class Answers:
+    def __init__(self, found: Completed | PipelineError) -> None:
+        self.found = found
+
+    def run(self, argv, **_):
+        assert argv == ["on-the-rack", "nvidia-smi", "-q", "-x"]
+        if isinstance(self.found, PipelineError):
+            raise self.found
+        return self.found
+
+
+def gpus(found):
+    return surroundings.gpus(Answers(found), lambda argv: ["on-the-rack", *argv])
+
+
+def test_every_gpu_says_clocks_power_cap_driver_and_its_place_in_the_fabric():
+    first, second = gpus(Completed(0, SMI, ""))
+    assert (first.name, first.driver, first.sm_mhz, first.memory_mhz, first.power_limit_w) == (
+        "NVIDIA GB300",
+        "580.65.06",
+        1965,
+        3996,
+        1400,
+    )
+    assert (first.fabric_cluster, first.fabric_clique, first.index) == ("5c4a-1", "32766", "0")
+    assert (second.power_limit_w, second.sm_mhz, second.uuid, second.fabric_cluster, second.fabric_clique) == (1300, None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        PipelineError("nvidia-smi is not installed"),
+        Completed(9, SMI, ""),
+        Completed(0, "no devices", ""),
+        Completed(0, "<nvidia_smi_log>", ""),
+    ],
+    ids=["absent", "failed", "other", "torn"],
+)
+def test_gpus_that_nobody_describes_are_unknown_and_not_none(found):
+    assert gpus(found) is None
+
+
+def test_the_environment_of_engines_is_kept_without_secrets():
+    kept = surroundings.environment(
+        {
+            "NCCL_DEBUG": "WARN",
+            "VLLM_API_KEY": "hunter2",
+            "HF_HUB_TOKEN": "hunter2",
+            "UCX_PROXY": "http://me:hunter2@proxy:80/",
+            "CUDA_VISIBLE_DEVICES": "0",
+            "HOME": "/root",
+            "AWS_SECRET_ACCESS_KEY": "hunter2",
+        }
+    )
+    assert "hunter2" not in str(kept)
+    assert kept == {
+        "CUDA_VISIBLE_DEVICES": "0",
+        "HF_HUB_TOKEN": "(redacted)",
+        "NCCL_DEBUG": "WARN",
+        "UCX_PROXY": "http://(redacted)@proxy:80/",
+        "VLLM_API_KEY": "(redacted)",
+    }

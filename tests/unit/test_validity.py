@@ -1,0 +1,160 @@
+"""Each way in which a load test deceives is refused by its name, and a loop in order is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import MeasureError
+from pipeline.measure import sa_bench
+from pipeline.measure.requests import Request, effective_conc, steady_window
+from pipeline.measure.statistics import slope
+from pipeline.measure.validity import Seen, judge
+from tests.fakes.loads import OSL, closed_loop, seen
+
+FILES = Path(__file__).parent / "sa_bench"
+
+
+def names(of: Seen) -> list[str]:
+    """The reasons' names."""
+    return [reason.split(":")[0] for reason in judge(of).reasons]
+
+
+def broken(number: int, **changed: object) -> tuple[Request, ...]:
+    """A loop with its first ``number`` requests changed."""
+    loop = closed_loop()
+    return tuple(replace(one, **changed) if index < number else one for index, one in enumerate(loop))
+
+
+def test_a_loop_in_order_is_not_refused():
+    verdict = judge(seen())
+    assert (verdict.reasons, verdict.withheld) == ((), ())
+    assert verdict.effective_conc == pytest.approx(8)
+
+
+@given(conc=st.integers(1, 24), per_conc=st.integers(1, 12), seed=st.integers(0, 2**16))
+def test_a_loop_in_order_is_never_refused_whatever_its_size(conc, per_conc, seed):
+    loop = closed_loop(conc, conc * per_conc, seed=seed)
+    verdict = judge(seen(loop, conc=conc))
+    assert verdict.reasons == ()
+    assert verdict.steady_s == 0 or verdict.effective_conc == pytest.approx(conc)
+
+
+@given(number=st.integers(1, 80), output=st.one_of(st.none(), st.integers(1, OSL - 1)))
+def test_every_silently_cut_stream_is_counted(number, output):
+    verdict = judge(seen(broken(number, output=output)))
+    assert any(reason.startswith(f"truncated-streams: {number} of 80") for reason in verdict.reasons)
+
+
+@given(number=st.integers(1, 79))
+def test_every_error_is_counted_and_is_not_a_truncation(number):
+    verdict = judge(seen(broken(number, output=None, error="500 Internal Server Error")))
+    assert verdict.reasons == (f"request-errors: {number} of 80, most often '500 Internal Server Error'",)
+
+
+@given(missing=st.integers(1, 79))
+def test_every_lost_request_is_counted(missing):
+    loop = closed_loop()[missing:]
+    assert judge(seen(loop, sent=80)).reasons == (f"lost-requests: {80 - missing} of 80 are in the client's records",)
+
+
+@given(order=st.permutations(range(16)))
+def test_the_order_of_records_does_not_matter(order):
+    loop = closed_loop(2, 16)
+    assert judge(seen(tuple(loop[index] for index in order), conc=2)) == judge(seen(loop, conc=2))
+
+
+@pytest.mark.parametrize(
+    ("name", "broken_loop"),
+    [
+        ("client-failed", seen(client="killed by signal 9")),
+        ("deployment-changed", seen(changes=("decode-1 was killed by signal 9",))),
+        ("truncated-streams", seen(cut_streams=3)),
+        ("migrations", seen(migrations=2)),
+        ("wrong-path", seen(served={"prefill": 0, "decode": 100})),
+        ("clock-trouble", seen(clock_step_s=-3.0)),
+        ("clock-trouble", seen(broken(1, end_s=-5.0))),
+        ("clock-trouble", seen(broken(1, ttft_ms=9_000.0))),
+        ("clock-trouble", seen(broken(1, ttft_ms=-90.0))),
+        ("clock-trouble", seen(broken(1, latency_ms=90_000.0))),
+        ("concurrency-not-reached", seen(closed_loop(8, 80, gap_s=0.1))),
+        ("client-bound", seen(broken(80, held_ms=90.0))),
+        ("drift", seen(closed_loop(8, 80, slower=0.5))),
+    ],
+)
+def test_each_deceit_is_refused_by_its_name(name, broken_loop):
+    assert name in names(broken_loop)
+
+
+def test_nothing_generated_is_refused_by_name():
+    assert "no-tokens" in names(seen(broken(80, output=0)))
+    assert names(Seen(4, 40, ())) == ["lost-requests", "no-tokens"]
+
+
+def test_a_torn_loop_is_not_also_called_slow():
+    assert names(seen(closed_loop(8, 80, gap_s=0.1)[1:], sent=80)) == ["lost-requests"]
+
+
+def test_the_usage_that_comes_after_the_last_token_is_no_clock_trouble():
+    assert judge(seen(tuple(replace(one, end_s=one.end_s + 0.15) for one in closed_loop(1, 10)), conc=1)).reasons == ()
+
+
+def test_a_window_too_short_withholds_and_does_not_refuse():
+    short = judge(seen(closed_loop(8, 16)))
+    assert short.reasons == ()
+    assert short.withheld == ("concurrency and drift: no steady window, more than 2 x conc requests are needed",)
+    middling = judge(seen(closed_loop(8, 40, slower=0.9)))
+    assert (middling.reasons, len(middling.withheld)) == ((), 1)
+    assert middling.withheld[0].startswith("drift: 2 rounds") or middling.withheld[0].startswith("drift: 3 rounds")
+
+
+def test_counters_that_nobody_answers_for_are_withheld():
+    silent = judge(seen(served={"prefill": None, "decode": 100}, migrations=None, cut_streams=None))
+    assert silent.reasons == ()
+    assert silent.withheld == ("path: prefill could not be asked how many requests it served",)
+
+
+def test_a_change_that_scatter_explains_is_no_drift():
+    noisy = tuple(
+        replace(one, latency_ms=(one.latency_ms or 0) * factor, end_s=one.start_s + one.span_ms * factor / 1000)
+        for one, factor in zip(closed_loop(1, 10), (1, 1.4, 0.7, 1.3, 0.8, 1.4, 0.7, 1.2, 0.9, 1.3), strict=True)
+    )
+    assert "drift" not in names(seen(noisy, conc=1))
+
+
+def test_the_steady_window_has_neither_ramp_nor_drain():
+    loop = closed_loop(4, 40)
+    window = steady_window(loop, 4)
+    assert window.start_s == min(one.end_s for one in loop)
+    assert window.end_s == sorted(one.start_s for one in loop)[-4]
+    assert effective_conc(loop, window) == pytest.approx(4)
+    assert effective_conc(loop, steady_window(loop[:4], 4)) is None
+
+
+def test_a_slope_and_its_error():
+    assert slope([1.0, 2.0, 3.0]) == (pytest.approx(2.0), pytest.approx(0.0))
+    change, error = slope([1.0, -1.0, 1.0, -1.0, 1.0])
+    assert (change, error > 1) == (pytest.approx(0.0), True)
+
+
+def test_a_published_run_that_completed_nothing_is_refused():
+    path = FILES / "minimaxm2.5_8k1k_conc64.json"
+    verdict = sa_bench.judge(sa_bench.read(path.read_bytes(), where=str(path)))
+    assert verdict.reasons == ("lost-requests: 0 of 640 completed", "no-tokens: not one output token was generated")
+
+
+def test_a_published_run_in_order_is_not_refused_and_says_what_it_cannot_show():
+    path = FILES / "concurrency_4_req_rate_inf_gpus_16_ctx_8_gen_8.json"
+    summary = sa_bench.read(path.read_bytes(), where=str(path))
+    assert (summary.conc, summary.completed, summary.output_tokens) == (4, 40, 40960)
+    assert sa_bench.judge(summary) == replace(sa_bench.judge(summary), reasons=(), withheld=(sa_bench.NO_REQUESTS,))
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"max_concurrency": 4}', '{"max_concurrency": null}'])
+def test_a_file_that_is_no_result_is_refused(text):
+    with pytest.raises(MeasureError, match="not a result file of sa-bench"):
+        sa_bench.read(text, where="there.json")
