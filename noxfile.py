@@ -162,10 +162,13 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def report(session: nox.Session) -> None:
-    """Render the kept report again from its data.json; ``-- --check`` fails when that changes a byte."""
+    """Render the kept report again from its data.json; ``-- --check`` fails when that changes a byte.
+
+    ``-- --refresh`` keeps the rows and reads definition, SKUs, LLMs and published studies again.
+    """
     set_up(session)
     if "--check" not in session.posargs:
-        pipeline(session, "report", REPORT.with_suffix(".yaml"), "--out", REPORT)
+        pipeline(session, "report", REPORT.with_suffix(".yaml"), *session.posargs, "--out", REPORT)
         return
     again = BUILD / "again"
     shutil.rmtree(again, ignore_errors=True)
@@ -204,6 +207,20 @@ def live(session: nox.Session) -> None:
     session.run(*own, str(PYTHON), "-m", "pytest", "tests/live/test_launch.py", *session.posargs)
 
 
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The page in Debian's chromium: no network, tooltips, filters, phone width, dark and light; pictures below build/browser."""
+    packages = {"chromium": "chromium", "chromedriver": "chromium-driver"}
+    missing = [package for program, package in packages.items() if not shutil.which(program)]
+    if missing:
+        session.error(f"not installed: {', '.join(missing)}; on Debian: apt-get install -y {' '.join(missing)}")
+    set_up(session)
+    pages = BUILD / "browser" / "pages"
+    session.run(str(PYTHON), "-m", "tests.fakes.pages", str(pages), external=True)
+    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "browser.txt"))
+    session.run("pytest", "tests/browser", *session.posargs)
+
+
 @nox.session(venv_backend="none")
 def oracle(session: nox.Session) -> None:
     """Readings between knots held against d3-shape, on Node."""
@@ -231,7 +248,7 @@ def lock(session: nox.Session) -> None:
     common = ("--universal", "--generate-hashes", "--no-emit-index-url", "--no-annotate", "--no-header", "--python-version", "3.11")
     run, lint_ = str(LOCKS / "run.txt"), str(LOCKS / "lint.txt")
     session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--extra", "simulate", "--group", "test", *common, "-o", run)
-    for name in ("client", "environment", "node"):
+    for name in ("browser", "client", "environment", "node"):
         session.run("uv", "pip", "compile", "--quiet", "--group", name, *common, "-o", str(LOCKS / f"{name}.txt"))
     session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--group", "lint", "--group", "test", "-c", run, *common, "-o", lint_)
     session.run("uv", "pip", "compile", "--quiet", "--group", "bench", "-c", run, *common, "-o", str(LOCKS / "bench.txt"))
