@@ -13,6 +13,7 @@ from pipeline.schema.result import JobRecord
 
 ONE_NIGHT = "one night each; noise not known yet"
 NO_EARLIER = "no earlier run of this point"
+NO_LONGER = "not planned any more"
 ABSENT = "not set"
 
 
@@ -64,8 +65,15 @@ def _pairs(rows: list[HistoryRow], earlier: dict[tuple[str, int], HistoryRow], p
         key = next((key for name in (recipe.id, *recipe.was) if (key := (name, row.conc)) in earlier), None)
         met.add(key)
         pairs.append(Pair(row, earlier[key] if key else None, is_planned=True))
-    gone = [Pair(None, row, is_planned=row.record.job.recipe.id in planned) for key, row in earlier.items() if key not in met]
+    concs = {row.record.job.recipe.id: row.record.job.recipe.conc for row in rows}
+    gone = [Pair(None, row, is_planned=_is_wanted(row, concs, planned)) for key, row in earlier.items() if key not in met]
     return pairs + gone
+
+
+def _is_wanted(row: HistoryRow, concs: Mapping[str, tuple[int, ...]], planned: set[str]) -> bool:
+    """Whether the recipe still runs, and at this concurrency."""
+    name = row.record.job.recipe.id
+    return name in planned and row.conc in concs.get(name, (row.conc,))
 
 
 def _change(pair: Pair, relevant_change: float) -> Change:
@@ -145,7 +153,7 @@ def _absence(pair: Pair) -> str:
     if pair.before is None:
         return NO_EARLIER
     if pair.now is None:
-        return "missing now: no result arrived" if pair.is_planned else "not planned any more"
+        return "missing now: no result arrived" if pair.is_planned else NO_LONGER
     return why_no_point(pair.now, "now") or why_no_point(pair.before, "before")
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.analyse.changes import ABSENT, NO_EARLIER, relative, verdict
+from pipeline.analyse.changes import ABSENT, NO_EARLIER, NO_LONGER, relative, verdict
 from pipeline.schema.plan import Job
 from pipeline.schema.recipe import Role
 from pipeline.schema.report import IsoRow, Report, Sentence, Verdict
 from pipeline.schema.review import Comparison, IsoPair, RecipeDiff, ReviewData, SettingDiff
 
+NO_VERDICT = frozenset({NO_EARLIER, NO_LONGER})  # a point that is new or gone is no gap
 UNPROVEN = "simulated; not yet run on a rack"
 Settings = Mapping[Role, Mapping[str, str]]
 
@@ -57,6 +58,8 @@ def _difference(name: str, before: Side | None, after: Side | None) -> RecipeDif
         state="changed" if before and after else "added" if after else "removed",
         shape_before=before.job.recipe.shape if before else "",
         shape_after=after.job.recipe.shape if after else "",
+        conc_before=before.job.recipe.conc if before else (),
+        conc_after=after.job.recipe.conc if after else (),
         settings=tuple(_setting_diffs(before.settings, after.settings)) if before and after else (),
         environment=tuple(sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))),
         hbm_before=before.job.hbm if before else (),
@@ -107,15 +110,14 @@ def _overall(found: Comparison, bar: float) -> Verdict:
     """One word: errors are worse; better here and worse there is for a person to weigh, so unknown; so is what could not be predicted."""
     if any(one.severity == "error" for one in found.problems):
         return "worse"
-    said = {change.verdict for change in found.changes if change.reason != NO_EARLIER}
+    said = {change.verdict for change in found.changes if change.reason not in NO_VERDICT}
     said |= {verdict(pair.change, bar) for pair in found.iso if pair.change is not None}
     if "worse" in said and "better" in said:
         return "unknown"
     for word in ("worse", "unknown", "better"):
         if word in said:
             return word
-    is_new = any(one.state != "changed" for one in found.recipes)
-    return "unknown" if is_new and not said else "same"
+    return "unknown" if found.recipes and not said else "same"
 
 
 def _headline(found: Comparison, bar: float) -> Sentence:
@@ -131,7 +133,7 @@ def _headline(found: Comparison, bar: float) -> Sentence:
     if not found.recipes:
         return Sentence(words="no recipe measures something else than at {base}", values={"base": found.base[:12]})
     figures, values = _figures(found, bar)
-    failed = sum(one.verdict == "unknown" and one.reason != NO_EARLIER for one in found.changes)
+    failed = sum(one.verdict == "unknown" and one.reason not in NO_VERDICT for one in found.changes)
     if failed and failed < len(found.changes):
         figures += "; not predicted: {failed:count} of {points:count} points"
         values |= {"failed": failed, "points": len(found.changes)}
@@ -159,7 +161,15 @@ def _edit(diff: RecipeDiff) -> str:
         return f"{diff.shape_before} → {diff.shape_after}"
     if 0 < len(diff.settings) <= 2:
         return ", ".join(f"{one.role} {one.name.lstrip('-')} {one.before} → {one.after}" for one in diff.settings)
-    return f"{len(diff.settings)} settings" if diff.settings else ", ".join(diff.environment)
+    if diff.settings:
+        return f"{len(diff.settings)} settings"
+    if diff.conc_before != diff.conc_after:
+        return f"conc {_list(diff.conc_before)} → {_list(diff.conc_after)}"
+    return ", ".join(diff.environment) or "client settings"
+
+
+def _list(concs: Sequence[int]) -> str:
+    return ", ".join(map(str, concs))
 
 
 def _figures(found: Comparison, bar: float) -> tuple[str, dict[str, float | str]]:
@@ -173,7 +183,7 @@ def _figures(found: Comparison, bar: float) -> tuple[str, dict[str, float | str]
         return words + (", none at equal interactivity" if curves else ""), values
     if points:
         return "predicted no change of {bar:percent} or more", {"bar": bar}
-    reasons = list(dict.fromkeys(one.reason for one in found.changes if one.reason and one.reason != NO_EARLIER))
+    reasons = list(dict.fromkeys(one.reason for one in found.changes if one.reason and one.reason not in NO_VERDICT))
     return "{reason}", {"reason": f"not predicted: {reasons[0]}" if reasons else "nothing earlier to compare with"}
 
 

@@ -30,6 +30,8 @@ class RecipeDiff(Document):
     state: Literal["changed", "added", "removed"]
     shape_before: str
     shape_after: str
+    conc_before: tuple[int, ...]
+    conc_after: tuple[int, ...]
     settings: tuple[SettingDiff, ...]
     environment: tuple[str, ...] = Field(description="of SKU, LLM, cluster and timing, those that changed under it")
     hbm_before: tuple[Hbm, ...]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.act.conftest import RECIPES, completed, pull_request
@@ -29,7 +31,7 @@ def edited(engine, base, old, new, *, repository=REPOSITORY, branch="change"):
 @pytest.fixture(scope="module")
 def fork(engine, base, github):
     """A pull request from a fork: its run, that of the label that somebody tried, and what is published of the first."""
-    head = edited(engine, base, "conc: [192]", "conc: [96]", repository=FORK)
+    head = edited(engine, base, "decode: {workers: 6}", "decode: {workers: 5}", repository=FORK)
     git(engine.remote(), "fetch", "-q", str(engine.remote(FORK)), "change:refs/pull/7/head")  # GitHub keeps a fork's head here
     github.add_pull(6, head, "somebody/else")
     github.add_pull(7, head, FORK)
@@ -54,8 +56,10 @@ def test_the_comment_lands_on_the_pull_request_that_has_this_head_in_this_reposi
     assert set(told.results("comment").values()) == {"success"}
     assert not github.comments_on(6)
     (comment,) = github.comments_on(7)
-    assert "1p6d-dep4-tp4" in comment["body"].splitlines()[0]
-    assert "simulated" in comment["body"]
+    first = comment["body"].splitlines()[0]
+    assert "gb300-nvl72 1p6d-dep4-tp4, 1P6D DEP4/TP4 → 1P5D DEP4/TP4: predicted " in first
+    assert re.search(r"[+−]\d+\.\d % tok/s/GPU at conc 192", first)
+    assert first.endswith("(simulated; not yet run on a rack)")
     (check,) = github.checks
     assert check["head_sha"] == head
 

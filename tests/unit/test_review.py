@@ -103,6 +103,17 @@ def test_a_new_recipe_is_no_verdict_and_a_removed_one_is_named():
     assert [one.state for one in removed] == ["removed"]
 
 
+def test_a_concurrency_that_is_measured_no_longer_is_no_gap():
+    fewer = OLD.model_copy(update={"conc": (32,)})
+    diffs = analyse.differences({OLD.id: side(OLD, "1")}, {OLD.id: side(fewer, "2")})
+    old, new = rows.row(OLD, 64, (100.0, 30.0), run="before"), rows.row(fewer, 32, (60.0, 40.0), run="after")
+    changes = analyse.compare([new], [old], planned={OLD.id}, relevant_change=0.01)
+    made = told(Comparison(problems=(), recipes=diffs, changes=changes, base=BASE, head=HEAD, base_problems=0))
+    assert {one.reason for one in changes} == {"no earlier run of this point", "not planned any more"}
+    assert made.verdict == "unknown"
+    assert "6p1d-dep4-dep8, conc 64 → 32: nothing earlier to compare with" in render.review_headline(made)
+
+
 def test_a_renamed_recipe_is_held_against_its_former_self():
     renamed = rows.recipe("6p1d-dep4-dep8-new", was=(OLD.id,))
     (diff,) = analyse.differences({OLD.id: side(OLD, "1")}, {renamed.id: side(renamed, "2")})
