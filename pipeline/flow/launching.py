@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline import load
 from pipeline.edge.http import SystemHttp
 from pipeline.errors import LaunchError, PlanError
 from pipeline.flow.planning import read_plan
-from pipeline.flow.recipes import read_book
-from pipeline.flow.world import World, recipes_root
+from pipeline.flow.world import World, recipes_root, texts
 from pipeline.launch.base import Launcher, Means, Order
 from pipeline.launch.launchers import LAUNCHERS
 from pipeline.load import nearest
@@ -56,7 +56,8 @@ def deployed(world: World, cluster: Cluster, wanted: Order, logs: Path) -> Itera
 
 def sweep(world: World, run_id: str, on: str, out: Path | None) -> list[str]:
     """End what a killed run left behind on a cluster, and remove its unfinished folders in ``out``; says what there was."""
-    clusters = read_book(world).catalogue.clusters
+    book, _ = load.examine(texts(world.recipes))  # also where some recipe is broken: only the cluster matters
+    clusters = book.catalogue.clusters
     cluster = clusters.get(on)
     if cluster is None:
         raise LaunchError(f"unknown cluster {on!r}", hint=nearest(on, clusters))
