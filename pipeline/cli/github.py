@@ -141,12 +141,7 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     added.add_argument(
         "--to", type=targets, action="append", required=True, metavar="LIST", help="summary, comment, check, pages, feed, issue, webhook"
     )
-    added.add_argument(
-        "--run-id",
-        type=run_id,
-        default=env.get("GITHUB_RUN_ID") or None,
-        help="default: GitHub's; for a workflow_run event, always the run it is about",
-    )
+    added.add_argument("--run-id", type=run_id, default=env.get("GITHUB_RUN_ID") or None, help="default: GitHub's, or a workflow_run's")
     added.add_argument("--attempt", type=number(1), default=env.get("GITHUB_RUN_ATTEMPT") or "1")
     added.add_argument("--site", type=Path, default=Path("site"), metavar="DIR", help="of the pages and their index, feed and badge")
     added.add_argument("--site-url", default="", metavar="URL", help="where the site is served: makes links and shows pictures")
