@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline import load
+from pipeline import collect, load
 from pipeline.edge.http import SystemHttp
 from pipeline.errors import LaunchError, PlanError
 from pipeline.flow.planning import read_plan
@@ -64,12 +63,9 @@ def sweep(world: World, run_id: str, on: str, out: Path | None) -> list[str]:
     said = _launcher(cluster).sweep(run_id, cluster, means=_means(world)) if cluster.launcher else []
     if out is not None and not out.is_dir():
         raise LaunchError("no such folder", where=str(out), hint="it is the --out of the run")
-    name = re.escape(run_id)
-    unfinished = re.compile(rf"\.{name}-[a-z0-9_]{{8}}|\.bench-{name}-\d+-[a-z][a-z0-9.-]*\.[0-9a-f]{{8}}")  # of flow.measuring, of collect
-    for folder in sorted(out.iterdir()) if out else ():
-        if unfinished.fullmatch(folder.name):
-            shutil.rmtree(folder)
-            said.append(f"removed {folder}")
+    for folder in collect.unfinished(out, run_id) if out else ():
+        shutil.rmtree(folder)
+        said.append(f"removed {folder}")
     return said
 
 
