@@ -65,6 +65,13 @@ def collect(outcome: Measurement | Failure, record: JobRecord, staging: Path, ou
     return folder
 
 
+def unfinished(out: Path, run_id: str) -> list[Path]:
+    """Folders below ``out`` in which this run was at work and was not allowed to finish: the staging of its jobs, results half packed."""
+    name = re.escape(run_id)  # run a is not run a-b
+    ours = re.compile(rf"\.{name}-[a-z0-9_]{{8}}|\.bench-{name}-\d+-[a-z][a-z0-9.-]*\.[0-9a-f]{{8}}")
+    return sorted(folder for folder in (out.iterdir() if out.is_dir() else ()) if ours.fullmatch(folder.name))
+
+
 def _refuse_existing(folder: Path) -> None:
     if os.path.lexists(folder):
         state = "a result" if (folder / SUMS).exists() else "a torn result"

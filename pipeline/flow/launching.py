@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline import collect, load
 from pipeline.edge.http import SystemHttp
 from pipeline.errors import LaunchError, PlanError
 from pipeline.flow.planning import read_plan
-from pipeline.flow.recipes import read_book
-from pipeline.flow.world import World, recipes_root
+from pipeline.flow.world import World, recipes_root, texts
 from pipeline.launch.base import Launcher, Means, Order
 from pipeline.launch.launchers import LAUNCHERS
 from pipeline.load import nearest
@@ -56,19 +55,17 @@ def deployed(world: World, cluster: Cluster, wanted: Order, logs: Path) -> Itera
 
 def sweep(world: World, run_id: str, on: str, out: Path | None) -> list[str]:
     """End what a killed run left behind on a cluster, and remove its unfinished folders in ``out``; says what there was."""
-    clusters = read_book(world).catalogue.clusters
+    book, _ = load.examine(texts(world.recipes))  # also where some recipe is broken: only the cluster matters
+    clusters = book.catalogue.clusters
     cluster = clusters.get(on)
     if cluster is None:
         raise LaunchError(f"unknown cluster {on!r}", hint=nearest(on, clusters))
     said = _launcher(cluster).sweep(run_id, cluster, means=_means(world)) if cluster.launcher else []
     if out is not None and not out.is_dir():
         raise LaunchError("no such folder", where=str(out), hint="it is the --out of the run")
-    name = re.escape(run_id)
-    unfinished = re.compile(rf"\.{name}-[a-z0-9_]{{8}}|\.bench-{name}-\d+-[a-z][a-z0-9.-]*\.[0-9a-f]{{8}}")  # of flow.measuring, of collect
-    for folder in sorted(out.iterdir()) if out else ():
-        if unfinished.fullmatch(folder.name):
-            shutil.rmtree(folder)
-            said.append(f"removed {folder}")
+    for folder in collect.unfinished(out, run_id) if out else ():
+        shutil.rmtree(folder)
+        said.append(f"removed {folder}")
     return said
 
 

@@ -129,7 +129,7 @@ def _attempt(world: World, wish: Run, plan: Plan, job: Job) -> Attempt:
 
 def _run_all(world: World, wish: Run, plan: Plan) -> list[Path]:
     """Children, the longest job first, as many at once as there are workers; all end with this process."""
-    with tempfile.TemporaryDirectory(prefix=".logs-", dir=wish.out) as logs, ExitStack() as children:
+    with tempfile.TemporaryDirectory(prefix=f".{wish.run_id}-", dir=wish.out) as logs, ExitStack() as children:
         children.callback(_sweep, wish)  # called last, when every child has ended
         crew = _Crew(world, wish, plan, Path(logs), children)
         at_once = min(wish.workers, plan.cluster.racks) if plan.cluster.launcher else wish.workers  # live deployments share the place
@@ -153,7 +153,7 @@ def _run_all(world: World, wish: Run, plan: Plan) -> list[Path]:
 
 def _sweep(wish: Run) -> None:
     """Staging folders of children that had to be killed."""
-    for leftover in wish.out.glob(f".{wish.run_id}-*"):
+    for leftover in collect.unfinished(wish.out, wish.run_id):
         shutil.rmtree(leftover, ignore_errors=True)
 
 

@@ -71,7 +71,10 @@ def measure(setup: Setup, means: Means) -> Measurement:
         points=tuple(points),
         versions={"aiperf": version, **setup.endpoint.versions},
         stages_s=stages,
-        commands={f"aiperf c{one.conc}": tuple(command(setup, one.conc, Path("ARTIFACTS"))) for one in points},
+        commands={
+            **setup.endpoint.commands,
+            **{f"aiperf c{one.conc}": tuple(command(setup, one.conc, Path("ARTIFACTS"))) for one in points},
+        },
         gpus=surroundings.gpus(means.shell, setup.endpoint.beside),
     )
 

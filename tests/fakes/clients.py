@@ -39,6 +39,7 @@ def endpoint(logs: Path, *, alive: Callable[[], list[str]] = list) -> Endpoint:
         alive=alive,
         versions={"ai-dynamo": "1.4.2"},
         stages_s={"start": 0.5, "ready": 4.0},
+        commands={"frontend": ("python", "-m", "dynamo.frontend")},
     )
 
 

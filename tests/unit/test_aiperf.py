@@ -142,6 +142,7 @@ def test_stages_say_what_was_measurement_and_what_was_the_client(tmp_path):
     assert sum(found.stages_s.values()) == pytest.approx(10.0)  # a hundred looks, 0.1 s apart
     assert found.versions == {"aiperf": "0.13.0", "ai-dynamo": "1.4.2"}
     assert found.commands["aiperf c2"][0] == "aiperf"
+    assert found.commands["frontend"] == ("python", "-m", "dynamo.frontend")
 
 
 def test_it_runs_beside_the_frontend_with_a_short_folder_of_its_own(tmp_path):

@@ -182,6 +182,12 @@ def test_a_sweep_of_a_cluster_without_a_launcher_has_nothing_to_do(folder, capsy
     assert capsys.readouterr() == ("", "nothing left of run 1 on here\n")
 
 
+def test_a_broken_recipe_does_not_keep_a_sweep_from_its_work(folder, capsys):
+    (folder / small.PATH).write_text("titel: broken\n")
+    assert cli.run(["sweep", "--run-id", "1", "--cluster", "here"], {}) == 0
+    assert "nothing left of run 1" in capsys.readouterr().err
+
+
 def test_a_sweep_removes_unfinished_folders_of_its_run_only(folder, capsys):
     gone = [".a-12_4567z", ".bench-a-1-small-fp4.x.0123abcd"]
     stay = [".a-b-12_4567z", ".bench-a-b-1-small-fp4.x.0123abcd", "bench-a-1-small-fp4.x", ".aa-12_4567z"]
