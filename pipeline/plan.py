@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from math import ceil
@@ -19,7 +19,7 @@ MAX_JOBS = 256  # GitHub takes no more jobs in the matrix of one workflow run
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the caller asked for."""
+    """What the caller asked for; ``any_size``: neither an empty plan nor one too large for a run is refused, the caller shards."""
 
     plan_id: str
     event: Literal["nightly", "pull-request", "dispatch"]
@@ -29,6 +29,7 @@ class Request:
     git_sha: str | None = None
     git_dirty: bool = False
     created_at: str = ""
+    any_size: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def plan(request: Request, cluster: Cluster, catalogue: Catalogue, timing: Timin
             jobs.append(one.job)
         elif fnmatchcase(one.job.id, request.select):
             left_out.append(LeftOut(recipe=one.job.id, reason=reason))
-    if len(jobs) < request.shard[0]:
+    if len(jobs) < request.shard[0] and not request.any_size:
         left_out.append(LeftOut(recipe=f"shard {request.shard[0]}/{request.shard[1]}", reason=f"there are {len(jobs)} jobs in all"))
     jobs = jobs[request.shard[0] - 1 :: request.shard[1]]
     _refuse_impossible(jobs, left_out, request, cluster)
@@ -100,8 +101,28 @@ def identity(job: Job) -> str:
 
 def matrix(plan: Plan) -> Mapping[str, list[dict[str, object]]]:
     """GitHub's matrix: ids, names and labels only, so that a job output stays far below 1 MB."""
+    return {"include": legs(plan)}
+
+
+def legs(plan: Plan) -> list[dict[str, object]]:
+    """One entry a job: its id, its name as GitHub shows it, the labels of the runner that takes it."""
     runs_on = list(plan.cluster.runs_on)
-    return {"include": [{"id": job.id, "name": f"{job.recipe.sku} {job.recipe.shape}", "runs_on": runs_on} for job in plan.jobs]}
+    return [{"id": job.id, "name": f"{job.recipe.sku} {job.recipe.shape}", "runs_on": runs_on} for job in plan.jobs]
+
+
+def shards_needed(jobs: Sequence[int], size: int) -> int:
+    """Runs that plans of so many jobs take together, when each run has room for ``size`` jobs and a share of every plan.
+
+    >>> shards_needed([3, 2], 5), shards_needed([3, 2], 3), shards_needed([300], 250)
+    (1, 2, 2)
+    """
+    return next(count for count in range(1, sum(jobs) + 2) if sum(ceil(one / count) for one in jobs) <= max(size, len(jobs)))
+
+
+def part(plan: Plan, whole: Plan, shard: tuple[int, int]) -> Plan:
+    """Of a plan, the jobs that are every N-th of ``whole`` from the I-th on, under the same plan id."""
+    share = {job.id for job in whole.jobs[shard[0] - 1 :: shard[1]]}
+    return plan.model_copy(update={"jobs": tuple(job for job in plan.jobs if job.id in share), "shard": f"{shard[0]}/{shard[1]}"})
 
 
 def shard(text: str) -> tuple[int, int]:
@@ -125,10 +146,10 @@ def _reason(one: Considered, request: Request, cluster: Cluster) -> str | None:
 
 
 def _refuse_impossible(jobs: list[Job], left_out: list[LeftOut], request: Request, cluster: Cluster) -> None:
-    if not jobs:
+    if not jobs and not request.any_size:
         why = "; ".join(f"{one.recipe}: {one.reason}" for one in left_out[:3]) or f"no recipe matches {request.select!r}"
         raise PlanError("nothing to run", where=f"cluster {cluster.id}", hint=why)
-    if len(jobs) > MAX_JOBS:
+    if len(jobs) > MAX_JOBS and not request.any_size:
         shards = ceil(len(jobs) * request.shard[1] / MAX_JOBS)
         raise PlanError(f"{len(jobs)} jobs, and a workflow run takes {MAX_JOBS}", hint=f"plan {shards} shards: --shard 1/{shards} …")
 

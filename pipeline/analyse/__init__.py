@@ -1,8 +1,25 @@
 """Room: from stored rows to an analysis. Nothing here rounds, and nothing here knows where rows come from."""
 
+from pipeline.analyse.changes import compare
+from pipeline.analyse.curves import kind
 from pipeline.analyse.drift import drift
 from pipeline.analyse.lint import lint
 from pipeline.analyse.report import analyse
+from pipeline.analyse.review import Settings, Side, differences, iso_pairs, judged, names_before
 from pipeline.analyse.sides import newest, side_by_side
 
-__all__ = ["analyse", "drift", "lint", "newest", "side_by_side"]
+__all__ = [
+    "Settings",
+    "Side",
+    "analyse",
+    "compare",
+    "differences",
+    "drift",
+    "iso_pairs",
+    "judged",
+    "kind",
+    "lint",
+    "names_before",
+    "newest",
+    "side_by_side",
+]

@@ -43,11 +43,16 @@ class Figures:
 
 
 def compare(
-    rows: Iterable[HistoryRow], previous: Iterable[HistoryRow], *, planned: Iterable[str], relevant_change: float
+    rows: Iterable[HistoryRow],
+    previous: Iterable[HistoryRow],
+    *,
+    planned: Iterable[str],
+    relevant_change: float,
+    even_without_past: bool = False,
 ) -> tuple[Change, ...]:
-    """One change a point, verdicts about tok/s/GPU at equal concurrency; empty when there is nothing earlier at all."""
+    """One change a point, verdicts about tok/s/GPU at equal concurrency; empty when there is nothing earlier, unless asked otherwise."""
     earlier = {(row.record.job.recipe.id, row.conc): row for row in previous}
-    if not earlier:
+    if not earlier and not even_without_past:
         return ()
     return tuple(_change(pair, relevant_change) for pair in _pairs(list(rows), earlier, set(planned)))
 

@@ -8,7 +8,7 @@ from typing import Literal
 from pipeline.analyse.changes import why_no_point
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.report import CoverageRow, HbmRow, ProvenanceRow
-from pipeline.schema.result import Host
+from pipeline.schema.result import Host, Point
 
 State = Literal["ran", "refused", "failed", "missing", "not in plan"]
 
@@ -29,6 +29,7 @@ def coverage(
 
 def _ran(rows: list[HistoryRow], *, is_planned: bool) -> CoverageRow:
     recipe, infra = rows[0].record.job.recipe, [row.point.gpus_held for row in rows if row.point]
+    hours = [row.point.gpus_held * row.point.duration_s / 3600 for row in rows if isinstance(row.point, Point)]
     troubles = [f"c{row.conc} {why}" for row in rows if (why := why_no_point(row, ""))]
     gone = sorted(set(recipe.conc) - {row.conc for row in rows})
     troubles += [f"c{conc} missing: no result arrived" for conc in gone]
@@ -42,6 +43,7 @@ def _ran(rows: list[HistoryRow], *, is_planned: bool) -> CoverageRow:
         reason="; ".join(troubles),
         gpus_counted=recipe.gpus_counted,
         gpus_held=infra[0] if infra else None,
+        gpu_hours=sum(hours) if hours else None,
     )
 
 

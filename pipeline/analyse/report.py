@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pipeline.analyse import sentences
+from pipeline.analyse.answer import answer
 from pipeline.analyse.changes import compare, run_name
+from pipeline.analyse.comparison import comparison
 from pipeline.analyse.coverage import coverage, hbm_rows, provenance_rows
 from pipeline.analyse.curves import Family, families, iso_table
+from pipeline.analyse.studies import study_family, study_finding, study_section
 from pipeline.errors import ArtifactError
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.history import HistoryRow
@@ -20,22 +23,32 @@ def analyse(data: ReportData) -> Report:
     rows, previous = _sorted(data.rows, definition.skus), _sorted(data.previous, definition.skus)
     kinds = families(rows, skus=data.skus, definition=definition)
     main = kinds[0] if kinds else Family(kind="nothing ran", curves=())
+    published = [(study, study_family(study, skus=data.skus, definition=definition)) for study in data.studies]
+    whole = [family for family in kinds if not family.is_reduced]  # a reduced count stands beside nobody's full runs
+    shown = (*kinds, *(family for _, family in published)) if len(whole) == len(kinds) else kinds
     iso = iso_table(main.curves, skus=data.skus, definition=definition)
     changes = compare(rows, previous, planned=data.planned, relevant_change=definition.relevant_change)
     covered = coverage(rows, previous, planned=data.planned, skus=definition.skus)
     titles = {sku: data.skus[sku].title for sku in definition.skus}
+    origin = main.curves[0].origin if main.curves else None
+    sections = tuple(study_section(study, data, family, whole) for study, family in published)
+    bar = definition.comparison.level_within if definition.comparison else definition.relevant_change
+    compared = comparison(data, shown if kinds else (), iso)
+    said_of_limit = (compared.slo_answer,) if compared and compared.slo_answer else ()
+    said_of_studies = [said for section in sections if section.beside and (said := study_finding(section, iso, origin or ""))]
     return Report(
         name=data.name,
         definition=definition,
         verdict=sentences.overall(changes, covered),
         headline=sentences.headline(changes, covered, definition),
+        answer=answer(iso, list(titles.values()), bar=bar, origin=origin or "nothing ran"),
         rule=sentences.rule(definition),
-        findings=sentences.findings(iso, main, titles),
-        banners=sentences.banners(kinds, covered, data.timing),
-        origin=main.curves[0].origin if main.curves else None,
+        findings=(*sentences.findings(iso, main, titles), *said_of_limit, *said_of_studies),
+        banners=sentences.banners(shown, covered, data.timing),
+        origin=origin,
         run=", ".join(sorted({run_name(row) for row in rows})) or "none",
         sku_titles=titles,
-        curves=tuple(curve for family in kinds for curve in family.curves),
+        curves=tuple(curve for family in shown for curve in family.curves),
         iso=iso,
         changes=changes,
         coverage=covered,
@@ -45,6 +58,8 @@ def analyse(data: ReportData) -> Report:
         timing_source=_timing_source(data.timing),
         prices={sku: price_in_words(data.skus[sku], definition.price_tier) for sku in definition.skus},
         provenance=provenance_rows(rows),
+        comparison=compared,
+        studies=sections,
     )
 
 

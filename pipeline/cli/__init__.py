@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pipeline import __version__
-from pipeline.cli import comparing, github, live, measuring, recipes, telling
+from pipeline.cli import comparing, dispatching, github, live, measuring, recipes, reviewing, telling
 from pipeline.cli.words import Verb, Verbs
 from pipeline.errors import InterruptedRunError, PipelineError, RecipeError
 from pipeline.flow.world import World, recipes_root
@@ -95,6 +95,8 @@ def parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     verbs = Verbs(top.add_subparsers(metavar="VERB", required=True))
     recipes.add(verbs)
     measuring.add(verbs, env)
+    dispatching.add(verbs, env)
+    reviewing.add(verbs, env)
     live.add(verbs, env)
     telling.add(verbs, env)
     comparing.add(verbs)

@@ -15,7 +15,6 @@ from pipeline.flow.world import World
 
 if TYPE_CHECKING:
     from pipeline.edge.github import GitHub
-    from pipeline.flow.publishing import Head
 
 LARGEST_EVENT = 32 << 20
 
@@ -38,13 +37,15 @@ def fetch(arguments: argparse.Namespace, world: World) -> int:
 def publish(arguments: argparse.Namespace, world: World) -> int:
     from pipeline.edge.http import SystemHttp
     from pipeline.flow import publishing
+    from pipeline.flow.publishing import Head
     from pipeline.publish import Run
 
     env: Mapping[str, str] = arguments.env
+    told = _told_run(env)
     run = Run(
         repository=env.get("GITHUB_REPOSITORY", ""),
-        run_id=arguments.run_id or "",
-        attempt=arguments.attempt,
+        run_id=str(told["id"]) if told else arguments.run_id or "",
+        attempt=told["run_attempt"] if told else arguments.attempt,
         sha=env.get("GITHUB_SHA", ""),
         server=env.get("GITHUB_SERVER_URL") or "https://github.com",
     )
@@ -57,7 +58,7 @@ def publish(arguments: argparse.Namespace, world: World) -> int:
         site_url=arguments.site_url,
         summary=Path(summary) if summary else None,
         webhook=env.get("RACKBENCH_WEBHOOK_URL", ""),
-        head=_head(env),
+        head=Head(str(told["head_sha"]), str(told["head_repository"]["full_name"])) if told else None,
         in_actions=env.get("GITHUB_ACTIONS") == "true",
     )
     publishing.publish(world, wish, publishing.Doors(SystemHttp(), lambda: door(world, env)))
@@ -94,17 +95,15 @@ def door(world: World, env: Mapping[str, str], cache: Path | None = None) -> Git
     return GitHub(SystemHttp(), world.clock, token, api=api, cache=Cache(cache), say=world.say)
 
 
-def _head(env: Mapping[str, str]) -> Head | None:
-    """The head commit that a workflow_run event is about; None for every other event."""
-    from pipeline.flow.publishing import Head
-
+def _told_run(env: Mapping[str, str]) -> dict[str, Any] | None:
+    """The run that a workflow_run event is about, which is what is told of; None for every other event."""
     if env.get("GITHUB_EVENT_NAME") != "workflow_run":
         return None
     path = Path(env.get("GITHUB_EVENT_PATH", ""))
     try:
         event: Any = json.loads(path.read_bytes()[:LARGEST_EVENT])
         run = event["workflow_run"]
-        return Head(str(run["head_sha"]), str(run["head_repository"]["full_name"]))
+        return {**run, "id": int(run["id"]), "run_attempt": int(run.get("run_attempt", 1)), "head_repository": {**run["head_repository"]}}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PipelineError(f"the event has no workflow_run with a head: {error!r}", where=f"GITHUB_EVENT_PATH {path}") from error
 
@@ -142,7 +141,7 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     added.add_argument(
         "--to", type=targets, action="append", required=True, metavar="LIST", help="summary, comment, check, pages, feed, issue, webhook"
     )
-    added.add_argument("--run-id", type=run_id, default=env.get("GITHUB_RUN_ID") or None, help="default: GitHub's")
+    added.add_argument("--run-id", type=run_id, default=env.get("GITHUB_RUN_ID") or None, help="default: GitHub's, or a workflow_run's")
     added.add_argument("--attempt", type=number(1), default=env.get("GITHUB_RUN_ATTEMPT") or "1")
     added.add_argument("--site", type=Path, default=Path("site"), metavar="DIR", help="of the pages and their index, feed and badge")
     added.add_argument("--site-url", default="", metavar="URL", help="where the site is served: makes links and shows pictures")

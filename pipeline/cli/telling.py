@@ -55,7 +55,7 @@ def report(arguments: argparse.Namespace, world: World) -> int:
     from pipeline import render
     from pipeline.flow import telling
 
-    made = telling.report(world, telling.Wish(arguments.definition, arguments.history, arguments.run_id, arguments.out))
+    made = telling.report(world, telling.Wish(arguments.definition, arguments.history, arguments.run_id, arguments.out, arguments.refresh))
     world.say(render.headline(made))
     print(arguments.out / "index.html")
     if arguments.lint:
@@ -115,6 +115,8 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     added.add_argument("--history", metavar="URL", help="default: the data.json that the report keeps")
     added.add_argument("--run-id", metavar="RUN", help="report this run; default: the newest of each recipe")
     added.add_argument("--out", type=Path, required=True, metavar="DIR")
+    refresh = "keep the rows of data.json, read the definition and all facts again"
+    added.add_argument("--refresh", action="store_true", help=refresh)
     added.add_argument("--lint", action="store_true", help=f"exit {LINT} when a figure of its tables does not follow from those beside it")
     added.add_argument("--gate", action="store_true", help=f"exit {GATE} when the verdict is worse")
     added = verbs.add(

@@ -23,6 +23,11 @@ def annotation(problem: Problem) -> str:
     return f"::{problem.severity} {place}::{_data(problem.what + advice)}"
 
 
+def notice(severity: str, text: str) -> None:
+    """Show a message on the page of the run; outside of Actions it is a line like any other."""
+    print(f"::{severity}::{_data(text)}", file=sys.stderr, flush=True)
+
+
 def _data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 

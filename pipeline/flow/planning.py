@@ -12,7 +12,7 @@ from pipeline import load
 from pipeline import plan as planning
 from pipeline.errors import PipelineError, PlanError
 from pipeline.flow.recipes import judge, read_book
-from pipeline.flow.world import World, read, write
+from pipeline.flow.world import World, read, texts, write
 from pipeline.load import Book, nearest
 from pipeline.schema.catalogue import Cluster
 from pipeline.schema.plan import Job, Plan
@@ -30,10 +30,19 @@ class Wish:
     skip_measured: str | None
     shard: str
     out: Path
+    plan_id: str | None = None
+    any_size: bool = False
 
 
 def plan(world: World, wish: Wish) -> Plan:
     """Write plan.json and return it."""
+    made = make(world, wish)
+    write(wish.out, made.to_json())
+    return made
+
+
+def make(world: World, wish: Wish) -> Plan:
+    """The plan that was asked for."""
     book = read_book(world)
     cluster = _cluster(book, wish.cluster)
     timing = _timing(world.recipes / cluster.timing) if cluster.timing else None
@@ -45,7 +54,7 @@ def plan(world: World, wish: Wish) -> Plan:
     ]
     sha, dirty = _head(world)
     request = planning.Request(
-        plan_id=f"{world.clock.now():%Y%m%dt%H%M%Sz}-{secrets.token_hex(2)}",
+        plan_id=wish.plan_id or new_plan_id(world),
         event=wish.event,
         select=wish.select,
         since=wish.since,
@@ -53,10 +62,24 @@ def plan(world: World, wish: Wish) -> Plan:
         git_sha=sha,
         git_dirty=dirty,
         created_at=world.clock.now().isoformat(timespec="seconds"),
+        any_size=wish.any_size,
     )
-    plan = planning.plan(request, cluster, book.catalogue, timing, considered)
-    write(wish.out, plan.to_json())
-    return plan
+    return planning.plan(request, cluster, book.catalogue, timing, considered)
+
+
+def survey(world: World, cluster_name: str) -> tuple[Book, dict[str, Job]]:
+    """Every sound recipe of the folder as a job on a cluster, whatever else is wrong there; no job where the cluster is not known."""
+    book, _ = load.examine(texts(world.recipes))
+    cluster = book.catalogue.clusters.get(cluster_name)
+    if cluster is None:
+        return book, {}
+    timing = _timing(world.recipes / cluster.timing) if cluster.timing else None
+    return book, {job.id: job for job in _jobs(book, cluster, timing)}
+
+
+def new_plan_id(world: World) -> str:
+    """A time-sortable id, shared by everything that is planned together."""
+    return f"{world.clock.now():%Y%m%dt%H%M%Sz}-{secrets.token_hex(2)}"
 
 
 def github_outputs(plan: Plan) -> str:

@@ -10,33 +10,47 @@ from pathlib import Path
 
 from pipeline import analyse, load, render, store
 from pipeline.errors import PipelineError, RecipeError
+from pipeline.flow.comparison import shape_fits
+from pipeline.flow.published import read_study
 from pipeline.flow.recipes import read_book
 from pipeline.flow.world import World, read, write
-from pipeline.load import Node, nearest
+from pipeline.load import Book, Node, nearest
 from pipeline.schema.history import HistoryRow
+from pipeline.schema.recipe import Recipe
 from pipeline.schema.report import Definition, Report, ReportData
 from pipeline.schema.timing import Timing
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the command line asked for; without history, the report's kept data.json is rendered again."""
+    """What the command line asked for; without history, the report's kept data.json is rendered again.
+
+    ``is_refreshed``: only the rows of the kept data stay; definition, SKUs, LLMs and timing are read again.
+    """
 
     definition: Path
     history: str | None
     run_id: str | None
     out: Path
+    is_refreshed: bool = False
 
 
 def report(world: World, wish: Wish) -> Report:
     """Render a definition into ``out``."""
-    name = wish.definition.stem
-    data = _from_history(world, wish, name) if wish.history else _kept(wish.definition.with_suffix("") / "data.json")
+    data = told(world, wish)
     report = analyse.analyse(data)
     for file, content in render.render(report).items():
         write(wish.out / file, content)
     write(wish.out / "data.json", data.to_json())
     return report
+
+
+def told(world: World, wish: Wish) -> ReportData:
+    """What a report tells: of history, or what it keeps, or the rows that it keeps told by today's definition and facts."""
+    if wish.history:
+        return _from_history(world, wish)
+    kept = _kept(wish.definition.with_suffix("") / "data.json")
+    return _refreshed(world, wish, kept) if wish.is_refreshed else kept
 
 
 def drift(kept: Path, new: Path, *, tolerance: float) -> str:
@@ -58,7 +72,27 @@ def _definition(path: Path) -> tuple[Definition, Node]:
     return definition, node
 
 
-def _from_history(world: World, wish: Wish, name: str) -> ReportData:
+def _from_history(world: World, wish: Wish) -> ReportData:
+    definition, book = _asked(world, wish)
+    chosen = _chosen(wish, definition, book)
+    current, previous = store.latest(wish.history or "", {recipe.id: recipe.was for recipe in chosen}, run_id=wish.run_id)
+    if not current:
+        raise PipelineError(
+            "history has no run of these recipes",
+            where=wish.history or "",
+            hint="ingest one first: python -m pipeline ingest DIR --history URL",
+        )
+    return _built(world, wish, definition, book, (chosen, current, previous))
+
+
+def _refreshed(world: World, wish: Wish, kept: ReportData) -> ReportData:
+    """The kept rows, told by today's definition and facts."""
+    definition, book = _asked(world, wish)
+    return _built(world, wish, definition, book, (_chosen(wish, definition, book), kept.rows, kept.previous))
+
+
+def _asked(world: World, wish: Wish) -> tuple[Definition, Book]:
+    """The definition, whose SKUs are known, and the recipes that it selects from."""
     definition, node = _definition(wish.definition)
     book = read_book(world)
     unknown = [
@@ -68,25 +102,40 @@ def _from_history(world: World, wish: Wish, name: str) -> ReportData:
     ]
     if unknown:
         raise RecipeError(unknown)
+    return definition, book
+
+
+def _chosen(wish: Wish, definition: Definition, book: Book) -> list[Recipe]:
     chosen = [recipe for recipe in book.recipes.values() if fnmatchcase(recipe.id, definition.select) and recipe.sku in definition.skus]
     if not chosen:
         raise PipelineError(f"no recipe matches {definition.select!r}", where=str(wish.definition))
-    current, previous = store.latest(wish.history or "", {recipe.id: recipe.was for recipe in chosen}, run_id=wish.run_id)
-    if not current:
-        raise PipelineError(
-            "history has no run of these recipes",
-            where=wish.history or "",
-            hint="ingest one first: python -m pipeline ingest DIR --history URL",
-        )
+    return chosen
+
+
+def _built(
+    world: World,
+    wish: Wish,
+    definition: Definition,
+    book: Book,
+    told: tuple[list[Recipe], tuple[HistoryRow, ...], tuple[HistoryRow, ...]],
+) -> ReportData:
+    """Everything that the pages need; ``told`` is what was chosen, its rows and the rows before them."""
+    chosen, rows, previous = told
+    skus, llms = book.catalogue.skus, {llm: book.catalogue.llms[llm] for llm in sorted({recipe.model for recipe in chosen})}
+    asked, own = definition.comparison, [skus[sku] for sku in definition.skus]
+    published = asked.published if asked else ()
     return ReportData(
-        name=name,
+        name=wish.definition.stem,
         definition=definition,
-        skus={sku: book.catalogue.skus[sku] for sku in definition.skus},
-        llms={llm: book.catalogue.llms[llm] for llm in sorted({recipe.model for recipe in chosen})},
-        timing=_timing(world, current),
+        skus={sku.id: sku for sku in own},
+        llms=llms,
+        timing=_timing(world, rows),
         planned=tuple(sorted(recipe.id for recipe in chosen)),
-        rows=current,
+        rows=rows,
         previous=previous,
+        peers={name: sku for name, sku in skus.items() if name not in definition.skus} if asked else {},
+        fits=shape_fits(chosen[0], own, llms[chosen[0].model], asked.fit) if asked else (),
+        studies=tuple(read_study(wish.definition.parent / path, book.catalogue) for path in published),
     )
 
 

@@ -38,6 +38,11 @@ def describe(commands: Iterable[Command]) -> str:
     return LEGEND + "\n" + "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 
 
+def settings(one: Command) -> Settings:
+    """Every option (``--name``) and variable (``NAME=``) of a process with its value."""
+    return {**_options(one), **_environment(one)}
+
+
 def braces(values: Sequence[str]) -> str:
     """One word for the values of all processes of a worker.
 
@@ -59,8 +64,8 @@ def braces(values: Sequence[str]) -> str:
 
 
 def _service(one: Command) -> Iterator[str]:
-    settings = [*_environment(one).items(), *_options(one).items()]
-    yield from _wrapped(f"{one.name} on {one.tray}:", [_word(name, value) for name, value in settings])
+    said = [*_environment(one).items(), *_options(one).items()]
+    yield from _wrapped(f"{one.name} on {one.tray}:", [_word(name, value) for name, value in said])
 
 
 def _role(role: str, members: list[Command]) -> Iterator[str]:

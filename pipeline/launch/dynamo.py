@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from pydantic import JsonValue
 
-from pipeline.launch.describe import Command, describe
+from pipeline.launch.describe import Command, describe, settings
 from pipeline.launch.layout import Layout, Process
 from pipeline.schema.base import canonical_json
-from pipeline.schema.recipe import Pool, Recipe
+from pipeline.schema.recipe import ROLES, Pool, Recipe, Role
 
-__all__ = ["Command", "commands", "describe", "render_flags", "tray_name"]
+__all__ = ["Command", "alike", "commands", "describe", "render_flags", "tray_name"]
 
 HTTP_PORT = 8000
 NATS_PORT = 4222
@@ -19,6 +22,9 @@ NIXL_PORT = 5400  # + first GPU of the worker; vLLM adds the data-parallel rank
 SYSTEM_PORT = 7500  # + first GPU of the process
 DP_RPC_PORT = 13345  # + first GPU of the worker on its leader's tray
 VLLM_PORT, VLLM_PORTS = 20000, 50  # a block for each GPU
+PLACE = re.compile(
+    r".*(-address|-addr|-port|-rank|-ids|-nnodes|PORT=|HOST=|_IP=|ENDPOINTS=|SERVER=)"
+)  # what follows from where a process is
 
 
 def commands(recipe: Recipe, *, served_name: str, model_path: str, layout: Layout) -> tuple[Command, ...]:
@@ -34,6 +40,16 @@ def commands(recipe: Recipe, *, served_name: str, model_path: str, layout: Layou
         env = {**pool.env, **shared, **_ports(process, crosses_trays=crew[-1].tray != crew[0].tray)}
         workers.append(Command(process.name, process.role, tray_name(process.tray), tuple(argv), env))
     return (*_services(layout), *workers, _frontend(layout, shared))
+
+
+def alike(commands: Sequence[Command]) -> dict[Role, dict[str, str]]:
+    """Options and variables that all workers of a role have alike, with their values; not those that follow from their places."""
+    found: dict[Role, dict[str, str]] = {}
+    for role in ROLES:
+        first, *others = [settings(one) for one in commands if one.role == role]
+        shared = {name: value for name, value in first.items() if all(one.get(name) == value for one in others)}
+        found[role] = {name: value for name, value in shared.items() if not PLACE.fullmatch(name)}
+    return found
 
 
 def tray_name(tray: int) -> str:

@@ -3,7 +3,20 @@
 from pipeline.render.comparing import iso_readings, lint_text
 from pipeline.render.pages import headline, render
 from pipeline.render.printed import printed
+from pipeline.render.review import comment, review_headline
 from pipeline.render.side_by_side import side_by_side
 from pipeline.render.terminal import fit_table, moved_table, timing_text
 
-__all__ = ["fit_table", "headline", "iso_readings", "lint_text", "moved_table", "printed", "render", "side_by_side", "timing_text"]
+__all__ = [
+    "comment",
+    "fit_table",
+    "headline",
+    "iso_readings",
+    "lint_text",
+    "moved_table",
+    "printed",
+    "render",
+    "review_headline",
+    "side_by_side",
+    "timing_text",
+]

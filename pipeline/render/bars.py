@@ -12,7 +12,8 @@ from pipeline.render.text import number, plot, signed
 from pipeline.render.theme import Theme
 from pipeline.schema.report import CurvePoint, Report
 
-WIDTH, STEP = 620, 22
+WIDE, NARROW, STEP = 620, 170, 22
+ROLES: Final = {"prefill": "P", "decode": "D"}
 COMPONENTS: Final = ("weights", "KV asked for", "activations and overhead")
 
 
@@ -26,7 +27,7 @@ def ttft(report: Report, theme: Theme) -> Spec:
             "p50": plot((point.ttft_p50_ms or 0.0) / 1000),
             "p99": plot(point.ttft_p99_ms / 1000) if point.ttft_p99_ms is not None else None,
             "end": plot(max(point.ttft_p50_ms or 0.0, point.ttft_p99_ms or 0.0) / 1000),
-            "said": _wait(point),
+            "said": _wait(point, is_short=theme.is_narrow),
             "tok/s/user": number(point.interactivity, "interactivity").strip("_"),
         }
         for curve, point in points
@@ -49,10 +50,9 @@ def ttft(report: Report, theme: Theme) -> Spec:
             {"mark": text, "encoding": {"x": {"field": "end", **x}, "text": {"field": "said"}}},
         ]
 
-    subtitle = [f"{_kinds(report)} · bar: p50 · tick: p99, where at least 662 requests allow it", "rows by rising interactivity"]
-    return _stack(
-        report, theme, values, layers, {"text": "The wait that interactivity does not show: time to first token", "subtitle": subtitle}
-    )
+    kinds = " and ".join(dict.fromkeys(curve.kind for curve, _ in points)) or "nothing ran"
+    subtitle = [f"{kinds} · bar: p50 · tick: p99, where at least 662 requests allow it", "rows by rising interactivity"]
+    return _stack(report, theme, values, layers, theme.heading("The wait that interactivity does not show: time to first token", subtitle))
 
 
 def hbm(report: Report, theme: Theme) -> Spec:
@@ -60,7 +60,10 @@ def hbm(report: Report, theme: Theme) -> Spec:
     values = []
     for row in report.hbm:
         parts = (row.hbm.weights_gb, row.hbm.kv_gb, row.hbm.activation_gb + row.hbm.overhead_gb)
-        same = {"SKU": report.sku_titles.get(row.sku, row.sku), "row": f"{short(row.recipe)} · {row.hbm.role}"}
+        same = {
+            "SKU": report.sku_titles.get(row.sku, row.sku),
+            "row": f"{short(row.recipe)} · {ROLES[row.hbm.role] if theme.is_narrow else row.hbm.role}",
+        }
         ends = {"budget": plot(row.hbm.budget_gb), "capacity": plot(row.hbm.capacity_gb)}
         amounts = enumerate(zip(COMPONENTS, parts, strict=True))
         values += [
@@ -70,7 +73,8 @@ def hbm(report: Report, theme: Theme) -> Spec:
     end = _end(values, ("capacity",), 50)
     x = {"type": "quantitative", "title": "HBM of one GPU, GB", "scale": {"domain": [0, end], "nice": False}}
     scale = {"domain": list(COMPONENTS), "range": list(theme.parts[:3])}
-    color = {"field": "part", "type": "nominal", "scale": scale, "legend": {"title": None, "orient": "top"}}
+    columns = {"columns": 1} if theme.is_narrow else {}
+    color = {"field": "part", "type": "nominal", "scale": scale, "legend": {"title": None, "orient": "top", **columns}}
     shown = [{"field": field} for field in ("row", "part", "said")]
 
     def layers(_: str) -> list[Spec]:
@@ -84,7 +88,7 @@ def hbm(report: Report, theme: Theme) -> Spec:
         ]
 
     subtitle = ["computed, not read off a machine · thin tick: what vLLM may use · thick tick: capacity"]
-    return _stack(report, theme, values, layers, {"text": "HBM by component against capacity", "subtitle": subtitle})
+    return _stack(report, theme, values, layers, theme.heading("HBM by component against capacity", subtitle))
 
 
 def calibration(report: Report, theme: Theme) -> Spec:
@@ -108,16 +112,14 @@ def calibration(report: Report, theme: Theme) -> Spec:
     shape = {"field": "metric", "type": "nominal", "scale": {**scale, "range": ["circle", "diamond"]}, "legend": legend}
     hollow = {"condition": {"test": "datum.how == 'fitted'", "value": 1}, "value": 0}
     shown = [{"field": field} for field in ("row", "metric", "how", "said")]
-    marks = {"x": x, "color": color, "stroke": {**color, "legend": None}, "shape": shape, "fillOpacity": hollow, "tooltip": shown}
+    marks = {"x": x, "color": color, "stroke": color, "shape": shape, "fillOpacity": hollow, "tooltip": shown}
 
     def layers(_: str) -> list[Spec]:
         zero = {"mark": {"type": "rule", "color": theme.faint}, "encoding": {"x": {"datum": 0, **_without_field(x)}, "y": None}}
         return [zero, {"mark": {"type": "point", "filled": True, "size": 60, "strokeWidth": 1.6}, "encoding": marks}]
 
     subtitle = [f"fitted to {report.timing_source.split(',')[0]}) · filled: with all points · hollow: predicted without this point"]
-    return _stack(
-        report, theme, values, layers, {"text": "How well the simulation reproduces its calibration points", "subtitle": subtitle}
-    )
+    return _stack(report, theme, values, layers, theme.heading("How well the simulation reproduces its calibration points", subtitle))
 
 
 def _without_field(channel: Spec) -> Spec:
@@ -134,17 +136,17 @@ def _stack(report: Report, theme: Theme, values: list[Spec], layers: Callable[[s
             "type": "nominal",
             "title": None,
             "sort": list(dict.fromkeys(value["row"] for value in own)),
-            "axis": {"labelLimit": 260},
+            "axis": {"labelLimit": 150 if theme.is_narrow else 260, **({"labelFontSize": 10} if theme.is_narrow else {})},
         }
         panel = {
             "title": {"text": name, "fontSize": 12.5, "frame": "group"},
-            "width": WIDTH,
+            "width": NARROW if theme.is_narrow else WIDE,
             "height": {"step": STEP},
             "data": {"values": own},
         }
         if own:
             panels.append({**panel, "encoding": {"y": y}, "layer": layers(name)})
-    return {"$schema": SCHEMA, "title": heading, "padding": 14, "vconcat": panels, "config": theme.config}
+    return {"$schema": SCHEMA, "title": heading, "padding": 4 if theme.is_narrow else 14, "vconcat": panels, "config": theme.config}
 
 
 def _end(values: Iterable[Spec], fields: tuple[str, ...], step: float) -> float:
@@ -153,10 +155,8 @@ def _end(values: Iterable[Spec], fields: tuple[str, ...], step: float) -> float:
     return float(step * (ceil(largest * 1.15 / step) or 1))
 
 
-def _wait(point: CurvePoint) -> str:
+def _wait(point: CurvePoint, *, is_short: bool) -> str:
+    if is_short:
+        return f"{number(point.ttft_p50_ms, 'seconds')} s"
     tail = "" if point.ttft_p99_ms is None else f" · p99 {number(point.ttft_p99_ms, 'seconds')}"
     return f"p50 {number(point.ttft_p50_ms, 'seconds')}{tail} s"
-
-
-def _kinds(report: Report) -> str:
-    return " and ".join(dict.fromkeys(curve.kind for curve in report.curves)) or "nothing ran"

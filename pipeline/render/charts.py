@@ -12,27 +12,30 @@ from pipeline.schema.report import Change, Curve, CurvePoint, Report
 
 Spec = dict[str, Any]
 
-SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v5.json"
-WIDTH, HEIGHT = 860, 500
+SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v6.json"
+WIDE, NARROW = (860, 500), (290, 380)  # px of the plot; labels are placed for it
 X_TITLE, Y_TITLE = "interactivity, tok/s/user (1000 / median TPOT)", "throughput, tok/s/GPU (input + output, GPUs counted)"
 
 
 def pareto(report: Report, theme: Theme) -> Spec:
-    """Throughput over interactivity: filled points are knots, hollow ones dominated, grey ones the night before."""
+    """Throughput over interactivity: filled points are knots, hollow ones dominated, grey ones the night before.
+
+    Points of the kind that the tables read are labelled; other kinds are dashed and told by their tooltips.
+    """
     points = [(curve, point) for curve in report.curves for point in curve.points if point.status == "ok" and point.interactivity]
     ghosts = [change for change in report.changes if change.verdict in ("better", "worse") and change.before_interactivity]
-    limits = _limits(points, ghosts)
+    limits, size = _limits(points, ghosts), NARROW if theme.is_narrow else WIDE
     values = [_datum(curve, point, report, theme) for curve, point in points]
-    _add_labels(values, limits)
+    _add_labels(values, limits, size)
     return {
         "$schema": SCHEMA,
-        "width": WIDTH,
-        "height": HEIGHT,
-        "padding": 14,
-        "title": {"text": report.definition.title, "subtitle": _subtitle(report, ghosts=bool(ghosts))},
+        "width": size[0],
+        "height": size[1],
+        "padding": 4 if theme.is_narrow else 14,
+        "title": theme.heading(report.definition.title, _subtitle(report, ghosts=bool(ghosts))),
         "data": {"values": values},
-        "params": _params(report),
-        "transform": [{"filter": "kind == 'all' || datum.kind == kind"}] if _params(report) else [],
+        "params": _filters(report),
+        "transform": [{"filter": "(origin == 'all' || datum.origin == origin) && (sku == 'all' || datum.SKU == sku)"}],
         "layer": [
             _line(report, theme, limits),
             *_ghosts(ghosts, theme, limits),
@@ -52,12 +55,13 @@ def _limits(points: list[tuple[Curve, CurvePoint]], ghosts: list[Change]) -> tup
 
 
 def _datum(curve: Curve, point: CurvePoint, report: Report, theme: Theme) -> Spec:
-    label = f"{point.shape} c{point.conc}"
     shown = {
-        "deployment": label,
+        "deployment": f"{point.shape} c{point.conc}",
+        "shape": point.shape,
+        "conc": str(point.conc),
         "tok/s/GPU": number(point.total_tok_s_gpu, "tok_s_gpu"),
         "tok/s/user": number(point.interactivity, "interactivity"),
-        "TTFT p50 s": number(point.ttft_p50_ms, "seconds").strip("_"),
+        "TTFT p50 s": number(point.ttft_p50_ms, "seconds", absent="not stated").strip("_"),
         "USD/Mtok": number(point.usd_per_mtok, "usd_per_mtok", absent="no price").strip("_"),
         "place": "on the frontier" if point.is_knot else "dominated",
     }
@@ -65,25 +69,32 @@ def _datum(curve: Curve, point: CurvePoint, report: Report, theme: Theme) -> Spe
         "x": plot(point.interactivity),
         "y": plot(point.total_tok_s_gpu),
         "is_knot": point.is_knot,
+        "is_main": curve.kind == report.curves[0].kind,
+        "label": point.shape.split(" ")[0] if theme.is_narrow else shown["deployment"],
         "ink": theme.labels[list(report.sku_titles).index(point.sku)],
     }
     return {**where, "SKU": report.sku_titles.get(point.sku, point.sku), "origin": curve.origin, "kind": curve.kind, **shown}
 
 
-def _add_labels(values: list[Spec], limits: tuple[float, float]) -> None:
-    """Give every datum the place of its label, in units of the axes."""
-    x_px, y_px = WIDTH / limits[0], HEIGHT / limits[1]
-    anchors = [(value["x"] * x_px, HEIGHT - value["y"] * y_px) for value in values]
+def _add_labels(values: list[Spec], limits: tuple[float, float], size: tuple[int, int]) -> None:
+    """Give every datum of the main kind the place of its label, in units of the axes."""
+    width, height = size
+    x_px, y_px = width / limits[0], height / limits[1]
     lines: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for value, anchor in zip(values, anchors, strict=True):
+    for value in values:
         if value["is_knot"]:
-            lines.setdefault((value["SKU"], value["kind"]), []).append(anchor)
-    labels = place(anchors, [value["deployment"] for value in values], list(lines.values()), Box(0, 0, WIDTH, HEIGHT))
-    for value, label in zip(values, labels, strict=True):
+            lines.setdefault((value["SKU"], value["kind"]), []).append((value["x"] * x_px, height - value["y"] * y_px))
+    labelled = [value for value in values if value["is_main"]]
+    for value in values:
+        if not value["is_main"]:
+            lines[value["SKU"], f"{len(lines)}"] = 2 * [(value["x"] * x_px, height - value["y"] * y_px)]  # a mark without a label
+    anchors: list[tuple[float, float]] = [(value["x"] * x_px, height - value["y"] * y_px) for value in labelled]
+    labels = place(anchors, [value["label"] for value in labelled], list(lines.values()), Box(0, 0, width, height))
+    for value, label in zip(labelled, labels, strict=True):
         value.update(
             label_x=plot(label.x / x_px),
-            label_y=plot((HEIGHT - label.y) / y_px),
-            leader_y=plot((HEIGHT - label.leader_y) / y_px),
+            label_y=plot((height - label.y) / y_px),
+            leader_y=plot((height - label.leader_y) / y_px),
             align=label.align,
             is_far=label.is_far,
         )
@@ -92,16 +103,24 @@ def _add_labels(values: list[Spec], limits: tuple[float, float]) -> None:
 def _subtitle(report: Report, *, ghosts: bool) -> list[str]:
     kinds = list(dict.fromkeys(curve.kind for curve in report.curves))
     night_before = " · grey: the run before" if ghosts else ""
+    others = f" · dashed and small: {' and '.join(kinds[1:])}" if kinds[1:] else ""
     return [
-        f"{' and '.join(kinds) or 'nothing ran'} · run {report.run}",
-        f"filled: on the Pareto frontier · hollow: dominated{night_before}",
+        f"{kinds[0] if kinds else 'nothing ran'} · run {report.run}",
+        f"filled: on the Pareto frontier · hollow: dominated{night_before}{others}",
     ]
 
 
-def _params(report: Report) -> list[Spec]:
-    kinds = list(dict.fromkeys(curve.kind for curve in report.curves))
-    bind = {"input": "select", "options": ["all", *kinds], "name": "figures "}
-    return [{"name": "kind", "value": "all", "bind": bind}] if len(kinds) > 1 else []
+def _filters(report: Report) -> list[Spec]:
+    """What a reader of the page may choose."""
+    offered: dict[str, list[str]] = {
+        "sku": list(report.sku_titles.values()),
+        "origin": list({curve.origin: None for curve in report.curves}),
+    }
+    shown = {"sku": "SKU ", "origin": "origin "}
+    return [
+        {"name": name, "value": "all", "bind": {"input": "select", "options": ["all", *options], "name": shown[name]}}
+        for name, options in offered.items()
+    ]
 
 
 def _axes(limits: tuple[float, float], x: str = "x", y: str = "y") -> Spec:
@@ -121,12 +140,19 @@ def _faded(solid: float = 1.0) -> Spec:
     return {"condition": {"param": "chosen", "value": solid}, "value": 0.12}
 
 
+def _dash(report: Report) -> Spec:
+    """Solid for the kind that the tables read, dashed for the others."""
+    kinds = list(dict.fromkeys(curve.kind for curve in report.curves))
+    dashes = [[1, 0], [6, 4], [2, 3], [8, 3, 2, 3]]
+    return {"field": "kind", "type": "nominal", "legend": None, "scale": {"domain": kinds, "range": dashes[: len(kinds)] or [[1, 0]]}}
+
+
 def _line(report: Report, theme: Theme, limits: tuple[float, float]) -> Spec:
     color = _sku(report, theme.palette, legend=True)
     return {
         "transform": [{"filter": "datum.is_knot"}],
         "mark": {"type": "line", "interpolate": "monotone", "strokeWidth": 2},
-        "encoding": {**_axes(limits), "color": color, "detail": {"field": "kind"}, "opacity": _faded(0.75)},
+        "encoding": {**_axes(limits), "color": color, "detail": {"field": "kind"}, "strokeDash": _dash(report), "opacity": _faded(0.75)},
     }
 
 
@@ -163,16 +189,19 @@ def _leaders(theme: Theme, limits: tuple[float, float]) -> Spec:
 
 
 def _marks(report: Report, theme: Theme, limits: tuple[float, float]) -> Spec:
-    tooltip = [{"field": field} for field in ("deployment", "SKU", "tok/s/GPU", "tok/s/user", "TTFT p50 s", "USD/Mtok", "origin", "place")]
+    tooltip = [
+        {"field": field} for field in ("shape", "conc", "SKU", "tok/s/GPU", "tok/s/user", "TTFT p50 s", "USD/Mtok", "origin", "place")
+    ]
     return {
         "params": [{"name": "chosen", "select": {"type": "point", "fields": ["SKU"]}, "bind": "legend"}],
-        "mark": {"type": "point", "filled": True, "size": 85, "strokeWidth": 1.8},
+        "mark": {"type": "point", "filled": True, "strokeWidth": 1.8},
         "encoding": {
             **_axes(limits),
             "color": _sku(report, theme.palette, legend=True),
-            "stroke": _sku(report, theme.palette, legend=False),
+            "stroke": _sku(report, theme.palette, legend=True),
             "shape": _sku(report, SHAPES, legend=True),
             "fillOpacity": {"condition": {"test": "datum.is_knot", "value": 1}, "value": 0},
+            "size": {"condition": {"test": "datum.is_main", "value": 85}, "value": 40},
             "opacity": _faded(),
             "tooltip": tooltip,
         },
@@ -181,4 +210,5 @@ def _marks(report: Report, theme: Theme, limits: tuple[float, float]) -> Spec:
 
 def _texts(limits: tuple[float, float]) -> Spec:
     mark = {"type": "text", "align": {"expr": "datum.align"}, "baseline": "middle", "fontSize": 10.5, "color": {"expr": "datum.ink"}}
-    return {"mark": mark, "encoding": {**_axes(limits, "label_x", "label_y"), "text": {"field": "deployment"}, "opacity": _faded()}}
+    encoding = {**_axes(limits, "label_x", "label_y"), "text": {"field": "label"}, "opacity": _faded()}
+    return {"transform": [{"filter": "datum.is_main"}], "mark": mark, "encoding": encoding}

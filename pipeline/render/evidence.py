@@ -26,7 +26,7 @@ def _hbm(row: HbmRow, report: Report) -> tuple[str, ...]:
 
 def coverage(report: Report) -> Table:
     """What became of everything that should have run."""
-    headers = ("deployment", "state", "points", "planned", "GPUs counted", "GPUs held")
+    headers = ("deployment", "state", "points", "planned", "GPUs counted", "GPUs held", "GPU-hours of its points")
     rows = tuple(
         (
             deployment(row.recipe, report),
@@ -35,13 +35,24 @@ def coverage(report: Report) -> Table:
             number(row.planned_points, "count"),
             number(row.gpus_counted, "count"),
             number(row.gpus_held, "count", absent="not run"),
+            number(row.gpu_hours, "hours", absent="not run"),
         )
         for row in report.coverage
     )
     if not any(row.reason for row in report.coverage):
-        return Table(headers, "llrrrr", rows)
+        return Table(headers, "llrrrrr", rows)
     reasons = (plain(row.reason) for row in report.coverage)
-    return Table((*headers, "why not"), "llrrrrl", tuple((*row, reason) for row, reason in zip(rows, reasons, strict=True)))
+    return Table((*headers, "why not"), "llrrrrrl", tuple((*row, reason) for row, reason in zip(rows, reasons, strict=True)))
+
+
+def bill(report: Report) -> str:
+    """GPU-hours of everything that arrived; what setting up took is not in it."""
+    hours = [row.gpu_hours for row in report.coverage if row.gpu_hours is not None]
+    if not hours:
+        return ""
+    virtual = " of virtual time: what a rack would have spent measuring" if report.origin == "simulated" else ""
+    said = f"{number(sum(hours), 'hours')} GPU-hours{virtual}, every GPU held counted, warm-up and set-up not."
+    return f"{said} Points that failed or did not arrive are not in it." if len(hours) < len(report.coverage) else said
 
 
 def parameters(report: Report) -> Table:

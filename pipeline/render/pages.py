@@ -3,44 +3,46 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.render import bars, charts, evidence, tables
+from pipeline.render import bars, charts, evidence, memory, radar, ratios, sections, studies, tables
 from pipeline.render.text import as_html, code, percent, plain, say, say_plainly
-from pipeline.render.theme import DARK, LIGHT
+from pipeline.render.theme import DARK, LIGHT, Theme
 from pipeline.schema.report import Report
 
-VEGA_LITE: Final = "5.21"
+VEGA_LITE: Final = "6.4"
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A chart in both themes, with what it says to who cannot see it."""
+    """A chart in both themes, for both widths of a page, with what it says to who cannot see it."""
 
     name: str
     says: str
-    light: dict[str, Any]
-    dark: dict[str, Any]
+    draw: Callable[[Theme], dict[str, Any]]
 
 
 def render(report: Report) -> dict[str, bytes]:
     """File name -> content of every file of a kept report; no time of rendering and no commit is in any of them."""
     pictures = _pictures(report)
     names = {**_names(report), "pictures": {picture.name: picture for picture in pictures}}
-    files = {"README.md": _environment(is_html=False).get_template("report.md.j2").render(names)}
-    page = _environment(is_html=True).get_template("report.html.j2")
+    markdown = environment(is_html=False).get_template("report.md.j2").render(names)
+    files = {"README.md": re.sub(r"\n{3,}", "\n\n", markdown)}
+    page = environment(is_html=True).get_template("report.html.j2")
     files["index.html"] = page.render({**names, "specs": _specs(pictures), "vega": Markup(_vega())})  # noqa: S704  the bundle is code, not input
     for picture in pictures:
-        files[f"{picture.name}.svg"] = vl_convert.vegalite_to_svg(picture.light, vl_version=VEGA_LITE)
-        files[f"{picture.name}-dark.svg"] = vl_convert.vegalite_to_svg(picture.dark, vl_version=VEGA_LITE)
+        files[f"{picture.name}.svg"] = vl_convert.vegalite_to_svg(picture.draw(LIGHT), vl_version=VEGA_LITE)
+        files[f"{picture.name}-dark.svg"] = vl_convert.vegalite_to_svg(picture.draw(DARK), vl_version=VEGA_LITE)
     encoded = {name: text.encode() for name, text in files.items()}
-    encoded["pareto.png"] = vl_convert.vegalite_to_png(pictures[0].light, vl_version=VEGA_LITE, scale=2)
+    encoded["pareto.png"] = vl_convert.vegalite_to_png(pictures[0].draw(LIGHT), vl_version=VEGA_LITE, scale=2)
     return encoded
 
 
@@ -58,16 +60,23 @@ def _pictures(report: Report) -> list[Picture]:
         wanted.append(("hbm", "HBM by component against capacity", bars.hbm))
     if report.timing_errors:
         wanted.append(("calibration", "Error of the calibration at every point", bars.calibration))
-    return [Picture(name, says, draw(report, LIGHT), draw(report, DARK)) for name, says, draw in wanted]
+    if report.comparison and any(point.cost for curve in report.comparison.ratios for point in curve.points):
+        wanted.append(("ratios", "Tokens per dollar of the last SKU over the first, by interactivity", ratios.ratios))
+    if report.comparison and len(report.comparison.radar) > 2:
+        wanted.append(("radar", "Specifications of each SKU as shares of the best known", radar.radar))
+    if report.comparison and report.comparison.shapes:
+        wanted.append(("shapes", "Weights and room for KV of each worker shape against the memory of each SKU", memory.shapes))
+    return [Picture(name, says, partial(draw, report)) for name, says, draw in wanted]
 
 
 def _names(report: Report) -> dict[str, Any]:
     """Every name that a template uses; all text is inline Markdown."""
-    definition = report.definition
+    definition, studied = report.definition, {found.kind for found in report.studies}
+    own = [curve for curve in report.curves if curve.kind not in studied]
     recipes = [row.recipe for row in report.coverage]
     return {
         "title": plain(definition.title),
-        "headline": f"{tables.ICONS[report.verdict]} {say(report.headline)}",
+        **_top(report),
         "rule": say(report.rule),
         "findings": [say(sentence) for sentence in report.findings],
         "banners": [say(sentence) for sentence in report.banners],
@@ -80,9 +89,12 @@ def _names(report: Report) -> dict[str, Any]:
         "wait": tables.iso_wait(report),
         "kind": plain(report.curves[0].kind) if report.curves else "nothing ran",
         "prices": [(plain(report.sku_titles[sku]), plain(price)) for sku, price in report.prices.items()],
-        "curves": [(f"{plain(curve.title)} · {plain(curve.kind)}", tables.points(curve), tables.bill(curve)) for curve in report.curves],
+        "curves": [(f"{plain(curve.title)} · {plain(curve.kind)}", tables.points(curve), tables.bill(curve)) for curve in own],
+        "after_curves": sections.after_curves(report),
+        "after_points": [*_studies(report), *sections.after_points(report)],
         "hbm": evidence.hbm(report),
         "coverage": evidence.coverage(report),
+        "gpu_hours": evidence.bill(report),
         "parameters": evidence.parameters(report),
         "errors": [("tok/s/GPU", evidence.errors(report, "total_tok_s_gpu")), ("TPOT", evidence.errors(report, "tpot_ms"))],
         "timing_source": plain(report.timing_source),
@@ -94,9 +106,26 @@ def _names(report: Report) -> dict[str, Any]:
     }
 
 
-def _environment(*, is_html: bool) -> Environment:
+def _studies(report: Report) -> list[sections.Section]:
+    """Each published study beside our figures, then checked."""
+    return [section for found in report.studies for section in (studies.beside(report, found), studies.checked(found))]
+
+
+def _top(report: Report) -> dict[str, str]:
+    """The first line and the one below it: a change or a gap leads; else the answer does, and the night comes second."""
+    night = f"{tables.ICONS[report.verdict]} {say(report.headline)}"
+    is_whole = all(row.state in ("ran", "not in plan") for row in report.coverage)
+    if report.answer is None:
+        return {"headline": night, "second": ""}
+    if report.verdict in ("better", "worse") or not is_whole:
+        return {"headline": night, "second": say(report.answer)}
+    return {"headline": say(report.answer), "second": night}
+
+
+def environment(*, is_html: bool) -> Environment:
+    """Templates of this room; Markdown is escaped by ``plain`` and ``code``, HTML by Jinja."""
     loader = PackageLoader("pipeline.render", "templates")
-    environment = Environment(
+    made = Environment(
         loader=loader,
         autoescape=is_html,  # noqa: S701  Markdown is escaped by text.plain and text.code
         undefined=StrictUndefined,
@@ -104,13 +133,14 @@ def _environment(*, is_html: bool) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["inline"] = as_html
-    return environment
+    made.filters["inline"] = as_html
+    return made
 
 
 def _specs(pictures: list[Picture]) -> Markup:
     """The charts as JSON that can stand in a script element."""
-    specs = {picture.name: {"light": picture.light, "dark": picture.dark} for picture in pictures}
+    themes = {"light": LIGHT, "dark": DARK, "light-narrow": LIGHT.narrow(), "dark-narrow": DARK.narrow()}
+    specs = {picture.name: {name: picture.draw(theme) for name, theme in themes.items()} for picture in pictures}
     text = json.dumps(specs, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704  no tag can start in it
 

@@ -76,17 +76,18 @@ def why(change: Change) -> str:
     return "; ".join(([plain(change.reason)] if change.reason else []) + diffs) or "nothing that was asked for"
 
 
-def iso(report: Report) -> tuple[Table, ...]:
-    """Throughput and cost at equal interactivity, in one table where the columns allow it."""
+def iso(report: Report, rows: tuple[IsoRow, ...] | None = None) -> tuple[Table, ...]:
+    """Throughput and cost at equal interactivity, in one table where the columns allow it; ``rows``: default the report's own."""
+    rows = report.iso if rows is None else rows
     titles, several = list(report.sku_titles.values()), len(report.sku_titles) > 1
     speed = ("tok/s/user", *(f"{title} tok/s/GPU" for title in titles), *(["ratio"] if several else []))
     cost = (*(f"{title} $/Mtok" for title in titles), *(["$ ratio"] if several else []))
-    left = tuple((_at(row), *_speeds(row, several=several)) for row in report.iso)
-    right = tuple(_costs(row, several=several) for row in report.iso)
+    left = tuple((_at(row), *_speeds(row, several=several)) for row in rows)
+    right = tuple(_costs(row, several=several) for row in rows)
     if len(speed) + len(cost) <= MOST_COLUMNS:
         both = tuple((*one, *other) for one, other in zip(left, right, strict=True))
         return (Table((*speed, *cost), "r" * len(speed + cost), both),)
-    costs = tuple((_at(row), *cells) for row, cells in zip(report.iso, right, strict=True))
+    costs = tuple((_at(row), *cells) for row, cells in zip(rows, right, strict=True))
     return Table(speed, "r" * len(speed), left), Table(("tok/s/user", *cost), "r" * (len(cost) + 1), costs)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 SHAPES: Final = ("circle", "diamond", "triangle-up", "square", "cross")
@@ -23,6 +25,17 @@ class Theme:
     palette: tuple[str, ...]
     labels: tuple[str, ...]
     parts: tuple[str, ...]
+    is_narrow: bool = False
+
+    def narrow(self) -> Theme:
+        """The same for a page as wide as a phone."""
+        return replace(self, is_narrow=True)
+
+    def heading(self, text: str, subtitle: Sequence[str] = ()) -> dict[str, Any]:
+        """Vega-Lite's ``title``; wrapped on a narrow page, where it would be wider than the picture."""
+        if not self.is_narrow:
+            return {"text": text, "subtitle": list(subtitle)}
+        return {"text": textwrap.wrap(text, 40), "subtitle": [line for one in subtitle for line in textwrap.wrap(one, 52)]}
 
     @property
     def config(self) -> dict[str, Any]:

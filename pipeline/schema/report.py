@@ -8,8 +8,22 @@ from pydantic import Field
 
 from pipeline.schema.base import Document, Stored
 from pipeline.schema.catalogue import Llm, Sku
+from pipeline.schema.comparison import (
+    Ceiling,
+    ComparisonDefinition,
+    Confounder,
+    ExchangeRow,
+    RadarAxis,
+    RatioCurve,
+    ShapeFit,
+    ShapeRow,
+    SpecRow,
+    WhatIf,
+)
 from pipeline.schema.history import HistoryRow
+from pipeline.schema.lint import Linted
 from pipeline.schema.plan import Hbm
+from pipeline.schema.published import PublishedIsoRow, Study
 from pipeline.schema.recipe import Text
 from pipeline.schema.result import Origin
 from pipeline.schema.timing import PointError, SkuTiming, Timing
@@ -31,6 +45,7 @@ class Definition(Document):
     directional_gap: Annotated[float, Field(gt=0)] = Field(
         description="a reading between knots farther apart than this, tok/s/user, is directional"
     )
+    comparison: ComparisonDefinition | None = Field(default=None, description="sections that compare the SKUs beyond their curves")
 
 
 class ReportData(Stored):
@@ -44,6 +59,9 @@ class ReportData(Stored):
     planned: tuple[str, ...] = Field(description="recipe ids that the definition selects and that should have run")
     rows: tuple[HistoryRow, ...]
     previous: tuple[HistoryRow, ...]
+    peers: dict[str, Sku] = Field(default_factory=dict, description="every other known SKU: what the radar is normalised to")
+    studies: tuple[Study, ...] = Field(default=(), description="published studies, as printed")
+    fits: tuple[ShapeFit, ...] = Field(default=(), description="memory of the definition's worker shapes on its SKUs")
 
 
 class Sentence(Document):
@@ -152,6 +170,7 @@ class CoverageRow(Document):
     reason: str
     gpus_counted: int | None
     gpus_held: int | None
+    gpu_hours: float | None = Field(default=None, description="GPUs held times wall clock of the points that arrived; null = none did")
 
 
 class ProvenanceRow(Document):
@@ -190,6 +209,78 @@ class Moved(Document):
     new: float | None
 
 
+class Comparison(Document):
+    """What the report says of its SKUs beyond their curves; ``slo`` holds the best points within the TTFT limit."""
+
+    definition: ComparisonDefinition
+    specs: tuple[SpecRow, ...]
+    radar: tuple[RadarAxis, ...]
+    ceilings: tuple[Ceiling, ...]
+    ceiling_finding: Sentence | None
+    shapes: tuple[ShapeRow, ...]
+    capacity_gb: tuple[float, ...] = Field(description="usable HBM of one GPU of each SKU that ``shapes`` has")
+    shape_findings: tuple[Sentence, ...]
+    exchange: tuple[ExchangeRow, ...]
+    exchange_finding: Sentence | None
+    ratios: tuple[RatioCurve, ...] = Field(description="of every kind that has both SKUs, the one that the tables read first")
+    confounders: tuple[Confounder, ...]
+    what_if: tuple[WhatIf, ...]
+    slo: tuple[IsoRow, ...]
+    slo_answer: Sentence | None
+    slo_left: tuple[str, ...] = Field(description="points within the limit of each SKU, in words")
+
+
+class StudyPoint(Document):
+    """One published row as printed, what follows from it, and our point of the same recipe and concurrency."""
+
+    sku: Text
+    shape: Text
+    conc: int
+    total_tok_s_gpu: float
+    interactivity_as_printed: float | None
+    interactivity: float | None = Field(description="1000 / printed median TPOT")
+    usd_per_mtok_as_printed: float | None
+    implied_wait_s: float | None = Field(description="TTFT and queue that Little's law implies, at the mean length")
+    ours_tok_s_gpu: float | None = Field(description="of the curves that the tables read; null = none")
+    ours_interactivity: float | None
+    ours_ttft_p50_ms: float | None
+
+
+class Beside(Document):
+    """A kind of figures of ours at the grid of the report."""
+
+    kind: Text
+    origin: Origin
+    rows: tuple[IsoRow, ...]
+
+
+class StudyPeak(Document):
+    """Where the ratio of a study's curves peaks between their ends, and where it is above that once more."""
+
+    name: Text
+    axis: Text
+    ratio: float
+    at: float
+    again_from: float | None
+    end_ratio: float
+    end: float
+
+
+class StudySection(Document):
+    """A published study beside our figures, and checked. ``iso`` reads it on the median axis, at our prices."""
+
+    study: Study
+    kind: Text = Field(description="of its curves in the report")
+    points: tuple[StudyPoint, ...]
+    iso: tuple[IsoRow, ...]
+    beside: tuple[Beside, ...]
+    printed: tuple[PublishedIsoRow, ...]
+    again: tuple[IsoRow, ...] = Field(description="the printed table, read again from the printed points the way the study did")
+    peaks: tuple[StudyPeak, ...]
+    summary: Sentence
+    linted: Linted
+
+
 class Report(Document):
     """The analysis, unrounded: what render turns into pages."""
 
@@ -197,6 +288,7 @@ class Report(Document):
     definition: Definition
     verdict: Verdict
     headline: Sentence
+    answer: Sentence | None = Field(description="which SKU is cheaper where; null without two readable curves")
     rule: Sentence = Field(description="what made the verdict")
     findings: tuple[Sentence, ...] = Field(description="what a reader who stops here should know")
     banners: tuple[Sentence, ...]
@@ -213,3 +305,5 @@ class Report(Document):
     timing_source: str
     prices: dict[str, str] = Field(description="SKU id -> the price used, with date and source, in words")
     provenance: tuple[ProvenanceRow, ...]
+    comparison: Comparison | None
+    studies: tuple[StudySection, ...]

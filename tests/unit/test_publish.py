@@ -422,9 +422,9 @@ def test_a_workflow_run_event_says_whose_head_it_is(place, tmp_path, capsys):
     env = {"GITHUB_API_URL": place.fake.url, "GITHUB_TOKEN": place.fake.token, "GITHUB_REPOSITORY": "acme/bench"}
     env |= {"GITHUB_EVENT_NAME": "workflow_run", "GITHUB_EVENT_PATH": str(event)}
     words = ["publish", str(place.review(repository="acme/bench")), "--to", "comment"]
-    event.write_text(json.dumps({"workflow_run": {"head_sha": SHA, "head_repository": {"full_name": "fork/bench"}}}))
+    event.write_text(json.dumps({"workflow_run": {"id": 7, "head_sha": SHA, "head_repository": {"full_name": "fork/bench"}}}))
     assert cli.run(words, env) == 0
-    event.write_text(json.dumps({"workflow_run": {"head_sha": "f" * 40, "head_repository": {"full_name": "fork/bench"}}}))
+    event.write_text(json.dumps({"workflow_run": {"id": 7, "head_sha": "f" * 40, "head_repository": {"full_name": "fork/bench"}}}))
     assert cli.run(words, env) == 7
     event.write_text("{}")
     assert cli.run(words, env) == 2

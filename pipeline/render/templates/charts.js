@@ -1,6 +1,9 @@
 const specs = JSON.parse(document.getElementById("specs").textContent);
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
-const draw = () => Object.entries(specs).forEach(([name, spec]) =>
-  vegaEmbed("#" + name, spec[dark.matches ? "dark" : "light"], { actions: false, renderer: "svg" }));
+const narrow = window.matchMedia("(max-width: 720px)");
+const draw = () => Promise.all(Object.entries(specs).map(([name, spec]) =>
+  vegaEmbed("#" + name, spec[(dark.matches ? "dark" : "light") + (narrow.matches ? "-narrow" : "")], { actions: false, renderer: "svg" })))
+  .then(() => { document.body.dataset.drawn = (dark.matches ? "dark" : "light") + (narrow.matches ? "-narrow" : ""); });
 dark.addEventListener("change", draw);
+narrow.addEventListener("change", draw);
 draw();

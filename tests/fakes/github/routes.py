@@ -136,13 +136,9 @@ def start_workflow(state: GitHubState, match: re.Match[str], seen: Seen) -> Repl
 
 def list_runs(state: GitHubState, match: re.Match[str], seen: Seen) -> Reply:
     since = seen.query.get("created", ">=").removeprefix(">=")
-    rows = [
-        one
-        for one in state.runs.values()
-        if one["path"].endswith(f"/{match['workflow']}")
-        and one["event"] == seen.query.get("event", one["event"])
-        and one["created_at"] >= since
-    ]
+    event = seen.query.get("event")
+    of_file = [one for one in state.runs.values() if one["path"].endswith(f"/{match['workflow']}")]
+    rows = [one for one in of_file if one["event"] == (event or one["event"]) and one["created_at"] >= since]
     return 200, {"workflow_runs": rows}
 
 

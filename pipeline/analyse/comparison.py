@@ -1,0 +1,49 @@
+"""Everything that a report says of its SKUs beyond their curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.analyse import paper, shapes, what_if
+from pipeline.analyse.answer import answer
+from pipeline.analyse.confounders import confounders
+from pipeline.analyse.curves import Family
+from pipeline.analyse.ratios import ratio_curves
+from pipeline.schema.report import Comparison, IsoRow, ReportData
+
+
+def comparison(data: ReportData, kinds: Sequence[Family], iso: Sequence[IsoRow]) -> Comparison | None:
+    """The sections of a definition that asks for them; each is empty where its inputs are absent.
+
+    ``kinds``: every family of curves, the one that the tables read first.
+    """
+    asked, definition = data.definition.comparison, data.definition
+    main = kinds[0] if kinds else Family(kind="nothing ran", curves=())
+    if asked is None:
+        return None
+    skus, limit_ms = [data.skus[sku] for sku in definition.skus], 1000 * asked.ttft_limit_s
+    table, titles = paper.specs(skus, definition.price_tier), {sku.id: sku.title for sku in skus}
+    rows = shapes.shape_rows(data.fits, definition.skus)
+    points = [point for curve in main.curves for point in curve.points]
+    llm = next(iter(data.llms.values()), None)
+    exchanged = paper.exchange(skus, llm, asked.exchange, points) if llm else ()
+    ceilings, origin = paper.ceilings(table), main.curves[0].origin if main.curves else "nothing ran"
+    slo = what_if.attainable(main.curves, definition=definition, limit_ms=limit_ms)
+    return Comparison(
+        definition=asked,
+        specs=table,
+        radar=paper.radar(skus, data.peers.values()),
+        ceilings=ceilings,
+        ceiling_finding=paper.ceiling_finding(ceilings, iso, origin),
+        shapes=rows,
+        capacity_gb=shapes.capacities(data.fits, definition.skus),
+        shape_findings=shapes.shape_findings(rows, data.fits, titles),
+        exchange=exchanged,
+        exchange_finding=paper.exchange_finding(exchanged, llm, asked.exchange) if llm else None,
+        ratios=ratio_curves(kinds, skus=data.skus, definition=definition),
+        confounders=confounders(data.rows, definition.skus),
+        what_if=what_if.what_if(main.curves, iso, skus=data.skus, definition=definition, span=asked.price_span),
+        slo=slo,
+        slo_answer=answer(slo, list(titles.values()), bar=asked.level_within, origin=origin, limit_s=asked.ttft_limit_s),
+        slo_left=what_if.left_within(main.curves, limit_ms),
+    )

@@ -1,0 +1,73 @@
+"""What differs between the recipes of two SKUs besides the shape: the things that a ratio of racks also contains."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal
+
+from pipeline.analyse.changes import ABSENT, flat
+from pipeline.schema.comparison import Confounder
+from pipeline.schema.history import HistoryRow
+from pipeline.schema.recipe import Recipe
+
+Kind = Literal["budget", "software", "flag", "environment"]
+
+BUDGETS: Final = frozenset(
+    {"max-num-batched-tokens", "max-num-seqs", "max-model-len", "gpu-memory-utilization", "max-cudagraph-capture-size"}
+    | {"offload-group-size", "offload-num-in-group"}
+)
+SHAPE: Final = frozenset({"workers", "tp", "pp", "dp", "ep"})
+KINDS: Final[tuple[Kind, ...]] = ("budget", "software", "flag", "environment")
+
+
+def confounders(rows: Iterable[HistoryRow], skus: Sequence[str]) -> tuple[Confounder, ...]:
+    """Fields whose values in use are not the same on all SKUs; a field that both roles have alike is said once."""
+    recipes = {row.record.job.recipe.id: row.record.job.recipe for row in rows}
+    groups = [[dict(_fields(recipe)) for recipe in recipes.values() if recipe.sku == sku] for sku in skus]
+    if not all(groups):
+        return ()
+    found: dict[tuple[Kind, str, tuple[str, ...]], list[str]] = {}
+    for path in sorted({path for group in groups for recipe in group for path in recipe}):
+        counts = [Counter(_stated(recipe.get(path)) for recipe in group) for group in groups]
+        if any(set(count) != set(counts[0]) for count in counts):
+            where, kind, field = _place(path)
+            found.setdefault((kind, field, tuple(map(_said, counts))), []).append(where)
+    rows_found = [
+        Confounder(kind=kind, where="both" if len(where) > 1 else where[0], field=field, values=values)
+        for (kind, field, values), where in found.items()
+    ]
+    return tuple(sorted(rows_found, key=lambda row: (KINDS.index(row.kind), row.field, row.where)))
+
+
+def _fields(recipe: Recipe) -> Iterable[tuple[str, str]]:
+    fields = recipe.measured_fields
+    del fields["sku"]
+    for role in ("prefill", "decode"):
+        fields[role] = {name: value for name, value in fields[role].items() if name not in SHAPE}
+        # A nested option is one thing that somebody set, so it stays one field.
+        flags = fields[role]["flags"].items()
+        fields[role]["flags"] = {name: json.dumps(value) if isinstance(value, dict) else value for name, value in flags}
+    return flat(fields)
+
+
+def _place(path: str) -> tuple[str, Kind, str]:
+    role, _, rest = path.partition(".")
+    if role not in ("prefill", "decode"):
+        return "deployment", "budget" if role == "simulate" else "software", path
+    group, _, name = rest.partition(".")
+    if group == "env":
+        return role, "environment", name
+    return role, "budget" if name in BUDGETS else "flag", name
+
+
+def _stated(text: str | None) -> str:
+    return ABSENT if text in (None, "null") else text
+
+
+def _said(count: Counter[str]) -> str:
+    """Every value, the most frequent first; with its share where there is more than one."""
+    total = sum(count.values())
+    ordered = sorted(count.items(), key=lambda item: (-item[1], item[0]))
+    return ordered[0][0] if len(ordered) == 1 else ", ".join(f"{value} ({times} of {total})" for value, times in ordered)

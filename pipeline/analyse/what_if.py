@@ -1,0 +1,87 @@
+"""The same curves under other assumptions: another price, every GPU held paid, a limit on the wait for the first token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from math import inf
+
+from pipeline.analyse.cost import ratio
+from pipeline.analyse.curves import UNREACHABLE, iso_table, with_ratios
+from pipeline.analyse.frontier import frontier
+from pipeline.schema.catalogue import Sku
+from pipeline.schema.comparison import WhatIf
+from pipeline.schema.report import Curve, CurvePoint, Definition, IsoCell, IsoRow
+
+
+def what_if(
+    curves: Sequence[Curve], iso: Sequence[IsoRow], *, skus: dict[str, Sku], definition: Definition, span: float
+) -> tuple[WhatIf, ...]:
+    """Tokens per dollar of the last SKU over the first where an assumption is another; None where a side is unreachable.
+
+    ``span``: relative change of the last SKU's price, both ways. ``iso``: the curves read as they are.
+    """
+    held = iso_table([_rebuilt(curve, _as_held) for curve in curves], skus=skus, definition=definition)
+    return tuple(
+        WhatIf(
+            interactivity=row.interactivity,
+            as_given=row.cost_ratio,
+            dearer=ratio(row.cost_ratio, 1 + span),
+            cheaper=ratio(row.cost_ratio, 1 - span),
+            held=when_held.cost_ratio,
+            break_even=row.throughput_ratio,
+        )
+        for row, when_held in zip(iso, held, strict=True)
+    )
+
+
+def attainable(curves: Sequence[Curve], *, definition: Definition, limit_ms: float) -> tuple[IsoRow, ...]:
+    """The best point of each SKU that is at least as interactive and whose median TTFT is known and at most ``limit_ms``.
+
+    No interpolation: between two points that keep a promise, no deployment is known that keeps it too.
+    """
+    by_sku = {curve.sku: _rebuilt(curve, lambda point: _if_within(point, limit_ms)) for curve in curves}
+    rows = []
+    for at in definition.interactivity:
+        cells = tuple(_best(by_sku[sku], at) if sku in by_sku else UNREACHABLE for sku in definition.skus)
+        rows.append(with_ratios(at, cells))
+    return tuple(rows)
+
+
+def _best(curve: Curve, at: float) -> IsoCell:
+    """The first knot that is fast enough has the most throughput of all that are."""
+    knot = next((knot for knot in curve.knots if (knot.interactivity or 0.0) >= at), None)
+    if knot is None:
+        return UNREACHABLE
+    return IsoCell(
+        total_tok_s_gpu=knot.total_tok_s_gpu,
+        usd_per_mtok=knot.usd_per_mtok,
+        ttft_p50_ms=knot.ttft_p50_ms,
+        shape=f"{knot.shape} c{knot.conc}",
+    )
+
+
+def left_within(curves: Iterable[Curve], limit_ms: float) -> tuple[str, ...]:
+    """How many trusted points of each curve the limit leaves, in words."""
+    said = []
+    for curve in curves:
+        trusted = [point for point in curve.points if point.status == "ok"]
+        said.append(f"{curve.title} {sum(_if_within(point, limit_ms) is not None for point in trusted)} of {len(trusted)} points")
+    return tuple(said)
+
+
+def _as_held(point: CurvePoint) -> CurvePoint:
+    """tok/s over every GPU that the scheduler gave."""
+    return point.model_copy(update={"total_tok_s_gpu": point.total_tok_s_gpu * point.gpus_counted / point.gpus_held})
+
+
+def _if_within(point: CurvePoint, limit_ms: float) -> CurvePoint | None:
+    return point if point.ttft_p50_ms is not None and point.ttft_p50_ms <= limit_ms else None
+
+
+def _rebuilt(curve: Curve, change: Callable[[CurvePoint], CurvePoint | None]) -> Curve:
+    """The curve with its trusted points changed or left out, on the frontier of what remains."""
+    points = [changed for point in curve.points if point.status == "ok" and (changed := change(point)) is not None]
+    points.sort(key=lambda point: (point.interactivity or inf, point.recipe, point.conc))
+    knots = frontier(points, x=lambda point: point.interactivity, y=lambda point: point.total_tok_s_gpu)
+    marked = (point.model_copy(update={"is_knot": any(point is knot for knot in knots)}) for point in points)
+    return curve.model_copy(update={"points": tuple(marked)})

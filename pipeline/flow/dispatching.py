@@ -1,0 +1,97 @@
+"""matrix, dispatch, watchdog: what a run takes of a night, the runs that take the rest, and whether there was a night."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import plan as planning
+from pipeline.errors import PlanError
+from pipeline.flow.planning import Wish, make, new_plan_id
+from pipeline.flow.world import World, write
+from pipeline.schema.plan import Plan
+
+if TYPE_CHECKING:
+    from pipeline.edge.github import GitHub
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Plans of this run, one a cluster, those without a job left out; ``shards`` counts this run and those that are to follow."""
+
+    plan_id: str
+    plans: tuple[Plan, ...]
+    shards: int
+
+    @property
+    def count(self) -> int:
+        """Jobs of this run."""
+        return sum(len(plan.jobs) for plan in self.plans)
+
+    @property
+    def clusters(self) -> list[dict[str, Any]]:
+        """One entry a cluster: its legs, and how many of them it can take at once."""
+        return [{"name": plan.cluster.id, "max_parallel": plan.cluster.racks, "jobs": planning.legs(plan)} for plan in self.plans]
+
+    def outputs(self) -> str:
+        """Lines for $GITHUB_OUTPUT; the plans themselves travel as an artifact."""
+        matrix = json.dumps({"cluster": self.clusters}, separators=(",", ":"))
+        return f"matrix={matrix}\ncount={self.count}\nshards={self.shards}\nplan-id={self.plan_id}\n"
+
+
+def matrix(world: World, wish: Wish, clusters: list[str], *, size: int, may_be_empty: bool) -> Matrix:
+    """Plan every cluster into ``wish.out``/CLUSTER.json; an empty ``wish.shard`` is the first of as many as ``size`` makes necessary.
+
+    The shard of a job depends on the recipes and ``wish.select`` alone: runs that start later, with more measured, agree on it.
+    """
+    plan_id = wish.plan_id or new_plan_id(world)
+    asked = [replace(wish, cluster=cluster, plan_id=plan_id, shard="1/1", any_size=True) for cluster in clusters]
+    wanted = [make(world, one) for one in asked]
+    _say_left_out(world, wanted)
+    if not any(plan.jobs for plan in wanted) and not may_be_empty:
+        raise PlanError("nothing to run", where=f"clusters {', '.join(clusters)}", hint=f"no job is left of --select {wish.select!r}")
+    if not wish.shard and sum(len(plan.jobs) for plan in wanted) <= size:
+        return _written(wish.out, Matrix(plan_id, tuple(wanted), 1))
+    whole = [make(world, replace(one, since=None, skip_measured=None)) for one in asked]
+    shard = planning.shard(wish.shard) if wish.shard else (1, planning.shards_needed([len(plan.jobs) for plan in whole], size))
+    parts = tuple(planning.part(plan, every, shard) for plan, every in zip(wanted, whole, strict=True))
+    return _written(wish.out, Matrix(plan_id, parts, shard[1]))
+
+
+def _written(out: Path, made: Matrix) -> Matrix:
+    kept = replace(made, plans=tuple(plan for plan in made.plans if plan.jobs))
+    for plan in kept.plans:
+        write(out / f"{plan.cluster.id}.json", plan.to_json())
+    return kept
+
+
+def _say_left_out(world: World, plans: list[Plan]) -> None:
+    for plan in plans:
+        for one in plan.left_out:
+            world.say(f"{plan.cluster.id}: left out: {one.recipe}: {one.reason}")
+
+
+def dispatch(github: GitHub, repository: str, workflow: str, *, ref: str, inputs: Mapping[str, Any]) -> None:
+    """Start a run of a workflow; GitHub takes inputs as text, and at most 25 of them."""
+    said = {name: _input(value) for name, value in inputs.items() if value is not None and value != ""}
+    github.write("POST", f"repos/{repository}/actions/workflows/{workflow}/dispatches", {"ref": ref, "inputs": said})
+
+
+def further_shards(inputs: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
+    """Inputs of the runs that take shards 2 … ``count``: those of the first, and which share is theirs."""
+    return [{**inputs, "shard": f"{number}/{count}"} for number in range(2, count + 1)]
+
+
+def _input(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def last_scheduled(github: GitHub, repository: str, workflow: str, *, since: datetime) -> str | None:
+    """Address of the newest run of a workflow that its schedule started since then; None when there is none."""
+    stamp = since.strftime("%Y-%m-%dT%H:%M:%SZ")
+    runs = github.pages(f"repos/{repository}/actions/workflows/{workflow}/runs", "workflow_runs", event="schedule", created=f">={stamp}")
+    return next((str(run["html_url"]) for run in runs), None)

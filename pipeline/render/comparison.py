@@ -1,0 +1,163 @@
+"""Tables of what a report says beyond its curves; cells are inline Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.render.tables import Table
+from pipeline.render.text import MINUS, best, code, fixed, number, percent, plain
+from pipeline.schema.comparison import Confounder, ShapeCell
+from pipeline.schema.report import Comparison
+
+WHERE = {"both": "prefill and decode"}
+
+
+def specs(comparison: Comparison, titles: Sequence[str]) -> Table:
+    """The specifications side by side."""
+    several = ("ratio",) if len(titles) > 1 else ()
+    rows = []
+    for row in comparison.specs:
+        figures = (number(value, row.quantity) for value in row.values)
+        rows.append((plain(row.label), plain(row.unit), *figures, *([number(row.ratio, "ratio")] if several else [])))
+    return Table(("per GPU", "unit", *titles, *several), "ll" + "r" * (len(titles) + len(several)), tuple(rows))
+
+
+def best_of_all(comparison: Comparison, titles: Sequence[str]) -> Table:
+    """What the radar shows, in figures."""
+    rows = ((plain(axis.label), *(number(share, "percent") for share in axis.shares), plain(axis.best)) for axis in comparison.radar)
+    return Table(
+        ("specification", *(f"{title}, of the maximum" for title in titles), "who has the maximum"),
+        "l" + "r" * len(titles) + "l",
+        tuple(rows),
+    )
+
+
+def ceilings(comparison: Comparison) -> Table:
+    """Tokens per dollar if one resource were the only limit."""
+    headers = ("if only this limited both", "specification", "ratio per GPU", "price ratio", "tokens per dollar, at most")
+    rows = (
+        (
+            row.bound,
+            row.spec,
+            number(row.spec_ratio, "ratio"),
+            number(row.price_ratio, "ratio", absent="no price"),
+            number(row.tokens_per_dollar_ratio, "ratio"),
+        )
+        for row in comparison.ceilings
+    )
+    return Table(headers, "llrrr", tuple(rows))
+
+
+def shapes(comparison: Comparison, titles: Sequence[str]) -> Table:
+    """What each worker shape leaves for KV on each SKU."""
+    headers, align = ["worker", "GPUs", "weights GB/GPU"], "lrr"
+    for title in titles:
+        headers += [f"{title} weights / HBM", f"{title} KV room GB, decode (sequences a rank)"]
+        align += "rr"
+    rows = []
+    for row in comparison.shapes:
+        cells = [row.shape, number(row.gpus, "count"), number(row.weights_gb, "gb")]
+        for cell in row.cells:
+            cells += [number(cell.weights_share, "percent"), _room(cell)]
+        rows.append(tuple(cells))
+    return Table(tuple(headers), align, tuple(rows))
+
+
+def _room(cell: ShapeCell) -> str:
+    if cell.decode_sequences == 0:
+        return f"**does not fit**: {number(cell.decode_room_gb, 'gb')}"
+    return f"{number(cell.decode_room_gb, 'gb')} ({cell.decode_sequences:,})"
+
+
+def prefill_rooms(comparison: Comparison, titles: Sequence[str]) -> Table:
+    """The same for a prefill worker, whose activations are larger."""
+    headers = ("worker", *(f"{title} KV room GB, prefill" for title in titles))
+    rows = (
+        (
+            row.shape,
+            *(("**does not fit**: " if cell.prefill_room_gb < 0 else "") + number(cell.prefill_room_gb, "gb") for cell in row.cells),
+        )
+        for row in comparison.shapes
+    )
+    return Table(headers, "l" + "r" * len(titles), tuple(rows))
+
+
+def exchange(comparison: Comparison, titles: Sequence[str]) -> Table:
+    """Experts per GPU and time of the all-to-all, inside the domain and over scale-out."""
+    scaleup = (f"{title} scale-up ms/step" for title in titles)
+    headers = (
+        "EP",
+        "experts per GPU and layer",
+        "MB sent per token",
+        *scaleup,
+        "scale-out ms/step",
+        "scale-out / scale-up",
+        "fastest step ms",
+    )
+    rows = (
+        (
+            str(row.ep),
+            number(row.experts_per_gpu, "grid"),
+            number(row.mb_per_token, "ms"),
+            *(number(milliseconds, "ms") for milliseconds in row.scaleup_ms),
+            number(row.scaleout_ms, "ms"),
+            number(row.scaleout_ms / row.scaleup_ms[-1], "ratio"),
+            number(row.step_ms, "ms", absent="none ran"),
+        )
+        for row in comparison.exchange
+    )
+    return Table(headers, "r" * len(headers), tuple(rows))
+
+
+def confounders(rows: Sequence[Confounder], titles: Sequence[str]) -> Table:
+    """Settings that are not the same on all SKUs."""
+    said = ((WHERE.get(row.where, row.where), code(row.field), *map(_values, row.values)) for row in rows)
+    return Table(("where", "setting", *titles), "ll" + "l" * len(titles), tuple(said))
+
+
+def _values(text: str) -> str:
+    return "_not set_" if text == "not set" else plain(text)
+
+
+def what_if(comparison: Comparison, titles: Sequence[str]) -> Table:
+    """Tokens per dollar, last SKU over first, under other prices and denominators."""
+    span, last = percent(comparison.definition.price_span), titles[-1]
+    headers = (
+        "tok/s/user",
+        "as given",
+        f"{last} {span} dearer",
+        f"{last} {span} cheaper",
+        "every GPU held is paid",
+        f"level when {last} costs",
+    )
+    rows = []
+    for row in comparison.what_if:
+        ratios = (row.as_given, row.dearer, row.cheaper, row.held)
+        level = "_unreachable_" if row.break_even is None else _premium(row.break_even)
+        rows.append((number(row.interactivity, "grid"), *(number(one, "ratio", absent="unreachable") for one in ratios), level))
+    return Table(headers, "rrrrrr", tuple(rows))
+
+
+def _premium(ratio: float) -> str:
+    """A price ratio as a premium in whole percent."""
+    change = fixed(100 * (ratio - 1), 0)
+    return f"{change} %" if change.startswith(MINUS) or change == "0" else f"+{change} %"
+
+
+def attainable(comparison: Comparison, titles: Sequence[str]) -> Table:
+    """The best point that keeps both promises, with its deployment; cost only where the columns allow it."""
+    headers = ["tok/s/user, at least"]
+    for title in titles:
+        headers += [f"{title} tok/s/GPU", f"{title} deployment"]
+    has_cost = len(titles) == 2
+    headers += [f"{title} $/Mtok" for title in titles] + ["$ ratio"] if has_cost else []
+    rows = []
+    for row in comparison.slo:
+        speeds = best([cell.total_tok_s_gpu for cell in row.cells], "tok_s_gpu_read", absent="none")
+        costs = best([cell.usd_per_mtok for cell in row.cells], "usd_per_mtok", lowest=True, absent="none")
+        cells = [number(row.interactivity, "grid")]
+        for speed, cell in zip(speeds, row.cells, strict=True):
+            cells += [speed, cell.shape or "_none_"]
+        rows.append((*cells, *([*costs, number(row.cost_ratio, "ratio", absent="unreachable")] if has_cost else [])))
+    align = "r" + "rl" * len(titles) + ("rrr" if has_cost else "")
+    return Table(tuple(headers), align, tuple(rows))

@@ -1,0 +1,74 @@
+"""Worker shapes against memory: weights and the room that is left for KV on one GPU of each SKU."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Final
+
+from pipeline.render.bars import NARROW, STEP, WIDE
+from pipeline.render.charts import SCHEMA, Spec
+from pipeline.render.text import number, plot
+from pipeline.render.theme import Theme
+from pipeline.schema.comparison import ShapeCell, ShapeRow
+from pipeline.schema.report import Report
+
+PARTS: Final = ("weights", "room for KV")
+
+
+def shapes(report: Report, theme: Theme) -> Spec:
+    """One panel a SKU, one bar a worker shape, a line at the capacity of a GPU."""
+    found = report.comparison
+    panels, end = [], 50.0
+    if found:
+        largest = max([row.weights_gb for row in found.shapes] + list(found.capacity_gb), default=1.0)
+        end = 50.0 * (ceil(largest * 1.2 / 50) or 1)
+        for at, (title, capacity) in enumerate(zip(report.sku_titles.values(), found.capacity_gb, strict=False)):
+            values = [value for row in found.shapes for value in _bar(row, row.cells[at], capacity)]
+            panels.append(_panel(title, values, capacity, (theme, end)))
+    said = ["one GPU of a decode worker; computed, not read off a machine · line: HBM that nvidia-smi shows"]
+    return {
+        "$schema": SCHEMA,
+        "title": theme.heading("What fits where: weights, and what is left for KV", said),
+        "padding": 4 if theme.is_narrow else 14,
+        "vconcat": panels,
+        "config": theme.config,
+    }
+
+
+def _bar(row: ShapeRow, cell: ShapeCell, capacity: float) -> list[Spec]:
+    shape, weights_gb = row.shape, row.weights_gb
+    room = max(0.0, cell.decode_room_gb)
+    said = (
+        f"{number(room, 'gb')} GB for KV" if cell.decode_sequences else f"does not fit: weights are {number(cell.weights_share, 'percent')}"
+    )
+    same = {"worker": shape, "said": said, "end": plot(max(weights_gb + room, capacity))}
+    return [
+        {**same, "part": PARTS[0], "order": 0, "gb": plot(weights_gb), "GB": number(weights_gb, "gb")},
+        {**same, "part": PARTS[1], "order": 1, "gb": plot(room), "GB": number(cell.decode_room_gb, "gb")},
+    ]
+
+
+def _panel(title: str, values: list[Spec], capacity: float, drawn: tuple[Theme, float]) -> Spec:
+    theme, end = drawn
+    x = {"type": "quantitative", "title": "HBM of one GPU, GB", "scale": {"domain": [0, end], "nice": False}}
+    scale = {"domain": list(PARTS), "range": [theme.parts[0], theme.parts[3]]}
+    color = {"field": "part", "type": "nominal", "scale": scale, "legend": {"title": None, "orient": "top"}}
+    shown = [{"field": field} for field in ("worker", "part", "GB", "said")]
+    y = {"field": "worker", "type": "nominal", "title": None, "sort": list(dict.fromkeys(value["worker"] for value in values))}
+    bars = {"x": {"field": "gb", "stack": "zero", **x}, "color": color, "order": {"field": "order"}, "tooltip": shown}
+    text = {"type": "text", "align": "left", "dx": 5, "color": theme.ink, "fontSize": 10.5}
+    last = {
+        "transform": [{"filter": "datum.order == 1"}],
+        "mark": text,
+        "encoding": {"x": {"field": "end", **x}, "text": {"field": "said"}},
+    }
+    limit = {"mark": {"type": "rule", "color": theme.ink, "strokeWidth": 2}, "encoding": {"x": {"datum": capacity, **x}, "y": None}}
+    layers = [{"mark": {"type": "bar", "height": 13}, "encoding": bars}, limit]
+    return {
+        "title": {"text": f"{title}, {number(capacity, 'gb')} GB", "fontSize": 12.5, "frame": "group"},
+        "width": NARROW + 70 if theme.is_narrow else WIDE,
+        "height": {"step": STEP},
+        "data": {"values": values},
+        "encoding": {"y": y},
+        "layer": layers if theme.is_narrow else [*layers, last],
+    }

@@ -1,0 +1,166 @@
+"""Tables of a published study: as printed, beside our figures, and as the linter reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pipeline.render.sections import Section
+from pipeline.render.tables import MOST_COLUMNS, Table
+from pipeline.render.text import number, plain, say
+from pipeline.schema.lint import Finding
+from pipeline.schema.report import Beside, Report, StudyPoint, StudySection
+
+
+def beside(report: Report, found: StudySection) -> Section:
+    """The study's curves beside each kind of ours, then its points."""
+    study, titles = found.study, list(report.sku_titles.values())
+    published = f", published {study.published_on}" if study.published_on else ""
+    what = f"{plain(study.title)}: {plain(study.source)}, run {plain(study.run_id)}, measured {study.measured_on}{published}"
+    axis = "Read at 1000 / median TPOT, as our own figures are, at our prices; its own tok/s/user is another statistic, kept beside it. "
+    axis += "No TTFT is published: what Little's law implies is an upper bound, ramp and drain of the run inside."
+    readings = [(f"{plain(one.kind)}, beside what is published:", _readings(found, one, titles)) for one in found.beside]
+    tables = readings or [("Published:", _alone(found, titles))]
+    if found.peaks:
+        tables.append(("Where the published ratio peaks, by the printed points:", _peaks(found)))
+    points = [(f"Points of {plain(title)} as published:", _points(found, sku)) for sku, title in report.sku_titles.items()]
+    return Section(
+        "Published figures beside ours", (f"{what}, {plain(study.url)}.", axis), "", (*tables, *points), tuple(_again(found, titles))
+    )
+
+
+def checked(found: StudySection) -> Section:
+    """What the linter finds, the wrong first."""
+    figures = _figures(found.linted.table_findings)
+    tables = (("Figures that cannot be:", figures),) if figures.rows else ()
+    claims = [finding for finding in found.linted.wrong if finding.rule == "assertion"]
+    folded = [
+        (f"Claims of the text that do not hold: {len(claims)}", _claims(claims)),
+        ("At the edge of rounding, and good to know", _claims(found.linted.of("edge", "note"))),
+        ("Checked, and stands", _claims(found.linted.of("holds"))),
+    ]
+    rule = "A figure is wrong when no unrounded values that print its operands could print it; a claim is held against arithmetic or "
+    rule += "evidence. Identities: ratio = last / first throughput, cost = rate · 10⁶ / (3600 · tok/s/GPU)."
+    return Section("The published study, checked", (say(found.summary), rule), "", tables, tuple(pair for pair in folded if pair[1].rows))
+
+
+def _readings(found: StudySection, ours: Beside, titles: Sequence[str]) -> Table:
+    """tok/s/GPU of every SKU, published and ours, and both ratios."""
+    headers = ["tok/s/user"]
+    for title in titles:
+        headers += [f"{title} published tok/s/GPU", f"{title} {ours.origin} tok/s/GPU"]
+    ratios = len(titles) > 1 and len(headers) + 2 <= MOST_COLUMNS
+    headers += ["published ratio", f"{ours.origin} ratio"] if ratios else []
+    rows = []
+    for theirs, mine in zip(found.iso, ours.rows, strict=True):
+        cells = [number(theirs.interactivity, "grid")]
+        for one, other in zip(theirs.cells, mine.cells, strict=True):
+            for cell in (one, other):
+                mark = "≈ " if cell.directional else ""
+                cells.append(mark + number(cell.total_tok_s_gpu, "tok_s_gpu_read", absent="unreachable"))
+        if ratios:
+            cells += [number(row.throughput_ratio, "ratio", absent="unreachable") for row in (theirs, mine)]
+        rows.append(tuple(cells))
+    return Table(tuple(headers), "r" * len(headers), tuple(rows))
+
+
+def _peaks(found: StudySection) -> Table:
+    headers = ("ratio of", "read at", "peak", "at tok/s/user", "above that again from", "end of the common range")
+    rows = (
+        (
+            plain(peak.name),
+            plain(peak.axis),
+            number(peak.ratio, "ratio"),
+            number(peak.at, "interactivity"),
+            number(peak.again_from, "interactivity", absent="nowhere"),
+            f"{number(peak.end_ratio, 'ratio')} at {number(peak.end, 'interactivity')}",
+        )
+        for peak in found.peaks
+    )
+    return Table(headers, "llrrrr", tuple(rows))
+
+
+def _alone(found: StudySection, titles: Sequence[str]) -> Table:
+    headers = ("tok/s/user", *(f"{title} published tok/s/GPU" for title in titles))
+    rows = (
+        (number(row.interactivity, "grid"), *(number(cell.total_tok_s_gpu, "tok_s_gpu_read", absent="unreachable") for cell in row.cells))
+        for row in found.iso
+    )
+    return Table(headers, "r" * len(headers), tuple(rows))
+
+
+def _points(found: StudySection, sku: str) -> Table:
+    headers = (
+        "published deployment",
+        "conc",
+        "tok/s/GPU",
+        "tok/s/user as printed",
+        "1000 / TPOT",
+        "$/Mtok as printed",
+        "implied TTFT + queue s",
+        "ours tok/s/GPU",
+    )
+    return Table(headers, "lrrrrrrr", tuple(_point(point) for point in found.points if point.sku == sku))
+
+
+def _point(point: StudyPoint) -> tuple[str, ...]:
+    wait = None if point.implied_wait_s is None else 1000 * point.implied_wait_s
+    change = None if point.ours_tok_s_gpu is None else point.ours_tok_s_gpu / point.total_tok_s_gpu - 1
+    ours = "_not run_" if change is None else f"{number(point.ours_tok_s_gpu, 'tok_s_gpu')} ({number(change, 'change')})"
+    return (
+        point.shape,
+        number(point.conc, "conc"),
+        number(point.total_tok_s_gpu, "tok_s_gpu"),
+        number(point.interactivity_as_printed, "interactivity", absent="not stated"),
+        number(point.interactivity, "interactivity", absent="not stated"),
+        number(point.usd_per_mtok_as_printed, "usd", absent="not stated"),
+        number(wait, "seconds"),
+        ours,
+    )
+
+
+def _again(found: StudySection, titles: Sequence[str]) -> Iterable[tuple[str, Table]]:
+    """The study's own iso table, printed / read again the way it did: throughput, then cost."""
+    if not found.printed:
+        return
+    pairs = list(zip(found.printed, found.again, strict=True))
+    for name, unit, quantity in (("throughput", "tok/s/GPU", "tok_s_gpu_read"), ("cost", "$/Mtok", "usd")):
+        is_cost = name == "cost"
+        rows = []
+        for printed, again in pairs:
+            figures = printed.usd_per_mtok if is_cost else printed.total_tok_s_gpu
+            read = [cell.usd_per_mtok if is_cost else cell.total_tok_s_gpu for cell in again.cells]
+            ratios = (printed.cost_ratio, again.cost_ratio) if is_cost else (printed.throughput_ratio, again.throughput_ratio)
+            cells = [f"{number(one, quantity)} / {number(other, quantity)}" for one, other in zip(figures, read, strict=False)]
+            rows.append(
+                (plain(printed.label), number(again.interactivity, "grid"), *cells, " / ".join(number(one, "ratio") for one in ratios))
+            )
+        headers = ("row", "read at tok/s/user", *(f"{title} {unit}, printed / again" for title in titles), "ratio, printed / again")
+        yield (
+            f"Its table of {name}, as printed and read again from its printed points (cost splined apart, its own tok/s/user)",
+            Table(headers, "r" * len(headers), tuple(rows)),
+        )
+
+
+def _figures(findings: Sequence[Finding]) -> Table:
+    headers = ("where", "rule", "printed", "computed", "should print", "from")
+    rows = (
+        (plain(one.place), one.rule, plain(one.printed), plain(one.computed), f"**{plain(one.corrected)}**", plain(one.why))
+        for one in findings
+    )
+    return Table(headers, "llrrrl", tuple(rows))
+
+
+def _claims(findings: Sequence[Finding]) -> Table:
+    headers = ("where", "what", "printed", "computed", "should say", "evidence")
+    rows = (
+        (
+            plain(one.place),
+            plain(one.why),
+            plain(one.printed) or "_in words_",
+            plain(one.computed) or "_by evidence_",
+            plain(one.corrected) or ("_stands_" if one.severity == "holds" else "_no error_"),
+            plain(one.evidence) or "_by the rule_",
+        )
+        for one in findings
+    )
+    return Table(headers, "llllll", tuple(rows))

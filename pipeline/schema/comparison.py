@@ -1,0 +1,145 @@
+"""What a report says of two or more SKUs beyond their curves: on paper, by worker shape, and under other assumptions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.schema.base import Document
+from pipeline.schema.plan import Hbm
+from pipeline.schema.recipe import Count, Text
+
+Positive = Annotated[float, Field(gt=0)]
+Shape = Annotated[str, Field(pattern=r"^(TP|TEP|DEP)[1-9]\d*$")]
+
+
+class FitAssumptions(Document):
+    """Same settings for every worker shape on every SKU, so that only the shape and the memory differ."""
+
+    shapes: Annotated[tuple[Shape, ...], Field(min_length=1)] = Field(description="worker shapes to judge: TP4, TEP4, DEP8, …")
+    utilisation: Annotated[float, Field(gt=0, le=1)] = Field(description="gpu-memory-utilization")
+    prefill_tokens: Count = Field(description="max-num-batched-tokens of a prefill worker")
+    decode_tokens: Count = Field(description="max-num-batched-tokens of a decode worker")
+
+
+class ExchangeAssumptions(Document):
+    """What the all-to-all of expert parallelism is computed from."""
+
+    ep: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(description="expert-parallel widths to show")
+    tokens_per_rank: Count = Field(description="tokens that one rank decodes in a step")
+    dispatch_bytes: Positive = Field(description="bytes of an activation on its way to an expert")
+    combine_bytes: Positive = Field(description="bytes of an activation on its way back")
+    scaleout_gb_s: Positive = Field(description="scale-out bandwidth of one GPU, one direction, GB/s; the racks' own is not in skus.yaml")
+
+
+class ComparisonDefinition(Document):
+    """What a report assumes where it looks beyond its curves."""
+
+    published: tuple[Text, ...] = Field(default=(), description="studies to hold beside our figures; paths from the definition's folder")
+    fit: FitAssumptions
+    exchange: ExchangeAssumptions
+    level_within: Annotated[float, Field(ge=0, lt=1)] = Field(description="SKUs whose cost per token differs by less are called level")
+    ttft_limit_s: Positive = Field(description="points that wait longer for the first token (median) keep no promise of it")
+    price_span: Annotated[float, Field(gt=0, lt=1)] = Field(description="relative change of the last SKU's price: what if")
+
+
+class ShapeFit(Document):
+    """Memory of one GPU of a worker shape on a SKU, for one role."""
+
+    sku: Text
+    gpus: Count = Field(description="GPUs of one worker")
+    hbm: Hbm
+
+
+class SpecRow(Document):
+    """One line of a specification: a figure per SKU in the order of the columns, and last over first."""
+
+    label: Text
+    unit: Text
+    quantity: Text = Field(description="how render formats it")
+    values: tuple[float | None, ...]
+    ratio: float | None
+
+
+class RadarAxis(Document):
+    """A specification as a share of the best of all known SKUs."""
+
+    label: Text
+    best: Text = Field(description="titles of the SKUs that have the maximum")
+    shares: tuple[float | None, ...] = Field(description="one per SKU of the report, 0 to 1")
+
+
+class Ceiling(Document):
+    """How much cheaper a token could be on paper if nothing but one resource limited both SKUs."""
+
+    bound: Text
+    spec: Text
+    spec_ratio: float | None
+    price_ratio: float | None
+    tokens_per_dollar_ratio: float | None
+
+
+class ShapeCell(Document):
+    """What is left for KV on one GPU of a SKU. Rooms are negative when weights and activations alone do not fit."""
+
+    weights_share: float = Field(description="weights over capacity")
+    decode_room_gb: float
+    decode_sequences: int = Field(description="sequences of full length that a decode rank holds")
+    prefill_room_gb: float
+    fits: bool = Field(description="both roles have room for at least one sequence")
+
+
+class ShapeRow(Document):
+    """One worker shape on every SKU; roles of one SKU stand side by side."""
+
+    shape: Text
+    gpus: Count
+    weights_gb: float
+    cells: tuple[ShapeCell, ...]
+
+
+class ExchangeRow(Document):
+    """Experts and traffic of one expert-parallel width; milliseconds are of one decode step over all layers."""
+
+    ep: Count
+    experts_per_gpu: float = Field(description="of each layer")
+    mb_per_token: float = Field(description="sent by one rank per token, all layers, dispatch and combine, MB")
+    scaleup_ms: tuple[float, ...] = Field(description="one per SKU, at its scale-up bandwidth")
+    scaleout_ms: float
+    step_ms: float | None = Field(description="fastest simulated or measured median TPOT of such a decode worker; null = none ran")
+
+
+class RatioPoint(Document):
+    """Ratios at one interactivity: throughput last over first SKU, cost first over last."""
+
+    interactivity: float
+    throughput: float
+    cost: float | None
+
+
+class RatioCurve(Document):
+    """Both ratios over the whole range that the curves of one kind have in common."""
+
+    kind: Text
+    points: tuple[RatioPoint, ...]
+
+
+class Confounder(Document):
+    """A setting that differs between the SKUs and is not the shape: values with the recipes that have them."""
+
+    kind: Literal["budget", "software", "flag", "environment"]
+    where: Text = Field(description="prefill, decode, both, or deployment")
+    field: Text
+    values: tuple[str, ...] = Field(description="one per SKU: every value in use, with how many recipes have it")
+
+
+class WhatIf(Document):
+    """Ratios of tokens per dollar, last SKU over first, at one interactivity."""
+
+    interactivity: float
+    as_given: float | None
+    dearer: float | None
+    cheaper: float | None
+    held: float | None = Field(description="every GPU held is paid, on the frontiers of held throughput")
+    break_even: float | None = Field(description="price of the last SKU over that of the first at which both cost the same")

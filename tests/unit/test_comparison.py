@@ -1,0 +1,251 @@
+"""What a report says of its racks beyond their curves, held against figures worked out by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.analyse import analyse
+from pipeline.analyse.answer import answer
+from pipeline.analyse.confounders import confounders
+from pipeline.analyse.curves import UNREACHABLE, with_ratios
+from pipeline.analyse.paper import radar
+from pipeline.render.text import say
+from pipeline.schema.comparison import ComparisonDefinition, ExchangeAssumptions, FitAssumptions
+from pipeline.schema.history import HistoryRow
+from pipeline.schema.recipe import Recipe
+from pipeline.schema.report import Comparison, IsoCell, IsoRow, Report, ReportData
+from tests.fakes.rows import GB200, GB300, definition, pool, recipe, report_data, row, sku
+
+KEPT = Path(__file__).parents[2] / "reports" / "gb300-vs-gb200" / "data.json"
+TITLES = ("GB200 NVL72", "GB300 NVL72")
+
+
+@pytest.fixture(scope="module")
+def kept() -> Report:
+    return analyse(ReportData.from_json(KEPT.read_bytes(), where=str(KEPT)))
+
+
+@pytest.fixture(scope="module")
+def found(kept: Report) -> Comparison:
+    assert kept.comparison is not None
+    return kept.comparison
+
+
+def assumed(**changed: Any) -> ComparisonDefinition:
+    fields: dict[str, Any] = {
+        "fit": FitAssumptions(shapes=("DEP4", "DEP8"), utilisation=0.9, prefill_tokens=16384, decode_tokens=512),
+        "exchange": ExchangeAssumptions(ep=(8,), tokens_per_rank=256, dispatch_bytes=1.0, combine_bytes=2.0, scaleout_gb_s=50.0),
+        "level_within": 0.05,
+        "ttft_limit_s": 10.0,
+        "price_span": 0.2,
+    }
+    return ComparisonDefinition(**{**fields, **changed})
+
+
+def compared(*rows: HistoryRow, **changed: Any) -> Comparison:
+    asked = definition(comparison=assumed(), **changed)
+    comparison = analyse(report_data(*rows, definition=asked)).comparison
+    assert comparison is not None
+    return comparison
+
+
+def night(**of_fast: Any) -> tuple[HistoryRow, ...]:
+    fast, wide = recipe("6p1d-dep4-dep8"), recipe("7p2d-dep4-dep16", conc=(3072,))
+    old, few = recipe("3p1d-dep8-dep8", sku=GB200), recipe("1p4d-dep8-tp8", sku=GB200, conc=(256,))
+    gb300 = (row(fast, 4096, (11_000.0, 13.0), ttft_s=27.0, **of_fast), row(wide, 3072, (6_800.0, 26.0), ttft_s=9.0))
+    return (*gb300, row(old, 4096, (8_900.0, 15.0), ttft_s=64.0), row(few, 256, (1_600.0, 32.0), ttft_s=1.0))
+
+
+def test_room_for_kv_is_what_the_memory_model_says(found: Comparison) -> None:
+    rooms = {r.shape: [(round(cell.decode_room_gb, 1), cell.decode_sequences, cell.fits) for cell in r.cells] for r in found.shapes}
+    assert rooms == {
+        "TP4": [(-40.8, 0, False), (48.6, 655, True)],
+        "TEP4": [(-40.8, 0, False), (48.6, 655, True)],
+        "DEP4": [(-59.8, 0, False), (29.6, 399, True)],
+        "TP8": [(65.1, 878, True), (154.5, 2085, True)],
+        "DEP8": [(42.9, 578, True), (132.3, 1786, True)],
+        "DEP12": [(77.1, 1040, True), (166.5, 2247, True)],
+        "DEP16": [(94.1, 1271, True), (183.5, 2478, True)],
+    }
+
+
+def test_the_smallest_replica_is_named_with_what_keeps_smaller_ones_out(found: Comparison) -> None:
+    gb200, gb300 = map(say, found.shape_findings)
+    assert gb200 == (
+        "GB200 NVL72: the smallest worker that fits has 8 GPUs (TP8, DEP8); TP4, TEP4, DEP4 do not: "
+        "weights alone take 108.4 % of its HBM or more."
+    )
+    assert gb300 == "GB300 NVL72: the smallest worker that fits has 4 GPUs (TP4, TEP4, DEP4)."
+
+
+def test_experts_and_their_exchange(found: Comparison) -> None:
+    assert [(one.ep, one.experts_per_gpu) for one in found.exchange] == [(4, 96), (8, 48), (16, 24)]
+    at_8 = found.exchange[1]
+    assert at_8.mb_per_token == pytest.approx(61 * 6 * 7168 * 3 * 7 / 8 / 1e6)
+    assert at_8.scaleup_ms == pytest.approx((1.95887, 1.95887), rel=1e-5)
+    assert at_8.scaleout_ms / at_8.scaleup_ms[0] == pytest.approx(18)
+
+
+def test_ceilings_divide_each_resource_by_the_price(found: Comparison) -> None:
+    assert [(one.bound, one.tokens_per_dollar_ratio) for one in found.ceilings] == [
+        ("compute", pytest.approx(1.25)),
+        ("bandwidth", pytest.approx(1 / 1.2)),
+        ("capacity", pytest.approx(1.25)),
+        ("exchange between GPUs", pytest.approx(1 / 1.2)),
+    ]
+
+
+def test_the_radar_is_normalised_to_every_known_sku_and_names_ties(found: Comparison) -> None:
+    by_label = {axis.label: axis for axis in found.radar}
+    assert len(by_label) == 8
+    assert (by_label["HBM"].shares, by_label["HBM"].best) == ((pytest.approx(2 / 3), 1.0), "GB300 NVL72, MI355X")
+    assert max(share for axis in found.radar for share in axis.shares if share is not None) <= 1.0
+
+
+def test_a_specification_that_a_sku_does_not_state_is_no_share() -> None:
+    axes = radar([sku(GB200), sku(GB300).model_copy(update={"fp4_tflops": 15_000.0})], [])
+    assert next(axis.shares for axis in axes if axis.label == "FP4") == (None, 1.0)
+
+
+def of(name: str, flags: dict[str, Any], env: dict[str, str], *, on: str = GB300) -> HistoryRow:
+    pools = {role: pool("DEP8", 1, **flags).model_copy(update={"env": env}) for role in ("prefill", "decode")}
+    made: Recipe = recipe(name, sku=on, **pools)
+    return row(made, 4096, (1.0, 1.0))
+
+
+def test_what_differs_beside_the_shape_is_said_once_with_who_has_it() -> None:
+    rows = (
+        of("1p1d-dep8-dep8", {"max-num-seqs": 16}, {"UCX_TLS": "tcp"}, on=GB200),
+        of("1p1d-dep4-dep8", {"max-num-seqs": 16}, {}),
+        of("2p1d-dep4-dep8", {"max-num-seqs": 256}, {}),
+    )
+    budget, variable = confounders(rows, (GB200, GB300))
+    assert (budget.kind, budget.where, budget.field) == ("budget", "both", "max-num-seqs")
+    assert budget.values == ("16", "16 (1 of 2), 256 (1 of 2)")
+    assert (variable.kind, variable.values) == ("environment", ("tcp", "not set"))
+
+
+def test_equal_settings_are_no_confounder() -> None:
+    same = {"max-num-seqs": 16, "attention-config": {"use_fp4_indexer_cache": True}}
+    assert confounders((of("1p1d-dep8-dep8", same, {}, on=GB200), of("4p1d-dep4-dep8", same, {})), (GB200, GB300)) == ()
+
+
+def test_the_confounders_of_the_study_are_found_in_its_recipes(found: Comparison) -> None:
+    by_field = {(one.where, one.field): one.values for one in found.confounders}
+    assert by_field["prefill", "max-num-batched-tokens"] == ("32768", "16384")
+    assert by_field["prefill", "gpu-memory-utilization"] == ("0.95 (3 of 5), 0.8 (2 of 5)", "0.9")
+    assert by_field["both", "UCX_TLS"] == ("cuda_copy,cuda_ipc,tcp", "not set")
+
+
+def test_at_the_break_even_premium_both_cost_the_same() -> None:
+    (one,) = compared(*night(), interactivity=(20.0,)).what_if
+    assert one.as_given is not None
+    assert one.break_even is not None
+    assert one.as_given * (2.652 / 2.21) / one.break_even == pytest.approx(1)
+    assert (one.dearer, one.cheaper) == (pytest.approx(one.as_given / 1.2), pytest.approx(one.as_given / 0.8))
+
+
+def test_held_gpus_are_paid_on_both_sides() -> None:
+    (at_26,) = compared(*night(), interactivity=(26.0,)).what_if
+    assert at_26.as_given is not None
+    assert at_26.held is not None
+    assert at_26.held != pytest.approx(at_26.as_given)
+
+
+def test_a_promise_of_a_first_token_is_kept_by_points_and_never_read_between_them() -> None:
+    rows = {one.interactivity: one.cells for one in compared(*night(), interactivity=(10.0, 26.0, 27.0, 33.0)).slo}
+    assert [cell.shape for cell in rows[10.0]] == ["1P4D DEP8/TP8 c256", "7P2D DEP4/DEP16 c3072"]
+    assert rows[26.0][1].total_tok_s_gpu == pytest.approx(6_800.0)
+    assert rows[27.0][1] == UNREACHABLE
+    assert rows[33.0] == (UNREACHABLE, UNREACHABLE)
+
+
+def test_without_a_promise_of_comparison_there_is_no_section() -> None:
+    report = analyse(report_data(*night()))
+    assert (report.comparison, report.studies) == (None, ())
+
+
+def iso(*ratios: float | None) -> list[IsoRow]:
+    """Rows at 10, 20, …: cost of the first SKU over the last; None = the last is unreachable."""
+    rows = []
+    for index, cost_ratio in enumerate(ratios, start=1):
+        first = IsoCell(total_tok_s_gpu=1_000.0, usd_per_mtok=1.0, ttft_p50_ms=None, shape="A c1")
+        last = first.model_copy(update={"usd_per_mtok": 1 / cost_ratio, "shape": "B c1"}) if cost_ratio else UNREACHABLE
+        rows.append(with_ratios(10.0 * index, (first, last)))
+    return rows
+
+
+def said(rows: list[IsoRow], **changed: Any) -> str:
+    sentence = answer(rows, TITLES, bar=0.05, origin="simulated", **changed)
+    assert sentence is not None
+    return say(sentence)
+
+
+def test_the_answer_names_ranges_the_largest_win_first_and_what_is_level() -> None:
+    assert said(iso(1.04, 0.8, 2.5, 1.5, None)) == (
+        "More tokens per dollar at equal tok/s/user: GB300 NVL72 from 30 to 40, up to 2.50× at 30; GB200 NVL72 at 20, 1.25×; level at 10; "
+        "GB200 NVL72 alone at 50 (simulated)"
+    )
+
+
+def test_an_answer_under_a_limit_names_the_deployments_behind_it() -> None:
+    assert said(iso(2.0), limit_s=10.0) == (
+        "With a median TTFT of at most 10 s, more tokens per dollar at so many tok/s/user or more: "
+        "GB300 NVL72 at 10, 2.00× (B c1 against A c1) (simulated)."
+    )
+
+
+def test_a_directional_reading_is_marked_in_the_answer() -> None:
+    (one,) = iso(2.0)
+    cells = (one.cells[0], one.cells[1].model_copy(update={"directional": True}))
+    assert "GB300 NVL72 at 10, ≈ 2.00×" in said([one.model_copy(update={"cells": cells})])
+
+
+@pytest.mark.parametrize("titles", [TITLES, TITLES[:1]])
+def test_with_nothing_to_compare_there_is_no_answer(titles: tuple[str, ...]) -> None:
+    rows = iso(None) if len(titles) > 1 else iso(2.0)
+    assert answer(rows, titles, bar=0.05, origin="simulated") is None
+
+
+def test_a_study_stands_beside_our_points_of_the_same_recipe_and_concurrency(kept: Report) -> None:
+    (section,) = kept.studies
+    assert len(section.points) == 14
+    ours = {(point.recipe, point.conc): point.total_tok_s_gpu for point in kept.curves[0].points + kept.curves[1].points}
+    for theirs, stated in zip(section.points, section.study.rows, strict=True):
+        assert stated.recipe is not None
+        assert theirs.ours_tok_s_gpu == ours[stated.recipe, stated.conc]
+
+
+def test_published_points_never_enter_the_tables_that_are_read(kept: Report) -> None:
+    origins = [curve.origin for curve in kept.curves]
+    assert origins == ["simulated", "simulated", "published", "published"]
+    only_ours = analyse(ReportData.from_json(KEPT.read_bytes(), where="kept").model_copy(update={"studies": ()}))
+    assert (kept.iso, kept.verdict, kept.headline, kept.answer) == (only_ours.iso, only_ours.verdict, only_ours.headline, only_ours.answer)
+
+
+def test_a_reduced_request_count_stands_beside_no_published_figure() -> None:
+    data = ReportData.from_json(KEPT.read_bytes(), where="kept")
+    rows = []
+    for one in data.rows:
+        provenance = one.record.provenance.model_copy(update={"requests_per_conc": 1})
+        rows.append(one.model_copy(update={"record": one.record.model_copy(update={"provenance": provenance})}))
+    report = analyse(data.model_copy(update={"rows": tuple(rows)}))
+    (section,) = report.studies
+    assert {curve.origin for curve in report.curves} == {"simulated"}
+    assert (section.beside, {point.ours_tok_s_gpu for point in section.points}) == ((), {None})
+    assert not any("Published figures" in say(finding) for finding in report.findings)
+
+
+def test_the_printed_table_is_read_again_the_way_the_study_did(kept: Report) -> None:
+    (section,) = kept.studies
+    at_27 = next(again for printed, again in zip(section.printed, section.again, strict=True) if printed.label == "27")
+    assert at_27.interactivity == 27.25
+    assert at_27.throughput_ratio == pytest.approx(2.8235, abs=1e-4)
+
+
+def test_the_study_is_checked_in_the_report(kept: Report) -> None:
+    (section,) = kept.studies
+    assert say(section.summary).startswith("By the rules of tables, 16 printed figures cannot be what they are computed from.")

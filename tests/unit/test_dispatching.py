@@ -1,0 +1,121 @@
+"""Runs that start runs: what a run takes of a night, what goes to further runs, and whether there was a night at all."""
+
+import json
+import subprocess
+
+import pytest
+
+from pipeline import cli
+from pipeline import plan as planning
+from tests.fakes import book as small
+from tests.fakes import github as fake
+from tests.fakes import rows
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Five recipes and two clusters that take them all."""
+    files = small.texts()
+    files["clusters/there.yaml"] = small.CLUSTER.replace("This machine", "Another").replace("racks: 1", "racks: 2")
+    for workers in range(2, 6):
+        path = small.PATH.replace("1p1d", f"{workers}p1d")
+        files[path] = small.RECIPE.replace("  workers: 1\n", f"  workers: {workers}\n", 1).replace("conc: [4, 8]", f"conc: [{workers}]")
+    files["skus.yaml"] = small.SKUS.replace("domain_gpus: 16", "domain_gpus: 72")
+    for path, text in files.items():
+        target = tmp_path / "recipes" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+    (tmp_path / "recipes/timing").mkdir()
+    (tmp_path / "recipes/timing/small.json").write_text(rows.timing().to_json())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def matrix(folder, *words):
+    out = folder / "outputs"
+    out.unlink(missing_ok=True)
+    code = cli.run(["matrix", "--clusters", "here there", "--out", "plans", *words], {"GITHUB_OUTPUT": str(out)})
+    lines = out.read_text().splitlines() if out.exists() else []
+    return code, dict(line.split("=", 1) for line in lines)
+
+
+def legs(outputs):
+    return [(one["name"], job["id"]) for one in json.loads(outputs["matrix"])["cluster"] for job in one["jobs"]]
+
+
+def test_one_run_takes_what_there_is_room_for_and_the_rest_is_shared_out(folder):
+    code, outputs = matrix(folder, "--shard-size", "4")
+    assert code == 0
+    assert (outputs["count"], outputs["shards"]) == ("4", "3")
+    rest = [matrix(folder, "--shard", f"{number}/3", "--plan-id", outputs["plan-id"])[1] for number in (2, 3)]
+    assert {one["plan-id"] for one in rest} == {outputs["plan-id"]}
+    every = [leg for one in (outputs, *rest) for leg in legs(one)]
+    assert len(every) == len(set(every)) == 10
+
+
+def test_a_shard_that_starts_later_takes_its_own_share_whatever_was_measured_meanwhile(folder):
+    _, first = matrix(folder, "--shard-size", "4")
+    measured = legs(first)[0][1]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"]):
+        subprocess.run(["git", "-c", "user.name=T", "-c", "user.email=t@example.com", *command], cwd=folder, check=True)
+    path = folder / "recipes" / small.PATH.replace("1p1d", "5p1d")
+    path.write_text(path.read_text().replace("conc: [5]", "conc: [6]"))
+    later = [legs(matrix(folder, "--shard", f"{number}/3", "--since", "HEAD", "--may-be-empty")[1]) for number in (1, 2, 3)]
+    assert sorted(leg for part in later for leg in part) == [(name, small.ID.replace("1p1d", "5p1d")) for name in ("here", "there")]
+    whole = [legs(matrix(folder, "--shard", f"{number}/3")[1]) for number in (1, 2, 3)]
+    assert all(set(part) <= set(full) for part, full in zip(later, whole, strict=True))
+    assert measured in {job for _, job in whole[0]}
+
+
+def test_each_cluster_says_how_many_racks_it_has(folder):
+    _, outputs = matrix(folder)
+    assert {one["name"]: one["max_parallel"] for one in json.loads(outputs["matrix"])["cluster"]} == {"here": 1, "there": 2}
+    assert sorted(path.name for path in (folder / "plans").iterdir()) == ["here.json", "there.json"]
+
+
+def test_nothing_to_run_is_an_error_unless_it_may_be(folder, capsys):
+    assert matrix(folder, "--select", "no-such-*")[0] == 4
+    assert "nothing to run" in capsys.readouterr().err
+    code, outputs = matrix(folder, "--select", "no-such-*", "--may-be-empty")
+    assert (code, outputs["count"], outputs["shards"], legs(outputs)) == (0, "0", "1", [])
+
+
+def test_256_jobs_and_their_names_are_far_below_what_an_output_may_hold():
+    leg = {"id": "x" * 100, "name": "y" * 60, "runs_on": ["self-hosted", "gb300-k8s"]}
+    assert len(json.dumps([leg] * planning.MAX_JOBS)) < 100_000
+
+
+@pytest.fixture
+def github():
+    with fake.serve() as state:
+        yield state
+
+
+def environment(github):
+    return {"GITHUB_TOKEN": github.token, "GITHUB_API_URL": github.url, "GITHUB_REPOSITORY": github.repository, "GITHUB_REF_NAME": "main"}
+
+
+def test_every_further_shard_is_started_once_with_the_inputs_of_the_first(github):
+    inputs = json.dumps({"select": "*gb300*", "quick": True, "shard": "", "sha": None})
+    assert cli.run(["dispatch", "nightly.yml", "--inputs", inputs, "--with", "plan_id=p", "--shards", "3"], environment(github)) == 0
+    assert [one["inputs"] for one in github.dispatches] == [
+        {"select": "*gb300*", "quick": "true", "plan_id": "p", "shard": f"{number}/3"} for number in (2, 3)
+    ]
+    assert {one["ref"] for one in github.dispatches} == {"main"}
+
+
+def test_a_run_of_a_schedule_has_no_inputs_to_pass_on(github):
+    assert cli.run(["dispatch", "nightly.yml", "--inputs", "null", "--with", "select=*"], environment(github)) == 0
+    assert [one["inputs"] for one in github.dispatches] == [{"select": "*"}]
+
+
+def test_the_watchdog_is_quiet_when_the_schedule_ran_and_loud_when_it_did_not(github, capsys):
+    day = "2126-11-25T01:17:00Z"
+    github.add_run(1, path=".github/workflows/nightly.yml", event="workflow_dispatch", created_at=day)
+    github.add_run(2, path=".github/workflows/other.yml", event="schedule", created_at=day)
+    github.add_run(3, path=".github/workflows/nightly.yml", event="schedule", created_at="2020-11-25T01:17:00Z")
+    assert cli.run(["watchdog", "nightly.yml"], environment(github)) == 8
+    said = capsys.readouterr().err
+    assert "::error::the schedule of nightly.yml has started no run in the last 26 hours" in said
+    github.add_run(4, path=".github/workflows/nightly.yml", event="schedule", created_at=day)
+    assert cli.run(["watchdog", "nightly.yml"], environment(github)) == 0
