@@ -147,7 +147,7 @@ def _point(point: CurvePoint) -> tuple[str, ...]:
 
 def bill(curve: Curve) -> Table:
     """The rest of what is known about each point: cost with every GPU that was held, decode rate, n."""
-    headers = ("deployment", "conc", "$/Mtok, all held", "output tok/s/decode GPU", "TPOT p50 ms", "requests")
+    headers = ("deployment", "conc", "$/Mtok, all held", "output tok/s/decode GPU", "TPOT p50 ms", "requests", "not judged")
     rows = tuple(
         (
             point.shape,
@@ -156,10 +156,11 @@ def bill(curve: Curve) -> Table:
             number(point.output_tok_s_gpu, "tok_s_gpu"),
             number(point.tpot_p50_ms, "ms"),
             number(point.requests, "count"),
+            plain("; ".join(point.withheld)) or "_nothing withheld_",
         )
         for point in curve.points
     )
-    return Table(headers, "lrrrrr", rows)
+    return Table(headers, "lrrrrrl", rows)
 
 
 def deployment(recipe: str, report: Report) -> str:

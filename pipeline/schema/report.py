@@ -80,6 +80,7 @@ class CurvePoint(Document):
     conc: int
     status: Literal["ok", "refused"]
     reasons: tuple[str, ...]
+    withheld: tuple[str, ...] = Field(default=(), description="what could not be judged of it, and why")
     total_tok_s_gpu: float
     output_tok_s_gpu: float | None = Field(description="null = the source does not state it")
     interactivity: float | None = Field(description="null = no request had two output tokens")

@@ -244,6 +244,7 @@ def test_the_printed_table_is_read_again_the_way_the_study_did(kept: Report) -> 
     at_27 = next(again for printed, again in zip(section.printed, section.again, strict=True) if printed.label == "27")
     assert at_27.interactivity == 27.25
     assert at_27.throughput_ratio == pytest.approx(2.8235, abs=1e-4)
+    assert section.again[-1].cells[0].usd_per_mtok == pytest.approx(4.7811, abs=1e-4)  # cost splined apart: 0.95 by its own throughput
 
 
 def test_the_study_is_checked_in_the_report(kept: Report) -> None:

@@ -13,7 +13,7 @@ from pipeline.analyse import analyse
 from pipeline.render import headline, render
 from pipeline.render.charts import pareto
 from pipeline.render.labels import Box, place
-from pipeline.render.tables import changed, iso, points
+from pipeline.render.tables import bill, changed, iso, points
 from pipeline.render.text import as_html, best, code, number, plain, say, signed
 from pipeline.render.theme import LIGHT
 from pipeline.schema.report import Report, Sentence
@@ -127,6 +127,14 @@ def test_a_table_of_points_withholds_p99_of_few_requests() -> None:
         ("6P1D DEP4/DEP8", "4096", "8,822.0", "15.00", "27.0", "54.0", "0.084", "32 / 36"),
         ("1P17D TEP4/TP4", "18", "138.8", "73.43", "1.0", "_n < 662_", "5.307", "72 / 76"),
     )
+
+
+def test_what_could_not_be_judged_is_said_of_the_point() -> None:
+    whole, short = row(recipe(), 4096, (11_000.0, 13.0)), row(recipe(conc=(512,)), 512, (6_000.0, 20.0))
+    assert short.point is not None
+    cut = short.model_copy(update={"point": short.point.model_copy(update={"withheld": ("concurrency: no steady window",)})})
+    (curve,) = analyse(report_data(whole, cut)).curves
+    assert [cells[-1] for cells in bill(curve).rows] == ["_nothing withheld_", "concurrency: no steady window"]
 
 
 def test_the_table_of_changes_names_the_field() -> None:

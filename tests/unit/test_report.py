@@ -146,6 +146,12 @@ def test_equal_interactivity_reads_every_metric_on_the_knots_of_throughput() -> 
     assert [cell.total_tok_s_gpu for cell in outside.cells] == [None, None]
 
 
+def test_the_tables_read_the_kind_with_the_most_points() -> None:
+    lone = row(WIDE, 3072, (9_000.0, 26.0), origin="measured", measure="aiperf")
+    report = analyse(report_data(*night("101"), lone, definition=definition(interactivity=(26.0,))))
+    assert report.iso[0].cells[1].total_tok_s_gpu == pytest.approx(6_800)
+
+
 def test_a_gap_that_the_definition_allows_is_no_direction() -> None:
     data = report_data(*night("101"), definition=definition(interactivity=(19.5,), directional_gap=13.1))
     assert not analyse(data).iso[0].cells[1].directional
