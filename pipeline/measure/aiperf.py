@@ -106,12 +106,12 @@ def _point(setup: Setup, means: Means, conc: int) -> tuple[Point, dict[str, floa
     spent = means.clock.monotonic() - steady
     step = (means.clock.now() - wall).total_seconds() - spent
     after, recorded = counters.read(setup.endpoint, means.http), aiperf_files.read(out)
-    seen = _seen(setup, conc, recorded, trouble)
+    seen, lost = _seen(setup, conc, recorded, trouble), counters.lost_streams(setup.endpoint.frontend_log, before)
     seen = replace(
         seen,
-        changes=tuple(dict.fromkeys([*changes, *counters.replaced(before, after)])),
-        cut_streams=counters.lost_streams(setup.endpoint.frontend_log, before),
-        migrations=counters.migrated(before, after),
+        changes=tuple(dict.fromkeys([*(change.partition("; the end of ")[0] for change in changes), *counters.replaced(before, after)])),
+        cut_streams=lost,
+        migrations=counters.migrated(before, after, lost or 0),
         served=counters.served(before, after, setup.endpoint.instances),
         clock_step_s=step,
     )

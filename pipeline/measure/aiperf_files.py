@@ -14,6 +14,7 @@ from pipeline.errors import MeasureError
 from pipeline.measure.requests import Request
 
 RECORDS, AGGREGATE, INPUTS, PHASES = "profile_export.jsonl", "profile_export_aiperf.json", "inputs.json", "phase_manifest.json"
+EMPTY_STREAM = "InvalidInferenceResultError"  # what AIPerf calls a stream that ended before its first token
 # A prompt cannot contain either of these: inside a JSON string the quotes would be escaped.
 ASKED = re.compile(rb'"session_id":\s*"(?P<session>[^"\\]*)"|"max_(?:completion_)?tokens":\s*(?P<tokens>\d+)')
 
@@ -65,7 +66,6 @@ def _request(record: dict[str, Any], asked: dict[str, int], base: int) -> Reques
     if conversation not in asked:
         raise MeasureError(f"{INPUTS} does not say what {conversation} asked for", hint="another version of AIPerf? 0.13.0 is read")
     output, prompt = _value(metrics, "usage_completion_tokens"), _value(metrics, "usage_prompt_tokens")
-    error = record.get("error")
     cancelled = "cancelled by the client" if metadata["was_cancelled"] else ""
     return Request(
         start_s=(metadata["request_start_ns"] - base) / 1e9,
@@ -74,7 +74,7 @@ def _request(record: dict[str, Any], asked: dict[str, int], base: int) -> Reques
         asked=asked[conversation],
         output=None if output is None else int(output),
         input=None if prompt is None else int(prompt),
-        error=_error(error) if error else cancelled,
+        error=_error(record.get("error")) or cancelled,
         latency_ms=_value(metrics, "request_latency"),
         held_ms=(metadata["request_start_ns"] - metadata["credit_issued_ns"]) / 1e6,
     )
@@ -102,8 +102,10 @@ def _value(metrics: dict[str, Any], name: str) -> float | None:
     return None if found is None else float(found["value"])
 
 
-def _error(error: dict[str, Any]) -> str:
+def _error(error: dict[str, Any] | None) -> str:
     """``500 Internal Server Error``: code and type; messages carry ids, and then no two errors are alike."""
+    if error is None or error.get("type") == EMPTY_STREAM:
+        return ""
     return f"{error.get('code') or ''} {error.get('type') or 'error'}".strip()
 
 

@@ -55,9 +55,9 @@ def replaced(before: Reading, after: Reading) -> list[str]:
     return [f"{name} is another process than before" for name, old, new in pairs if old and new and old.id != new.id]
 
 
-def migrated(before: Reading, after: Reading) -> int | None:
-    """Requests that changed their worker in between."""
-    return None if before.migrations is None or after.migrations is None else after.migrations - before.migrations
+def migrated(before: Reading, after: Reading, lost: int) -> int | None:
+    """Requests that changed their worker in between; Dynamo counts the ``lost`` ones too, which tried to and could not."""
+    return None if before.migrations is None or after.migrations is None else max(0, after.migrations - before.migrations - lost)
 
 
 def lost_streams(log: Path, before: Reading) -> int | None:

@@ -62,12 +62,14 @@ class Window:
 
 
 def steady_window(requests: Sequence[Request], conc: int) -> Window:
-    """The steady window of a closed loop; empty when no more than 2 · ``conc`` requests were sent."""
+    """The steady window of a closed loop; empty when it is shorter than a request takes on average, as it is for 2 · ``conc`` requests."""
     if not requests:
         return Window(0.0, 0.0)
     starts = sorted(request.start_s for request in requests)
     first = min(request.end_s for request in requests)
-    return Window(first, max(first, starts[max(0, len(starts) - conc)]))
+    last = starts[max(0, len(starts) - conc)]
+    mean_s = sum(request.end_s - request.start_s for request in requests) / len(requests)
+    return Window(first, last if last - first >= mean_s else first)
 
 
 def effective_conc(requests: Sequence[Request], window: Window) -> float | None:

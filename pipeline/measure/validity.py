@@ -191,7 +191,7 @@ def _short_window(seen: Seen) -> str:
     """What the steady window is too short for."""
     window: Window = steady_window(seen.requests, seen.conc)
     if window.seconds <= 0:
-        return "concurrency and drift: no steady window, more than 2 x conc requests are needed"
+        return "concurrency and drift: no steady window, it takes more requests for each of conc"
     found = len(_rounds(seen))
     return "" if found >= ROUNDS else f"drift: {found} rounds of conc requests in the steady window, {ROUNDS} are needed"
 

@@ -129,7 +129,8 @@ def test_a_decode_worker_killed_under_load_refuses_the_point_and_every_lost_stre
     folder = place.results / place.result().folder
     log = gzip.decompress((folder / "raw/logs/frontend.log.gz").read_bytes())
     assert int(cut[1]) == int(cut[2]) == log.count(b"Cannot recreate stream") > 0
-    assert point.reasons[0].startswith("deployment-changed: decode-0 was killed by signal 9")
+    assert point.reasons[0] == "deployment-changed: decode-0 was killed by signal 9"
+    assert "migrations" not in "; ".join(point.reasons)
     assert "1 of 1 points refused" in place.stderr()
     told = tell(place)
     assert "refused" in told
@@ -239,8 +240,8 @@ def test_a_disk_that_fills_ends_in_a_message_and_leaves_nothing_half(place):
 def test_an_engine_made_ten_times_slower_is_measured_and_is_another_series(place):
     """It is slow and not broken: the point stands, its keys keep it out of every comparison with the faster one."""
     found = []
-    for scale in (1.0, 10.0):
-        place.make_plan(conc=1, osl=16, per_conc=3, time_scale=scale)
+    for scale in (2.0, 20.0):
+        place.make_plan(conc=1, osl=16, per_conc=2, time_scale=scale)
         place.start()
         assert place.end() == 0, place.stderr()
         found.append(place.result())
@@ -253,4 +254,4 @@ def test_an_engine_made_ten_times_slower_is_measured_and_is_another_series(place
         place.pipeline("ingest", place.results / one.folder, "--history", place.folder / "history")
     place.pipeline("report", ROOT / "reports/smoke.yaml", "--history", place.folder / "history", "--out", place.folder / "report")
     told = (place.folder / "report" / "README.md").read_text().replace("\\", "")  # of Markdown
-    assert "not comparable: provenance.time_scale 1.0 → 10.0" in told
+    assert "not comparable: provenance.time_scale 2.0 → 20.0" in told

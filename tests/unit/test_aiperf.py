@@ -66,6 +66,15 @@ def test_a_worker_that_died_under_a_client_that_ended_well_is_found_in_its_recor
     )
 
 
+def test_a_stream_that_was_cut_before_its_first_token_is_cut_and_no_error(tmp_path):
+    records = lay_out("whole", tmp_path) / aiperf_files.RECORDS
+    *others, last = records.read_text().splitlines()
+    cut = json.loads(last) | {"metrics": {}, "error": {"type": "InvalidInferenceResultError", "message": "no content"}}
+    records.write_text("\n".join([*others, json.dumps(cut)]) + "\n")
+    reasons = judge(Seen(2, 12, aiperf_files.read(tmp_path).requests)).reasons
+    assert reasons == ("truncated-streams: 1 of 12 ended before their last token",)
+
+
 def test_prompts_may_say_what_they_like(tmp_path):
     evil = {
         "session_id": "s1",
@@ -191,13 +200,19 @@ def test_migrations_restarts_and_lost_streams_are_read_from_the_deployment(tmp_p
     assert whole(tmp_path, http, meanwhile=act).reasons == (
         "deployment-changed: decode-1 is another process than before",
         "truncated-streams: 0 of 12 ended before their last token; the frontend lost 1 streams",
-        "migrations: 2 requests changed their worker",
+        "migrations: 1 requests changed their worker",
     )
 
 
 def test_a_deployment_that_changes_gives_its_client_a_minute_and_is_not_measured_further(tmp_path):
     clock, client = FakeClock(), FakeClient("whole", polls=10**6)
-    died = setup(tmp_path, 2, 6, alive=lambda: ["decode-1 was killed"] if clock.monotonic() > 5 else [], conc=(2, 4))
+    died = setup(
+        tmp_path,
+        2,
+        6,
+        alive=lambda: ["decode-1 was killed; the end of its.log:\n  many lines"] if clock.monotonic() > 5 else [],
+        conc=(2, 4),
+    )
     found = aiperf.measure(died, aiperf.Means(client, FakeHttp(), clock))
     assert [point.conc for point in found.points] == [2]
     assert found.points[0].reasons[:2] == (

@@ -106,10 +106,15 @@ def test_the_usage_that_comes_after_the_last_token_is_no_clock_trouble():
 def test_a_window_too_short_withholds_and_does_not_refuse():
     short = judge(seen(closed_loop(8, 16)))
     assert short.reasons == ()
-    assert short.withheld == ("concurrency and drift: no steady window, more than 2 x conc requests are needed",)
+    assert short.withheld == ("concurrency and drift: no steady window, it takes more requests for each of conc",)
     middling = judge(seen(closed_loop(8, 40, slower=0.9)))
     assert (middling.reasons, len(middling.withheld)) == ((), 1)
     assert middling.withheld[0].startswith("drift: 2 rounds") or middling.withheld[0].startswith("drift: 3 rounds")
+
+
+def test_the_moment_between_two_requests_is_no_steady_window():
+    verdict = judge(seen(closed_loop(1, 2, gap_s=0.05), conc=1))
+    assert (verdict.reasons, verdict.effective_conc) == ((), None)
 
 
 def test_counters_that_nobody_answers_for_are_withheld():
