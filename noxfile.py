@@ -210,15 +210,14 @@ def live(session: nox.Session) -> None:
 @nox.session
 def browser(session: nox.Session) -> None:
     """The page in Debian's chromium: no network, tooltips, filters, phone width, dark and light; pictures below build/browser."""
-    packages = {"chromium": "chromium", "chromedriver": "chromium-driver"}
-    missing = [package for program, package in packages.items() if not shutil.which(program)]
-    if missing:
-        session.error(f"not installed: {', '.join(missing)}; on Debian: apt-get install -y {' '.join(missing)}")
+    chromium, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        session.error("chromium and its driver are not both installed; on Debian: apt-get install -y chromium chromium-driver")
     set_up(session)
     pages = BUILD / "browser" / "pages"
     session.run(str(PYTHON), "-m", "tests.fakes.pages", str(pages), external=True)
     session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "browser.txt"))
-    session.run("pytest", "tests/browser", *session.posargs)
+    session.run("pytest", "tests/browser", *session.posargs, env={"CHROMIUM": chromium, "CHROMEDRIVER": driver})
 
 
 @nox.session(venv_backend="none")

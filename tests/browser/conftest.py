@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -66,11 +66,11 @@ class Reader:
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium") or "chromium: apt-get install chromium"
+    options.binary_location = os.environ["CHROMIUM"]
     profile = tmp_path_factory.mktemp("profile")
     for word in (*QUIET, f"user-data-dir={profile}"):
         options.add_argument(f"--{word}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options, Service(shutil.which("chromedriver") or "chromedriver: apt-get install chromium-driver"))
+    driver = webdriver.Chrome(options, Service(os.environ["CHROMEDRIVER"]))
     yield Reader(driver)
     driver.quit()
