@@ -144,6 +144,7 @@ def _report(wish: Wish) -> Message:
         body=body,
         head_sha=wish.head.sha if wish.head else wish.run.sha,
         origin=report.origin,
+        has_failures=any(row.state in ("failed", "refused") for row in report.coverage),
     )
 
 

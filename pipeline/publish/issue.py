@@ -13,15 +13,15 @@ GREEN: Final = frozenset({"better", "same"})
 
 
 def publish(message: Message, run: Run, github: GitHub) -> str:
-    """Open, update or close; unknown is neither red nor green and leaves things as they are. Gives what was done."""
+    """Open, update or close, and say which; an unknown verdict without a failure is neither red nor green and changes nothing."""
     issues = f"repos/{run.repository}/issues"
     mark = f"<!-- rackbench:{message.name} -->"
     standing = _standing(github, issues, mark)
-    if message.verdict in GREEN and standing is not None:
+    if message.verdict in GREEN and not message.is_red and standing is not None:
         github.write("POST", f"{issues}/{standing}/comments", {"body": f"{message.headline}\n\n{_run_line(run)}"})
         github.write("PATCH", f"{issues}/{standing}", {"state": "closed", "state_reason": "completed"})
         return f"issue: #{standing} closed"
-    if message.verdict != "worse":
+    if not message.is_red:
         return "issue: none is open" if standing is None else f"issue: #{standing} stays open"
     text = {"title": message.headline[:250], "body": _body(message, run, mark)}
     if standing is not None:

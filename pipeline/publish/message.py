@@ -44,6 +44,12 @@ class Message:
     head_repository: str = ""
     origin: Origin | None = None
     annotations: tuple[Annotation, ...] = ()
+    has_failures: bool = False  # deployments that failed, or whose points were refused
+
+    @property
+    def is_red(self) -> bool:
+        """Somebody should look: something got slower, failed or was refused."""
+        return self.verdict == "worse" or self.has_failures
 
 
 def with_pictures(body: str, base: str) -> str:

@@ -250,6 +250,14 @@ def test_an_issue_lives_as_long_as_the_nightly_is_red(place):
     assert len(place.fake.comments_on(101)) == 1
 
 
+def test_a_night_with_a_failed_deployment_is_red_whatever_the_others_say(place):
+    folder = place.report(GREEN)
+    data = rows.report_data(rows.row(rows.recipe(), 4096, None, run="101"))
+    (folder / "data.json").write_text(data.to_json())
+    assert place.publish(folder, "issue") == ["issue: #101 opened"]
+    assert place.publish(place.report(GREEN), "issue") == ["issue: #101 closed"]
+
+
 def test_issues_of_others_and_pull_requests_are_left_alone(place):
     place.publish(place.report(RED), "issue")
     body = place.fake.issues.pop()["body"]
