@@ -57,9 +57,16 @@ def _job(where: str, job: Mapping[str, Any], events: set[str]) -> Iterator[str]:
         yield f"{where}: fail-fast: false, one leg says nothing about another"
     if events & {"pull_request"} and any(value == "write" for value in (job.get("permissions") or {}).values()):
         yield f"{where}: nothing that a pull request starts may write"
+    if "workflow_run" in events and (job.get("permissions") or {}).get("contents") == "write" and not _knows_whose(job):
+        yield f"{where}: a fork's workflow may bear any name: a job that writes asks for workflow_run.event and its head_repository"
     labels = job.get("runs-on", "")
     if events & {"pull_request", "workflow_run"} and RACK_LABELS & set(labels if isinstance(labels, list) else [labels]):
         yield f"{where}: a rack is reached through bench.yml, behind the label or a reviewed commit"
+
+
+def _knows_whose(job: Mapping[str, Any]) -> bool:
+    condition = str(job.get("if", ""))
+    return all(f"github.event.workflow_run.{field}" in condition for field in ("event ==", "head_repository.full_name == github.repository"))
 
 
 def _thin(where: str, steps: list[Mapping[str, Any]]) -> Iterator[str]:

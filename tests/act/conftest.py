@@ -86,7 +86,7 @@ def pull_request(action: str, *, base: str, head: str, repository: str = REPOSIT
 
 def completed(workflow: str, run_id: int, *, head: str, attempt: int = 1, **more: Any) -> dict[str, Any]:
     """The event that a run of a workflow has ended; for a fork, GitHub names no pull request in it."""
-    event = {"nightly": "workflow_dispatch", "recipes": "pull_request"}[workflow]
+    event = more.pop("event", {"nightly": "workflow_dispatch", "recipes": "pull_request"}[workflow])
     run = {"id": run_id, "run_attempt": attempt, "head_sha": head, "event": event, "pull_requests": [], "name": workflow}
     run["head_repository"] = {"full_name": more.pop("repository", REPOSITORY)}
     return {"action": "completed", "workflow_run": run, "workflow": {"name": workflow}, "repository": {"full_name": REPOSITORY}}

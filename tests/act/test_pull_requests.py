@@ -64,6 +64,13 @@ def test_the_comment_lands_on_the_pull_request_that_has_this_head_in_this_reposi
     assert check["head_sha"] == head
 
 
+def test_a_fork_that_calls_its_workflow_nightly_is_not_published(engine, base, fork):
+    head = fork[0]
+    for run_id, repository, event in ((304, FORK, "pull_request"), (305, REPOSITORY, "pull_request"), (306, FORK, "workflow_dispatch")):
+        ended = completed("nightly", run_id - 10, head=head, repository=repository, event=event)
+        assert engine.run("workflow_run", "publish.yml", ended, run_id=run_id).jobs == set()
+
+
 def test_a_label_runs_what_changed_at_the_commit_that_it_was_set_on(engine, base, github):
     head = edited(engine, base, "conc: [192]", "conc: [48]")
     github.add_pull(9, head)

@@ -9,6 +9,7 @@ from tests.act.engine import pinned
 
 GITHUB = Path(__file__).parents[2] / ".github"
 NIGHTLY = (GITHUB / "workflows/nightly.yml").read_text(encoding="utf-8")
+PUBLISH = (GITHUB / "workflows/publish.yml").read_text(encoding="utf-8")
 RECIPES = (GITHUB / "workflows/recipes.yml").read_text(encoding="utf-8")
 NOT_EXERCISED: frozenset[str] = frozenset()  # pinned actions without a shim; none so far
 
@@ -63,6 +64,19 @@ def test_a_long_run_belongs_into_a_verb():
 def test_what_a_pull_request_may_not_do(old, new, said):
     assert old in RECIPES
     assert any(said in one for one in breaches(RECIPES.replace(old, new), ".github/workflows/recipes.yml"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("github.event.workflow_run.head_repository.full_name == github.repository &&", ""),
+        ("(github.event.workflow_run.event == 'schedule' || github.event.workflow_run.event == 'workflow_dispatch')", "true"),
+    ],
+)
+def test_who_writes_after_another_run_asks_whose_it_was_and_what_started_it(old, new):
+    assert old in PUBLISH
+    (said,) = breaches(PUBLISH.replace(old, new, 1), ".github/workflows/publish.yml")
+    assert "a fork's workflow may bear any name" in said
 
 
 def test_nothing_that_a_pull_request_starts_is_given_a_token_or_a_secret():
