@@ -66,7 +66,9 @@ def _job(where: str, job: Mapping[str, Any], events: set[str]) -> Iterator[str]:
 
 def _knows_whose(job: Mapping[str, Any]) -> bool:
     condition = str(job.get("if", ""))
-    return all(f"github.event.workflow_run.{field}" in condition for field in ("event ==", "head_repository.full_name == github.repository"))
+    return all(
+        f"github.event.workflow_run.{field}" in condition for field in ("event ==", "head_repository.full_name == github.repository")
+    )
 
 
 def _thin(where: str, steps: list[Mapping[str, Any]]) -> Iterator[str]:

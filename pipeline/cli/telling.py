@@ -55,7 +55,15 @@ def report(arguments: argparse.Namespace, world: World) -> int:
     from pipeline import render
     from pipeline.flow import telling
 
-    made = telling.report(world, telling.Wish(arguments.definition, arguments.history, arguments.run_id, arguments.out, arguments.refresh))
+    wish = telling.Wish(
+        definition=arguments.definition,
+        history=arguments.history,
+        run_id=arguments.run_id,
+        out=arguments.out,
+        is_refreshed=arguments.refresh,
+        plans=tuple(arguments.plan),
+    )
+    made = telling.report(world, wish)
     world.say(render.headline(made))
     print(arguments.out / "index.html")
     if arguments.lint:
@@ -114,6 +122,8 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     added.add_argument("definition", type=Path)
     added.add_argument("--history", metavar="URL", help="default: the data.json that the report keeps")
     added.add_argument("--run-id", metavar="RUN", help="report this run; default: the newest of each recipe")
+    plan = "of the run --run-id: what they name and it did not bring is missing; everything else is told by its newest run"
+    added.add_argument("--plan", nargs="+", type=Path, default=[], metavar="FILE", help=plan)
     added.add_argument("--out", type=Path, required=True, metavar="DIR")
     refresh = "keep the rows of data.json, read the definition and all facts again"
     added.add_argument("--refresh", action="store_true", help=refresh)

@@ -13,7 +13,7 @@ from pipeline.errors import ArtifactError, GitHubError, PipelineError
 from pipeline.flow.world import World, read
 from pipeline.publish import Message, Run
 from pipeline.schema.publication import PageEntry, Review
-from pipeline.schema.report import ReportData
+from pipeline.schema.report import CoverageRow, ReportData
 
 if TYPE_CHECKING:
     from pipeline.edge.github import GitHub
@@ -134,7 +134,8 @@ def _report(wish: Wish) -> Message:
     path = wish.folder / "data.json"
     if not path.is_file():
         raise ArtifactError("neither data.json nor review.json", where=str(wish.folder), hint="name a rendered report, or a review")
-    report = analyse.analyse(ReportData.from_json(read(path), where=str(path)))
+    data = ReportData.from_json(read(path), where=str(path))
+    report = analyse.analyse(data)
     body = read(wish.folder / "README.md").decode("utf-8", errors="replace")
     origin = f" ({report.origin})" if report.origin and report.origin != "measured" else ""
     return Message(
@@ -144,8 +145,12 @@ def _report(wish: Wish) -> Message:
         body=body,
         head_sha=wish.head.sha if wish.head else wish.run.sha,
         origin=report.origin,
-        has_failures=any(row.state in ("failed", "refused") for row in report.coverage),
+        has_failures=any(row.state in ("failed", "refused") or _did_not_arrive(row, data) for row in report.coverage),
     )
+
+
+def _did_not_arrive(row: CoverageRow, data: ReportData) -> bool:
+    return row.state == "missing" and row.recipe in data.awaited
 
 
 def _review(wish: Wish) -> Message:

@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline import analyse, load, render, store
 from pipeline.errors import PipelineError, RecipeError
 from pipeline.flow.comparison import shape_fits
+from pipeline.flow.planning import read_plan
 from pipeline.flow.published import read_study
 from pipeline.flow.recipes import read_book
 from pipeline.flow.world import World, read, write
@@ -25,7 +26,8 @@ from pipeline.schema.timing import Timing
 class Wish:
     """What the command line asked for; without history, the report's kept data.json is rendered again.
 
-    ``is_refreshed``: only the rows of the kept data stay; definition, SKUs, LLMs and timing are read again.
+    ``is_refreshed``: only the rows of the kept data stay; definition, SKUs, LLMs and timing are read again. With ``plans``, only the
+    recipes that they name have to be of ``run_id``; the others are told by their newest run.
     """
 
     definition: Path
@@ -33,6 +35,7 @@ class Wish:
     run_id: str | None
     out: Path
     is_refreshed: bool = False
+    plans: tuple[Path, ...] = ()
 
 
 def report(world: World, wish: Wish) -> Report:
@@ -75,14 +78,37 @@ def _definition(path: Path) -> tuple[Definition, Node]:
 def _from_history(world: World, wish: Wish) -> ReportData:
     definition, book = _asked(world, wish)
     chosen = _chosen(wish, definition, book)
-    current, previous = store.latest(wish.history or "", {recipe.id: recipe.was for recipe in chosen}, run_id=wish.run_id)
-    if not current:
+    awaited = _awaited(wish, chosen)
+    current, previous = _nights(wish, chosen, awaited)
+    if not current and not awaited:
         raise PipelineError(
             "history has no run of these recipes",
             where=wish.history or "",
             hint="ingest one first: python -m pipeline ingest DIR --history URL",
         )
-    return _built(world, wish, definition, book, (chosen, current, previous))
+    return _built(world, wish, definition, book, (chosen, current, previous)).model_copy(update={"awaited": awaited})
+
+
+def _awaited(wish: Wish, chosen: Sequence[Recipe]) -> tuple[str, ...]:
+    """What the plans of the told run name, as far as the report tells of it."""
+    if wish.plans and not (wish.history and wish.run_id):
+        raise PipelineError(
+            "plans say what one run had to bring", where=str(wish.plans[0]), hint="name history and run: --history, --run-id"
+        )
+    named = {job.recipe.id for path in wish.plans for job in read_plan(path).jobs}
+    return tuple(sorted(named & {recipe.id for recipe in chosen}))
+
+
+def _nights(wish: Wish, chosen: Sequence[Recipe], awaited: Sequence[str]) -> tuple[tuple[HistoryRow, ...], tuple[HistoryRow, ...]]:
+    """Rows now and before. A recipe that the run had to bring and did not has none now, and its newest of any run before."""
+    history = wish.history or ""
+    if not wish.plans:
+        return store.latest(history, {recipe.id: recipe.was for recipe in chosen}, run_id=wish.run_id)
+    current, previous = store.latest(history, {recipe.id: recipe.was for recipe in chosen if recipe.id in awaited}, run_id=wish.run_id)
+    others, before = store.latest(history, {recipe.id: recipe.was for recipe in chosen if recipe.id not in awaited})
+    came = {row.record.job.recipe.id for row in current}
+    stale, _ = store.latest(history, {recipe.id: recipe.was for recipe in chosen if recipe.id in set(awaited) - came})
+    return current + others, previous + before + stale
 
 
 def _refreshed(world: World, wish: Wish, kept: ReportData) -> ReportData:

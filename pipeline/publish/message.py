@@ -44,11 +44,11 @@ class Message:
     head_repository: str = ""
     origin: Origin | None = None
     annotations: tuple[Annotation, ...] = ()
-    has_failures: bool = False  # deployments that failed, or whose points were refused
+    has_failures: bool = False  # deployments that failed, did not arrive, or whose points were refused
 
     @property
     def is_red(self) -> bool:
-        """Somebody should look: something got slower, failed or was refused."""
+        """Somebody should look: something got slower, failed, was refused or did not arrive."""
         return self.verdict == "worse" or self.has_failures
 
 

@@ -60,6 +60,9 @@ class ReportData(Stored):
     rows: tuple[HistoryRow, ...]
     previous: tuple[HistoryRow, ...]
     peers: dict[str, Sku] = Field(default_factory=dict, description="every other known SKU: what the radar is normalised to")
+    awaited: tuple[str, ...] = Field(
+        default=(), exclude_if=lambda awaited: not awaited, description="those that the told run's own plans name: a gap there is a failure"
+    )
     studies: tuple[Study, ...] = Field(default=(), description="published studies, as printed")
     fits: tuple[ShapeFit, ...] = Field(default=(), description="memory of the definition's worker shapes on its SKUs")
 

@@ -1,0 +1,101 @@
+"""A report of a night is held to its plans: what they name and did not come is missing, whatever earlier nights brought."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from pipeline import cli, store
+from pipeline.flow import publishing
+from pipeline.flow.publishing import Message
+from pipeline.publish import Run
+from pipeline.schema.plan import Plan
+from pipeline.schema.recipe import Recipe
+from pipeline.schema.report import ReportData
+from tests.fakes import results, rows
+from tests.golden.regenerate import book
+
+ROOT = Path(__file__).parents[2]
+FROZEN = ROOT / "tests/contract/frozen/plan.1.json"
+DEFINITION = ROOT / "reports/gb300-vs-gb200.yaml"
+ONE, TWO, THREE = (
+    f"deepseek-v4-pro-fp4.{name}"
+    for name in ("gb200-nvl72.8k1k.3p1d-dep8-dep8", "gb300-nvl72.8k1k.6p1d-dep4-dep8", "gb300-nvl72.8k1k.7p2d-dep4-dep16")
+)
+
+
+@cache
+def recipes() -> dict[str, Recipe]:
+    return dict(book().recipes)
+
+
+@pytest.fixture
+def night(tmp_path, monkeypatch):
+    """Gives a function: these recipes were measured by that run."""
+    monkeypatch.chdir(ROOT)
+
+    def measured(run: str, *names: str) -> None:
+        found = [results.arrival(recipes()[name], run=run, started_at=f"2026-11-{run[-2:]}T02:00:00Z") for name in names]
+        store.ingest(str(tmp_path / "history"), found)
+
+    return measured
+
+
+def report(folder: Path, *words: str, planned: tuple[str, ...] = ()) -> int:
+    plan = folder / "plan.json"
+    if planned:
+        jobs = tuple(results.record(recipes()[name]).job for name in planned)
+        skus = {job.recipe.sku: rows.sku(job.recipe.sku) for job in jobs}
+        plan.write_text(Plan.from_json(FROZEN.read_bytes(), where="frozen").model_copy(update={"jobs": jobs, "skus": skus}).to_json())
+        words = (*words, "--plan", str(plan))
+    return cli.run(["report", str(DEFINITION), "--history", str(folder / "history"), "--out", str(folder / "out"), *words], {})
+
+
+def told(folder: Path) -> tuple[ReportData, Message]:
+    data = ReportData.from_json((folder / "out/data.json").read_bytes(), where="data.json")
+    wish = publishing.Wish(folder=folder / "out", targets=(), run=Run("acme/bench", sha="0" * 40), site=folder / "site")
+    return data, publishing.read_message(wish)
+
+
+def runs(data: ReportData) -> dict[str, str]:
+    return {row.record.job.id: row.run[0] for row in data.rows}
+
+
+def test_a_night_that_brought_nothing_shows_nothing_of_the_night_before_and_is_red(night, tmp_path):
+    night("120", ONE, TWO)
+    assert report(tmp_path, "--run-id", "121", planned=(ONE, TWO)) == 0
+    data, message = told(tmp_path)
+    assert (data.rows, set(data.awaited)) == ((), {ONE, TWO})
+    assert {row.record.job.id for row in data.previous} == {ONE, TWO}
+    assert message.is_red
+    assert message.verdict == "unknown"
+    assert message.headline.startswith("🟡 0/11 deployments")
+
+
+def test_what_a_night_lost_is_missing_and_what_it_had_not_to_bring_stays(night, tmp_path):
+    night("120", ONE, TWO, THREE)
+    night("121", TWO)
+    assert report(tmp_path, "--run-id", "121", planned=(TWO, THREE)) == 0
+    data, message = told(tmp_path)
+    assert runs(data) == {ONE: "120", TWO: "121"}
+    assert message.is_red
+    night("121", THREE)
+    assert report(tmp_path, "--run-id", "121", planned=(TWO, THREE)) == 0
+    data, message = told(tmp_path)
+    assert runs(data) == {ONE: "120", TWO: "121", THREE: "121"}
+    assert not message.is_red  # nine recipes never ran, but nobody's plan named them
+
+
+def test_the_very_first_night_may_bring_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "history").mkdir()
+    assert report(tmp_path, "--run-id", "121", planned=(ONE,)) == 0
+    assert told(tmp_path)[1].is_red
+
+
+def test_plans_without_their_run_are_refused(night, tmp_path, capsys):
+    night("120", ONE)
+    assert report(tmp_path, planned=(ONE,)) != 0
+    assert "--run-id" in capsys.readouterr().err
