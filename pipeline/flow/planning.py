@@ -145,13 +145,28 @@ def _head(world: World) -> tuple[str | None, bool]:
     return head.stdout.strip(), bool(status.stdout.strip())
 
 
+def _left_at(world: World, since: str) -> str:
+    """The commit where HEAD left a revision, so that what others did there since is not ours; its tip where they share no history.
+
+    A checkout of a commit, as CI has it, knows branches of its remote only.
+    """
+    for name in (since, f"origin/{since}"):
+        tip = world.shell.run(["git", "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"], cwd=world.recipes, timeout_s=20)
+        if tip.code == 0:
+            base = world.shell.run(["git", "merge-base", tip.stdout.strip(), "HEAD"], cwd=world.recipes, timeout_s=20)
+            return base.stdout.strip() or tip.stdout.strip()
+    hint = "name a commit, tag or branch that is here or on origin; in CI the whole history has to be fetched"
+    raise PlanError(f"git does not know {since!r}", hint=hint)
+
+
 def _identities_at(world: World, since: str, cluster_name: str) -> dict[str, str]:
-    """What each recipe measured at another revision; a recipe that did not load there counts as changed."""
-    listed = world.shell.run(["git", "ls-tree", "-r", "-z", "--name-only", since, "--", "."], cwd=world.recipes, timeout_s=20)
+    """What each recipe measured where we left another revision; a recipe that did not load there counts as changed."""
+    base = _left_at(world, since)
+    listed = world.shell.run(["git", "ls-tree", "-r", "-z", "--name-only", base, "--", "."], cwd=world.recipes, timeout_s=20)
     if listed.code:
-        raise PlanError(f"git does not know {since!r}", hint=listed.stderr.strip().splitlines()[-1] if listed.stderr.strip() else "")
+        raise PlanError(f"git cannot list {since!r}", hint=listed.stderr.strip().splitlines()[-1] if listed.stderr.strip() else "")
     names = [name for name in listed.stdout.split("\0") if name.endswith((".yaml", ".json"))]
-    shown = {name: world.shell.run(["git", "show", f"{since}:./{name}"], cwd=world.recipes, timeout_s=20).stdout for name in names}
+    shown = {name: world.shell.run(["git", "show", f"{base}:./{name}"], cwd=world.recipes, timeout_s=20).stdout for name in names}
     book, _ = load.examine({name: text for name, text in shown.items() if name.endswith(".yaml")})
     cluster = book.catalogue.clusters.get(cluster_name)
     if cluster is None:

@@ -43,6 +43,15 @@ def legs(outputs):
     return [(one["name"], job["id"]) for one in json.loads(outputs["matrix"])["cluster"] for job in one["jobs"]]
 
 
+def git(where, *words):
+    subprocess.run(["git", "-c", "user.name=T", "-c", "user.email=t@example.com", *words], cwd=where, check=True)
+
+
+def edit(folder, workers):
+    path = folder / "recipes" / small.PATH.replace("1p1d", f"{workers}p1d")
+    path.write_text(path.read_text().replace(f"conc: [{workers}]", f"conc: [{workers + 1}]"))
+
+
 def test_one_run_takes_what_there_is_room_for_and_the_rest_is_shared_out(folder):
     code, outputs = matrix(folder, "--shard-size", "4")
     assert code == 0
@@ -57,14 +66,31 @@ def test_a_shard_that_starts_later_takes_its_own_share_whatever_was_measured_mea
     _, first = matrix(folder, "--shard-size", "4")
     measured = legs(first)[0][1]
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"]):
-        subprocess.run(["git", "-c", "user.name=T", "-c", "user.email=t@example.com", *command], cwd=folder, check=True)
-    path = folder / "recipes" / small.PATH.replace("1p1d", "5p1d")
-    path.write_text(path.read_text().replace("conc: [5]", "conc: [6]"))
+        git(folder, *command)
+    edit(folder, 5)
     later = [legs(matrix(folder, "--shard", f"{number}/3", "--since", "HEAD", "--may-be-empty")[1]) for number in (1, 2, 3)]
     assert sorted(leg for part in later for leg in part) == [(name, small.ID.replace("1p1d", "5p1d")) for name in ("here", "there")]
     whole = [legs(matrix(folder, "--shard", f"{number}/3")[1]) for number in (1, 2, 3)]
     assert all(set(part) <= set(full) for part, full in zip(later, whole, strict=True))
     assert measured in {job for _, job in whole[0]}
+
+
+def test_a_checkout_of_a_commit_is_compared_with_where_it_left_a_branch_of_its_remote(folder, monkeypatch):
+    for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "x"], ["checkout", "-qb", "change"]):
+        git(folder, *command)
+    edit(folder, 5)
+    for command in (["commit", "-qam", "ours"], ["checkout", "-q", "main"]):
+        git(folder, *command)
+    edit(folder, 4)
+    git(folder, "commit", "-qam", "theirs, merged meanwhile")
+    git(folder, "clone", "-q", ".", "checkout")
+    clone = folder / "checkout"
+    for command in (["checkout", "-q", "--detach", "origin/change"], ["branch", "-qD", "main"]):
+        git(clone, *command)
+    monkeypatch.chdir(clone)
+    code, outputs = matrix(folder, "--since", "main", "--clusters", "here")
+    assert (code, legs(outputs)) == (0, [("here", small.ID.replace("1p1d", "5p1d"))])
+    assert matrix(folder, "--since", "nowhere")[0] == 4
 
 
 def test_each_cluster_says_how_many_racks_it_has(folder):
