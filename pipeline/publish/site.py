@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline.errors import ArtifactError, PipelineError
+from pipeline.errors import PipelineError
 from pipeline.schema.publication import PageEntry
 
 PAGES: Final = "pages"
@@ -44,10 +44,7 @@ def add(site: Path, report: Path, entry: PageEntry) -> str:
     files = sorted(path for path in report.iterdir() if PUBLISHED.fullmatch(path.name) and path.is_file() and not path.is_symlink())
     if target.exists():
         changed = [path.name for path in files if not _is_same(path, target / path.name)]
-        if changed:
-            hint = "a published page is never changed; publish from another run or attempt"
-            raise ArtifactError(f"published before with another {changed[0]}", where=str(target), hint=hint)
-        return f"pages: {target.name} was there already"
+        return f"pages: {target.name} was there already" + (f", kept with its own {', '.join(changed)}" if changed else "")
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         temporary.mkdir(parents=True)

@@ -80,6 +80,15 @@ def test_the_second_attempt_brings_what_was_lost_and_stands_for_the_first(night,
     assert attempts == {SOUND: 2, LOST: 2, UNCALIBRATED: 2}
 
 
+def test_publishing_a_run_once_more_keeps_its_page(night, engine):
+    before = engine.published("gh-pages", "pages/101-2-gb300-vs-gb200/entry.json")
+    head = json.loads(engine.published("gh-pages", "pages/101-2-gb300-vs-gb200/data.json"))["rows"][0]["record"]["provenance"]["git_sha"]
+    told = engine.run("workflow_run", "publish.yml", completed("nightly", 101, attempt=2, head=head), run_id=112, attempt=2)
+    assert set(told.results("report").values()) == {"success"}
+    assert "101-2-gb300-vs-gb200 was there already" in told.text("report")
+    assert engine.published("gh-pages", "pages/101-2-gb300-vs-gb200/entry.json") == before
+
+
 def test_the_history_only_grows(night, engine):
     stored = [name for name in engine.published("history").splitlines() if name.startswith("points/")]
     assert [name.rpartition("/")[2] for name in stored] == ["101-1.parquet", "101-2.parquet"]
