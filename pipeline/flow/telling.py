@@ -77,7 +77,7 @@ def _definition(path: Path) -> tuple[Definition, Node]:
 
 def _from_history(world: World, wish: Wish) -> ReportData:
     definition, book = _asked(world, wish)
-    chosen = _chosen(wish, definition, book)
+    chosen = _chosen(wish, definition, book, _own(wish, definition))
     awaited = _awaited(wish, chosen)
     current, previous = _nights(wish, chosen, awaited)
     if not current and not awaited:
@@ -87,6 +87,17 @@ def _from_history(world: World, wish: Wish) -> ReportData:
             hint="ingest one first: python -m pipeline ingest DIR --history URL",
         )
     return _built(world, wish, definition, book, (chosen, current, previous)).model_copy(update={"awaited": awaited})
+
+
+def _own(wish: Wish, definition: Definition) -> list[Recipe]:
+    """Recipes as the told run had them, which a book of another commit may lack: a pull request adds some, and renames some."""
+    if not (wish.history and wish.run_id):
+        return []
+    planned = {job.recipe.id: job.recipe for path in wish.plans for job in read_plan(path).jobs}
+    measured = {
+        row.record.job.recipe.id: row.record.job.recipe for row in store.rows(wish.history, select=definition.select, run_id=wish.run_id)
+    }
+    return list({**planned, **measured}.values())
 
 
 def _awaited(wish: Wish, chosen: Sequence[Recipe]) -> tuple[str, ...]:
@@ -131,8 +142,12 @@ def _asked(world: World, wish: Wish) -> tuple[Definition, Book]:
     return definition, book
 
 
-def _chosen(wish: Wish, definition: Definition, book: Book) -> list[Recipe]:
-    chosen = [recipe for recipe in book.recipes.values() if fnmatchcase(recipe.id, definition.select) and recipe.sku in definition.skus]
+def _chosen(wish: Wish, definition: Definition, book: Book, own: Sequence[Recipe] = ()) -> list[Recipe]:
+    """What the definition selects of the book and of the told run's own recipes, which stand for the book's of their ids, former ones too."""
+    known = {one.id: one for one in own if one.model in book.catalogue.llms}
+    former = {name for one in known.values() for name in one.was}
+    recipes = {**{name: one for name, one in book.recipes.items() if name not in former}, **known}
+    chosen = [recipe for recipe in recipes.values() if fnmatchcase(recipe.id, definition.select) and recipe.sku in definition.skus]
     if not chosen:
         raise PipelineError(f"no recipe matches {definition.select!r}", where=str(wish.definition))
     return chosen

@@ -28,13 +28,14 @@ class _Found:
     key: Key
 
 
-def rows(url: str | Place, *, select: str = "*", date_from: str | None = None) -> tuple[HistoryRow, ...]:
-    """Rows of recipes whose id matches the glob, without retracted runs, by time.
+def rows(url: str | Place, *, select: str = "*", date_from: str | None = None, run_id: str | None = None) -> tuple[HistoryRow, ...]:
+    """Rows (of ``run_id``) of recipes whose id matches the glob, without retracted runs, by time.
 
     Of several attempts of a run the newest that has a point stands for a recipe and concurrency; the newest failure where none has.
     """
     place = at(url)
-    return _load(place, _standing(_scan(place, lambda key: fnmatchcase(key.recipe, select), date_from)))
+    found = _scan(place, lambda key: run_id in {None, key.run_id} and fnmatchcase(key.recipe, select), date_from)
+    return _load(place, _standing(found))
 
 
 def latest(url: str | Place, recipes: Mapping[str, Sequence[str]], *, run_id: str | None = None) -> Pair:

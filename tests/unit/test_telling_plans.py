@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from pipeline import cli, store
-from pipeline.flow import publishing
+from pipeline.edge.clock import SystemClock
+from pipeline.edge.shell import Shell
+from pipeline.flow import publishing, telling
 from pipeline.flow.publishing import Message
+from pipeline.flow.world import World
 from pipeline.publish import Run
 from pipeline.schema.plan import Plan
 from pipeline.schema.recipe import Recipe
@@ -93,6 +96,20 @@ def test_the_very_first_night_may_bring_nothing(tmp_path, monkeypatch):
     (tmp_path / "history").mkdir()
     assert report(tmp_path, "--run-id", "121", planned=(ONE,)) == 0
     assert told(tmp_path)[1].is_red
+
+
+def test_a_recipe_that_only_the_run_knows_is_told_and_compared(night, tmp_path):
+    night("120", ONE, TWO)
+    known = recipes()[TWO]
+    added, renamed = known.model_copy(update={"id": f"{TWO}-added"}), known.model_copy(update={"id": f"{TWO}-new", "was": (TWO,)})
+    elsewhere = known.model_copy(update={"id": TWO.replace("gb300-nvl72", "h100"), "sku": "h100"})
+    found = [results.arrival(one, run="121", started_at="2026-11-21T02:00:00Z") for one in (added, renamed, elsewhere)]
+    store.ingest(str(tmp_path / "history"), found)
+    world = World(Shell(), SystemClock(), ROOT / "recipes")
+    data = telling.told(world, telling.Wish(DEFINITION, str(tmp_path / "history"), "121", tmp_path / "out"))
+    assert runs(data) == {added.id: "121", renamed.id: "121"}
+    assert {row.record.job.id for row in data.previous} == {TWO}
+    assert TWO not in data.planned
 
 
 def test_plans_without_their_run_are_refused(night, tmp_path, capsys):
