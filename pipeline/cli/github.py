@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.words import Verbs, number, run_id
-from pipeline.errors import PipelineError
+from pipeline.errors import ArtifactError, PipelineError
 from pipeline.flow.world import World
 
 if TYPE_CHECKING:
@@ -36,12 +36,15 @@ def fetch(arguments: argparse.Namespace, world: World) -> int:
 
 
 def publish(arguments: argparse.Namespace, world: World) -> int:
+    from pipeline.edge.actions import notice
     from pipeline.edge.http import SystemHttp
     from pipeline.flow import publishing
     from pipeline.flow.publishing import Head
     from pipeline.publish import Run
 
     env: Mapping[str, str] = arguments.env
+    if (arguments.folder is None) == (arguments.nothing is None):
+        raise PipelineError("a folder or --nothing, one of them", hint="publish build/report --to …, or publish --nothing NAME WHY --to …")
     told = _told_run(env)
     run = Run(
         repository=env.get("GITHUB_REPOSITORY", ""),
@@ -52,7 +55,7 @@ def publish(arguments: argparse.Namespace, world: World) -> int:
     )
     summary = env.get("GITHUB_STEP_SUMMARY", "")
     wish = publishing.Wish(
-        folder=arguments.folder,
+        folder=arguments.folder or Path(),
         targets=tuple(dict.fromkeys(target for named in arguments.to for target in named)),
         run=run,
         site=arguments.site,
@@ -61,8 +64,12 @@ def publish(arguments: argparse.Namespace, world: World) -> int:
         webhook=env.get("RACKBENCH_WEBHOOK_URL", ""),
         head=Head(told.head_sha, told.head_repository) if told else None,
         in_actions=env.get("GITHUB_ACTIONS") == "true",
+        nothing=tuple(arguments.nothing) if arguments.nothing else None,
     )
     publishing.publish(world, wish, publishing.Doors(SystemHttp(), lambda: door(world, env)))
+    if wish.nothing:
+        notice("error", f"nothing was measured: {wish.nothing[1]}")
+        raise ArtifactError("nothing was measured", where=run.url, hint=f"{wish.nothing[1]}: look at that run")
     return 0
 
 
@@ -149,7 +156,10 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     added = verbs.add(
         "publish", publish, "tell a report or a review on GitHub", "build/report --to summary,issue,pages --site site", needs_recipes=False
     )
-    added.add_argument("folder", type=Path, metavar="DIR", help="a rendered report, or a review (review.json and comment.md)")
+    folder = "a rendered report, or a review (review.json and comment.md)"
+    added.add_argument("folder", type=Path, nargs="?", metavar="DIR", help=folder)
+    nothing = "instead of a folder: tell that there is no report NAME, and fail"
+    added.add_argument("--nothing", nargs=2, metavar=("NAME", "WHY"), help=nothing)
     added.add_argument(
         "--to", type=targets, action="append", required=True, metavar="LIST", help="summary, comment, check, pages, feed, issue, webhook"
     )

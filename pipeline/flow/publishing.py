@@ -34,7 +34,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the command line and the environment asked for."""
+    """What the command line and the environment asked for; ``nothing`` = (report, why): there is no folder, and that is what is told."""
 
     folder: Path
     targets: tuple[str, ...]
@@ -45,6 +45,7 @@ class Wish:
     webhook: str = ""
     head: Head | None = None
     in_actions: bool = False
+    nothing: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +114,27 @@ def _tell(target: str, wish: Wish, doors: Doors, message: Message, entry: PageEn
 
 
 def _to_site(target: str, wish: Wish, entry: PageEntry | None) -> str:
-    if entry is None or (wish.folder / "review.json").exists():
-        raise PipelineError("a review has no page", where=str(wish.folder), hint="reports have: publish a report's folder")
+    if wish.nothing or entry is None or (wish.folder / "review.json").exists():
+        raise PipelineError("a review, or nothing, has no page", where=str(wish.folder), hint="reports have: publish a report's folder")
     done = room.site.add(wish.site, wish.folder, entry) if target == "pages" else "feed: made again"
     room.site.rebuild(wish.site)
     return f"{done}; {wish.site}/index.html"
 
 
 def read_message(wish: Wish) -> Message:
-    """The report or the review in the folder."""
+    """The report or the review in the folder, or that there is nothing."""
+    if wish.nothing:
+        return _nothing(wish, *wish.nothing)
     if not wish.folder.is_dir():
         raise PipelineError("no such folder", where=str(wish.folder), hint="name a rendered report, or a review")
     return _review(wish) if (wish.folder / "review.json").exists() else _report(wish)
+
+
+def _nothing(wish: Wish, name: str, why: str) -> Message:
+    headline = f"🔴 nothing was measured: {why}"
+    body = f"# {headline}\n\n" + (f"[The run]({wish.run.url}) says more.\n" if wish.run.url else "")
+    sha = wish.head.sha if wish.head else wish.run.sha
+    return Message(name=name, verdict="unknown", headline=headline, body=body, head_sha=sha, has_failures=True)
 
 
 def _report(wish: Wish) -> Message:

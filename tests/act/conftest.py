@@ -88,5 +88,6 @@ def completed(workflow: str, run_id: int, *, head: str, attempt: int = 1, **more
     """The event that a run of a workflow has ended; for a fork, GitHub names no pull request in it."""
     event = more.pop("event", {"nightly": "workflow_dispatch", "recipes": "pull_request"}[workflow])
     run = {"id": run_id, "run_attempt": attempt, "head_sha": head, "event": event, "pull_requests": [], "name": workflow}
+    run["conclusion"] = more.pop("conclusion", "success")
     run["head_repository"] = {"full_name": more.pop("repository", REPOSITORY)}
     return {"action": "completed", "workflow_run": run, "workflow": {"name": workflow}, "repository": {"full_name": REPOSITORY}}

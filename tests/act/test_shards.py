@@ -36,6 +36,15 @@ def test_the_rest_is_dispatched_once_with_the_plan_id_and_the_commit(runs, engin
     assert len(github.dispatches) == 1
 
 
+def test_a_night_that_never_had_a_plan_is_red_and_opens_the_issue(runs, engine, github):
+    head = runs[0]["inputs"]["sha"]
+    told = engine.run("workflow_run", "publish.yml", completed("nightly", 299, head=head, conclusion="failure"), run_id=298)
+    assert set(told.results("report").values()) == {"failure"}
+    assert [one["title"] for one in github.issues if one["state"] == "open"][-1:] == [
+        "🔴 nothing was measured: the run ended before it had a plan"
+    ]
+
+
 def test_together_the_runs_measure_every_job_once(runs, engine):
     names = [one.name for run in ("201", "202") for one in engine.results.of_run(run) if one.name.startswith("bench-")]
     assert sorted(name.split("-1-", 1)[1] for name in names) == sorted(BOTH)
