@@ -45,11 +45,13 @@ def dispatch(arguments: argparse.Namespace, world: World) -> int:
     from pipeline.flow import dispatching
 
     inputs = {**arguments.inputs, **dict(arguments.also)}
-    wanted = dispatching.further_shards(inputs, arguments.shards) if arguments.shards else [inputs]
     github = door(world, arguments.env)
-    for one in wanted:
-        dispatching.dispatch(github, arguments.repo, arguments.workflow, ref=arguments.ref, inputs=one)
-        world.say(f"started {arguments.workflow} at {arguments.ref}, shard {one.get('shard') or '1/1'}")
+    if arguments.shards:
+        wanted = dispatching.further_shards(inputs, arguments.shards)
+        dispatching.dispatch_shards(world, github, arguments.repo, arguments.workflow, ref=arguments.ref, wanted=wanted)
+        return 0
+    dispatching.dispatch(github, arguments.repo, arguments.workflow, ref=arguments.ref, inputs=inputs)
+    world.say(f"started {arguments.workflow} at {arguments.ref}")
     return 0
 
 
@@ -97,7 +99,7 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     added.add_argument("--inputs", type=mapping, default={}, metavar="JSON", help="a mapping, or null")
     words: dict[str, Any] = {"dest": "also", "type": setting, "nargs": "+", "action": "extend", "default": []}
     added.add_argument("--with", **words, metavar="NAME=VALUE", help="goes before --inputs")
-    added.add_argument("--shards", type=number(2, 1000), metavar="N", help="one run each for shards 2 to N")
+    added.add_argument("--shards", type=number(2, 1000), metavar="N", help="one run each for shards 2 to N, but for those that were started")
     added.add_argument("--ref", required=not env.get("GITHUB_REF_NAME"), default=env.get("GITHUB_REF_NAME"), metavar="BRANCH")
     _on_github(added, env)
     added = verbs.add("watchdog", watchdog, "fail when a scheduled workflow did not run", "nightly.yml --hours 26", needs_recipes=False)

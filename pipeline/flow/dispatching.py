@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeline import plan as planning
-from pipeline.errors import PlanError
+from pipeline.errors import GitHubError, PlanError
 from pipeline.flow.planning import Wish, make, new_plan_id
 from pipeline.flow.world import World, write
 from pipeline.schema.plan import Plan
 
 if TYPE_CHECKING:
     from pipeline.edge.github import GitHub
+
+RERUN: Final = timedelta(days=30)  # for so long GitHub runs a job again
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,43 @@ def dispatch(github: GitHub, repository: str, workflow: str, *, ref: str, inputs
     github.write("POST", f"repos/{repository}/actions/workflows/{workflow}/dispatches", {"ref": ref, "inputs": said})
 
 
+def dispatch_shards(world: World, github: GitHub, repository: str, workflow: str, *, ref: str, wanted: list[dict[str, Any]]) -> None:
+    """Start those that were never started; one that cannot be started keeps no other from it, and the first error is raised at the end."""
+    there = _titles(github, repository, workflow, since=world.clock.now() - RERUN)
+    errors = []
+    for one in wanted:
+        title = shard_title(workflow, one)
+        if title in there:
+            world.say(f"{title} was started already")
+            continue
+        try:
+            dispatch(github, repository, workflow, ref=ref, inputs=one)
+        except GitHubError as error:
+            errors.append(error)
+            world.say(f"error: {title}: {error}")
+        else:
+            world.say(f"started {title} at {ref}")
+    if errors:
+        errors[0].what = f"{len(errors)} of {len(wanted)} shards could not be started: {errors[0].what}"
+        errors[0].hint = "run this job again: it starts only those that are lacking"
+        raise errors[0]
+
+
+def shard_title(workflow: str, inputs: Mapping[str, Any]) -> str:
+    """Title of a shard's run, as the workflow's ``run-name`` makes it."""
+    return f"{Path(workflow).stem} {inputs.get('plan_id', '')} {inputs['shard']}"
+
+
+def _titles(github: GitHub, repository: str, workflow: str, *, since: datetime) -> set[str]:
+    path = f"repos/{repository}/actions/workflows/{workflow}/runs"
+    runs = github.pages(path, "workflow_runs", event="workflow_dispatch", created=_from(since))
+    return {str(run["display_title"]) for run in runs}
+
+
+def _from(since: datetime) -> str:
+    return f">={since:%Y-%m-%dT%H:%M:%SZ}"
+
+
 def further_shards(inputs: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
     """Inputs of the runs that take shards 2 … ``count``: those of the first, and which share is theirs."""
     return [{**inputs, "shard": f"{number}/{count}"} for number in range(2, count + 1)]
@@ -92,6 +131,5 @@ def _input(value: Any) -> str:
 
 def last_scheduled(github: GitHub, repository: str, workflow: str, *, since: datetime) -> str | None:
     """Address of the newest run of a workflow that its schedule started since then; None when there is none."""
-    stamp = since.strftime("%Y-%m-%dT%H:%M:%SZ")
-    runs = github.pages(f"repos/{repository}/actions/workflows/{workflow}/runs", "workflow_runs", event="schedule", created=f">={stamp}")
+    runs = github.pages(f"repos/{repository}/actions/workflows/{workflow}/runs", "workflow_runs", event="schedule", created=_from(since))
     return next((str(run["html_url"]) for run in runs), None)

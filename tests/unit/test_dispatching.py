@@ -1,15 +1,21 @@
 """Runs that start runs: what a run takes of a night, what goes to further runs, and whether there was a night at all."""
 
 import json
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline import cli
 from pipeline import plan as planning
+from pipeline.flow import dispatching
 from tests.fakes import book as small
 from tests.fakes import github as fake
 from tests.fakes import rows
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -128,6 +134,35 @@ def test_every_further_shard_is_started_once_with_the_inputs_of_the_first(github
         {"select": "*gb300*", "quick": "true", "plan_id": "p", "shard": f"{number}/3"} for number in (2, 3)
     ]
     assert {one["ref"] for one in github.dispatches} == {"main"}
+
+
+def started(github):
+    """Dispatched runs appear in the list, as nightly.yml names them."""
+    for number, one in enumerate(github.dispatches, start=len(github.runs) + 1):
+        title = f"nightly {one['inputs']['plan_id']} {one['inputs']['shard']}"
+        when = {"event": "workflow_dispatch", "created_at": "2126-11-25T01:17:00Z"}
+        github.add_run(number, path=".github/workflows/nightly.yml", display_title=title, **when)
+    return [one["inputs"]["shard"] for one in github.dispatches]
+
+
+def test_a_shard_that_was_started_is_not_started_again_and_one_that_fails_keeps_no_other_from_it(github, capsys):
+    words = ["dispatch", "nightly.yml", "--shards", "4", "--with", "plan_id=p"]
+    github.fail("POST", "dispatches", 422)
+    assert cli.run(words, environment(github)) == 8
+    assert "1 of 3 shards could not be started: 422" in capsys.readouterr().err
+    assert started(github) == ["3/4", "4/4"]
+    github.dispatches.clear()
+    assert cli.run(words, environment(github)) == 0
+    assert started(github) == ["2/4"]
+    github.dispatches.clear()
+    assert cli.run([*words[:-1], "plan_id=q"], environment(github)) == 0
+    assert started(github) == ["2/4", "3/4", "4/4"]
+
+
+def test_the_workflow_names_its_shards_as_dispatch_looks_for_them():
+    name = yaml.safe_load((ROOT / ".github/workflows/nightly.yml").read_text())["run-name"]
+    (form,) = re.findall(r"inputs.shard && format\('([^']+)', inputs.plan_id, inputs.shard\)", name)
+    assert form.format("p", "2/3") == dispatching.shard_title("nightly.yml", {"plan_id": "p", "shard": "2/3"})
 
 
 def test_a_run_of_a_schedule_has_no_inputs_to_pass_on(github):
