@@ -45,12 +45,11 @@ def dispatch(arguments: argparse.Namespace, world: World) -> int:
     from pipeline.flow import dispatching
 
     inputs = {**arguments.inputs, **dict(arguments.also)}
-    github = door(world, arguments.env)
+    github, workflow = door(world, arguments.env), dispatching.Workflow(arguments.repo, arguments.workflow, arguments.ref)
     if arguments.shards:
-        wanted = dispatching.further_shards(inputs, arguments.shards)
-        dispatching.dispatch_shards(world, github, arguments.repo, arguments.workflow, ref=arguments.ref, wanted=wanted)
+        dispatching.dispatch_shards(world, github, workflow, dispatching.further_shards(inputs, arguments.shards))
         return 0
-    dispatching.dispatch(github, arguments.repo, arguments.workflow, ref=arguments.ref, inputs=inputs)
+    dispatching.dispatch(github, workflow, inputs)
     world.say(f"started {arguments.workflow} at {arguments.ref}")
     return 0
 
@@ -99,7 +98,9 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     added.add_argument("--inputs", type=mapping, default={}, metavar="JSON", help="a mapping, or null")
     words: dict[str, Any] = {"dest": "also", "type": setting, "nargs": "+", "action": "extend", "default": []}
     added.add_argument("--with", **words, metavar="NAME=VALUE", help="goes before --inputs")
-    added.add_argument("--shards", type=number(2, 1000), metavar="N", help="one run each for shards 2 to N, but for those that were started")
+    added.add_argument(
+        "--shards", type=number(2, 1000), metavar="N", help="one run each for shards 2 to N, but for those that were started"
+    )
     added.add_argument("--ref", required=not env.get("GITHUB_REF_NAME"), default=env.get("GITHUB_REF_NAME"), metavar="BRANCH")
     _on_github(added, env)
     added = verbs.add("watchdog", watchdog, "fail when a scheduled workflow did not run", "nightly.yml --hours 26", needs_recipes=False)

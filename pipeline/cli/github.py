@@ -6,7 +6,7 @@ import argparse
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,7 @@ def publish(arguments: argparse.Namespace, world: World) -> int:
         webhook=env.get("RACKBENCH_WEBHOOK_URL", ""),
         head=Head(told.head_sha, told.head_repository) if told else None,
         in_actions=env.get("GITHUB_ACTIONS") == "true",
+        here=replace(run, run_id=env.get("GITHUB_RUN_ID") or run.run_id),
         nothing=tuple(arguments.nothing) if arguments.nothing else None,
     )
     publishing.publish(world, wish, publishing.Doors(SystemHttp(), lambda: door(world, env)))
@@ -74,7 +75,7 @@ def publish(arguments: argparse.Namespace, world: World) -> int:
 
 
 def sync(arguments: argparse.Namespace, world: World) -> int:
-    from pipeline.flow import syncing
+    from pipeline.flow import publishing, syncing
 
     wish = syncing.Wish(
         folder=arguments.history,
@@ -85,6 +86,8 @@ def sync(arguments: argparse.Namespace, world: World) -> int:
     )
     done = syncing.sync(world, wish)
     world.say(f"{arguments.branch}: {len(done.pulled)} files came, {len(done.pushed)} went")
+    if arguments.build_pages:
+        world.say(publishing.build_pages(door(world, arguments.env), arguments.build_pages))
     return 0
 
 
@@ -180,6 +183,9 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     added.add_argument("--remote", default="origin")
     added.add_argument("--repository", type=Path, default=Path(), metavar="DIR", help="a checkout that knows the remote; default: here")
     added.add_argument("--message", default=_message(env), help="of the commit")
+    pages = "then have GitHub build the Pages of this repository, where it has any"
+    added.add_argument("--build-pages", type=repository, metavar="OWNER/NAME", help=pages)
+    added.set_defaults(env=env)
 
 
 def _message(env: Mapping[str, str]) -> str:

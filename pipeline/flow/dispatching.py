@@ -22,6 +22,20 @@ RERUN: Final = timedelta(days=30)  # for so long GitHub runs a job again
 
 
 @dataclass(frozen=True, slots=True)
+class Workflow:
+    """A workflow file of a repository, on a branch."""
+
+    repository: str
+    file: str
+    ref: str
+
+    @property
+    def path(self) -> str:
+        """Below the API."""
+        return f"repos/{self.repository}/actions/workflows/{self.file}"
+
+
+@dataclass(frozen=True, slots=True)
 class Matrix:
     """Plans of this run, one a cluster, those without a job left out; ``shards`` counts this run and those that are to follow."""
 
@@ -77,28 +91,28 @@ def _say_left_out(world: World, plans: list[Plan]) -> None:
             world.say(f"{plan.cluster.id}: left out: {one.recipe}: {one.reason}")
 
 
-def dispatch(github: GitHub, repository: str, workflow: str, *, ref: str, inputs: Mapping[str, Any]) -> None:
+def dispatch(github: GitHub, workflow: Workflow, inputs: Mapping[str, Any]) -> None:
     """Start a run of a workflow; GitHub takes inputs as text, and at most 25 of them."""
     said = {name: _input(value) for name, value in inputs.items() if value is not None and value != ""}
-    github.write("POST", f"repos/{repository}/actions/workflows/{workflow}/dispatches", {"ref": ref, "inputs": said})
+    github.write("POST", f"{workflow.path}/dispatches", {"ref": workflow.ref, "inputs": said})
 
 
-def dispatch_shards(world: World, github: GitHub, repository: str, workflow: str, *, ref: str, wanted: list[dict[str, Any]]) -> None:
+def dispatch_shards(world: World, github: GitHub, workflow: Workflow, wanted: list[dict[str, Any]]) -> None:
     """Start those that were never started; one that cannot be started keeps no other from it, and the first error is raised at the end."""
-    there = _titles(github, repository, workflow, since=world.clock.now() - RERUN)
+    there = _titles(github, workflow, since=world.clock.now() - RERUN)
     errors = []
     for one in wanted:
-        title = shard_title(workflow, one)
+        title = shard_title(workflow.file, one)
         if title in there:
             world.say(f"{title} was started already")
             continue
         try:
-            dispatch(github, repository, workflow, ref=ref, inputs=one)
+            dispatch(github, workflow, one)
         except GitHubError as error:
             errors.append(error)
             world.say(f"error: {title}: {error}")
         else:
-            world.say(f"started {title} at {ref}")
+            world.say(f"started {title} at {workflow.ref}")
     if errors:
         errors[0].what = f"{len(errors)} of {len(wanted)} shards could not be started: {errors[0].what}"
         errors[0].hint = "run this job again: it starts only those that are lacking"
@@ -110,9 +124,8 @@ def shard_title(workflow: str, inputs: Mapping[str, Any]) -> str:
     return f"{Path(workflow).stem} {inputs.get('plan_id', '')} {inputs['shard']}"
 
 
-def _titles(github: GitHub, repository: str, workflow: str, *, since: datetime) -> set[str]:
-    path = f"repos/{repository}/actions/workflows/{workflow}/runs"
-    runs = github.pages(path, "workflow_runs", event="workflow_dispatch", created=_from(since))
+def _titles(github: GitHub, workflow: Workflow, *, since: datetime) -> set[str]:
+    runs = github.pages(f"{workflow.path}/runs", "workflow_runs", event="workflow_dispatch", created=_from(since))
     return {str(run["display_title"]) for run in runs}
 
 

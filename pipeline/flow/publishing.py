@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -12,7 +13,7 @@ from pipeline import publish as room
 from pipeline.errors import ArtifactError, GitHubError, PipelineError
 from pipeline.flow.world import World, read
 from pipeline.publish import Message, Run
-from pipeline.schema.publication import PageEntry, Review
+from pipeline.schema.publication import Annotation, PageEntry, Review
 from pipeline.schema.report import CoverageRow, ReportData
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 TARGETS: Final = ("summary", "comment", "check", "pages", "feed", "issue", "webhook")
 TRIES: Final = 3
 LARGEST_REVIEW: Final = 8 << 20
+MOST_ANNOTATIONS: Final = 250  # five requests
+SEVERITIES: Final = ("error", "warning", "notice")
+MENTION: Final = re.compile(r"(?<![A-Za-z0-9])@(?=\w)|&(?:#0*64|#x0*40|commat);?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,10 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the command line and the environment asked for; ``nothing`` = (report, why): there is no folder, and that is what is told."""
+    """What the command line and the environment asked for.
+
+    ``run`` is told of, by ``here`` where that is another. ``nothing`` = (report, why): there is no folder, and that is what is told.
+    """
 
     folder: Path
     targets: tuple[str, ...]
@@ -46,6 +53,7 @@ class Wish:
     head: Head | None = None
     in_actions: bool = False
     nothing: tuple[str, str] | None = None
+    here: Run | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,7 @@ def _tell(target: str, wish: Wish, doors: Doors, message: Message, entry: PageEn
     if target == "summary":
         if wish.summary is None:
             raise PipelineError("GITHUB_STEP_SUMMARY is not set", hint="it is inside of GitHub Actions; elsewhere name a file by it")
-        return room.summary.publish(message, wish.run, wish.summary)
+        return room.summary.publish(message, wish.here or wish.run, wish.summary)
     if target == "webhook":
         page = room.site.page_url(entry) if entry else ""
         return room.webhook.publish(message, wish.run, doors.http, wish.webhook, page=page)
@@ -154,6 +162,7 @@ def _report(wish: Wish) -> Message:
         headline=render.headline(report) + origin,
         body=body,
         head_sha=wish.head.sha if wish.head else wish.run.sha,
+        head_repository=wish.head.repository if wish.head else "",
         origin=report.origin,
         has_failures=any(row.state in ("failed", "refused") or _did_not_arrive(row, data) for row in report.coverage),
     )
@@ -161,6 +170,17 @@ def _report(wish: Wish) -> Message:
 
 def _did_not_arrive(row: CoverageRow, data: ReportData) -> bool:
     return row.state == "missing" and row.recipe in data.awaited
+
+
+def build_pages(github: GitHub, repository: str) -> str:
+    """Ask for a build of the Pages site, which a push with the token of Actions may not start; gives what came of it."""
+    try:
+        github.write("POST", f"repos/{repository}/pages/builds", {})
+    except GitHubError as error:
+        if error.status != 404:
+            raise
+        return f"pages: {repository} has no Pages site that is built from a branch (Settings → Pages); the branch has it all"
+    return f"pages: a build of {repository} is asked for"
 
 
 def _review(wish: Wish) -> Message:
@@ -178,12 +198,26 @@ def _review(wish: Wish) -> Message:
     return Message(
         name="review",
         verdict=review.verdict,
-        headline=" ".join(review.headline.split()),
-        body=body,
+        headline=_unmentioned(" ".join(review.headline.split())),
+        body=_unmentioned(body),
         head_sha=head.sha,
         head_repository=head.repository,
-        annotations=review.annotations,
+        annotations=_most(review.annotations),
     )
+
+
+def _unmentioned(text: str) -> str:
+    """A stranger's words call nobody: a blank of no width follows what would be a mention, written out or as an entity."""
+    return MENTION.sub(lambda found: f"{found[0]}\u200b", text)
+
+
+def _most(found: tuple[Annotation, ...]) -> tuple[Annotation, ...]:
+    """As many as a check run may cost: a stranger says how many there are, and every fifty are a request."""
+    if len(found) <= MOST_ANNOTATIONS:
+        return found
+    left = f"{len(found) - MOST_ANNOTATIONS + 1} more findings are not shown; they are in the artifact of the review"
+    kept = sorted(found, key=lambda one: SEVERITIES.index(one.severity))[: MOST_ANNOTATIONS - 1]
+    return (*kept, found[-1].model_copy(update={"severity": "notice", "message": left}))
 
 
 def _entry(world: World, wish: Wish, message: Message) -> PageEntry:

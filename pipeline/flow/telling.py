@@ -143,7 +143,7 @@ def _asked(world: World, wish: Wish) -> tuple[Definition, Book]:
 
 
 def _chosen(wish: Wish, definition: Definition, book: Book, own: Sequence[Recipe] = ()) -> list[Recipe]:
-    """What the definition selects of the book and of the told run's own recipes, which stand for the book's of their ids, former ones too."""
+    """What the definition selects of the book and of the told run's own recipes, which stand for the book's of the same or a former id."""
     known = {one.id: one for one in own if one.model in book.catalogue.llms}
     former = {name for one in known.values() for name in one.was}
     recipes = {**{name: one for name, one in book.recipes.items() if name not in former}, **known}

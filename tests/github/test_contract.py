@@ -12,7 +12,7 @@ from pipeline.edge.github import GitHub
 from pipeline.edge.http import SystemHttp
 from pipeline.edge.shell import Shell
 from pipeline.errors import ArtifactError, GitHubError
-from pipeline.flow import fetching
+from pipeline.flow import fetching, publishing
 from pipeline.flow.world import World
 from pipeline.publish import Message, Run
 from pipeline.schema.publication import Annotation
@@ -80,6 +80,11 @@ def test_a_check_run_brings_all_its_annotations(fake, github):
 def test_an_issue_is_opened_updated_and_closed(fake, github):
     said = [publish.issue.publish(message(verdict), RUN, github) for verdict in ("worse", "worse", "unknown", "same", "same")]
     assert said == ["issue: #101 opened", "issue: #101 updated", "issue: #101 stays open", "issue: #101 closed", "issue: none is open"]
+
+
+def test_a_build_of_the_pages_is_asked_for(fake, github):
+    assert publishing.build_pages(github, "acme/bench") == "pages: a build of acme/bench is asked for"
+    assert fake.page_builds == 1
 
 
 def test_a_workflow_is_started_and_its_runs_are_listed(fake, github):

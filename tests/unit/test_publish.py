@@ -221,6 +221,48 @@ def test_a_check_run_takes_fifty_annotations_a_request(place):
     assert (one["status"], one["conclusion"], one["output"]["annotations_count"]) == ("completed", "failure", 101)
 
 
+def test_a_stranger_does_not_say_how_many_requests_a_check_run_takes(place):
+    place.publish(place.review(annotations=20_000), "check")
+    sent = [one for seen in place.fake.requests if seen.body for one in seen.body["output"]["annotations"]]
+    assert len(sent) == 250
+    assert sent[-1]["message"].startswith("19751 more findings are not shown")
+    assert [one["message"] for one in sent[:-1]] == ["m"] * 249
+
+
+def test_a_stranger_calls_nobody_by_our_comment(place):
+    place.fake.add_pull(5, SHA, "fork/bench")
+    body = "### x @acme/all, **@octocat** &#64;root &commat;root \\@root vllm/vllm-openai@sha256:0 me@example.org"
+    place.publish(place.review(body=body), "comment")
+    said = place.fake.comments[0]["body"].splitlines()[0]
+    z = "\u200b"
+    told = f"### x @{z}acme/all, **@{z}octocat** &#64;{z}root &commat;{z}root \\@{z}root vllm/vllm-openai@sha256:0 me@example.org"
+    assert said == told
+
+
+def test_a_report_is_commented_where_its_head_repository_is(place):
+    place.fake.add_pull(5, SHA, "other/bench")
+    with pytest.raises(GitHubError, match="of fork/bench"):
+        place.publish(place.report(), "comment", head=publishing.Head(SHA, "fork/bench"))
+    assert place.fake.comments == []
+
+
+def test_a_cut_summary_links_to_the_run_that_keeps_the_report(place):
+    there = Run(repository="acme/bench", run_id="707")
+    place.publish(place.report(body="| a row |\n" * 200_000), "summary", here=there)
+    assert place.summary.read_text().rstrip().endswith("actions/runs/707#artifacts)._")
+
+
+def test_pages_are_built_where_there_are_any(place):
+    github = GitHub(SystemHttp(), place.clock, place.fake.token, api=place.fake.url)
+    assert publishing.build_pages(github, "acme/bench").endswith("is asked for")
+    place.fake.has_pages = False
+    assert "has no Pages site" in publishing.build_pages(github, "acme/bench")
+    assert place.fake.page_builds == 1
+    place.fake.fail("POST", "pages/builds", 403)
+    with pytest.raises(GitHubError, match="403"):
+        publishing.build_pages(github, "acme/bench")
+
+
 def test_a_check_run_that_was_cut_short_is_finished_without_saying_anything_twice(place):
     place.fake.fail("PATCH", "check-runs", 422)
     with pytest.raises(GitHubError, match="check: 422"):

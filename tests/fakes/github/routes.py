@@ -142,12 +142,20 @@ def list_runs(state: GitHubState, match: re.Match[str], seen: Seen) -> Reply:
     return 200, {"workflow_runs": rows}
 
 
+def build_pages(state: GitHubState, _match: re.Match[str], _seen: Seen) -> Reply:
+    if not state.has_pages:
+        return MISSING
+    state.page_builds += 1
+    return 201, {"url": f"https://api.github.com/repos/{state.repository}/pages/builds/latest", "status": "queued"}
+
+
 ROUTES: dict[tuple[str, str], Route] = {
     ("POST", r"/actions/workflows/(?P<workflow>[\w.-]+)/dispatches"): start_workflow,
     ("GET", r"/actions/workflows/(?P<workflow>[\w.-]+)/runs"): list_runs,
     ("GET", r"/actions/runs/(?P<run>\d+)"): get_run,
     ("GET", r"/actions/runs/(?P<run>\d+)/artifacts"): list_artifacts,
     ("GET", r"/actions/artifacts/(?P<artifact>\d+)/zip"): get_zip,
+    ("POST", r"/pages/builds"): build_pages,
     ("GET", r"/pulls"): list_pulls,
     ("GET", r"/issues/(?P<number>\d+)/comments"): list_comments,
     ("POST", r"/issues/(?P<number>\d+)/comments"): add_comment,

@@ -71,6 +71,7 @@ class GitHubState:
         self.checks: list[dict[str, Any]] = []
         self.dispatches: list[dict[str, Any]] = []
         self.annotations: dict[int, list[dict[str, Any]]] = {}
+        self.has_pages, self.page_builds = True, 0
         self.lock = threading.RLock()
         self._ids = 1000
 
