@@ -74,9 +74,9 @@ class GitHub:
             yield from items
             url = self._next(answer, url)
 
-    def write(self, method: str, path: str, document: Mapping[str, Any]) -> Any:
-        """Send a document. A POST that may or may not have been done (5xx, no answer) is not repeated: look, then write again."""
-        request = _Request(method, self._url(path, {}), json.dumps(document).encode())
+    def write(self, method: str, path: str, document: Mapping[str, Any] | None = None) -> Any:
+        """Send a document, or only the wish. A POST that may or may not have been done (5xx, no answer) is not repeated: look, then write again."""
+        request = _Request(method, self._url(path, {}), json.dumps(document).encode() if document is not None else None)
         return self._document(self._send(request, taken=WRITTEN), path)
 
     def download(self, path: str, to: Path, *, most_bytes: int) -> None:

@@ -175,7 +175,7 @@ def _did_not_arrive(row: CoverageRow, data: ReportData) -> bool:
 def build_pages(github: GitHub, repository: str) -> str:
     """Ask for a build of the Pages site, which a push with the token of Actions may not start; gives what came of it."""
     try:
-        github.write("POST", f"repos/{repository}/pages/builds", {})
+        github.write("POST", f"repos/{repository}/pages/builds")
     except GitHubError as error:
         if error.status != 404:
             raise

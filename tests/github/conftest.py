@@ -20,6 +20,7 @@ OURS = {
     "/repos/{owner}/{repo}/actions/runs/{run_id}",
     "/repos/{owner}/{repo}/actions/runs/{run_id}/artifacts",
     "/repos/{owner}/{repo}/actions/artifacts/{artifact_id}/{archive_format}",
+    "/repos/{owner}/{repo}/pages/builds",
     "/repos/{owner}/{repo}/pulls",
     "/repos/{owner}/{repo}/issues",
     "/repos/{owner}/{repo}/issues/{issue_number}",
@@ -35,7 +36,7 @@ UP_WITHIN_S = 300.0
 
 @pytest.fixture(scope="session")
 def described(tmp_path_factory) -> Path:
-    """The description of the addresses that we use: 13 of about 700, so that the proxy is up in seconds.
+    """The description of the addresses that we use: 14 of about 700, so that the proxy is up in seconds.
 
     What GitHub does and its description leaves out is added: its own media type beside application/json, 304, and ranges of dates in
     ``created`` (the description says so in words, and calls it one date).
