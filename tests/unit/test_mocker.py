@@ -77,6 +77,22 @@ def test_time_scale_is_part_of_what_a_cluster_measures_and_ports_are_not() -> No
     assert orders.cluster(first_port=20000, ready_s=1).measured_digest == plain
 
 
+@pytest.mark.parametrize(
+    ("name", "field", "changes"),
+    [
+        ("gb200-slurm", {"slurm": {"segment": False}}, True),
+        ("gb200-slurm", {"slurm": {"partition": "other"}}, False),
+        ("gb300-k8s", {"kubernetes": {"compute_domain": False}}, True),
+        ("gb300-k8s", {"kubernetes": {"namespace": "other"}}, False),
+    ],
+)
+def test_what_may_keep_kv_off_nvlink_is_part_of_a_clusters_identity(name, field, changes):
+    cluster = book().catalogue.clusters[name]
+    ((site, other),) = field.items()
+    changed = cluster.model_copy(update={site: getattr(cluster, site).model_copy(update=other)})
+    assert (changed.measured_digest != cluster.measured_digest) is changes
+
+
 def test_timing_tables_are_written_where_the_workers_are_told(tmp_path: Path) -> None:
     where = mocker.Place("python", tmp_path, 18000, 1.0)
     local._write_tables(orders.order(orders.GB300, run_id="r"), where)
