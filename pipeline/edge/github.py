@@ -75,7 +75,7 @@ class GitHub:
             url = self._next(answer, url)
 
     def write(self, method: str, path: str, document: Mapping[str, Any] | None = None) -> Any:
-        """Send a document, or only the wish. A POST that may or may not have been done (5xx, no answer) is not repeated: look, then write again."""
+        """Send a document, if any. A POST that may or may not have been done (5xx, no answer) is not repeated: look, then write again."""
         request = _Request(method, self._url(path, {}), json.dumps(document).encode() if document is not None else None)
         return self._document(self._send(request, taken=WRITTEN), path)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.edge.http import Http
 
 TARGETS: Final = ("summary", "comment", "check", "pages", "feed", "issue", "webhook")
+SITE: Final = frozenset({"pages", "feed"})
 TRIES: Final = 3
 LARGEST_REVIEW: Final = 8 << 20
 MOST_ANNOTATIONS: Final = 250  # five requests
@@ -40,7 +41,7 @@ class Head:
 class Wish:
     """What the command line and the environment asked for.
 
-    ``run`` is told of, by ``here`` where that is another. ``nothing`` = (report, why): there is no folder, and that is what is told.
+    ``run`` is told of, by ``here`` where that is another. ``nothing`` = (report, why): that is told, though on no page.
     """
 
     folder: Path
@@ -67,7 +68,9 @@ class Doors:
 def publish(world: World, wish: Wish, doors: Doors) -> list[str]:
     """Tell every target; gives what was done. The first error is raised when all were tried."""
     message = read_message(wish)
-    entry = _entry(world, wish, message) if {"pages", "feed"} & set(wish.targets) or wish.site_url else None
+    if wish.nothing:
+        wish = replace(wish, targets=tuple(target for target in wish.targets if target not in SITE))
+    entry = _entry(world, wish, message) if SITE & set(wish.targets) or wish.site_url else None
     address = room.site.page_url(entry) if entry else ""
     message = replace(message, body=room.with_pictures(message.body, address))
     doors = replace(doors, github=cache(doors.github))  # one client, so that a second lies between the writes of two targets too
@@ -108,7 +111,7 @@ def _tell(target: str, wish: Wish, doors: Doors, message: Message, entry: PageEn
     if target == "webhook":
         page = room.site.page_url(entry) if entry else ""
         return room.webhook.publish(message, wish.run, doors.http, wish.webhook, page=page)
-    if target in {"pages", "feed"}:
+    if target in SITE:
         return _to_site(target, wish, entry)
     if not wish.run.repository:
         raise PipelineError("GITHUB_REPOSITORY is not set", hint="it is inside of GitHub Actions; elsewhere set it to OWNER/NAME")
@@ -122,8 +125,8 @@ def _tell(target: str, wish: Wish, doors: Doors, message: Message, entry: PageEn
 
 
 def _to_site(target: str, wish: Wish, entry: PageEntry | None) -> str:
-    if wish.nothing or entry is None or (wish.folder / "review.json").exists():
-        raise PipelineError("a review, or nothing, has no page", where=str(wish.folder), hint="reports have: publish a report's folder")
+    if entry is None or (wish.folder / "review.json").exists():
+        raise PipelineError("a review has no page", where=str(wish.folder), hint="reports have: publish a report's folder")
     done = room.site.add(wish.site, wish.folder, entry) if target == "pages" else "feed: made again"
     room.site.rebuild(wish.site)
     return f"{done}; {wish.site}/index.html"

@@ -303,13 +303,13 @@ def test_a_night_with_a_failed_deployment_is_red_whatever_the_others_say(place):
 def test_a_night_without_a_report_is_told_and_red_until_one_is_green(place, capsys):
     env = {"GITHUB_TOKEN": place.fake.token, "GITHUB_API_URL": place.fake.url, "GITHUB_REPOSITORY": place.fake.repository}
     env |= {"GITHUB_STEP_SUMMARY": str(place.summary), "GITHUB_RUN_ID": "101", "GITHUB_SHA": SHA}
-    words = ["--nothing", "gb300-vs-gb200", "no plan", "--to", "summary,issue"]
+    words = ["--nothing", "gb300-vs-gb200", "no plan", "--to", "summary,pages,feed,issue", "--site", str(place.site)]
     assert cli.run(["publish", *words], env) == 7
     assert "::error::nothing was measured: no plan" in capsys.readouterr().err
     assert place.summary.read_text().startswith("# 🔴 nothing was measured: no plan\n")
     assert [(one["state"], one["title"]) for one in place.fake.issues] == [("open", "🔴 nothing was measured: no plan")]
+    assert not place.site.exists()
     assert place.publish(place.report(GREEN), "issue") == ["issue: #101 closed"]
-    assert cli.run(["publish", *words[:3], "--to", "pages"], env) != 7
     assert cli.run(["publish", "--to", "issue"], env) != 0
 
 
