@@ -103,7 +103,7 @@ def dispatch_shards(world: World, github: GitHub, workflow: Workflow, wanted: li
     errors = []
     for one in wanted:
         title = shard_title(workflow.file, one)
-        if title in there:
+        if one.get("plan_id") and title in there:
             world.say(f"{title} was started already")
             continue
         try:
@@ -121,7 +121,7 @@ def dispatch_shards(world: World, github: GitHub, workflow: Workflow, wanted: li
 
 def shard_title(workflow: str, inputs: Mapping[str, Any]) -> str:
     """Title of a shard's run, as the workflow's ``run-name`` makes it."""
-    return f"{Path(workflow).stem} {inputs.get('plan_id', '')} {inputs['shard']}"
+    return f"{Path(workflow).stem} {inputs.get('plan_id') or ''} {inputs['shard']}"
 
 
 def _titles(github: GitHub, workflow: Workflow, *, since: datetime) -> set[str]:

@@ -50,6 +50,9 @@ def report(world: World, wish: Wish) -> Report:
 
 def told(world: World, wish: Wish) -> ReportData:
     """What a report tells: of history, or what it keeps, or the rows that it keeps told by today's definition and facts."""
+    if wish.plans and not (wish.history and wish.run_id):
+        hint = "name history and run: --history, --run-id"
+        raise PipelineError("plans say what one run had to bring", where=str(wish.plans[0]), hint=hint)
     if wish.history:
         return _from_history(world, wish)
     kept = _kept(wish.definition.with_suffix("") / "data.json")
@@ -102,10 +105,6 @@ def _own(wish: Wish, definition: Definition) -> list[Recipe]:
 
 def _awaited(wish: Wish, chosen: Sequence[Recipe]) -> tuple[str, ...]:
     """What the plans of the told run name, as far as the report tells of it."""
-    if wish.plans and not (wish.history and wish.run_id):
-        raise PipelineError(
-            "plans say what one run had to bring", where=str(wish.plans[0]), hint="name history and run: --history, --run-id"
-        )
     named = {job.recipe.id for path in wish.plans for job in read_plan(path).jobs}
     return tuple(sorted(named & {recipe.id for recipe in chosen}))
 
@@ -125,7 +124,8 @@ def _nights(wish: Wish, chosen: Sequence[Recipe], awaited: Sequence[str]) -> tup
 def _refreshed(world: World, wish: Wish, kept: ReportData) -> ReportData:
     """The kept rows, told by today's definition and facts."""
     definition, book = _asked(world, wish)
-    return _built(world, wish, definition, book, (_chosen(wish, definition, book), kept.rows, kept.previous))
+    built = _built(world, wish, definition, book, (_chosen(wish, definition, book), kept.rows, kept.previous))
+    return built.model_copy(update={"awaited": kept.awaited})
 
 
 def _asked(world: World, wish: Wish) -> tuple[Definition, Book]:
@@ -145,8 +145,8 @@ def _asked(world: World, wish: Wish) -> tuple[Definition, Book]:
 def _chosen(wish: Wish, definition: Definition, book: Book, own: Sequence[Recipe] = ()) -> list[Recipe]:
     """What the definition selects of the book and of the told run's own recipes, which stand for the book's of the same or a former id."""
     known = {one.id: one for one in own if one.model in book.catalogue.llms}
-    former = {name for one in known.values() for name in one.was}
-    recipes = {**{name: one for name, one in book.recipes.items() if name not in former}, **known}
+    names = {*known, *(name for one in known.values() for name in one.was)}
+    recipes = {**{name: one for name, one in book.recipes.items() if names.isdisjoint((name, *one.was))}, **known}
     chosen = [recipe for recipe in recipes.values() if fnmatchcase(recipe.id, definition.select) and recipe.sku in definition.skus]
     if not chosen:
         raise PipelineError(f"no recipe matches {definition.select!r}", where=str(wish.definition))

@@ -159,6 +159,14 @@ def test_a_shard_that_was_started_is_not_started_again_and_one_that_fails_keeps_
     assert started(github) == ["2/4", "3/4", "4/4"]
 
 
+def test_without_a_plan_id_no_run_is_taken_for_a_shard(github):
+    github.add_run(
+        1, path=".github/workflows/nightly.yml", display_title="nightly  2/2", event="workflow_dispatch", created_at="2126-11-25T01:17:00Z"
+    )
+    assert cli.run(["dispatch", "nightly.yml", "--shards", "2"], environment(github)) == 0
+    assert [one["inputs"]["shard"] for one in github.dispatches] == ["2/2"]
+
+
 def test_the_workflow_names_its_shards_as_dispatch_looks_for_them():
     name = yaml.safe_load((ROOT / ".github/workflows/nightly.yml").read_text())["run-name"]
     (form,) = re.findall(r"inputs.shard && format\('([^']+)', inputs.plan_id, inputs.shard\)", name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -46,13 +47,16 @@ def night(tmp_path, monkeypatch):
     return measured
 
 
+def plan(*planned: Recipe) -> Plan:
+    jobs = tuple(results.record(one).job for one in planned)
+    skus = {one.sku: rows.sku(one.sku) for one in planned}
+    return Plan.from_json(FROZEN.read_bytes(), where="frozen").model_copy(update={"jobs": jobs, "skus": skus})
+
+
 def report(folder: Path, *words: str, planned: tuple[str, ...] = ()) -> int:
-    plan = folder / "plan.json"
     if planned:
-        jobs = tuple(results.record(recipes()[name]).job for name in planned)
-        skus = {job.recipe.sku: rows.sku(job.recipe.sku) for job in jobs}
-        plan.write_text(Plan.from_json(FROZEN.read_bytes(), where="frozen").model_copy(update={"jobs": jobs, "skus": skus}).to_json())
-        words = (*words, "--plan", str(plan))
+        (folder / "plan.json").write_text(plan(*(recipes()[name] for name in planned)).to_json())
+        words = (*words, "--plan", str(folder / "plan.json"))
     return cli.run(["report", str(DEFINITION), "--history", str(folder / "history"), "--out", str(folder / "out"), *words], {})
 
 
@@ -110,6 +114,19 @@ def test_a_recipe_that_only_the_run_knows_is_told_and_compared(night, tmp_path):
     assert runs(data) == {added.id: "121", renamed.id: "121"}
     assert {row.record.job.id for row in data.previous} == {TWO}
     assert TWO not in data.planned
+
+
+def test_a_recipe_that_was_renamed_since_the_run_is_told_once(night, tmp_path):
+    night("120", ONE)
+    former = recipes()[TWO].model_copy(update={"id": f"{TWO}-former"})
+    store.ingest(str(tmp_path / "history"), [results.arrival(former, run="121", started_at="2026-11-21T02:00:00Z")])
+    shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
+    path = next((tmp_path / "recipes").rglob("gb300-nvl72/8k1k/6p1d-dep4-dep8.yaml"))
+    path.write_text(f"{path.read_text()}was: [{former.id}]\n")
+    (tmp_path / "plan.json").write_text(plan(former).to_json())
+    wish = telling.Wish(DEFINITION, str(tmp_path / "history"), "121", tmp_path / "out", plans=(tmp_path / "plan.json",))
+    data = telling.told(World(Shell(), SystemClock(), tmp_path / "recipes"), wish)
+    assert [(row.record.job.id, row.run[0]) for row in data.rows if row.record.job.recipe.sku == former.sku] == [(former.id, "121")]
 
 
 def test_plans_without_their_run_are_refused(night, tmp_path, capsys):
