@@ -33,6 +33,10 @@ class Pair:
         costs = self.first.cost(at, self.usd_first, cost), self.second.cost(at, self.usd_second, cost)
         return [ratio(first, second) for first, second in zip(*costs, strict=True)]
 
+    def gap(self, at: float) -> float:
+        """The wider of both distances between the knots around ``at``, tok/s/user; 0 where nothing can be read."""
+        return max(self.first.gap(at) or 0.0, self.second.gap(at) or 0.0)
+
 
 def peak(pair: Pair, grid: Sequence[float], quantity: Quantity, cost: CostMode = "derived") -> Peak | None:
     """The largest ratio and what kind of maximum it is; None where the curves have no range in common, or no price.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from pipeline.render import tables
 from pipeline.render.tables import Table
-from pipeline.render.text import best, code, number, plain
+from pipeline.render.text import about, best, code, number, plain
 from pipeline.schema.comparing import Peak, SideBySide, Together
 from pipeline.schema.report import Change, FieldDiff, IsoCell, IsoRow
 
@@ -73,14 +73,14 @@ def _iso(rows: Iterable[IsoRow], a: str, b: str) -> Table:
 
 def _iso_row(row: IsoRow) -> tuple[str, ...]:
     speeds = best([cell.total_tok_s_gpu for cell in row.cells], "tok_s_gpu_read", absent="unreachable")
-    marked = [f"≈ {text}" if cell.directional else text for text, cell in zip(speeds, row.cells, strict=True)]
+    costs = [number(cell.usd_per_mtok, "usd_per_mtok", absent=_why_no_cost([cell])) for cell in row.cells]
     cost_ratio = number(row.cost_ratio, "ratio", absent=_why_no_cost(row.cells))
     return (
         number(row.interactivity, "grid"),
-        *marked,
-        number(row.throughput_ratio, "ratio", absent="unreachable"),
-        *(number(cell.usd_per_mtok, "usd_per_mtok", absent=_why_no_cost([cell])) for cell in row.cells),
-        cost_ratio,
+        *tables.marked(speeds, row),
+        about(number(row.throughput_ratio, "ratio", absent="unreachable"), directional=row.directional),
+        *tables.marked(costs, row),
+        about(cost_ratio, directional=row.directional),
     )
 
 
