@@ -165,4 +165,4 @@ def _gpu_hours(recipe: Recipe, gpus_per_tray: int, timing: Timing | None) -> flo
             return None
         requests = conc * (recipe.client.requests_per_conc + recipe.client.warmup_per_conc)
         hours += requests * mean_tokens / (rate * recipe.gpus_counted) / 3600
-    return hours * (recipe.gpus_counted + recipe.infra_trays * gpus_per_tray)
+    return hours * recipe.gpus_held(gpus_per_tray)

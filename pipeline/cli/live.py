@@ -20,7 +20,7 @@ def manifest(arguments: argparse.Namespace, world: World) -> int:
 def sweep(arguments: argparse.Namespace, world: World) -> int:
     from pipeline.flow import launching
 
-    said = launching.sweep(world, arguments.run_id, arguments.cluster, arguments.out)
+    said = launching.sweep(world, arguments.run_id, arguments.cluster, job=arguments.job, out=arguments.out)
     for line in said:
         print(line)
     if not said:
@@ -38,4 +38,5 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     default = env.get("GITHUB_RUN_ID") or None
     added.add_argument("--run-id", type=run_id, default=default, required=default is None, help="default: GitHub's, where there is one")
     added.add_argument("--cluster", required=True, metavar="NAME")
+    added.add_argument("--job", metavar="ID", help="this job's alone, where others of the run still live")
     added.add_argument("--out", type=Path, metavar="DIR", help="also remove the run's unfinished folders below this one")

@@ -52,10 +52,11 @@ class Downloads(Http, Protocol):
 
 
 class SystemHttp:
-    """The machine's own network."""
+    """The machine's own network; ``through_proxy`` as its environment says, or not, for what runs on this machine itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, through_proxy: bool = True) -> None:
         self._session = requests.Session()
+        self._session.trust_env = through_proxy
 
     def request(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None, timeout_s: float

@@ -53,14 +53,14 @@ def deployed(world: World, cluster: Cluster, wanted: Order, logs: Path) -> Itera
         yield endpoint
 
 
-def sweep(world: World, run_id: str, on: str, out: Path | None) -> list[str]:
-    """End what a killed run left behind on a cluster, and remove its unfinished folders in ``out``; says what there was."""
+def sweep(world: World, run_id: str, on: str, *, job: str | None, out: Path | None) -> list[str]:
+    """End what a killed run, or one job of it, left on a cluster, and remove the run's unfinished folders in ``out``; says what was."""
     book, _ = load.examine(texts(world.recipes))  # also where some recipe is broken: only the cluster matters
     clusters = book.catalogue.clusters
     cluster = clusters.get(on)
     if cluster is None:
         raise LaunchError(f"unknown cluster {on!r}", hint=nearest(on, clusters))
-    said = _launcher(cluster).sweep(run_id, cluster, means=_means(world)) if cluster.launcher else []
+    said = _launcher(cluster).sweep(run_id, cluster, means=_means(world), job=job) if cluster.launcher else []
     if out is not None and not out.is_dir():
         raise LaunchError("no such folder", where=str(out), hint="it is the --out of the run")
     for folder in collect.unfinished(out, run_id) if out else ():
@@ -78,7 +78,7 @@ def _launcher(cluster: Cluster) -> Launcher:
 
 
 def _means(world: World) -> Means:
-    return Means(world.shell, SystemHttp(), world.clock)
+    return Means(world.shell, SystemHttp(through_proxy=False), world.clock)
 
 
 def _model_path(world: World, cluster: Cluster, model: str) -> str:

@@ -51,7 +51,7 @@ def record(world: World, attempt: Attempt, outcome: Measurement | PipelineError)
         commands=measured.commands if measured else {},
         environment=surroundings.environment(world.env),
         gpus=measured.gpus if measured else None,
-        image_digest=_image_digest(job.recipe.image),
+        image_digest=_image_digest(cluster.images.get(job.recipe.image, job.recipe.image)) if origin == "measured" else None,
         recipe_digest=digest(job.recipe.model_dump(mode="json")),
     )
     return JobRecord(job=job, provenance=provenance)

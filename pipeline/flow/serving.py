@@ -30,10 +30,12 @@ def measure(world: World, attempt: Attempt, staging: Path) -> Measurement:
 def _measured(world: World, attempt: Attempt, staging: Path, logs: Path) -> Measurement:
     job, cluster = attempt.job, attempt.plan.cluster
     wanted = launching.order(world, attempt.plan, job, run_id=attempt.run_id, attempt=attempt.attempt)
-    with launching.deployed(world, cluster, wanted, logs) as endpoint:
-        (staging / "manifest.txt").write_text(LAUNCHERS[cluster.launcher or ""].manifest(wanted, cluster), encoding="utf-8")
+    if cluster.launcher in LAUNCHERS:  # first, so that a launch that fails leaves what it would have started
+        (staging / "manifest.txt").write_text(LAUNCHERS[cluster.launcher].manifest(wanted, cluster), encoding="utf-8")
         pack(staging / "manifest.txt", staging, "manifest.txt")
-        measured = aiperf.measure(_setup(attempt, endpoint, staging), aiperf.Means(world.shell, SystemHttp(), world.clock))
+    with launching.deployed(world, cluster, wanted, logs) as endpoint:
+        means = aiperf.Means(world.shell, SystemHttp(through_proxy=False), world.clock)
+        measured = aiperf.measure(_setup(attempt, endpoint, staging), means)
         leaving = world.clock.monotonic()
     stages = {**endpoint.stages_s, **measured.stages_s, "teardown": world.clock.monotonic() - leaving}
     return measured.model_copy(update={"stages_s": stages})

@@ -55,6 +55,9 @@ class Launcher(Protocol):
         """
         ...
 
-    def sweep(self, run_id: str, cluster: Cluster, *, means: Means) -> list[str]:
-        """End and remove what a killed run left behind, by its id alone; says what, and nothing when there was nothing."""
+    def sweep(self, run_id: str, cluster: Cluster, *, means: Means, job: str | None = None) -> list[str]:
+        """End and remove what a killed run, or one job of it, left behind, by its id alone; says what, and nothing when there was nothing.
+
+        A job is swept alone where other jobs of the run still live: on a cluster with more than one rack.
+        """
         ...

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-WIDTH = 120
+WIDTH = 125
+LAST_NUMBER = re.compile(r"((?:.*\D)?)(\d+)(\D*)")
 LEGEND = """\
 # In braces stands one value for each process of a worker: {0..3} counts up, a*4 is four times a, {..}x2 is the list twice.
 # Where workers differ, argv has `--option ...` and each worker says its own below.
@@ -46,21 +48,29 @@ def settings(one: Command) -> Settings:
 def braces(values: Sequence[str]) -> str:
     """One word for the values of all processes of a worker.
 
-    >>> braces(["0", "1", "2", "3"] * 2), braces(["n1", "n1", "n2", "n2"]), braces(["", "--headless"])
-    ('{0..3}x2', '{n1*2,n2*2}', '{,--headless}')
+    >>> braces(["0", "1", "2", "3"] * 2), braces(["n1", "n1", "n2", "n2"]), braces(["", "--headless"]), braces(["a0.b", "a1.b", "a2.b"])
+    ('{0..3}x2', '{n1*2,n2*2}', '{,--headless}', 'a{0..2}.b')
     """
     if len(set(values)) == 1:
         return values[0]
-    if len(values) > 2 and all(value.isdecimal() for value in values):
-        first = int(values[0])
-        if [int(value) for value in values] == list(range(first, first + len(values))):
-            return f"{{{values[0]}..{values[-1]}}}"
+    if counted := _counted(values):
+        return counted
     for period in range(2, len(values) // 2 + 1):
         head = list(values[:period])
         if head * (len(values) // period) == list(values):
             return f"{braces(head)}x{len(values) // period}"
     runs = [(f'"{value}"' if "," in value else value, len(list(same))) for value, same in groupby(values)]
     return "{" + ",".join(value if times == 1 else f"{value}*{times}" for value, times in runs) + "}"
+
+
+def _counted(values: Sequence[str]) -> str:
+    """``a-{0..3}.json`` for three values or more that count up between the same words; empty for all others."""
+    found = [one for value in values if (one := LAST_NUMBER.fullmatch(value))]
+    numbers, around = [int(one[2]) for one in found], {(one[1], one[3]) for one in found}
+    if len(values) < 3 or len(found) < len(values) or len(around) > 1 or numbers != list(range(numbers[0], numbers[0] + len(values))):
+        return ""
+    ((head, tail),) = around
+    return f"{head}{{{numbers[0]}..{numbers[-1]}}}{tail}"
 
 
 def _service(one: Command) -> Iterator[str]:

@@ -23,7 +23,7 @@ SYSTEM_PORT = 7500  # + first GPU of the process
 DP_RPC_PORT = 13345  # + first GPU of the worker on its leader's tray
 VLLM_PORT, VLLM_PORTS = 20000, 50  # a block for each GPU
 PLACE = re.compile(
-    r".*(-address|-addr|-port|-rank|-ids|-nnodes|PORT=|HOST=|_IP=|ENDPOINTS=|SERVER=)"
+    r".*(-address|-addr|-port|-rank|-ids|-nnodes|-config-to|PORT=|HOST=|_IP=|ENDPOINTS=|SERVER=)"
 )  # what follows from where a process is
 
 
@@ -85,7 +85,8 @@ def _worker_flags(pool: Pool, process: Process, parallel: list[str]) -> list[str
     kv_transfer = {name: value for name, value in pool.flags.items() if name == "kv-transfer-config"}
     others = {name: value for name, value in pool.flags.items() if name != "kv-transfer-config"}
     devices = ["--device-ids", ",".join(map(str, process.devices))]
-    return [*render_flags(kv_transfer), *devices, *parallel, "--request-plane", "tcp", *render_flags(others)]
+    dumped = ["--dump-config-to", f"{process.name}.json"]  # one a process: of a name shared by a worker's ranks the last wins
+    return [*render_flags(kv_transfer), *devices, *parallel, "--request-plane", "tcp", *dumped, *render_flags(others)]
 
 
 def _parallel(pool: Pool, process: Process, crew: tuple[Process, ...], *, per_tray: bool) -> list[str]:
@@ -124,6 +125,7 @@ def _addresses(layout: Layout) -> dict[str, str]:
     """Where everybody finds the services and the head."""
     services = tray_name(layout.services_tray)
     return {
+        "DYN_REQUEST_PLANE": "tcp",
         "ETCD_ENDPOINTS": f"http://{services}:{ETCD_PORT}",
         "HEAD_NODE_IP": tray_name(layout.head_tray),
         "NATS_SERVER": f"nats://{services}:{NATS_PORT}",
@@ -146,4 +148,4 @@ def _services(layout: Layout) -> tuple[Command, Command]:
 def _frontend(layout: Layout, shared: dict[str, str]) -> Command:
     """The one frontend, on the head."""
     argv = ("python3", "-m", "dynamo.frontend", "--http-port", str(HTTP_PORT))
-    return Command("frontend", "frontend", tray_name(layout.head_tray), argv, {**shared, "DYN_REQUEST_PLANE": "tcp"})
+    return Command("frontend", "frontend", tray_name(layout.head_tray), argv, shared)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib import metadata
 from math import ceil
 from pathlib import Path, PurePath
@@ -22,7 +23,7 @@ from pipeline.launch.base import JOB, PROCESS, RUN, Means, Order
 from pipeline.launch.describe import Command, describe
 from pipeline.launch.layout import Layout, instances, place
 from pipeline.schema.catalogue import Cluster, LocalSite
-from pipeline.schema.endpoint import Endpoint, Instance
+from pipeline.schema.endpoint import Endpoint, Instance, scratch_prefix
 from pipeline.schema.mocker import table
 from pipeline.schema.recipe import ROLES, Role
 
@@ -31,6 +32,7 @@ PACKAGES = ("ai-dynamo", "ai-dynamo-runtime")
 FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")
 TAIL = 12  # lines of a log in an error
 LIMIT_REACHED = 124  # exit code of coreutils' timeout
+KILLED = (-9, 137)
 
 
 def manifest(order: Order, cluster: Cluster) -> str:
@@ -57,6 +59,7 @@ def deployed(order: Order, cluster: Cluster, *, means: Means, logs: Path) -> Ite
     _refuse_model(order, cluster)
     _refuse_size(len(layout.processes) - sum(one.headless for one in layout.processes), site)
     began = means.clock.monotonic()
+    is_over = partial(_is_over, means, began, site)
     with ExitStack() as up:
         if site.isolation == "network-namespace":
             up.enter_context(network.loopback_only())
@@ -71,7 +74,7 @@ def deployed(order: Order, cluster: Cluster, *, means: Means, logs: Path) -> Ite
             crew[name] = means.shell.spawn(argv, log=logs / f"{name}.log", cwd=state)
         started = means.clock.monotonic()
         expected = _expected(order, layout, commands, first_port)
-        watch = ready.Watch(means.http, means.clock, lambda: _dead(crew, logs), site.ready_s)
+        watch = ready.Watch(means.http, means.clock, lambda: _dead(crew, logs, is_over), site.ready_s)
         first = ready.wait(expected, watch)
         yield Endpoint(
             url=expected.url,
@@ -81,20 +84,20 @@ def deployed(order: Order, cluster: Cluster, *, means: Means, logs: Path) -> Ite
             logs=logs,
             frontend_log=logs / "frontend.log",
             beside=lambda argv: [*_prefix(_marks(order, "client"), site), *argv],
-            alive=lambda: _dead(crew, logs) or _changed(first, expected.url, means),
+            alive=lambda: _dead(crew, logs, is_over) or _changed(first, expected.url, means),
             versions=versions,
             stages_s={"start": started - began, "ready": means.clock.monotonic() - started},
             commands=argvs,
         )
 
 
-def sweep(run_id: str, cluster: Cluster, *, means: Means) -> list[str]:
-    """Processes that carry the run's mark, and its folders for temporary files."""
+def sweep(run_id: str, cluster: Cluster, *, means: Means, job: str | None = None) -> list[str]:
+    """Processes that carry the mark of the run, or of one job of it, and its folders for temporary files."""
     del means
-    ended = processes.end({RUN: run_id}, grace_s=cluster.local.stop_s if cluster.local else 0)
+    ended = processes.end({RUN: run_id} if job is None else {RUN: run_id, JOB: job}, grace_s=cluster.local.stop_s if cluster.local else 0)
     said = [f"ended process {one.pid} ({one.settings.get(PROCESS, 'measuring')} of {one.settings.get(JOB, run_id)})" for one in ended]
     try:
-        for folder in sorted(Path(tempfile.gettempdir()).glob(f"{_state_prefix(run_id)}*")):
+        for folder in sorted(Path(tempfile.gettempdir()).glob(f"{scratch_prefix(run_id, job)}*")):
             shutil.rmtree(folder)
             said.append(f"removed {folder}")
     except OSError as error:
@@ -143,7 +146,7 @@ def _refuse_size(engines: int, site: LocalSite) -> None:
 
 def _marks(order: Order, process: str) -> dict[str, str]:
     """What tells a process of this deployment from all others, also when nobody is left who knows its id."""
-    return {RUN: order.run_id, JOB: f"{order.attempt}-{order.job.id}", PROCESS: process}
+    return {RUN: order.run_id, JOB: order.job.id, PROCESS: process}
 
 
 def _prefix(settings: dict[str, str], site: LocalSite) -> list[str]:
@@ -153,12 +156,8 @@ def _prefix(settings: dict[str, str], site: LocalSite) -> list[str]:
     return ["env", *(f"{name}={value}" for name, value in settings.items()), *last_breath, *limit, *last_breath]
 
 
-def _state_prefix(run_id: str) -> str:
-    return f"rackbench-{run_id}@"  # a sign that no run id has: run a is not run a-b
-
-
 def _state_name(order: Order) -> str:
-    return f"{_state_prefix(order.run_id)}{order.attempt}-{order.job.id}"
+    return f"{scratch_prefix(order.run_id, order.job.id)}{order.attempt}-{order.job.id}"
 
 
 @contextmanager
@@ -221,16 +220,22 @@ def _instances(commands: Sequence[Command]) -> tuple[Instance, ...]:
     return tuple(Instance(one.name, role, _metrics(one)) for role in ROLES for one in commands if one.role == role)
 
 
-def _dead(crew: dict[str, Child], logs: Path) -> list[str]:
+def _is_over(means: Means, began: float, site: LocalSite) -> bool:
+    return means.clock.monotonic() - began >= site.time_s
+
+
+def _dead(crew: dict[str, Child], logs: Path, is_over: Callable[[], bool]) -> list[str]:
     """Processes that have ended, each with the last lines of its log."""
-    return [_obituary(name, code, logs / f"{name}.log") for name, child in crew.items() if (code := child.poll()) is not None]
+    codes = {name: code for name, child in crew.items() if (code := child.poll()) is not None}
+    return [_obituary(name, code, logs / f"{name}.log", is_over=is_over()) for name, code in codes.items()]
 
 
-def _obituary(name: str, code: int, log: Path) -> str:
+def _obituary(name: str, code: int, log: Path, *, is_over: bool) -> str:
     lines = log.read_text("utf-8", errors="replace").splitlines()[-TAIL:] if log.is_file() else []
-    cause = (
-        "reached its wall-clock limit" if code == LIMIT_REACHED else f"was killed by signal {-code}" if code < 0 else f"exited with {code}"
-    )
+    if code == LIMIT_REACHED or (code in KILLED and is_over):  # whoever does not leave in time is killed, and its `timeout` with it
+        cause = "reached its wall-clock limit"
+    else:
+        cause = f"was killed by signal {-code}" if code < 0 else f"exited with {code}"
     return f"{name} {cause}; the end of {log}:\n" + "\n".join(f"  {line}" for line in lines)
 
 

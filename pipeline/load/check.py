@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil
 
 from pipeline.errors import Problem
 from pipeline.load.conform import nearest
@@ -132,13 +131,6 @@ class _PoolCheck:
                 yield (env.at((name,)).key or env.mark).problem(f"`{name}` is not a name of an environment variable")
 
 
-def trays(pool: Pool, sku: Sku) -> int:
-    """Trays that a pool takes: a worker of a tray or more takes whole trays, smaller workers share."""
-    return ceil(pool.gpus / sku.gpus_per_tray) if pool.gpus_per_worker < sku.gpus_per_tray else pool.workers * ceil(
-        pool.gpus_per_worker / sku.gpus_per_tray
-    )  # fmt: skip
-
-
 def folder_of(recipe: Recipe) -> str:
     """The folder that a recipe belongs in, below recipes/.
 
@@ -170,7 +162,7 @@ def check(recipe: Recipe, node: Node, folder: str, catalogue: Catalogue, declare
         yield from _PoolCheck(role, recipe.pools[role], node.at((role,)), sku, llm, recipe).findings()
     if sku is None:
         return
-    used = sum(trays(pool, sku) for pool in recipe.pools.values()) + recipe.infra_trays
+    used = recipe.gpus_held(sku.gpus_per_tray) // sku.gpus_per_tray
     if used > sku.trays:
         what = f"{recipe.gpus_counted} GPUs and {recipe.infra_trays} infra trays need {used} trays, a rack of {sku.id} has {sku.trays}"
         yield node.mark.problem(what, f"{sku.domain_gpus} GPUs is the largest scale-up domain")

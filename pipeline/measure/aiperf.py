@@ -20,14 +20,14 @@ from pipeline.measure.aiperf_files import Recorded
 from pipeline.measure.points import pack, point, span_s
 from pipeline.measure.validity import Seen, judge
 from pipeline.schema.catalogue import Sku
-from pipeline.schema.endpoint import Endpoint
+from pipeline.schema.endpoint import Endpoint, scratch_prefix
 from pipeline.schema.plan import Job
 from pipeline.schema.result import Measurement, Point, RawFile
 
 INSTALL = "`nox -s client` installs it; then put .nox/client/bin on PATH, or name the program in the cluster document as `client`"
 UNSET = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")  # with either, AIPerf 0.13.0 refuses a tokenizer that is a folder
 POLL_S, LOOK_S = 0.1, 1.0  # how often the client is looked at, and the deployment
-DYING_S = 60.0  # what a client may go on for once the deployment is no longer whole, so that it writes down what it saw
+DYING_S = 300.0  # what a client may go on for once the deployment is no longer whole, so that it writes down what it saw
 VERSION_S = 120.0
 OURS = ("records.jsonl", "aggregate.json", "phases.json", "aiperf.log", "console.log")  # names in raw/, in the order of KEPT
 KEPT = (aiperf_files.RECORDS, aiperf_files.AGGREGATE, aiperf_files.PHASES, "logs/aiperf.log", "console.log")
@@ -132,7 +132,7 @@ def _run(setup: Setup, means: Means, conc: int, out: Path) -> tuple[str, list[st
     """Run AIPerf to its end; gives why it did not end well, and what became of the deployment meanwhile."""
     clock, endpoint = means.clock, setup.endpoint
     limit_s = setup.job.recipe.limits.time_s
-    with tempfile.TemporaryDirectory(prefix=f"rackbench-{setup.run_id}@") as scratch:  # short: AIPerf puts sockets there; a sweep finds it
+    with tempfile.TemporaryDirectory(prefix=scratch_prefix(setup.run_id, setup.job.id)) as scratch:
         argv = endpoint.beside([*_environment(scratch), *command(setup, conc, out)])
         with means.shell.spawn(argv, log=out / "console.log") as child:
             start = looked_at = clock.monotonic()

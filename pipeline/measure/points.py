@@ -26,7 +26,7 @@ def point(recipe: Recipe, sku: Sku, seen: Seen, verdict: Verdict, *, duration_s:
         withheld=verdict.withheld,
         gpus_prefill=recipe.prefill.gpus,
         gpus_decode=recipe.decode.gpus,
-        gpus_held=recipe.gpus_counted + recipe.infra_trays * sku.gpus_per_tray,
+        gpus_held=recipe.gpus_held(sku.gpus_per_tray),
         requests=seen.sent,
         completed=len(whole),
         input_tokens=sum(request.input or 0 for request in whole),

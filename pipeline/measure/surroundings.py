@@ -14,9 +14,13 @@ from pipeline.errors import PipelineError
 from pipeline.schema.result import Gpu, Host
 
 READ_BY_ENGINES = ("CUDA_", "NCCL_", "NVSHMEM_", "UCX_", "NIXL_", "VLLM_", "DYN_", "TORCH_", "HF_HUB_", "TRANSFORMERS_")
-SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|(API|ACCESS|PRIVATE)_?KEY", re.IGNORECASE)
-USER_IN_URL = re.compile(r"//[^/@\s]+@")
+SECRET = re.compile(r"TOKEN|SECRET|PASS|CREDENTIAL|AUTH|BEARER|HEADERS|COOKIE|SIGNATURE|(API|ACCESS|PRIVATE)_?KEY", re.IGNORECASE)
 REDACTED = "(redacted)"
+IN_VALUES = (  # users, queries and signatures in addresses, and what an Authorization header holds
+    (re.compile(r"//[^@\s]+@"), f"//{REDACTED}@"),
+    (re.compile(r"(://[^\s?]*\?)\S+"), rf"\1{REDACTED}"),
+    (re.compile(r"\b(bearer|basic)\s+\S+", re.IGNORECASE), rf"\1 {REDACTED}"),
+)
 QUERY = ("nvidia-smi", "-q", "-x")
 QUERY_S = 60.0
 UNKNOWN = {"", "N/A", "[N/A]", "Unknown Error", "Requested functionality has been deprecated"}
@@ -37,25 +41,31 @@ def host() -> Host:
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
     """Variables that engines and libraries read, by name; whatever looks like a secret is redacted."""
     found = {name: value for name, value in sorted(variables.items()) if name.startswith(READ_BY_ENGINES)}
-    return {name: REDACTED if SECRET.search(name) else USER_IN_URL.sub(f"//{REDACTED}@", value) for name, value in found.items()}
+    return {name: REDACTED if SECRET.search(name) else _without_secrets(value) for name, value in found.items()}
+
+
+def _without_secrets(value: str) -> str:
+    for secret, shown in IN_VALUES:
+        value = secret.sub(shown, value)
+    return value
 
 
 def gpus(shell: Shell, beside: Callable[[Sequence[str]], list[str]]) -> tuple[Gpu, ...] | None:
     """GPUs of the node that ``beside`` runs on; None where there is no driver to ask."""
     try:
-        found = shell.run(beside(QUERY), timeout_s=QUERY_S)
+        found, node = (shell.run(beside(argv), timeout_s=QUERY_S) for argv in (QUERY, ("uname", "-n")))
     except PipelineError:
         return None
-    return described(found.stdout) if not found.code else None
+    return described(found.stdout, node.stdout.strip() or "unknown") if not found.code else None
 
 
-def described(text: str) -> tuple[Gpu, ...] | None:
+def described(text: str, node: str) -> tuple[Gpu, ...] | None:
     """What ``nvidia-smi -q -x`` says; None when that is not its XML. Written from the driver's documentation, unproven on a rack."""
     try:
         log = ET.fromstring(text[text.index("<nvidia_smi_log") :])  # noqa: S314  # our own driver's answer
     except (ValueError, ET.ParseError):
         return None
-    driver, node = _text(log, "driver_version"), platform.node()
+    driver = _text(log, "driver_version")
     return tuple(_gpu(one, index, node, driver) for index, one in enumerate(log.iter("gpu")))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from pipeline.schema.base import Document, digest
 from pipeline.schema.recipe import Count, Purpose, Text
@@ -126,6 +126,11 @@ class SlurmSite(Document):
     gpus_per_node_directive: bool = True
     container_mounts: tuple[str, ...] = ()
 
+    @property
+    def measured(self) -> dict[str, JsonValue]:
+        """What of it changes a measurement: whether KV may have to leave its NVLink domain."""
+        return {"segment": self.segment}
+
 
 class KubernetesSite(Document):
     """Where on a Kubernetes cluster the deployment goes."""
@@ -134,6 +139,11 @@ class KubernetesSite(Document):
     gpu_product: Text
     model_claim: Text
     compute_domain: bool = Field(description="claim an IMEX channel for MNNVL")
+
+    @property
+    def measured(self) -> dict[str, JsonValue]:
+        """What of it changes a measurement: the GPUs, and whether KV crosses trays over NVLink."""
+        return {"gpu_product": self.gpu_product, "compute_domain": self.compute_domain}
 
 
 class LocalSite(Document):
@@ -151,7 +161,7 @@ class LocalSite(Document):
     processes_per_core: Count = Field(description="more engine processes than this on each core are refused")
 
     @property
-    def measured(self) -> dict[str, float]:
+    def measured(self) -> dict[str, JsonValue]:
         """What of it changes a measurement."""
         return {"time_scale": self.time_scale}
 
@@ -181,9 +191,10 @@ class Cluster(Document):
 
     @property
     def measured_digest(self) -> str:
-        """Digest of the fields that can change a measurement."""
+        """Digest of the fields that can change a measurement; where weights lie does not."""
         measured = self.model_dump(mode="json", include={"id", "launcher", "measure", "engine_override", "images"})
-        return digest(measured if self.local is None else {**measured, "local": self.local.measured})
+        sites = {"slurm": self.slurm, "kubernetes": self.kubernetes, "local": self.local}
+        return digest({**measured, **{name: site.measured for name, site in sites.items() if site is not None}})
 
     def needs(self) -> dict[str, str]:
         """Fields that the document lacks, and who needs each."""

@@ -6,7 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.schema.base import digest
 from pipeline.schema.recipe import Role
+
+
+def scratch_prefix(run_id: str, job: str | None = None) -> str:
+    """How the names of a run's folders for temporary files begin, or of one job's: short, since sockets lie in them; a sweep finds them.
+
+    >>> scratch_prefix("a"), scratch_prefix("a", "b.c")
+    ('rackbench-a@', 'rackbench-a@eaba6f-')
+    """
+    return f"rackbench-{run_id}@" + (f"{digest(job)[:6]}-" if job else "")  # @ is in no run id: run a is not run a-b
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def table(role: Role, recipe: Recipe, timing: SkuTiming) -> dict[str, list[Any]]
     else:
         decode, (isl, osl) = decode_timing(recipe, timing), mean_lengths(recipe)
         full = max_num_seqs(recipe, "decode") * (isl + osl / 2)
-        resident = [0.0, full, float(MOST_KV)]
+        resident = [0.0, full, max(float(MOST_KV), 2 * full)]
         steps = [decode.step_ms + decode.us_per_kv_ktoken / 1000 * min(one, full) / 1000 for one in resident]
     return {
         "prefill_isl": tokens,

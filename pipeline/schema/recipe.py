@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
@@ -37,6 +38,12 @@ class WorkerPool(Document):
     def gpus(self) -> int:
         """GPUs of the whole pool."""
         return self.workers * self.gpus_per_worker
+
+    def trays(self, gpus_per_tray: int) -> int:
+        """Trays of the whole pool: a worker of a tray or more takes whole trays, smaller workers share."""
+        if self.gpus_per_worker < gpus_per_tray:
+            return ceil(self.workers / (gpus_per_tray // self.gpus_per_worker))
+        return self.workers * ceil(self.gpus_per_worker / gpus_per_tray)
 
     @property
     def ranks(self) -> int:
@@ -155,6 +162,11 @@ class Recipe(Document):
     def gpus_counted(self) -> int:
         """GPUs in the denominator of tok/s/GPU: prefill + decode."""
         return self.prefill.gpus + self.decode.gpus
+
+    def gpus_held(self, gpus_per_tray: int) -> int:
+        """What the scheduler gives: every GPU of every tray, those of NATS and etcd and those that no worker fills too."""
+        trays = self.infra_trays + sum(pool.trays(gpus_per_tray) for pool in self.pools.values())
+        return trays * gpus_per_tray
 
     @property
     def shape(self) -> str:

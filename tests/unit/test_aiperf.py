@@ -204,7 +204,7 @@ def test_migrations_restarts_and_lost_streams_are_read_from_the_deployment(tmp_p
     )
 
 
-def test_a_deployment_that_changes_gives_its_client_a_minute_and_is_not_measured_further(tmp_path):
+def test_a_deployment_that_changes_gives_its_client_five_minutes_and_is_not_measured_further(tmp_path):
     clock, client = FakeClock(), FakeClient("whole", polls=10**6)
     died = setup(
         tmp_path,
@@ -216,10 +216,10 @@ def test_a_deployment_that_changes_gives_its_client_a_minute_and_is_not_measured
     found = aiperf.measure(died, aiperf.Means(client, FakeHttp(), clock))
     assert [point.conc for point in found.points] == [2]
     assert found.points[0].reasons[:2] == (
-        "client-failed: ended 60 s after the deployment had changed",
+        "client-failed: ended 300 s after the deployment had changed",
         "deployment-changed: decode-1 was killed",
     )
-    assert 65 <= clock.monotonic() <= 68
+    assert 305 <= clock.monotonic() <= 308
 
 
 def test_a_client_that_never_ends_is_ended_at_the_recipes_limit(tmp_path):

@@ -204,12 +204,12 @@ def bare(word: str) -> str:
 
 def spread(word: str, count: int) -> list[str]:
     """A word in braces as one value for each process."""
+    if counted := re.fullmatch(r"(.*)\{(\d+)\.\.(\d+)\}(.*?)(?:x(\d+))?", word):
+        return [f"{counted[1]}{number}{counted[4]}" for number in range(int(counted[2]), int(counted[3]) + 1)] * int(counted[5] or 1)
     match = re.fullmatch(r"\{(.*)\}(?:x(\d+))?", word)
     if match is None:
         return [word] * count
     inner, times = match[1], int(match[2] or 1)
-    if counted := re.fullmatch(r"(\d+)\.\.(\d+)", inner):
-        return [str(number) for number in range(int(counted[1]), int(counted[2]) + 1)] * times
     values: list[str] = []
     for item in next(csv.reader([inner])):
         text, _, repeat = item.partition("*")

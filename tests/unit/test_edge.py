@@ -13,8 +13,10 @@ import pytest
 from pipeline.edge import network, processes
 from pipeline.edge.actions import annotate, annotation
 from pipeline.edge.clock import SystemClock
+from pipeline.edge.http import SystemHttp
 from pipeline.edge.shell import Shell, end_all
 from pipeline.errors import LaunchError, PipelineError, Problem
+from tests.fakes.github import serve
 
 PY = sys.executable
 # A parent that starts a grandchild in its own group, writes both pids, and waits.
@@ -171,3 +173,13 @@ def test_an_annotation_escapes_what_the_runner_would_read_as_its_own():
 def test_an_annotation_goes_to_stderr_so_that_json_on_stdout_survives(capsys):
     annotate(Problem("a.yaml", 1, 2, "what", severity="warning"))
     assert capsys.readouterr() == ("", "::warning file=a.yaml,line=1,col=2::what\n")
+
+
+def test_what_runs_on_this_machine_is_not_asked_through_a_proxy(monkeypatch):
+    for name in ("NO_PROXY", "no_proxy", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with serve() as fake:
+        assert SystemHttp(through_proxy=False).request("GET", f"{fake.url}/rate_limit", timeout_s=30).status < 500
+        with pytest.raises(PipelineError, match="no answer"):
+            SystemHttp().request("GET", f"{fake.url}/rate_limit", timeout_s=30)

@@ -53,6 +53,12 @@ def test_instances_to_wait_for_in_both_launch_modes(name: str) -> None:
 def test_processes_and_held_gpus(name: str) -> None:
     one = placed(name)
     assert (len(one.processes), one.gpus_held) == EXPECTED[name][2:]
+    assert RECIPES[name].gpus_held(4) == one.gpus_held
+
+
+def test_gpus_of_a_tray_that_no_worker_fills_are_held_too() -> None:
+    recipe = shaped(RECIPES[f"{GB200}.1p1d-dep8-tp8"], workers=3, tp=2)
+    assert recipe.gpus_held(4) == layout.place(recipe, 4).gpus_held == 4 + 8 + 8
 
 
 @pytest.mark.parametrize("mode", ["per-gpu", "per-tray"])

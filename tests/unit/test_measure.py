@@ -15,6 +15,7 @@ from pipeline.flow.planning import _jobs
 from pipeline.flow.world import texts
 from pipeline.measure import lengths, replay
 from pipeline.measure.statistics import summarise
+from pipeline.schema import mocker
 from pipeline.schema.timing import DecodeTiming, PrefillTiming, SkuTiming
 
 BOOK = load.read(texts(Path(__file__).parents[2] / "recipes"))
@@ -85,6 +86,13 @@ def test_a_step_reads_the_kv_of_sequences_that_have_a_place_and_no_more(tmp_path
         full = 512 * 0.9 * (8192 + 1024 / 2)
         at = np.interp([full / 2, full, 2 * full], table["decode_active_kv_tokens"], table["decode_itl"][:, 0])
     assert at == pytest.approx([38.0 + 12.3 * full / 2e6, 38.0 + 12.3 * full / 1e6, 38.0 + 12.3 * full / 1e6])
+
+
+def test_the_step_table_ascends_for_any_length():
+    recipe = setup("6p1d-dep4-dep8").job.recipe
+    long = recipe.model_copy(update={"workload": recipe.workload.model_copy(update={"isl": 131072})})
+    resident = mocker.table("decode", long, TIMING)["decode_active_kv_tokens"]
+    assert resident == sorted(set(resident))
 
 
 def test_a_worker_kind_without_timing_is_refused_by_name(tmp_path):

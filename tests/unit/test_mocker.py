@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
 
 from pipeline.edge.clock import SystemClock
-from pipeline.edge.shell import Shell
+from pipeline.edge.shell import Child, Shell
 from pipeline.errors import LaunchError, PipelineError
 from pipeline.flow import launching
 from pipeline.flow.world import World
-from pipeline.launch import dynamo, local, mocker
+from pipeline.launch import base, dynamo, local, mocker
 from pipeline.launch.layout import instances, place
 from pipeline.schema.catalogue import Cluster
 from pipeline.schema.recipe import ROLES
@@ -75,6 +76,22 @@ def test_time_scale_is_part_of_what_a_cluster_measures_and_ports_are_not() -> No
     plain = orders.cluster().measured_digest
     assert orders.cluster(time_scale=30.0).measured_digest != plain
     assert orders.cluster(first_port=20000, ready_s=1).measured_digest == plain
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "changes"),
+    [
+        ("gb200-slurm", {"slurm": {"segment": False}}, True),
+        ("gb200-slurm", {"slurm": {"partition": "other"}}, False),
+        ("gb300-k8s", {"kubernetes": {"compute_domain": False}}, True),
+        ("gb300-k8s", {"kubernetes": {"namespace": "other"}}, False),
+    ],
+)
+def test_what_may_keep_kv_off_nvlink_is_part_of_a_clusters_identity(name, field, changes):
+    cluster = book().catalogue.clusters[name]
+    ((site, other),) = field.items()
+    changed = cluster.model_copy(update={site: getattr(cluster, site).model_copy(update=other)})
+    assert (changed.measured_digest != cluster.measured_digest) is changes
 
 
 def test_timing_tables_are_written_where_the_workers_are_told(tmp_path: Path) -> None:
@@ -149,3 +166,25 @@ def test_smoke_recipes_run_where_smoke_runs_and_nowhere_else() -> None:
     smoke = {name for name, recipe in found.recipes.items() if recipe.purpose == "smoke"}
     assert smoke == {orders.GB200, orders.GB300}
     assert [name for name, cluster in found.catalogue.clusters.items() if cluster.purpose == "smoke"] == ["local-live"]
+
+
+def test_one_job_of_a_run_is_swept_without_its_siblings():
+    def job(name: str) -> Child:
+        return Shell().spawn(["sleep", "60"], log=Path("/dev/null"), env={base.RUN: "sweep-me", base.JOB: name, "PATH": os.defpath})
+
+    with job("a") as mine, job("b") as sibling:
+        assert local.sweep("sweep-me", orders.cluster(), means=None, job="a") == [f"ended process {mine.pid} (measuring of a)"]
+        assert sibling.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("code", "is_over", "cause"),
+    [
+        (124, False, "reached its wall-clock limit"),
+        (-9, True, "reached its wall-clock limit"),
+        (-9, False, "was killed by signal 9"),
+        (3, True, "exited with 3"),
+    ],
+)
+def test_a_limit_that_ends_in_a_kill_is_told_as_the_limit(tmp_path, code, is_over, cause):
+    assert local._obituary("decode-0", code, tmp_path / "none", is_over=is_over).startswith(f"decode-0 {cause};")

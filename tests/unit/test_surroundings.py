@@ -35,6 +35,8 @@ class Answers:
         self.found = found
 
     def run(self, argv, **_):
+        if argv == ["on-the-rack", "uname", "-n"]:
+            return Completed(0, "tray-7\n", "")
         assert argv == ["on-the-rack", "nvidia-smi", "-q", "-x"]
         if isinstance(self.found, PipelineError):
             raise self.found
@@ -54,6 +56,7 @@ def test_every_gpu_says_clocks_power_cap_driver_and_its_place_in_the_fabric():
         3996,
         1400,
     )
+    assert (first.node, second.node) == ("tray-7", "tray-7")
     assert (first.fabric_cluster, first.fabric_clique, first.index) == ("5c4a-1", "32766", "0")
     assert (second.power_limit_w, second.sm_mhz, second.uuid, second.fabric_cluster, second.fabric_clique) == (1300, None, None, None, None)
 
@@ -92,3 +95,22 @@ def test_the_environment_of_engines_is_kept_without_secrets():
         "UCX_PROXY": "http://(redacted)@proxy:80/",
         "VLLM_API_KEY": "(redacted)",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DYN_AUTH", "Bearer hunter2"),
+        ("DYN_PASS", "hunter2"),
+        ("DYN_ETCD_AUTH_PASSPHRASE", "hunter2"),
+        ("VLLM_HTTP_HEADERS", "Authorization: hunter2"),
+        ("DYN_OTEL_EXPORTER_HEADERS", "x=hunter2"),
+        ("NIXL_WORDS", "authorization: bearer hunter2"),
+        ("NIXL_URL", "https://h/x?sig=hunter2&X-Amz-Signature=s"),
+        ("UCX_URL", "https://user:hunter2/w@h/x"),
+    ],
+)
+def test_a_secret_in_any_of_its_usual_places_is_redacted(name, value):
+    (shown,) = surroundings.environment({name: value}).values()
+    assert "hunter2" not in shown
+    assert "(redacted)" in shown
