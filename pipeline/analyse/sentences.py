@@ -8,6 +8,7 @@ from statistics import median
 from pipeline.analyse.changes import NO_EARLIER
 from pipeline.analyse.curves import Family
 from pipeline.analyse.peak import Pair, peak
+from pipeline.schema.comparing import Place
 from pipeline.schema.report import Change, CoverageRow, Definition, IsoRow, Sentence, Verdict
 from pipeline.schema.timing import Timing
 
@@ -145,15 +146,15 @@ def between(pair: Pair, definition: Definition) -> Sentence | None:
     if found is None:
         return None
 
-    def about(at: float) -> str:
-        return "≈ " if pair.gap(at) > definition.directional_gap else ""
+    def about(place: Place) -> str:
+        return "≈ " if place.gap > definition.directional_gap else ""
 
     values: dict[str, float | str] = {"end_ratio": found.high.ratio, "end": found.high.at}
     inside = "no local peak"
     if found.local:
         values |= {"peak": found.local[0].ratio, "peak_at": found.local[0].at}
-        inside = f"local peak {about(found.local[0].at)}{{peak:ratio}} at {{peak_at:interactivity}}"
-    end = f"{about(found.high.at)}{{end_ratio:ratio}} at {{end:interactivity}}, the end of the common range"
+        inside = f"local peak {about(found.local[0])}{{peak:ratio}} at {{peak_at:interactivity}}"
+    end = f"{about(found.high)}{{end_ratio:ratio}} at {{end:interactivity}}, the end of the common range"
     return Sentence(words=f"; between and beyond: {inside}, {end}", values=values)
 
 

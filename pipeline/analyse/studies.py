@@ -90,7 +90,7 @@ def study_section(study: Study, data: ReportData, published: Family, ours: Seque
         ),
         printed=printed,
         again=published_iso(study, at, axis=axis, cost="article", gap=definition.directional_gap),
-        peaks=tuple(_peaks(study, axis)),
+        peaks=tuple(_peaks(study, axis, definition.directional_gap)),
         summary=_summary(linted),
         linted=linted,
     )
@@ -114,7 +114,7 @@ def _beside(study: Study, row: PublishedRow, ours: Sequence[Family]) -> StudyPoi
     )
 
 
-def _peaks(study: Study, printed_axis: Axis) -> Iterable[StudyPeak]:
+def _peaks(study: Study, printed_axis: Axis, gap: float) -> Iterable[StudyPeak]:
     """What the printed points say, on both axes and in both cost modes."""
     asked: tuple[tuple[Axis, Quantity, CostMode, str], ...] = (
         (printed_axis, "total_tok_s_gpu", "derived", "tok/s/GPU"),
@@ -133,6 +133,8 @@ def _peaks(study: Study, printed_axis: Axis) -> Iterable[StudyPeak]:
                 again_from=peak.passed_again_from,
                 end_ratio=peak.high.ratio,
                 end=peak.high.at,
+                directional=peak.local[0].gap > gap,
+                end_directional=peak.high.gap > gap,
             )
 
 

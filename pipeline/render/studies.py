@@ -69,10 +69,10 @@ def _peaks(found: StudySection) -> Table:
         (
             plain(peak.name),
             plain(peak.axis),
-            number(peak.ratio, "ratio"),
+            about(number(peak.ratio, "ratio"), directional=peak.directional),
             number(peak.at, "interactivity"),
             number(peak.again_from, "interactivity", absent="nowhere"),
-            f"{number(peak.end_ratio, 'ratio')} at {number(peak.end, 'interactivity')}",
+            f"{about(number(peak.end_ratio, 'ratio'), directional=peak.end_directional)} at {number(peak.end, 'interactivity')}",
         )
         for peak in found.peaks
     )

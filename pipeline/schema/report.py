@@ -276,6 +276,8 @@ class StudyPeak(Document):
     again_from: float | None
     end_ratio: float
     end: float
+    directional: bool = False
+    end_directional: bool = False
 
 
 class StudySection(Document):
