@@ -1,8 +1,9 @@
 """Room 2: does it fit? HBM of one GPU by component, against what vLLM may use.
 
-Formulas: weights shard as ``routed/(tp·dp) + (shared + attention + embeddings)/tp + replicated``; activations are an upper bound,
-``T·(4·heads/tp·head_dim + 16·hidden) + T·dp·4·hidden`` bytes for T batched tokens; KV is replicated over TP and split over DP, and
-must hold max-num-seqs sequences of full length (a prefill worker holds prompts only).
+Formulas: weights shard as ``(routed/(tp·dp) + (shared + attention)/tp + replicated)/pp + embeddings/tp``: a stage has its share of the
+layers, and with the embeddings whole no stage has more; activations are an upper bound,
+``T·(4·heads/tp·head_dim + 16·hidden) + T·dp·4·hidden`` bytes for T batched tokens; KV is replicated over TP, split over DP, and by
+layers over PP, and must hold max-num-seqs sequences of full length (a prefill worker holds prompts only).
 Not modelled: symmetric-memory and registration buffers, CUDA-graph pools, block rounding. A margin under 5 % of capacity is "tight".
 """
 
@@ -60,12 +61,13 @@ def narrowest(recipe: Recipe, role: Role, sku: Sku, llm: Llm) -> str | None:
 
 def _role(recipe: Recipe, role: Role, capacity_gb: float, llm: Llm) -> Hbm:
     pool, weights = recipe.pools[role], llm.precisions[recipe.precision]
-    routed = weights.routed_gb / (pool.tp * pool.dp)
+    routed = weights.routed_gb / (pool.tp * pool.dp * pool.pp)
     tokens = budget_tokens(recipe, role)
     activation = tokens * (4 * llm.attention_heads / pool.tp * llm.head_dim + 16 * llm.hidden) + tokens * pool.dp * 4 * llm.hidden
-    kv_per_token = llm.kv.bytes_per_token["fp4-indexer" if indexer_cache(pool) == "fp4-indexer" else "fp8-indexer"]
+    kv_per_token = llm.kv.bytes_per_token["fp4-indexer" if indexer_cache(pool) == "fp4-indexer" else "fp8-indexer"] / pool.pp
+    kv_per_sequence = llm.kv.bytes_per_sequence / pool.pp
     longest = recipe.workload.isl + (recipe.workload.osl if role == "decode" else 0)
-    sequence = longest * kv_per_token + llm.kv.bytes_per_sequence
+    sequence = longest * kv_per_token + kv_per_sequence
     sequences = max_num_seqs(recipe, role)
     return Hbm(
         role=role,
@@ -73,10 +75,10 @@ def _role(recipe: Recipe, role: Role, capacity_gb: float, llm: Llm) -> Hbm:
         capacity_gb=capacity_gb,
         utilisation=float(_number(recipe, role, "gpu-memory-utilization", None)),
         routed_gb=routed,
-        shared_gb=weights.shared_gb / pool.tp,
-        attention_gb=weights.attention_gb / pool.tp,
+        shared_gb=weights.shared_gb / (pool.tp * pool.pp),
+        attention_gb=weights.attention_gb / (pool.tp * pool.pp),
         embeddings_gb=weights.embeddings_gb / pool.tp,
-        replicated_gb=weights.replicated_gb,
+        replicated_gb=weights.replicated_gb / pool.pp,
         offload_gb=routed * offloaded_share(pool),
         overhead_gb=llm.overhead_gb,
         activation_gb=activation / 1e9,
@@ -84,7 +86,7 @@ def _role(recipe: Recipe, role: Role, capacity_gb: float, llm: Llm) -> Hbm:
         sequences=sequences,
         sequence_gb=sequence / 1e9,
         kv_bytes_per_token=kv_per_token,
-        kv_bytes_per_sequence=llm.kv.bytes_per_sequence,
+        kv_bytes_per_sequence=kv_per_sequence,
     )
 
 

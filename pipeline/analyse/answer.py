@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 from pipeline.schema.report import IsoRow, Sentence
@@ -10,37 +11,71 @@ from pipeline.schema.report import IsoRow, Sentence
 Values = dict[str, float | str]
 
 
-def answer(iso: Sequence[IsoRow], titles: Sequence[str], *, bar: float, origin: str, limit_s: float | None = None) -> Sentence | None:
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """A range of tok/s/user in which a SKU has no point that keeps a limit; ``low`` null = from the start of the grid."""
+
+    title: str
+    low: float | None
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit on the median TTFT, seconds, and what it leaves bare."""
+
+    seconds: float
+    bare: tuple[Bare, ...] = ()
+
+
+def answer(iso: Sequence[IsoRow], titles: Sequence[str], *, bar: float, origin: str, limit: Limit | None = None) -> Sentence | None:
     """Ranges of the grid that each SKU wins per dollar by ``bar`` (relative) or more, the largest win first.
 
     Only the first and the last SKU are compared, as in every ratio of the report; None with nothing to compare. Rows that only one
-    side reaches are said apart. With ``limit_s``, the rows are of points that keep that TTFT.
+    side reaches are said apart, and so are rows of which both sides are a direction only: nobody wins those. With ``limit``, the rows
+    are of points that keep that TTFT.
     """
     rows = [row for row in iso if row.cost_ratio is not None]
     if not rows or len(titles) < 2:
         return None
-    values: Values = {"first": titles[0], "last": titles[-1], "origin": origin}
-    values |= {} if limit_s is None else {"limit": limit_s}
+    values: Values = {"first": titles[0], "last": titles[-1], "origin": origin, "bar": f"{100 * bar:g}"}
+    values |= {} if limit is None else {"limit": limit.seconds}
     runs = [(winner, list(group)) for winner, group in groupby(rows, key=lambda row: _winner(row, bar))]
     runs.sort(key=lambda run: -_lead(*run))
     parts = [_part(values, winner, run) for winner, run in runs]
     parts += [said for side in (0, -1) if (said := _alone(values, iso, side))]
     said = "; ".join(parts)
-    if limit_s is None:
+    if limit is None:
         return Sentence(words=f"More tokens per dollar at equal tok/s/user: {said} ({{origin}})", values=values)
-    start = "With a median TTFT of at most {limit:grid} s, more tokens per dollar at so many tok/s/user or more"
-    return Sentence(words=f"{start}: {said} ({{origin}}).", values=values)
+    start = "With a median TTFT of at most {limit:grid} s, more tokens per dollar at so many tok/s/user or more, of the deployments that "
+    return Sentence(words=f"{start}were run: {said}{_bare(values, limit.bare)} ({{origin}}).", values=values)
+
+
+def _bare(values: Values, ranges: Sequence[Bare]) -> str:
+    """Where a SKU has nothing to compare with, one clause a SKU."""
+    clauses = []
+    for title, group in groupby(enumerate(ranges), key=lambda one: one[1].title):
+        said = []
+        for index, one in group:
+            values |= {f"b{index}low": one.low or 0.0, f"b{index}high": one.high, f"b{index}": title}
+            place = f"below {{b{index}high:interactivity}}"
+            said.append(place if one.low is None else f"between {{b{index}low:interactivity}} and {{b{index}high:interactivity}}")
+        clauses.append(f"{{b{index}}} has none {' or '.join(said)}")
+    return "".join(f"; {clause}" for clause in clauses)
 
 
 def _winner(row: IsoRow, bar: float) -> str:
     cost_ratio = row.cost_ratio or 1.0
+    if row.has_direction_only:
+        return "direction"
     if 1 / (1 + bar) < cost_ratio < 1 + bar:
         return "level"
     return "last" if cost_ratio > 1 else "first"
 
 
 def _lead(winner: str, rows: list[IsoRow]) -> float:
-    return 0.0 if winner == "level" else max(_advantage(row, winner) for row in rows)
+    apart = {"level": 0.0, "direction": -1.0}
+    return apart[winner] if winner in apart else max(_advantage(row, winner) for row in rows)
 
 
 def _advantage(row: IsoRow, winner: str) -> float:
@@ -53,10 +88,12 @@ def _part(values: Values, winner: str, rows: list[IsoRow]) -> str:
     values |= {f"{key}low": rows[0].interactivity, f"{key}high": rows[-1].interactivity}
     where = f"at {{{key}low:grid}}" if len(rows) == 1 else f"from {{{key}low:grid}} to {{{key}high:grid}}"
     if winner == "level":
-        return f"level {where}"
+        return f"level (within {{bar}} %) {where}"
+    if winner == "direction":
+        return f"a direction only {where}"
     best = max(rows, key=lambda row: _advantage(row, winner))
     values |= {f"{key}best": _advantage(best, winner), f"{key}at": best.interactivity}
-    about = "≈ " if any(cell.directional for cell in best.cells) else ""
+    about = "≈ " if best.directional else ""
     peak = f"{about}{{{key}best:ratio}}" if len(rows) == 1 else f"up to {about}{{{key}best:ratio}} at {{{key}at:grid}}"
     return f"{{{winner}}} {where}, {peak}{_points(values, best, winner, key)}"
 

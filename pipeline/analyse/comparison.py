@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.analyse import paper, shapes, what_if
-from pipeline.analyse.answer import answer
+from pipeline.analyse.answer import Limit, answer
 from pipeline.analyse.confounders import confounders
 from pipeline.analyse.curves import Family
 from pipeline.analyse.ratios import ratio_curves
@@ -26,9 +26,12 @@ def comparison(data: ReportData, kinds: Sequence[Family], iso: Sequence[IsoRow])
     rows = shapes.shape_rows(data.fits, definition.skus)
     points = [point for curve in main.curves for point in curve.points]
     llm = next(iter(data.llms.values()), None)
-    exchanged = paper.exchange(skus, llm, asked.exchange, points) if llm else ()
+    pools = {row.record.job.recipe.id: row.record.job.recipe.decode for row in data.rows}
+    steps = [(point, pools[point.recipe]) for point in points]
+    exchanged = paper.exchange(skus, llm, asked.exchange, steps) if llm else ()
     ceilings, origin = paper.ceilings(table), main.curves[0].origin if main.curves else "nothing ran"
     slo = what_if.attainable(main.curves, definition=definition, limit_ms=limit_ms)
+    limit = Limit(asked.ttft_limit_s, what_if.bare(main.curves, definition=definition, limit_ms=limit_ms))
     return Comparison(
         definition=asked,
         specs=table,
@@ -36,6 +39,7 @@ def comparison(data: ReportData, kinds: Sequence[Family], iso: Sequence[IsoRow])
         ceilings=ceilings,
         ceiling_finding=paper.ceiling_finding(ceilings, iso, origin),
         shapes=rows,
+        shape_titles=shapes.known_titles(data.fits, titles),
         capacity_gb=shapes.capacities(data.fits, definition.skus),
         shape_findings=shapes.shape_findings(rows, data.fits, titles),
         exchange=exchanged,
@@ -44,6 +48,6 @@ def comparison(data: ReportData, kinds: Sequence[Family], iso: Sequence[IsoRow])
         confounders=confounders(data.rows, definition.skus),
         what_if=what_if.what_if(main.curves, iso, skus=data.skus, definition=definition, span=asked.price_span),
         slo=slo,
-        slo_answer=answer(slo, list(titles.values()), bar=asked.level_within, origin=origin, limit_s=asked.ttft_limit_s),
+        slo_answer=answer(slo, list(titles.values()), bar=asked.level_within, origin=origin, limit=limit),
         slo_left=what_if.left_within(main.curves, limit_ms),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from typing import Final, Literal
 
 from pipeline.analyse.changes import ABSENT, flat
@@ -23,7 +24,7 @@ KINDS: Final[tuple[Kind, ...]] = ("budget", "software", "flag", "environment")
 
 
 def confounders(rows: Iterable[HistoryRow], skus: Sequence[str]) -> tuple[Confounder, ...]:
-    """Fields whose values in use are not the same on all SKUs; a field that both roles have alike is said once."""
+    """Fields whose values are not in use by the same shares on all SKUs; a field that both roles have alike is said once."""
     recipes = {row.record.job.recipe.id: row.record.job.recipe for row in rows}
     groups = [[dict(_fields(recipe)) for recipe in recipes.values() if recipe.sku == sku] for sku in skus]
     if not all(groups):
@@ -31,7 +32,7 @@ def confounders(rows: Iterable[HistoryRow], skus: Sequence[str]) -> tuple[Confou
     found: dict[tuple[Kind, str, tuple[str, ...]], list[str]] = {}
     for path in sorted({path for group in groups for recipe in group for path in recipe}):
         counts = [Counter(_stated(recipe.get(path)) for recipe in group) for group in groups]
-        if any(set(count) != set(counts[0]) for count in counts):
+        if any(_shares(count) != _shares(counts[0]) for count in counts):
             where, kind, field = _place(path)
             found.setdefault((kind, field, tuple(map(_said, counts))), []).append(where)
     rows_found = [
@@ -64,6 +65,10 @@ def _place(path: str) -> tuple[str, Kind, str]:
 
 def _stated(text: str | None) -> str:
     return ABSENT if text in (None, "null") else text
+
+
+def _shares(count: Counter[str]) -> dict[str, Fraction]:
+    return {value: Fraction(times, count.total()) for value, times in count.items()}
 
 
 def _said(count: Counter[str]) -> str:

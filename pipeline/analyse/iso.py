@@ -96,7 +96,7 @@ def _hermite(x: Floats, y: Floats, t: Floats) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class Knots:
-    """A frontier as figures: ``x`` rises strictly (tok/s/user), ``y`` falls strictly (tok/s/GPU)."""
+    """A frontier as figures: ``x`` rises strictly (tok/s/user); ``y`` (tok/s/GPU) falls strictly where it makes the frontier."""
 
     x: tuple[float, ...]
     y: tuple[float, ...]

@@ -8,6 +8,7 @@ from typing import Final
 from pipeline.analyse.cost import ratio
 from pipeline.schema.catalogue import Llm, Sku
 from pipeline.schema.comparison import Ceiling, ExchangeAssumptions, ExchangeRow, RadarAxis, SpecRow
+from pipeline.schema.recipe import WorkerPool
 from pipeline.schema.report import CurvePoint, IsoRow, Sentence
 
 Reading = Callable[[Sku], float | None]
@@ -91,49 +92,68 @@ def ceiling_finding(rows: Sequence[Ceiling], iso: Sequence[IsoRow], origin: str)
         return None
     best, most = max(known, key=lambda row: row.tokens_per_dollar_ratio or 0.0), max(read, key=lambda row: row.cost_ratio or 0.0)
     ceiling, reached = best.tokens_per_dollar_ratio or 0.0, most.cost_ratio or 0.0
-    words = (
-        "No single resource gives more than {ceiling:ratio} the tokens per dollar; the curves read {reached:ratio} at {at:grid} tok/s/user "
-    )
-    words += "({origin})"
+    about = "≈ " if most.directional else ""
+    words = "No single resource gives more than {ceiling:ratio} the tokens per dollar; the curves read "
+    words += about + "{reached:ratio} at {at:grid} tok/s/user ({origin})"
     if reached > ceiling:
-        words += ", {above:ratio} that: what is above comes from the shapes that fit, the shapes that were run, and their settings"
+        words += (
+            f", {about}{{above:ratio}} that: what is above comes from the shapes that fit, the shapes that were run, and their settings"
+        )
     values: dict[str, float | str] = {"ceiling": ceiling, "reached": reached, "at": most.interactivity, "origin": origin}
     return Sentence(words=words + ".", values={**values, "above": reached / ceiling})
 
 
-def exchange(skus: Sequence[Sku], llm: Llm, assumed: ExchangeAssumptions, points: Sequence[CurvePoint]) -> tuple[ExchangeRow, ...]:
-    """All-to-all traffic of one decode step, an upper bound: no two experts of a token share a GPU.
+def exchange(
+    skus: Sequence[Sku], llm: Llm, assumed: ExchangeAssumptions, ran: Sequence[tuple[CurvePoint, WorkerPool]]
+) -> tuple[ExchangeRow, ...]:
+    """All-to-all traffic of one decode step, on average under even routing where no two experts of a token share a GPU.
 
-    A rank sends ``layers · experts per token · hidden · (dispatch + combine bytes) · (EP − 1)/EP`` bytes per token.
+    A rank sends ``layers · experts per token · hidden · (dispatch + combine bytes) · (EP − 1)/EP`` bytes per token. ``ran``: points
+    with the decode workers behind them; a rank of these holds ``conc / ranks`` requests at most, never more than is assumed.
     """
     rows = []
     for ep in assumed.ep:
         per_token = llm.layers * llm.experts_per_token * llm.hidden * (assumed.dispatch_bytes + assumed.combine_bytes) * (ep - 1) / ep
         gigabytes = per_token * assumed.tokens_per_rank / 1e9
-        steps = [point.tpot_p50_ms for point in points if point.shape.endswith(f"/DEP{ep}") and point.tpot_p50_ms and point.status == "ok"]
+        step_ms, held = _fastest(ep, assumed, ran)
         rows.append(
             ExchangeRow(
                 ep=ep,
                 experts_per_gpu=llm.experts / ep,
                 mb_per_token=per_token / 1e6,
-                scaleup_ms=tuple(1000 * gigabytes / sku.scaleup_gb_s for sku in skus),
+                scaleup_ms=tuple(1000 * gigabytes / sku.scaleup_gb_s if ep <= sku.domain_gpus else None for sku in skus),
                 scaleout_ms=1000 * gigabytes / assumed.scaleout_gb_s,
-                step_ms=min(steps, default=None),
+                step_ms=step_ms,
+                step_tokens=held,
             )
         )
     return tuple(rows)
 
 
+def _fastest(ep: int, assumed: ExchangeAssumptions, ran: Sequence[tuple[CurvePoint, WorkerPool]]) -> tuple[float | None, float | None]:
+    """The fastest step of such a decode worker, ms, and the tokens that each of its ranks decodes, at most."""
+    steps = [
+        (point.tpot_p50_ms, min(point.conc / (pool.workers * pool.dp), assumed.tokens_per_rank))
+        for point, pool in ran
+        if pool.shape == f"DEP{ep}" and point.tpot_p50_ms and point.status == "ok"
+    ]
+    return min(steps, default=(None, None))
+
+
 def exchange_finding(rows: Sequence[ExchangeRow], llm: Llm, assumed: ExchangeAssumptions) -> Sentence | None:
-    """How many exchanges a step has, and what share of the fastest step they would take on either network."""
+    """How many exchanges a step has, and what share of the fastest step they would take, with the tokens that it held."""
     ran = [row for row in rows if row.step_ms is not None]
     if not ran:
         return None
     widest = ran[-1]
-    step, inside = widest.step_ms or 1.0, max(widest.scaleup_ms)
-    words = "A decode step has {collectives:count} exchanges ({layers:count} layers, out and back). With {tokens:count} tokens a rank, "
-    words += "EP{ep} spends {up:ms} ms of a {step:ms} ms step on them inside the scale-up domain ({up_share:percent}) "
-    words += "and {out:ms} ms over scale-out ({out_share:percent})."
-    values: dict[str, float | str] = {"ep": str(widest.ep), "tokens": float(assumed.tokens_per_rank), "step": step}
-    values |= {"layers": float(llm.layers), "collectives": 2.0 * llm.layers, "up": inside, "out": widest.scaleout_ms}
-    return Sentence(words=words, values={**values, "up_share": inside / step, "out_share": widest.scaleout_ms / step})
+    step, held = widest.step_ms or 1.0, widest.step_tokens or 0.0
+    share = held / assumed.tokens_per_rank
+    inside, outside = [share * one for one in widest.scaleup_ms if one is not None], share * widest.scaleout_ms
+    words = "A decode step has {collectives:count} exchanges ({layers:count} layers, out and back). With {tokens:grid} tokens a rank, "
+    words += "at most what the fastest EP{ep} step held, {step:ms} ms, they take "
+    words += "{up:ms} ms inside the scale-up domain ({up_share:percent}) and " if inside else ""
+    words += "{out:ms} ms over scale-out ({out_share:percent})."
+    up = max(inside, default=0.0)
+    values: dict[str, float | str] = {"ep": str(widest.ep), "tokens": held, "step": step, "up": up, "out": outside}
+    values |= {"layers": float(llm.layers), "collectives": 2.0 * llm.layers}
+    return Sentence(words=words, values={**values, "up_share": up / step, "out_share": outside / step})

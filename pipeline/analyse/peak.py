@@ -33,6 +33,10 @@ class Pair:
         costs = self.first.cost(at, self.usd_first, cost), self.second.cost(at, self.usd_second, cost)
         return [ratio(first, second) for first, second in zip(*costs, strict=True)]
 
+    def gap(self, at: float) -> float:
+        """The wider of both distances between the knots around ``at``, tok/s/user; 0 where nothing can be read."""
+        return max(self.first.gap(at) or 0.0, self.second.gap(at) or 0.0)
+
 
 def peak(pair: Pair, grid: Sequence[float], quantity: Quantity, cost: CostMode = "derived") -> Peak | None:
     """The largest ratio and what kind of maximum it is; None where the curves have no range in common, or no price.
@@ -53,21 +57,30 @@ def peak(pair: Pair, grid: Sequence[float], quantity: Quantity, cost: CostMode =
     at = np.concatenate([np.linspace(left, right, SAMPLES, endpoint=False) for left, right in pairwise(stops)] + [np.asarray([high])])
     values = ratios(at)
     local = sorted(_maxima(at, values, ratios), key=lambda place: -place.ratio)
+    low_end, high_end = Place(at=low, ratio=float(values[0])), Place(at=high, ratio=float(values[-1]))
     return Peak(
         quantity=quantity,
         cost=cost,
         grid=tuple(grid),
         on_grid=_on_grid(pair, grid, quantity, cost),
-        low=Place(at=low, ratio=float(values[0])),
-        high=Place(at=high, ratio=float(values[-1])),
-        local=tuple(local),
+        low=_with_gap(low_end, pair),
+        high=_with_gap(high_end, pair),
+        local=tuple(_with_gap(place, pair) for place in local),
         passed_again_from=_passed_again(at, values, local[0], ratios) if local else None,
     )
 
 
+def _with_gap(place: Place, pair: Pair) -> Place:
+    return place.model_copy(update={"gap": pair.gap(place.at)})
+
+
 def _on_grid(pair: Pair, grid: Sequence[float], quantity: Quantity, cost: CostMode) -> Place | None:
     read = zip(grid, pair.ratios(grid, quantity, cost), strict=True)
-    return max((Place(at=at, ratio=value) for at, value in read if value is not None), key=lambda place: place.ratio, default=None)
+    return max(
+        (Place(at=at, ratio=value, gap=pair.gap(at)) for at, value in read if value is not None),
+        key=lambda place: place.ratio,
+        default=None,
+    )
 
 
 def _maxima(at: Floats, values: Floats, ratios: Callable[[Floats], Floats]) -> list[Place]:

@@ -7,12 +7,13 @@ from pipeline.analyse.answer import answer
 from pipeline.analyse.changes import compare, run_name
 from pipeline.analyse.comparison import comparison
 from pipeline.analyse.coverage import coverage, hbm_rows, provenance_rows
-from pipeline.analyse.curves import Family, families, iso_table
+from pipeline.analyse.curves import Family, Frontier, families, iso_table
+from pipeline.analyse.peak import Pair
 from pipeline.analyse.studies import study_family, study_finding, study_section
 from pipeline.errors import ArtifactError
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.history import HistoryRow
-from pipeline.schema.report import Report, ReportData
+from pipeline.schema.report import Definition, Report, ReportData, Sentence
 from pipeline.schema.timing import Timing
 
 
@@ -35,15 +36,16 @@ def analyse(data: ReportData) -> Report:
     bar = definition.comparison.level_within if definition.comparison else definition.relevant_change
     compared = comparison(data, shown if kinds else (), iso)
     said_of_limit = (compared.slo_answer,) if compared and compared.slo_answer else ()
-    said_of_studies = [said for section in sections if section.beside and (said := study_finding(section, iso, origin or ""))]
+    names = list(titles.values())
+    said_of_studies = [study_finding(section, iso, origin or "", titles=names, bar=bar) for section in sections if section.beside]
     return Report(
         name=data.name,
         definition=definition,
         verdict=sentences.overall(changes, covered),
         headline=sentences.headline(changes, covered, definition),
-        answer=answer(iso, list(titles.values()), bar=bar, origin=origin or "nothing ran"),
+        answer=answer(iso, names, bar=bar, origin=origin or "nothing ran"),
         rule=sentences.rule(definition),
-        findings=(*sentences.findings(iso, main, titles), *said_of_limit, *said_of_studies),
+        findings=(*sentences.findings(iso, main, titles, _between(main, definition)), *said_of_limit, *filter(None, said_of_studies)),
         banners=sentences.banners(shown, covered, data.timing),
         origin=origin,
         run=", ".join(sorted({run_name(row) for row in rows})) or "none",
@@ -61,6 +63,12 @@ def analyse(data: ReportData) -> Report:
         comparison=compared,
         studies=sections,
     )
+
+
+def _between(main: Family, definition: Definition) -> Sentence | None:
+    knots = {curve.sku: Frontier.of(curve).knots for curve in main.curves}
+    first, last = (knots.get(sku) for sku in (definition.skus[0], definition.skus[-1]))
+    return sentences.between(Pair(first, last), definition) if first and last else None
 
 
 def price_in_words(sku: Sku, tier: str) -> str:

@@ -7,6 +7,8 @@ from statistics import median
 
 from pipeline.analyse.changes import NO_EARLIER
 from pipeline.analyse.curves import Family
+from pipeline.analyse.peak import Pair, peak
+from pipeline.schema.comparing import Place
 from pipeline.schema.report import Change, CoverageRow, Definition, IsoRow, Sentence, Verdict
 from pipeline.schema.timing import Timing
 
@@ -90,12 +92,16 @@ def rule(definition: Definition) -> Sentence:
     )
 
 
-def findings(iso: tuple[IsoRow, ...], family: Family | None, titles: dict[str, str]) -> tuple[Sentence, ...]:
-    """The largest ratio on the grid, and the waits that interactivity does not show."""
+def findings(
+    iso: tuple[IsoRow, ...], family: Family | None, titles: dict[str, str], between: Sentence | None = None
+) -> tuple[Sentence, ...]:
+    """The largest ratio on the grid with what is ``between`` its places, and the waits that interactivity does not show."""
     found = []
     rows = [row for row in iso if row.throughput_ratio is not None and len(row.cells) > 1]
     if rows and family:
-        found.append(_peak(max(rows, key=lambda row: row.throughput_ratio or 0.0), rows, family, list(titles.values())))
+        largest = _peak(max(rows, key=lambda row: row.throughput_ratio or 0.0), rows, family, list(titles.values()))
+        words, more = (between.words, between.values) if between else ("", {})
+        found.append(Sentence(words=f"{largest.words}{words}.", values={**largest.values, **more}))
     points = [point for curve in family.curves for point in curve.points if point.status == "ok"] if family else []
     slow = [point for point in points if (point.ttft_p50_ms or 0.0) > LONG_TTFT_MS]
     if slow:
@@ -112,12 +118,12 @@ def findings(iso: tuple[IsoRow, ...], family: Family | None, titles: dict[str, s
 
 
 def _peak(best: IsoRow, rows: list[IsoRow], family: Family, titles: list[str]) -> Sentence:
-    marked = any(cell.directional for cell in best.cells)
-    cost = " and {cost:ratio} the tokens per dollar" if best.cost_ratio is not None else ""
-    ends = "; {low_ratio:ratio} at {low:grid}, {high_ratio:ratio} at {high:grid}" if len(rows) > 1 else ""
+    about, low, high = ("≈ " if row.directional else "" for row in (best, rows[0], rows[-1]))
+    cost = f" and {about}{{cost:ratio}} the tokens per dollar" if best.cost_ratio is not None else ""
+    ends = f"; {low}{{low_ratio:ratio}} at {{low:grid}}, {high}{{high_ratio:ratio}} at {{high:grid}}" if len(rows) > 1 else ""
     return Sentence(
-        words="{last} over {first}: {ratio:ratio} the tok/s/GPU" + cost + " at {at:grid} tok/s/user, the largest on this grid "
-        "({low:grid} to {high:grid}, {kind}{marked})" + ends + ".",
+        words=f"{{last}} over {{first}}: {about}{{ratio:ratio}} the tok/s/GPU{cost} at {{at:grid}} tok/s/user, the largest on this grid "
+        f"({{low:grid}} to {{high:grid}}, {{kind}}{{marked}}){ends}",
         values={
             "last": titles[-1],
             "first": titles[0],
@@ -129,9 +135,27 @@ def _peak(best: IsoRow, rows: list[IsoRow], family: Family, titles: list[str]) -
             "low_ratio": rows[0].throughput_ratio or 0.0,
             "high_ratio": rows[-1].throughput_ratio or 0.0,
             "kind": family.curves[0].origin,
-            "marked": ", directional" if marked else "",
+            "marked": ", directional" if best.directional else "",
         },
     )
+
+
+def between(pair: Pair, definition: Definition) -> Sentence | None:
+    """Where the ratio of two curves peaks on the continuum: inside, told apart from where their common range ends."""
+    found = peak(pair, definition.interactivity, "total_tok_s_gpu")
+    if found is None:
+        return None
+
+    def about(place: Place) -> str:
+        return "≈ " if place.gap > definition.directional_gap else ""
+
+    values: dict[str, float | str] = {"end_ratio": found.high.ratio, "end": found.high.at}
+    inside = "no local peak"
+    if found.local:
+        values |= {"peak": found.local[0].ratio, "peak_at": found.local[0].at}
+        inside = f"local peak {about(found.local[0])}{{peak:ratio}} at {{peak_at:interactivity}}"
+    end = f"{about(found.high)}{{end_ratio:ratio}} at {{end:interactivity}}, the end of the common range"
+    return Sentence(words=f"; between and beyond: {inside}, {end}", values=values)
 
 
 def banners(kinds: tuple[Family, ...], coverage: tuple[CoverageRow, ...], timing: Timing | None) -> tuple[Sentence, ...]:

@@ -36,6 +36,11 @@ def _cell(hbm: dict[str, Hbm]) -> ShapeCell:
     )
 
 
+def known_titles(fits: Sequence[ShapeFit], titles: dict[str, str]) -> tuple[str, ...]:
+    """SKUs that were judged, by name, in the order of ``titles``."""
+    return tuple(titles[sku] for sku in _known(fits, list(titles)))
+
+
 def capacities(fits: Sequence[ShapeFit], skus: Sequence[str]) -> tuple[float, ...]:
     """Usable HBM of one GPU of each SKU that was judged, GB."""
     return tuple(next(fit.hbm.capacity_gb for fit in fits if fit.sku == sku) for sku in _known(fits, skus))

@@ -53,6 +53,7 @@ def side_by_side(kind: Kind, sides: tuple[Side, Side], skus: dict[str, Sku], rea
         together=together,
         changes=changes,
         differs=differing_recipes(a.recipe, b.recipe) if a.recipe and b.recipe else (),
+        gap=reading.gap,
         notes=tuple(_notes(sides, together)),
     )
 

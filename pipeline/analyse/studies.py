@@ -90,7 +90,7 @@ def study_section(study: Study, data: ReportData, published: Family, ours: Seque
         ),
         printed=printed,
         again=published_iso(study, at, axis=axis, cost="article", gap=definition.directional_gap),
-        peaks=tuple(_peaks(study, axis)),
+        peaks=tuple(_peaks(study, axis, definition.directional_gap)),
         summary=_summary(linted),
         linted=linted,
     )
@@ -114,7 +114,7 @@ def _beside(study: Study, row: PublishedRow, ours: Sequence[Family]) -> StudyPoi
     )
 
 
-def _peaks(study: Study, printed_axis: Axis) -> Iterable[StudyPeak]:
+def _peaks(study: Study, printed_axis: Axis, gap: float) -> Iterable[StudyPeak]:
     """What the printed points say, on both axes and in both cost modes."""
     asked: tuple[tuple[Axis, Quantity, CostMode, str], ...] = (
         (printed_axis, "total_tok_s_gpu", "derived", "tok/s/GPU"),
@@ -133,20 +133,44 @@ def _peaks(study: Study, printed_axis: Axis) -> Iterable[StudyPeak]:
                 again_from=peak.passed_again_from,
                 end_ratio=peak.high.ratio,
                 end=peak.high.at,
+                directional=peak.local[0].gap > gap,
+                end_directional=peak.high.gap > gap,
             )
 
 
-def study_finding(section: StudySection, iso: Sequence[IsoRow], origin: str) -> Sentence | None:
-    """Where our ratio is largest, what the study's figures read there; None where one side has no reading."""
-    rows = [(ours, theirs) for ours, theirs in zip(iso, section.iso, strict=True) if ours.throughput_ratio and theirs.throughput_ratio]
+def study_finding(section: StudySection, iso: Sequence[IsoRow], origin: str, *, titles: Sequence[str], bar: float) -> Sentence | None:
+    """Where our ratio is largest, what the study's figures read there, and where they favour the other SKU; None without two readings.
+
+    Costs that both call level, nearer than ``bar`` (relative), favour nobody.
+    """
+    pairs = list(zip(iso, section.iso, strict=True))
+    rows = [(ours, theirs) for ours, theirs in pairs if ours.throughput_ratio and theirs.throughput_ratio]
     if not rows:
         return None
     ours, theirs = max(rows, key=lambda row: row[0].throughput_ratio or 0.0)
     values: dict[str, float | str] = {"origin": origin, "source": section.study.source, "day": section.study.measured_on}
     values |= {"at": ours.interactivity, "ours": ours.throughput_ratio or 0.0, "theirs": theirs.throughput_ratio or 0.0}
-    words = "Published figures ({source}, measured {day}) read {theirs:ratio} the tok/s/GPU at {at:grid} tok/s/user, "
-    words += "where the {origin} ones read {ours:ratio}."
-    return Sentence(words=words, values=values)
+    words = f"Published figures ({{source}}, dated {{day}} by its source) read {_about(theirs)}{{theirs:ratio}} the tok/s/GPU "
+    words += f"at {{at:grid}} tok/s/user, where the {{origin}} ones read {_about(ours)}{{ours:ratio}}"
+    for index, (mine, other) in enumerate(row for row in pairs if _disagree(*row, bar)):
+        winner = titles[-1] if (other.cost_ratio or 0.0) > 1 else titles[0]
+        values |= {f"d{index}": winner, f"d{index}at": mine.interactivity}
+        values |= {f"d{index}theirs": other.cost_ratio or 0.0, f"d{index}ours": mine.cost_ratio or 0.0}
+        words += f"; per dollar they favour {{d{index}}} at {{d{index}at:grid}}, "
+        words += f"{_about(other)}{{d{index}theirs:ratio}} against {_about(mine)}{{d{index}ours:ratio}}"
+    return Sentence(words=words + ".", values=values)
+
+
+def _about(row: IsoRow) -> str:
+    return "≈ " if row.directional else ""
+
+
+def _disagree(ours: IsoRow, theirs: IsoRow, bar: float) -> bool:
+    """Whether the costs favour different SKUs, and at least one of them by ``bar`` or more."""
+    if ours.cost_ratio is None or theirs.cost_ratio is None:
+        return False
+    is_level = all(1 / (1 + bar) < one < 1 + bar for one in (ours.cost_ratio, theirs.cost_ratio))
+    return (ours.cost_ratio > 1) != (theirs.cost_ratio > 1) and not is_level
 
 
 def _summary(linted: Linted) -> Sentence:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from math import inf
 
+from pipeline.analyse.answer import Bare
 from pipeline.analyse.cost import ratio
 from pipeline.analyse.curves import UNREACHABLE, iso_table, with_ratios
 from pipeline.analyse.frontier import frontier
@@ -29,6 +31,8 @@ def what_if(
             cheaper=ratio(row.cost_ratio, 1 - span),
             held=when_held.cost_ratio,
             break_even=row.throughput_ratio,
+            directional=row.directional,
+            held_directional=when_held.directional,
         )
         for row, when_held in zip(iso, held, strict=True)
     )
@@ -45,6 +49,21 @@ def attainable(curves: Sequence[Curve], *, definition: Definition, limit_ms: flo
         cells = tuple(_best(by_sku[sku], at) if sku in by_sku else UNREACHABLE for sku in definition.skus)
         rows.append(with_ratios(at, cells))
     return tuple(rows)
+
+
+def bare(curves: Iterable[Curve], *, definition: Definition, limit_ms: float) -> tuple[Bare, ...]:
+    """Stretches of the grid, longer than what makes a reading directional, in which a SKU has no point within the limit."""
+    start, end, found = definition.interactivity[0], definition.interactivity[-1], []
+    for curve in curves:
+        knots = [knot.interactivity or 0.0 for knot in _rebuilt(curve, lambda point: _if_within(point, limit_ms)).knots]
+        if knots and knots[0] - start > definition.directional_gap:
+            found.append(Bare(curve.title, None, knots[0]))
+        found += [
+            Bare(curve.title, low, high)
+            for low, high in pairwise(knots)
+            if high - low > definition.directional_gap and low < end and high > start
+        ]
+    return tuple(found)
 
 
 def _best(curve: Curve, at: float) -> IsoCell:

@@ -7,6 +7,7 @@ import json
 import math
 from pathlib import Path
 
+from pipeline.analyse.frontier import Way
 from pipeline.cli.words import LINT, Verbs, share
 from pipeline.flow.world import World
 
@@ -25,6 +26,7 @@ def iso(arguments: argparse.Namespace, world: World) -> int:
         cost=arguments.cost,
         tier=arguments.tier,
         gap=arguments.gap,
+        better=arguments.better,
     )
     print(comparing.iso(world, wish, as_json=arguments.json), end="")
     return 0
@@ -66,8 +68,20 @@ def abscissas(text: str) -> tuple[float, ...]:
     return tuple(dict.fromkeys(positive(part) for part in text.split(",")))
 
 
+def ways(text: str) -> tuple[Way, Way]:
+    x, y = text.split(",")
+    return _way(x), _way(y)
+
+
+def _way(text: str) -> Way:
+    if text not in ("more", "less"):
+        raise ValueError
+    return "more" if text == "more" else "less"
+
+
 positive.__name__ = "number above zero"  # argparse: invalid NAME value
 abscissas.__name__ = "list of numbers above zero, like 16,18,20,"
+ways.__name__ = "pair of more or less, like more,less"
 
 
 def add(verbs: Verbs) -> None:
@@ -78,6 +92,13 @@ def add(verbs: Verbs) -> None:
     added.add_argument("--at", type=abscissas, required=True, metavar="LIST", help="tok/s/user, separated by commas")
     added.add_argument("--x", default="interactivity", metavar="COLUMN", help="read along this column")
     added.add_argument("--y", default="total_tok_s_gpu", metavar="COLUMN", help="read this column")
+    added.add_argument(
+        "--better",
+        type=ways,
+        metavar="X,Y",
+        help="frontier of both columns, `more` or `less` good of each, as more,less; without it total_tok_s_gpu makes the frontier where "
+        "the file has it, and less is better of usd_*, ttft*, tpot* and *_ms",
+    )
     added.add_argument(
         "--cost", choices=["derived", "article"], help="USD per million tokens: of the throughput read, or splined apart (text: derived)"
     )

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import analyse, render, store
+from pipeline.analyse.frontier import Better, Way, frontier
 from pipeline.analyse.iso import Knots
 from pipeline.analyse.readings import read_curves
 from pipeline.analyse.sides import Kind, Reading, Side
 from pipeline.errors import PipelineError
-from pipeline.flow.published import read_tables
+from pipeline.flow.published import read_tables, unread_columns
 from pipeline.flow.recipes import one_recipe, read_book
 from pipeline.flow.world import World, read, recipes_root
 from pipeline.load import Book, tables
@@ -32,7 +33,7 @@ THROUGHPUT = "total_tok_s_gpu"
 
 @dataclass(frozen=True, slots=True)
 class IsoWish:
-    """What the command line asked for: ``cost`` null = not asked."""
+    """What the command line asked for: ``cost`` null = not asked; ``better`` null = by the names of the columns."""
 
     csv: Path
     at: tuple[float, ...]
@@ -41,19 +42,30 @@ class IsoWish:
     cost: CostMode | None
     tier: str
     gap: float
+    better: Better | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A point and its ordinate on the frontier, which need not be the column that is read."""
+
+    spot: tables.Spot
+    rank: float
 
 
 def iso(world: World, wish: IsoWish, *, as_json: bool) -> str:
     """Readings of every SKU of a CSV at each interactivity."""
     catalogue = _catalogue(world)
-    spots = tables.spots(read(wish.csv).decode("utf-8", errors="replace"), where=str(wish.csv), x=wish.x, y=wish.y)
-    curves: dict[str, list[tables.Spot]] = {}
-    for spot in spots:
-        known = catalogue.sku(spot.sku) if catalogue else None
-        curves.setdefault(known.id if known else spot.sku, []).append(spot)
-    knots = {sku: Knots.of((spot.x, spot.y) for spot in found) for sku, found in curves.items()}
+    column, better, points = _ranked(wish)
+    curves: dict[str, list[Ranked]] = {}
+    for one in points:
+        known = catalogue.sku(one.spot.sku) if catalogue else None
+        curves.setdefault(known.id if known else one.spot.sku, []).append(one)
+    knots = {}
     for sku, found in curves.items():
-        _say_dominated(world, wish, sku, found, knots[sku])
+        kept = frontier(found, x=lambda one: one.spot.x, y=lambda one: one.rank, better=better)
+        knots[sku] = Knots(tuple(one.spot.x for one in kept), tuple(one.spot.y for one in kept))
+        _say_dominated(world, wish, sku, found, kept)
     mode = wish.cost or "derived"
     is_throughput = wish.y == THROUGHPUT
     if wish.cost and not is_throughput:
@@ -61,14 +73,15 @@ def iso(world: World, wish: IsoWish, *, as_json: bool) -> str:
     prices = {sku: usd for sku in knots if (usd := _price(catalogue, sku, wish.tier)) is not None} if is_throughput else {}
     readings = read_curves(knots, wish.at, prices, mode)
     if as_json:
-        return json.dumps(_iso_json(wish, readings, prices), indent=1) + "\n"
-    return render.iso_readings(readings, x=wish.x, y=wish.y, cost=mode if prices else None, gap=wish.gap)
+        return json.dumps(_iso_json(wish, readings, prices, column, better), indent=1) + "\n"
+    said = render.iso_readings(readings, x=wish.x, y=wish.y, cost=mode if prices else None, gap=wish.gap)
+    return said if _is_usual(wish) else f"{said}frontier: {better[0]} {wish.x}, {better[1]} {column}\n"
 
 
 def lint(world: World, paths: Sequence[Path], tier: str) -> list[Linted]:
     """What the linter finds in each study or table."""
     catalogue = read_book(world).catalogue
-    return [analyse.lint(read_tables(path, catalogue, tier)) for path in paths]
+    return [analyse.lint(read_tables(path, catalogue, tier), unread_columns(path)) for path in paths]
 
 
 def lint_report(out: Path) -> Linted:
@@ -122,11 +135,18 @@ def _images(rows: Iterable[HistoryRow]) -> set[str]:
     return {row.record.job.recipe.image for row in rows}
 
 
-def _iso_json(wish: IsoWish, readings: Sequence[comparing.Reading], prices: dict[str, float]) -> dict[str, Any]:
+def _is_usual(wish: IsoWish) -> bool:
+    return (wish.x, wish.y, wish.better) == ("interactivity", THROUGHPUT, None)
+
+
+def _iso_json(
+    wish: IsoWish, readings: Sequence[comparing.Reading], prices: dict[str, float], column: str, better: Better
+) -> dict[str, Any]:
     fields = {"sku", "interactivity", "total_tok_s_gpu", *(["usd_per_mtok"] if wish.cost else [])}
     answer: dict[str, Any] = {"rows": [one.model_dump(include=fields) for one in readings]}
-    if (wish.x, wish.y) != ("interactivity", THROUGHPUT):
+    if not _is_usual(wish):
         answer["columns"] = {"interactivity": wish.x, THROUGHPUT: wish.y}
+        answer["frontier"] = {"of": [wish.x, column], "better": list(better)}
     if wish.cost:
         answer["cost"] = {"mode": wish.cost, "tier": wish.tier, "usd_per_gpu_hour": prices}
     wide = [one for one in readings if one.gap is not None and one.gap > wish.gap]
@@ -134,14 +154,33 @@ def _iso_json(wish: IsoWish, readings: Sequence[comparing.Reading], prices: dict
     return answer
 
 
-def _say_dominated(world: World, wish: IsoWish, sku: str, found: Sequence[tables.Spot], knots: Knots) -> None:
-    kept = set(zip(knots.x, knots.y, strict=True))
+def _ranked(wish: IsoWish) -> tuple[str, Better, list[Ranked]]:
+    """The column that makes the frontier with x, which ways are good, and the points.
+
+    That column is the throughput where the file has it and nothing else is asked for: what a deployment costs or how long it makes
+    wait is read on the deployments that the throughput keeps.
+    """
+    text, where = read(wish.csv).decode("utf-8", errors="replace"), str(wish.csv)
+    spots = tables.spots(text, where=where, x=wish.x, y=wish.y)
+    if wish.better or THROUGHPUT not in tables.header(text):
+        return wish.y, wish.better or (_way(wish.x), _way(wish.y)), [Ranked(spot, spot.y) for spot in spots]
+    ranks = tables.spots(text, where=where, x=wish.x, y=THROUGHPUT)
+    return THROUGHPUT, (_way(wish.x), "more"), [Ranked(spot, rank.y) for spot, rank in zip(spots, ranks, strict=True)]
+
+
+def _way(column: str) -> Way:
+    """Less is better of costs and times, by the name of their column."""
+    return "less" if column.startswith(("usd_", "ttft", "tpot")) or column.endswith("_ms") else "more"
+
+
+def _say_dominated(world: World, wish: IsoWish, sku: str, found: Sequence[Ranked], kept: Sequence[Ranked]) -> None:
+    places = {(one.spot.x, one.rank) for one in kept}
     seen: set[tuple[float, float]] = set()
-    for spot in found:
-        place = (spot.x, spot.y)
-        if place not in kept or place in seen:
-            why = "the same point twice" if place in seen else "dominated: another point has as much of both"
-            world.say(f"{wish.csv}:{spot.line}: {sku} at {spot.x:g} is left out, {why}")
+    for one in found:
+        place = (one.spot.x, one.rank)
+        if not any(one is knot for knot in kept):
+            why = "the same point twice" if place in seen or place in places else "dominated: another point is as good in both"
+            world.say(f"{wish.csv}:{one.spot.line}: {sku} at {one.spot.x:g} is left out, {why}")
         seen.add(place)
 
 

@@ -45,20 +45,29 @@ def read_tables(path: Path, catalogue: Catalogue, tier: str) -> Tables:
 
     A CSV is held against the catalogue's prices of a tier.
     """
-    if path.suffix != ".csv":
+    if not is_csv(path):
         node, _ = load.compose(path.as_posix(), read(path))
         is_study = node is not None and isinstance(node.value, dict) and "run_id" in node.value
         return read_study(path, catalogue) if is_study else _conformed(path, Tables, catalogue)
-    text, where = read(path).decode("utf-8", errors="replace"), str(path)
-
-    def sku_id(name: str) -> str:
-        known = catalogue.sku(name)
-        return known.id if known else name
-
+    text, where = _text(path), str(path)
     prices = {sku.id: price.usd_per_gpu_hour for sku in catalogue.skus.values() if (price := sku.price(tier))}
     if printed.is_iso(text):
-        return Tables(title=path.name, usd_per_gpu_hour=prices, iso=printed.iso(text, where=where, sku_id=sku_id))
-    return Tables(title=path.name, usd_per_gpu_hour=prices, points=printed.points(text, where=where, sku_id=sku_id))
+        return Tables(title=path.name, usd_per_gpu_hour=prices, iso=printed.iso(text, where=where, catalogue=catalogue))
+    return Tables(title=path.name, usd_per_gpu_hour=prices, points=printed.points(text, where=where, catalogue=catalogue))
+
+
+def unread_columns(path: Path) -> tuple[str, ...]:
+    """Columns of a CSV that no rule reads; of a document none, since there an unknown key is refused."""
+    return printed.unread(_text(path)) if is_csv(path) else ()
+
+
+def is_csv(path: Path) -> bool:
+    """By the name of the file."""
+    return path.suffix.lower() == ".csv"
+
+
+def _text(path: Path) -> str:
+    return read(path).decode("utf-8", errors="replace")
 
 
 def given_by(path: Path, catalogue: Catalogue) -> list[Given]:

@@ -56,6 +56,11 @@ def lines(text: str, *, where: str, needed: Sequence[str]) -> list[Line]:
     return [Line(number, dict(zip(header, row, strict=True))) for number, row in body]
 
 
+def header(text: str) -> list[str]:
+    """The names of the columns; none of an empty file."""
+    return [cell.strip() for cell in next(csv.reader(io.StringIO(text.removeprefix("\ufeff"))), [])]
+
+
 def spots(text: str, *, where: str, x: str, y: str) -> list[Spot]:
     """Points (``sku``, x, y) of a CSV: finite numbers, x above zero, y not below it; rows of one origin only."""
     read = lines(text, where=where, needed=list(dict.fromkeys(("sku", x, y))))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pipeline.render.terminal import aligned
-from pipeline.render.text import number
+from pipeline.render.text import about, number
 from pipeline.schema.claims import CostMode
 from pipeline.schema.comparing import Reading
 from pipeline.schema.lint import Finding, Linted, Severity
@@ -20,12 +20,10 @@ def iso_readings(readings: Sequence[Reading], *, x: str, y: str, cost: CostMode 
     for at in dict.fromkeys(one.interactivity for one in readings):
         row = [by_place[sku, at] for sku in skus]
         cells = [_read(one, gap) for one in row]
-        costs = [
-            number(one.usd_per_mtok, "usd_per_mtok", absent="unreachable" if one.total_tok_s_gpu is None else "no price") for one in row
-        ]
+        costs = [_cost(one, gap) for one in row]
         lines.append([number(at, "grid"), *cells, *(costs if cost else [])])
     said = f"cost: {_MODES[cost]}\n" if cost else ""
-    directional = any(one.gap is not None and one.gap > gap for one in readings)
+    directional = any(_is_directional(one, gap) for one in readings)
     said += f"≈ directional: read between knots more than {gap:g} apart\n" if directional else ""
     return aligned(lines, left=0) + said
 
@@ -34,8 +32,16 @@ _MODES = {"derived": "derived from the throughput read", "article": "article: th
 
 
 def _read(one: Reading, gap: float) -> str:
-    text = number(one.total_tok_s_gpu, "tok_s_gpu", absent="unreachable")
-    return f"≈ {text}" if one.gap is not None and one.gap > gap else text
+    return about(number(one.total_tok_s_gpu, "tok_s_gpu", absent="unreachable"), directional=_is_directional(one, gap))
+
+
+def _cost(one: Reading, gap: float) -> str:
+    absent = "unreachable" if one.total_tok_s_gpu is None else "no price"
+    return about(number(one.usd_per_mtok, "usd_per_mtok", absent=absent), directional=_is_directional(one, gap))
+
+
+def _is_directional(one: Reading, gap: float) -> bool:
+    return one.gap is not None and one.gap > gap
 
 
 def lint_text(linted: Linted, *only: Severity) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.render.tables import Table
-from pipeline.render.text import MINUS, best, code, fixed, number, percent, plain
+from pipeline.render.tables import MOST_COLUMNS, Table
+from pipeline.render.text import MINUS, about, best, code, fixed, number, percent, plain
 from pipeline.schema.comparison import Confounder, ShapeCell
 from pipeline.schema.report import Comparison
 
@@ -48,19 +48,20 @@ def ceilings(comparison: Comparison) -> Table:
     return Table(headers, "llrrr", tuple(rows))
 
 
-def shapes(comparison: Comparison, titles: Sequence[str]) -> Table:
-    """What each worker shape leaves for KV on each SKU."""
-    headers, align = ["worker", "GPUs", "weights GB/GPU"], "lrr"
+def shapes(comparison: Comparison) -> Table:
+    """What each worker shape leaves for KV on each SKU; shares of HBM only where the columns allow it."""
+    headers, titles = ["worker", "GPUs", "weights GB/GPU"], comparison.shape_titles
+    has_shares = len(headers) + 2 * len(titles) <= MOST_COLUMNS
     for title in titles:
-        headers += [f"{title} weights / HBM", f"{title} KV room GB, decode (sequences a rank)"]
-        align += "rr"
+        headers += [f"{title} weights / HBM"] if has_shares else []
+        headers.append(f"{title} KV room GB, decode (sequences a rank)")
     rows = []
     for row in comparison.shapes:
         cells = [row.shape, number(row.gpus, "count"), number(row.weights_gb, "gb")]
         for cell in row.cells:
-            cells += [number(cell.weights_share, "percent"), _room(cell)]
+            cells += [*([number(cell.weights_share, "percent")] if has_shares else []), _room(cell)]
         rows.append(tuple(cells))
-    return Table(tuple(headers), align, tuple(rows))
+    return Table(tuple(headers), "l" + "r" * (len(headers) - 1), tuple(rows))
 
 
 def _room(cell: ShapeCell) -> str:
@@ -69,9 +70,9 @@ def _room(cell: ShapeCell) -> str:
     return f"{number(cell.decode_room_gb, 'gb')} ({cell.decode_sequences:,})"
 
 
-def prefill_rooms(comparison: Comparison, titles: Sequence[str]) -> Table:
+def prefill_rooms(comparison: Comparison) -> Table:
     """The same for a prefill worker, whose activations are larger."""
-    headers = ("worker", *(f"{title} KV room GB, prefill" for title in titles))
+    headers = ("worker", *(f"{title} KV room GB, prefill" for title in comparison.shape_titles))
     rows = (
         (
             row.shape,
@@ -79,34 +80,33 @@ def prefill_rooms(comparison: Comparison, titles: Sequence[str]) -> Table:
         )
         for row in comparison.shapes
     )
-    return Table(headers, "l" + "r" * len(titles), tuple(rows))
+    return Table(headers, "l" + "r" * (len(headers) - 1), tuple(rows))
 
 
 def exchange(comparison: Comparison, titles: Sequence[str]) -> Table:
-    """Experts per GPU and time of the all-to-all, inside the domain and over scale-out."""
-    scaleup = (f"{title} scale-up ms/step" for title in titles)
-    headers = (
+    """Experts per GPU and time of the all-to-all, inside the domain and over scale-out; their ratio where columns allow."""
+    headers = [
         "EP",
         "experts per GPU and layer",
         "MB sent per token",
-        *scaleup,
+        *(f"{title} scale-up ms/step" for title in titles),
         "scale-out ms/step",
-        "scale-out / scale-up",
-        "fastest step ms",
-    )
-    rows = (
-        (
-            str(row.ep),
-            number(row.experts_per_gpu, "grid"),
-            number(row.mb_per_token, "ms"),
-            *(number(milliseconds, "ms") for milliseconds in row.scaleup_ms),
-            number(row.scaleout_ms, "ms"),
-            number(row.scaleout_ms / row.scaleup_ms[-1], "ratio"),
-            number(row.step_ms, "ms", absent="none ran"),
-        )
-        for row in comparison.exchange
-    )
-    return Table(headers, "r" * len(headers), tuple(rows))
+    ]
+    has_ratio = len(headers) + 2 <= MOST_COLUMNS
+    headers += [*(["scale-out / scale-up"] if has_ratio else []), "fastest step ms (tokens a rank)"]
+    rows = []
+    for row in comparison.exchange:
+        cells = [str(row.ep), number(row.experts_per_gpu, "grid"), number(row.mb_per_token, "ms")]
+        cells += [number(milliseconds, "ms", absent="wider than its domain") for milliseconds in row.scaleup_ms]
+        cells.append(number(row.scaleout_ms, "ms"))
+        cells += [number(_over(row.scaleout_ms, row.scaleup_ms[-1]), "ratio")] if has_ratio else []
+        held = "" if row.step_tokens is None else f" ({number(row.step_tokens, 'grid')})"
+        rows.append((*cells, number(row.step_ms, "ms", absent="none ran") + held))
+    return Table(tuple(headers), "r" * len(headers), tuple(rows))
+
+
+def _over(above: float, below: float | None) -> float | None:
+    return None if below is None else above / below
 
 
 def confounders(rows: Sequence[Confounder], titles: Sequence[str]) -> Table:
@@ -132,9 +132,11 @@ def what_if(comparison: Comparison, titles: Sequence[str]) -> Table:
     )
     rows = []
     for row in comparison.what_if:
-        ratios = (row.as_given, row.dearer, row.cheaper, row.held)
-        level = "_unreachable_" if row.break_even is None else _premium(row.break_even)
-        rows.append((number(row.interactivity, "grid"), *(number(one, "ratio", absent="unreachable") for one in ratios), level))
+        cells = [number(one, "ratio", absent="unreachable") for one in (row.as_given, row.dearer, row.cheaper)]
+        cells = [about(cell, directional=row.directional) for cell in cells]
+        cells.append(about(number(row.held, "ratio", absent="unreachable"), directional=row.held_directional))
+        cells.append("_unreachable_" if row.break_even is None else about(_premium(row.break_even), directional=row.directional))
+        rows.append((number(row.interactivity, "grid"), *cells))
     return Table(headers, "rrrrrr", tuple(rows))
 
 

@@ -22,7 +22,7 @@ def shapes(report: Report, theme: Theme) -> Spec:
     if found:
         largest = max([row.weights_gb for row in found.shapes] + list(found.capacity_gb), default=1.0)
         end = 50.0 * (ceil(largest * 1.2 / 50) or 1)
-        for at, (title, capacity) in enumerate(zip(report.sku_titles.values(), found.capacity_gb, strict=False)):
+        for at, (title, capacity) in enumerate(zip(found.shape_titles, found.capacity_gb, strict=True)):
             values = [value for row in found.shapes for value in _bar(row, row.cells[at], capacity)]
             panels.append(_panel(title, values, capacity, (theme, end)))
     said = ["one GPU of a decode worker; computed, not read off a machine · line: HBM that nvidia-smi shows"]

@@ -77,23 +77,25 @@ def _paper(found: Comparison, titles: Sequence[str]) -> Section:
 
 def _shapes(found: Comparison, titles: Sequence[str]) -> Section:
     assumed = found.definition.fit
-    capacities = ", ".join(f"{title} {number(gb, 'gb')} GB" for title, gb in zip(titles, found.capacity_gb, strict=True))
+    capacities = ", ".join(f"{title} {number(gb, 'gb')} GB" for title, gb in zip(found.shape_titles, found.capacity_gb, strict=True))
     settings = (
         f"Computed, not read off a machine: same settings everywhere (utilisation {number(assumed.utilisation, 'grid')}, "
         f"{assumed.decode_tokens} batched tokens in decode, {assumed.prefill_tokens} in prefill, no offload), against what nvidia-smi "
         f"shows of one GPU: {plain(capacities)}. Room is what vLLM could give to KV; negative rooms do not fit."
     )
-    said = (*map(say, found.shape_findings), settings)
-    folded = (("Room of prefill workers", compared.prefill_rooms(found, titles)),)
-    return Section("What fits where", said, "shapes", (("", compared.shapes(found, titles)),), folded)
+    unknown = [f"Memory of {plain(title)}: usable size not recorded." for title in titles if title not in found.shape_titles]
+    said = (*map(say, found.shape_findings), *unknown, settings)
+    folded = (("Room of prefill workers", compared.prefill_rooms(found)),)
+    return Section("What fits where", said, "shapes", (("", compared.shapes(found)),), folded)
 
 
 def _exchange(found: Comparison, titles: Sequence[str]) -> Section:
     assumed = found.definition.exchange
     said = [say(found.exchange_finding)] if found.exchange_finding else []
     said.append(
-        f"Upper bound: every expert of a token on another GPU; {number(assumed.dispatch_bytes, 'grid')} byte an activation out, "
-        f"{number(assumed.combine_bytes, 'grid')} back, {assumed.tokens_per_rank} tokens a rank and step; "
+        "Average under even routing, as if no two experts of a token shared a GPU; "
+        f"{number(assumed.dispatch_bytes, 'grid')} byte an activation out, {number(assumed.combine_bytes, 'grid')} back, "
+        f"{assumed.tokens_per_rank} tokens a rank and step (in brackets, what the fastest step held at most); "
         f"scale-out {number(assumed.scaleout_gb_s, 'grid')} GB/s a GPU; bandwidth only, no latency."
     )
     return Section("Experts and their exchange", tuple(said), "", (("", compared.exchange(found, titles)),))

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from pipeline.render import tables
 from pipeline.render.tables import Table
-from pipeline.render.text import best, code, number, plain
-from pipeline.schema.comparing import Peak, SideBySide, Together
+from pipeline.render.text import about, best, code, number, plain
+from pipeline.schema.comparing import Peak, Place, SideBySide, Together
 from pipeline.schema.report import Change, FieldDiff, IsoCell, IsoRow
 
 
@@ -27,7 +27,7 @@ def _parts(compared: SideBySide) -> Iterator[str]:
         rows = [(line.label, *(_figure(value) for value in line.values), number(line.ratio, "ratio")) for line in compared.specs]
         yield _section("On paper", Table(("per GPU", a, b, "ratio"), "lrrr", tuple(rows)))
     for one in compared.together:
-        yield from _curves(one, (a, b))
+        yield from _curves(one, (a, b), compared.gap)
     if compared.changes:
         yield _section("Point by point", _changes(compared.changes, a, b))
     if compared.differs:
@@ -52,7 +52,7 @@ def _figure(value: float | None) -> str:
     return "_unknown_" if value is None else f"{value:,.6g}"
 
 
-def _curves(one: Together, labels: tuple[str, str]) -> Iterator[str]:
+def _curves(one: Together, labels: tuple[str, str], gap: float) -> Iterator[str]:
     about = f"{plain(one.about)} · " if one.about else ""
     yield f"## {about}{plain(one.kind)}\n"
     yield _markdown(_iso(one.iso, *labels)) if one.iso else "Neither side reaches any of these interactivities; name others with --at.\n"
@@ -60,7 +60,7 @@ def _curves(one: Together, labels: tuple[str, str]) -> Iterator[str]:
         yield "≈ directional: read between knots that lie far apart.\n"
     for peak, name in ((one.throughput_peak, "tok/s/GPU"), (one.cost_peak, "tokens per dollar")):
         if peak:
-            yield f"- {name}: {_peak(peak)}\n"
+            yield f"- {name}: {_peak(peak, gap)}\n"
     for title, curve in zip(labels, one.curves, strict=True):
         if curve is not None:
             yield f"### {title} · {plain(curve.title)}\n\n{_markdown(tables.points(curve))}"
@@ -73,14 +73,14 @@ def _iso(rows: Iterable[IsoRow], a: str, b: str) -> Table:
 
 def _iso_row(row: IsoRow) -> tuple[str, ...]:
     speeds = best([cell.total_tok_s_gpu for cell in row.cells], "tok_s_gpu_read", absent="unreachable")
-    marked = [f"≈ {text}" if cell.directional else text for text, cell in zip(speeds, row.cells, strict=True)]
+    costs = [number(cell.usd_per_mtok, "usd_per_mtok", absent=_why_no_cost([cell])) for cell in row.cells]
     cost_ratio = number(row.cost_ratio, "ratio", absent=_why_no_cost(row.cells))
     return (
         number(row.interactivity, "grid"),
-        *marked,
-        number(row.throughput_ratio, "ratio", absent="unreachable"),
-        *(number(cell.usd_per_mtok, "usd_per_mtok", absent=_why_no_cost([cell])) for cell in row.cells),
-        cost_ratio,
+        *tables.marked(speeds, row),
+        about(number(row.throughput_ratio, "ratio", absent="unreachable"), directional=row.directional),
+        *tables.marked(costs, row),
+        about(cost_ratio, directional=row.directional),
     )
 
 
@@ -88,11 +88,15 @@ def _why_no_cost(cells: Iterable[IsoCell]) -> str:
     return "unreachable" if any(cell.total_tok_s_gpu is None for cell in cells) else "no price"
 
 
-def _peak(peak: Peak) -> str:
+def _peak(peak: Peak, gap: float) -> str:
     """Grid, inside and ends apart: the end of what was measured is no peak of the machine."""
-    grid = f"largest on this grid {number(peak.on_grid.ratio, 'ratio')} at {number(peak.on_grid.at, 'grid')}; " if peak.on_grid else ""
-    inside = "".join(f"local peak {number(place.ratio, 'ratio')} at {number(place.at, 'interactivity')}; " for place in peak.local[:1])
-    ends = " and ".join(f"{number(place.ratio, 'ratio')} at {number(place.at, 'interactivity')}" for place in (peak.low, peak.high))
+
+    def place(one: Place, at: str) -> str:
+        return f"{about(number(one.ratio, 'ratio'), directional=one.gap > gap)} at {number(one.at, at)}"
+
+    grid = f"largest on this grid {place(peak.on_grid, 'grid')}; " if peak.on_grid else ""
+    inside = "".join(f"local peak {place(one, 'interactivity')}; " for one in peak.local[:1])
+    ends = " and ".join(place(one, "interactivity") for one in (peak.low, peak.high))
     return f"{grid}{inside}{ends} where the common range ends"
 
 

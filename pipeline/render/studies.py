@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pipeline.render.sections import Section
-from pipeline.render.tables import MOST_COLUMNS, Table
-from pipeline.render.text import number, plain, say
+from pipeline.render.tables import MOST_COLUMNS, Table, marked
+from pipeline.render.text import about, number, plain, say
 from pipeline.schema.lint import Finding
 from pipeline.schema.report import Beside, Report, StudyPoint, StudySection
 
@@ -15,7 +15,7 @@ def beside(report: Report, found: StudySection) -> Section:
     """The study's curves beside each kind of ours, then its points."""
     study, titles = found.study, list(report.sku_titles.values())
     published = f", published {study.published_on}" if study.published_on else ""
-    what = f"{plain(study.title)}: {plain(study.source)}, run {plain(study.run_id)}, measured {study.measured_on}{published}"
+    what = f"{plain(study.title)}: {plain(study.source)}, run {plain(study.run_id)}, dated {study.measured_on} by its source{published}"
     axis = "Read at 1000 / median TPOT, as our own figures are, at our prices; its own tok/s/user is another statistic, kept beside it. "
     axis += "No TTFT is published: what Little's law implies is an upper bound, ramp and drain of the run inside."
     readings = [(f"{plain(one.kind)}, beside what is published:", _readings(found, one, titles)) for one in found.beside]
@@ -23,9 +23,8 @@ def beside(report: Report, found: StudySection) -> Section:
     if found.peaks:
         tables.append(("Where the published ratio peaks, by the printed points:", _peaks(found)))
     points = [(f"Points of {plain(title)} as published:", _points(found, sku)) for sku, title in report.sku_titles.items()]
-    return Section(
-        "Published figures beside ours", (f"{what}, {plain(study.url)}.", axis), "", (*tables, *points), tuple(_again(found, titles))
-    )
+    again = tuple(_again(found, report.sku_titles))
+    return Section("Published figures beside ours", (f"{what}, {plain(study.url)}.", axis), "", (*tables, *points), again)
 
 
 def checked(found: StudySection) -> Section:
@@ -55,10 +54,11 @@ def _readings(found: StudySection, ours: Beside, titles: Sequence[str]) -> Table
         cells = [number(theirs.interactivity, "grid")]
         for one, other in zip(theirs.cells, mine.cells, strict=True):
             for cell in (one, other):
-                mark = "≈ " if cell.directional else ""
-                cells.append(mark + number(cell.total_tok_s_gpu, "tok_s_gpu_read", absent="unreachable"))
+                figure = number(cell.total_tok_s_gpu, "tok_s_gpu_read", absent="unreachable")
+                cells.append(about(figure, directional=cell.directional))
         if ratios:
-            cells += [number(row.throughput_ratio, "ratio", absent="unreachable") for row in (theirs, mine)]
+            ratios_read = [(number(row.throughput_ratio, "ratio", absent="unreachable"), row) for row in (theirs, mine)]
+            cells += [about(figure, directional=row.directional) for figure, row in ratios_read]
         rows.append(tuple(cells))
     return Table(tuple(headers), "r" * len(headers), tuple(rows))
 
@@ -69,10 +69,10 @@ def _peaks(found: StudySection) -> Table:
         (
             plain(peak.name),
             plain(peak.axis),
-            number(peak.ratio, "ratio"),
+            about(number(peak.ratio, "ratio"), directional=peak.directional),
             number(peak.at, "interactivity"),
             number(peak.again_from, "interactivity", absent="nowhere"),
-            f"{number(peak.end_ratio, 'ratio')} at {number(peak.end, 'interactivity')}",
+            f"{about(number(peak.end_ratio, 'ratio'), directional=peak.end_directional)} at {number(peak.end, 'interactivity')}",
         )
         for peak in found.peaks
     )
@@ -82,7 +82,10 @@ def _peaks(found: StudySection) -> Table:
 def _alone(found: StudySection, titles: Sequence[str]) -> Table:
     headers = ("tok/s/user", *(f"{title} published tok/s/GPU" for title in titles))
     rows = (
-        (number(row.interactivity, "grid"), *(number(cell.total_tok_s_gpu, "tok_s_gpu_read", absent="unreachable") for cell in row.cells))
+        (
+            number(row.interactivity, "grid"),
+            *marked((number(cell.total_tok_s_gpu, "tok_s_gpu_read", absent="unreachable") for cell in row.cells), row),
+        )
         for row in found.iso
     )
     return Table(headers, "r" * len(headers), tuple(rows))
@@ -118,10 +121,11 @@ def _point(point: StudyPoint) -> tuple[str, ...]:
     )
 
 
-def _again(found: StudySection, titles: Sequence[str]) -> Iterable[tuple[str, Table]]:
+def _again(found: StudySection, names: dict[str, str]) -> Iterable[tuple[str, Table]]:
     """The study's own iso table, printed / read again the way it did: throughput, then cost."""
-    if not found.printed:
+    if not found.study.iso:
         return
+    titles = [names.get(sku, sku) for sku in found.study.iso.skus]
     pairs = list(zip(found.printed, found.again, strict=True))
     for name, unit, quantity in (("throughput", "tok/s/GPU", "tok_s_gpu_read"), ("cost", "$/Mtok", "usd")):
         is_cost = name == "cost"
@@ -130,10 +134,11 @@ def _again(found: StudySection, titles: Sequence[str]) -> Iterable[tuple[str, Ta
             figures = printed.usd_per_mtok if is_cost else printed.total_tok_s_gpu
             read = [cell.usd_per_mtok if is_cost else cell.total_tok_s_gpu for cell in again.cells]
             ratios = (printed.cost_ratio, again.cost_ratio) if is_cost else (printed.throughput_ratio, again.throughput_ratio)
-            cells = [f"{number(one, quantity)} / {number(other, quantity)}" for one, other in zip(figures, read, strict=False)]
-            rows.append(
-                (plain(printed.label), number(again.interactivity, "grid"), *cells, " / ".join(number(one, "ratio") for one in ratios))
-            )
+            again_said = marked((number(one, quantity) for one in read), again)
+            cells = [f"{number(one, quantity)} / {other}" for one, other in zip(figures, again_said, strict=False)]
+            ratio = about(number(ratios[1], "ratio"), directional=again.directional)
+            cells.append(f"{number(ratios[0], 'ratio')} / {ratio}")
+            rows.append((plain(printed.label), number(again.interactivity, "grid"), *cells))
         headers = ("row", "read at tok/s/user", *(f"{title} {unit}, printed / again" for title in titles), "ratio, printed / again")
         yield (
             f"Its table of {name}, as printed and read again from its printed points (cost splined apart, its own tok/s/user)",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipeline.render.text import THIN_P99, best, code, number, plain
+from pipeline.render.text import THIN_P99, about, best, code, number, plain
 from pipeline.schema.report import Change, Curve, CurvePoint, IsoRow, Report
 
 ICONS = {"better": "🟢", "worse": "🔴", "same": "⚪", "unknown": "🟡"}
@@ -97,14 +98,20 @@ def _at(row: IsoRow) -> str:
 
 def _speeds(row: IsoRow, *, several: bool) -> tuple[str, ...]:
     cells = best([cell.total_tok_s_gpu for cell in row.cells], "tok_s_gpu_read", absent="unreachable")
-    marked = [("≈ " if cell.directional else "") + text for text, cell in zip(cells, row.cells, strict=True)]
-    return (*marked, *([number(row.throughput_ratio, "ratio", absent="unreachable")] if several else []))
+    ratio = about(number(row.throughput_ratio, "ratio", absent="unreachable"), directional=row.directional)
+    return (*marked(cells, row), *([ratio] if several else []))
 
 
 def _costs(row: IsoRow, *, several: bool) -> tuple[str, ...]:
     absent = "unreachable" if any(cell.total_tok_s_gpu is None for cell in row.cells) else "no price"
     cells = best([cell.usd_per_mtok for cell in row.cells], "usd_per_mtok", lowest=True, absent=absent)
-    return (*cells, *([number(row.cost_ratio, "ratio", absent=absent)] if several else []))
+    ratio = about(number(row.cost_ratio, "ratio", absent=absent), directional=row.directional)
+    return (*marked(cells, row), *([ratio] if several else []))
+
+
+def marked(texts: Iterable[str], row: IsoRow) -> list[str]:
+    """The texts of a row's cells, each marked where its reading is directional."""
+    return [about(text, directional=cell.directional) for text, cell in zip(texts, row.cells, strict=True)]
 
 
 def iso_wait(report: Report) -> Table:
@@ -118,7 +125,7 @@ def iso_wait(report: Report) -> Table:
         waits = best([cell.ttft_p50_ms for cell in row.cells], "seconds", lowest=True)
         cells = [_at(row)]
         for cell, wait, word in zip(row.cells, waits, absent, strict=True):
-            cells += [f"_{word}_" if cell.ttft_p50_ms is None else wait, cell.shape or "_unreachable_"]
+            cells += [f"_{word}_" if cell.ttft_p50_ms is None else about(wait, directional=cell.directional), cell.shape or "_unreachable_"]
         rows.append(tuple(cells))
     return Table(tuple(headers), "r" + "rl" * len(report.sku_titles), tuple(rows))
 

@@ -68,6 +68,15 @@ def number(value: float | None, quantity: str, *, absent: str = "unknown") -> st
     return f"_{absent}_" if value is None else QUANTITIES[quantity](value)
 
 
+def about(text: str, *, directional: bool) -> str:
+    """A figure that was read between knots that lie far apart is marked as a direction.
+
+    >>> about("2.58×", directional=True), about("_unreachable_", directional=True)
+    ('≈ 2.58×', '_unreachable_')
+    """
+    return f"≈ {text}" if directional and not text.startswith("_") else text
+
+
 def best(values: list[float | None], quantity: str, *, lowest: bool = False, absent: str = "unknown") -> list[str]:
     """The same for the cells of a row, the best in bold; all that print alike are best, and none where they all do.
 

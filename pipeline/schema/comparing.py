@@ -23,10 +23,11 @@ class Reading(Document):
 
 
 class Place(Document):
-    """A ratio at an interactivity."""
+    """A ratio at an interactivity. ``gap``: distance of the knots around it, of the side where they are farther apart, tok/s/user."""
 
     at: float
     ratio: float
+    gap: float = 0.0
 
 
 class Peak(Document):
@@ -84,4 +85,5 @@ class SideBySide(Document):
     together: tuple[Together, ...]
     changes: tuple[Change, ...]
     differs: tuple[FieldDiff, ...]
+    gap: float = Field(description="readings between knots farther apart are directional, tok/s/user")
     notes: tuple[str, ...] = Field(description="what could not be compared, and why")

@@ -105,9 +105,10 @@ class ExchangeRow(Document):
     ep: Count
     experts_per_gpu: float = Field(description="of each layer")
     mb_per_token: float = Field(description="sent by one rank per token, all layers, dispatch and combine, MB")
-    scaleup_ms: tuple[float, ...] = Field(description="one per SKU, at its scale-up bandwidth")
+    scaleup_ms: tuple[float | None, ...] = Field(description="one per SKU, at its scale-up bandwidth; null = wider than its domain")
     scaleout_ms: float
     step_ms: float | None = Field(description="fastest simulated or measured median TPOT of such a decode worker; null = none ran")
+    step_tokens: float | None = Field(description="tokens that a rank decodes in that step, at most")
 
 
 class RatioPoint(Document):
@@ -143,3 +144,5 @@ class WhatIf(Document):
     cheaper: float | None
     held: float | None = Field(description="every GPU held is paid, on the frontiers of held throughput")
     break_even: float | None = Field(description="price of the last SKU over that of the first at which both cost the same")
+    directional: bool = Field(default=False, description="read between knots that lie far apart: all but ``held``")
+    held_directional: bool = Field(default=False, description="the same of ``held``, whose knots are others")

@@ -15,6 +15,7 @@ Rule = Literal[
     "GPUs vs shape",
     "Little's law",
     "dominated row",
+    "column not read",
     "assertion",
 ]
 Severity = Literal["wrong", "edge", "note", "holds"]

@@ -134,6 +134,16 @@ class IsoRow(Document):
     throughput_ratio: float | None
     cost_ratio: float | None
 
+    @property
+    def directional(self) -> bool:
+        """Whether a side of the ratios is a direction only, so that they are too."""
+        return self.cells[0].directional or self.cells[-1].directional
+
+    @property
+    def has_direction_only(self) -> bool:
+        """Whether both sides are: such a row names no winner."""
+        return self.cells[0].directional and self.cells[-1].directional
+
 
 class FieldDiff(Document):
     """A field of the resolved recipe, image, versions, client or environment that differs."""
@@ -222,7 +232,8 @@ class Comparison(Document):
     ceilings: tuple[Ceiling, ...]
     ceiling_finding: Sentence | None
     shapes: tuple[ShapeRow, ...]
-    capacity_gb: tuple[float, ...] = Field(description="usable HBM of one GPU of each SKU that ``shapes`` has")
+    shape_titles: tuple[str, ...] = Field(description="SKUs whose usable memory is known, in the order of the cells of ``shapes``")
+    capacity_gb: tuple[float, ...] = Field(description="usable HBM of one GPU of each of them")
     shape_findings: tuple[Sentence, ...]
     exchange: tuple[ExchangeRow, ...]
     exchange_finding: Sentence | None
@@ -268,6 +279,8 @@ class StudyPeak(Document):
     again_from: float | None
     end_ratio: float
     end: float
+    directional: bool = False
+    end_directional: bool = False
 
 
 class StudySection(Document):

@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import analyse, cli, store
+from pipeline import analyse, cli, render, store
+from pipeline.analyse.curves import with_ratios
+from pipeline.analyse.iso import Knots
+from pipeline.analyse.peak import Pair, peak
 from pipeline.flow.comparing import lint_report
 from pipeline.render import printed
+from pipeline.schema.comparing import SideBySide, Together
+from pipeline.schema.report import IsoCell
 from pipeline.store import published
 from tests.fakes import results, rows, studies
 from tests.fakes.rows import GB200, GB300
@@ -104,6 +109,18 @@ def test_compare_prints_the_tables_of_a_report_as_markdown(capsys, history):
     assert "| 29 | 2,500 | **5,000** | 2.00× | 0.246 | 0.147 | 1.67× |\n" in out
     assert "| dense FP4, TFLOP/s | 10,000 | 15,000 | 1.50× |\n" in out
     assert "published (article, 10 × conc requests)" in out
+
+
+def test_compare_marks_every_figure_that_is_read_between_far_knots():
+    cells = [IsoCell(total_tok_s_gpu=speed, usd_per_mtok=usd, ttft_p50_ms=None, shape=None) for speed, usd in ((100.0, 1.0), (300.0, 0.5))]
+    row = with_ratios(20.0, (cells[0], cells[1].model_copy(update={"directional": True})))
+    found = peak(Pair(Knots((10.0, 15.0, 30.0), (200.0, 150.0, 50.0)), Knots((10.0, 30.0), (400.0, 200.0))), [20.0], "total_tok_s_gpu")
+    one = Together(kind="simulated", about="", curves=(None, None), iso=(row,), throughput_peak=found, cost_peak=None)
+    empty = {"specs": (), "changes": (), "differs": (), "notes": ()}
+    page = render.side_by_side(SideBySide(kind="SKUs", names=("A", "B"), together=(one,), gap=10.0, **empty))
+    assert "| 20 | 100 | ≈ **300** | ≈ 3.00× | 1.000 | ≈ 0.500 | ≈ 2.00× |\n" in page
+    assert "- tok/s/GPU: largest on this grid ≈ 2." in page
+    assert page.rstrip().endswith("2.00× at 10.00 and 4.00× at 30.00 where the common range ends")
 
 
 @pytest.mark.parametrize(

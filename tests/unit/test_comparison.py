@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.analyse import analyse
-from pipeline.analyse.answer import answer
+from pipeline.analyse.answer import Bare, Limit, answer
 from pipeline.analyse.confounders import confounders
 from pipeline.analyse.curves import UNREACHABLE, with_ratios
-from pipeline.analyse.paper import radar
+from pipeline.analyse.paper import exchange, radar
+from pipeline.render import render
 from pipeline.render.text import say
 from pipeline.schema.comparison import ComparisonDefinition, ExchangeAssumptions, FitAssumptions
 from pipeline.schema.history import HistoryRow
@@ -133,6 +135,13 @@ def test_equal_settings_are_no_confounder() -> None:
     assert confounders((of("1p1d-dep8-dep8", same, {}, on=GB200), of("4p1d-dep4-dep8", same, {})), (GB200, GB300)) == ()
 
 
+def test_values_in_other_proportions_are_a_confounder() -> None:
+    old = [of(f"{n}p1d-dep8-dep8", {"moe-backend": "a" if n < 3 else "b"}, {}, on=GB200) for n in (1, 2, 3)]
+    new = [of(f"{n}p1d-dep4-dep8", {"moe-backend": "a" if n < 2 else "b"}, {}) for n in (1, 2, 3)]
+    (one,) = confounders((*old, *new), (GB200, GB300))
+    assert one.values == ("a (2 of 3), b (1 of 3)", "b (2 of 3), a (1 of 3)")
+
+
 def test_the_confounders_of_the_study_are_found_in_its_recipes(found: Comparison) -> None:
     by_field = {(one.where, one.field): one.values for one in found.confounders}
     assert by_field["prefill", "max-num-batched-tokens"] == ("32768", "16384")
@@ -186,14 +195,14 @@ def said(rows: list[IsoRow], **changed: Any) -> str:
 
 def test_the_answer_names_ranges_the_largest_win_first_and_what_is_level() -> None:
     assert said(iso(1.04, 0.8, 2.5, 1.5, None)) == (
-        "More tokens per dollar at equal tok/s/user: GB300 NVL72 from 30 to 40, up to 2.50× at 30; GB200 NVL72 at 20, 1.25×; level at 10; "
-        "GB200 NVL72 alone at 50 (simulated)"
+        "More tokens per dollar at equal tok/s/user: GB300 NVL72 from 30 to 40, up to 2.50× at 30; GB200 NVL72 at 20, 1.25×; "
+        "level (within 5 %) at 10; GB200 NVL72 alone at 50 (simulated)"
     )
 
 
 def test_an_answer_under_a_limit_names_the_deployments_behind_it() -> None:
-    assert said(iso(2.0), limit_s=10.0) == (
-        "With a median TTFT of at most 10 s, more tokens per dollar at so many tok/s/user or more: "
+    assert said(iso(2.0), limit=Limit(10.0)) == (
+        "With a median TTFT of at most 10 s, more tokens per dollar at so many tok/s/user or more, of the deployments that were run: "
         "GB300 NVL72 at 10, 2.00× (B c1 against A c1) (simulated)."
     )
 
@@ -202,6 +211,99 @@ def test_a_directional_reading_is_marked_in_the_answer() -> None:
     (one,) = iso(2.0)
     cells = (one.cells[0], one.cells[1].model_copy(update={"directional": True}))
     assert "GB300 NVL72 at 10, ≈ 2.00×" in said([one.model_copy(update={"cells": cells})])
+
+
+def directional(row_: IsoRow, *sides: int) -> IsoRow:
+    cells = (cell.model_copy(update={"directional": index in sides}) for index, cell in enumerate(row_.cells))
+    return row_.model_copy(update={"cells": tuple(cells)})
+
+
+def test_where_both_sides_are_a_direction_nobody_wins() -> None:
+    wins, lost, level = iso(2.0, 0.5, 1.0)
+    assert said([wins, directional(lost, 0, 1), directional(level, 0, 1)]) == (
+        "More tokens per dollar at equal tok/s/user: GB300 NVL72 at 10, 2.00×; a direction only from 20 to 30 (simulated)"
+    )
+
+
+def test_an_answer_under_a_limit_says_where_a_sku_has_nothing_to_compare_with() -> None:
+    bare = (Bare(TITLES[0], 33.7, 73.8), Bare(TITLES[1], None, 36.4), Bare(TITLES[1], 36.4, 73.7))
+    assert said(iso(2.0), limit=Limit(10.0, bare)).endswith(
+        "; GB200 NVL72 has none between 33.70 and 73.80; GB300 NVL72 has none below 36.40 or between 36.40 and 73.70 (simulated)."
+    )
+
+
+def test_the_kept_answer_names_no_winner_where_both_curves_are_far_from_a_knot(kept: Report) -> None:
+    assert kept.answer is not None
+    assert "a direction only from 36 to 50" in say(kept.answer)
+    limited = next(say(one) for one in kept.findings if "median TTFT" in say(one))
+    assert "GB200 NVL72 has none between 33.74 and 73.77" in limited
+    assert "GB300 NVL72 has none below 36.42 or between 36.42 and 73.67" in limited
+
+
+def test_the_largest_ratio_is_told_on_the_continuum_too_its_peak_apart_from_its_end(kept: Report) -> None:
+    assert say(kept.findings[0]).endswith(
+        "≈ 1.01× at 50; between and beyond: local peak ≈ 3.11× at 26.62, ≈ 3.73× at 73.67, the end of the common range."
+    )
+
+
+def test_a_study_that_favours_the_other_sku_is_said_to(kept: Report) -> None:
+    (finding,) = [say(one) for one in kept.findings if "Published figures" in say(one)]
+    assert "dated 2026-05-22 by its source" in finding
+    assert finding.endswith("; per dollar they favour GB300 NVL72 at 50, ≈ 1.17× against ≈ 0.84×.")
+
+
+def test_an_exchange_is_held_against_the_tokens_of_the_step_that_ran(found: Comparison) -> None:
+    assert [(one.ep, one.step_tokens) for one in found.exchange] == [(4, None), (8, 32), (16, 96)]
+    assert found.exchange_finding is not None
+    values = found.exchange_finding.values
+    assert values["up_share"] == pytest.approx(96 / 256 * found.exchange[2].scaleup_ms[0] / found.exchange[2].step_ms)
+
+
+def test_a_step_never_holds_more_tokens_than_are_assumed() -> None:
+    pool_, on = pool("DEP8", 1), compared(*night(), interactivity=(20.0,))
+    assert on.exchange == ()  # no LLM, no experts
+    llm = next(iter(ReportData.from_json(KEPT.read_bytes(), where="kept").llms.values()))
+    report = analyse(report_data(*night()))
+    (one,) = exchange([sku(GB300)], llm, assumed().exchange, [(report.curves[0].points[0], pool_)])
+    assert (report.curves[0].points[0].conc, one.step_tokens) == (4096, 256)
+
+
+def test_experts_beyond_a_domain_have_no_time_inside_it() -> None:
+    llm = next(iter(ReportData.from_json(KEPT.read_bytes(), where="kept").llms.values()))
+    (one,) = exchange([sku(GB200), sku(GB300).model_copy(update={"domain_gpus": 4})], llm, assumed().exchange, [])
+    assert (one.scaleup_ms[0] is None, one.scaleup_ms[1], one.step_ms) == (False, None, None)
+
+
+def with_sku(new: str, *, at: int) -> Report:
+    """The kept report with another SKU whose usable memory nobody recorded."""
+    data = ReportData.from_json(KEPT.read_bytes(), where="kept")
+    skus = list(data.definition.skus[:at])
+    more = sku(new).model_copy(update={"domain_gpus": 8})
+    asked = data.definition.model_copy(update={"skus": (*skus, new)})
+    fits = tuple(fit for fit in data.fits if fit.sku in skus)
+    rows = tuple(one for one in data.rows if one.record.job.recipe.sku in skus)
+    changed = {"definition": asked, "skus": {**data.skus, new: more}, "fits": fits, "rows": rows}
+    return analyse(data.model_copy(update=changed))
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_sku_without_usable_memory_is_said_to_have_none_and_the_page_stands(at: int) -> None:
+    page = render(with_sku("b200-sxm", at=at))["README.md"].decode()
+    assert "Memory of B200-SXM NVL72: usable size not recorded." in page
+    assert "_wider than its domain_" in page
+    for table in re.findall(r"(?:^\|.*\n)+", page, flags=re.MULTILINE):
+        widths = {len(re.findall(r"(?<!\\)\|", line)) - 1 for line in table.splitlines()}
+        assert len(widths) == 1, table
+        assert widths.pop() <= 8, table
+
+
+def test_what_is_read_between_far_knots_is_marked_wherever_it_stands(kept: Report) -> None:
+    page = render(kept)["README.md"].decode()
+    assert "| 50 | ≈ 926 | ≈ **934** | ≈ 1.01× | ≈ **0.663** | ≈ 0.789 | ≈ 0.84× |" in page
+    assert "| 50 | ≈ 0.9 | 1P4D DEP8/TP8 c256 | ≈ **0.6** | 1P6D DEP4/TP4 c192 |" in page
+    assert "| 50 | ≈ 0.84× | ≈ 0.70× | ≈ 1.05× | ≈ 0.82× | ≈ +1 % |" in page
+    assert "| 50 | ≈ 664 | ≈ 926 | ≈ 933 | ≈ 934 | ≈ 1.41× | ≈ 1.01× |" in page
+    assert "measured 2026-05-22" not in page
 
 
 @pytest.mark.parametrize("titles", [TITLES, TITLES[:1]])

@@ -64,6 +64,16 @@ def test_the_narrowest_shape_that_fits_is_one_tray_on_gb300_and_two_on_gb200(boo
     assert fit.narrowest(recipe, "prefill", book.catalogue.skus["gb200-nvl72"], llm) == "DEP8"
 
 
+def test_two_stages_of_four_gpus_hold_what_eight_gpus_hold(book):
+    tensor = judged(book, GB300_4P, "decode", sku="gb200-nvl72", tp=8, pp=1, dp=1, ep=1)
+    staged = judged(book, GB300_4P, "decode", sku="gb200-nvl72", tp=4, pp=2, dp=1, ep=1)
+    alone = judged(book, GB300_4P, "decode", sku="gb200-nvl72", tp=4, pp=1, dp=1, ep=1)
+    assert (staged.verdict, alone.verdict) == (tensor.verdict, "does not fit") != ("does not fit", "does not fit")
+    assert (staged.routed_gb, staged.shared_gb, staged.attention_gb) == (tensor.routed_gb, tensor.shared_gb, tensor.attention_gb)
+    assert (staged.replicated_gb, staged.sequence_gb) == pytest.approx((tensor.replicated_gb / 2, tensor.sequence_gb / 2))
+    assert staged.embeddings_gb == alone.embeddings_gb  # one stage has them
+
+
 def test_offload_takes_a_third_of_the_routed_experts_out_of_hbm(book):
     name = "deepseek-v4-pro-fp4.gb200-nvl72.8k1k.1p1d-dep8-tp8"
     offloaded = judged(book, name, "prefill")

@@ -73,6 +73,36 @@ def test_other_columns_can_be_read_and_the_answer_names_them(csv, capsys):
     assert cli.run(["iso", path, "--at", "15", "--x", "per_user", "--y", "output", "--cost", "derived"], {}) == 2
 
 
+COSTS = "sku,interactivity,total_tok_s_gpu,usd_per_mtok,ttft\n"
+ROWS = "a,10,1000,0.6,9\na,20,800,0.8,5\na,30,500,1.2,1\n"
+
+
+def test_a_cost_is_read_on_the_deployments_that_the_throughput_keeps(csv, capsys):
+    answer = iso(capsys, csv(ROWS, COSTS), "--at", "10,20,30", "--y", "usd_per_mtok")
+    assert [one["total_tok_s_gpu"] for one in answer["rows"]] == [0.6, 0.8, 1.2]
+    assert answer["frontier"] == {"of": ["interactivity", "total_tok_s_gpu"], "better": ["more", "more"]}
+
+
+def test_less_of_a_latency_is_better_when_it_is_what_a_curve_is_read_along(csv, capsys):
+    answer = iso(capsys, csv(ROWS, COSTS), "--at", "1,5,9", "--x", "ttft")
+    assert [one["total_tok_s_gpu"] for one in answer["rows"]] == [500.0, 800.0, 1000.0]
+    assert answer["frontier"]["better"] == ["less", "more"]
+
+
+@pytest.mark.parametrize(("better", "kept"), [((), [0.6, 0.8, 1.2]), (("--better", "more,more"), [None, None, 1.2])])
+def test_without_a_throughput_the_names_of_the_columns_say_what_is_better_or_the_reader_does(csv, capsys, better, kept):
+    path = csv("a,10,0.6\na,20,0.8\na,30,1.2\n", "sku,interactivity,usd_per_mtok\n")
+    answer = iso(capsys, path, "--at", "10,20,30", "--y", "usd_per_mtok", *better)
+    assert [one["total_tok_s_gpu"] for one in answer["rows"]] == kept
+
+
+@pytest.mark.parametrize("better", ["more", "moreless", "more,less,more", "up,down"])
+def test_a_way_that_is_none_is_wrong_use(csv, better):
+    with pytest.raises(SystemExit) as caught:
+        cli.run(["iso", csv(ROWS, COSTS), "--at", "10", "--better", better], {})
+    assert caught.value.code == 2
+
+
 def test_the_published_table_comes_from_its_own_axis(capsys):
     path = str(ROOT / "reports/published/2026-05-22-gb300-vs-gb200.csv")
     rows = iso(capsys, path, "--at", "27.25", "--x", "interactivity_as_printed")["rows"]
@@ -83,7 +113,7 @@ def test_text_marks_what_is_directional_and_what_nobody_measured(csv, capsys):
     path = csv("GB200,10,300\nGB200,40,100\n")
     assert cli.run(["iso", path, "--at", "20,50"], {}) == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[1].split() == ["20", "≈", "233.3", "2.631"]
+    assert out[1].split() == ["20", "≈", "233.3", "≈", "2.631"]
     assert out[2].split() == ["50", "_unreachable_", "_unreachable_"]
     assert out[3:] == ["cost: derived from the throughput read", "≈ directional: read between knots more than 10 apart"]
 

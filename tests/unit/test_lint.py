@@ -174,6 +174,20 @@ def test_each_kind_of_claim_is_checked_against_the_tables(says, severity, correc
     assert (one.severity, one.corrected) == (severity, corrected)
 
 
+@pytest.mark.parametrize(("says", "at", "severity"), [("2.12", "10", "holds"), ("2.00", "10", "wrong")])
+def test_a_peak_without_a_table_to_be_the_grid_is_held_against_the_curves_alone(says, at, severity):
+    table = points(row(GB200, 30, 800.0, 25.0), row(GB200, 83, 850.0, 10.0), row(GB300, 38, 1000.0, 25.0), row(GB300, 165, 1800.0, 10.0))
+    peak = claim({"kind": "peak", "quantity": "total_tok_s_gpu", "says": says, "at": at})
+    (one,) = [one for one in lint(study(points=table, assertions=(peak,))).findings if one.rule == "assertion"]
+    assert (one.severity, one.computed) == (severity, "largest 2.1176 at 10.00 (edge)")
+
+
+def test_the_wait_that_a_claim_tells_is_the_one_that_the_rows_imply():
+    waits = [implied_wait_s(STUDY, row) for row in STUDY.rows]
+    c15 = next(one for one in STUDY.assertions if one.id == "C15")
+    assert f"{min(waits):.1f} to {max(waits):.0f} s" in c15.evidence
+
+
 def test_lint_exits_21_on_findings_and_says_each_with_its_corrected_value(capsys):
     assert cli.run(["lint", str(FILE)], {}) == 21
     out, err = capsys.readouterr()
@@ -191,6 +205,10 @@ POINTS = "sku,conc,prefill_gpus,decode_gpus,total_tok_s_gpu,tpot_ms,interactivit
         (POINTS + "GB300 NVL72,48,4,4,1000.0,50.00,20.00,0.70\n", 21, "printed 0.70, computed 0.7367, should be 0.74"),
         ("interactivity_label,gb200_tok_s_gpu,gb300_tok_s_gpu,tput_ratio_gb300_over_gb200\n27,2189,6182,2.83\n", 21, "2.82"),
         ("interactivity_label,gb200_tok_s_gpu\n27,unreachable\n", 0, "nothing to say"),
+        ("interactivity_label,gb200_total_tok_s_gpu,gb200_total_usd_per_mtok\n50,649,4.78\n", 21, "printed 4.78, computed 0.9459"),
+        ("interactivity_label,gb200_tok_s_gpu,gb300_tok_s_gpu,gb300_usd_per_mtok\n16,2000,10608,0.07\n", 0, "nothing to say"),
+        ("interactivity_label,gb200_tok_s_gpu,ratio\n27,2189,2.99\n", 0, "column `ratio` not checked"),
+        (POINTS.strip() + ",cost\nGB300 NVL72,48,4,4,1000.0,50.00,20.00,0.74,9.99\n", 0, "column `cost` not checked"),
     ],
 )
 def test_lint_reads_point_and_iso_tables_from_csv(tmp_path, capsys, text, code, words):
@@ -211,6 +229,9 @@ def test_lint_reads_point_and_iso_tables_from_csv(tmp_path, capsys, text, code, 
             "with these SKU columns it is tput_ratio_b_over_a",
         ),
         ("interactivity_label,speed\n27,1\n", "no column of tok/s/GPU"),
+        (POINTS + "GB-200,4,4,4,1,50.00,20.00,0.74\n", ":2:1: unknown SKU `GB-200` — did you mean `gb200`?"),
+        (POINTS + "GB-200,four,4,4,1,50.00,20.00,0.74\n", "unknown SKU `GB-200`"),
+        ("interactivity_label,gb20_tok_s_gpu\n27,1\n", ":1:1: unknown SKU `gb20` — did you mean `gb200`?"),
         ("interactivity_label,a_tok_s_gpu\nx,1\n", ":2:1: `label`: string should match pattern"),
     ],
 )

@@ -161,7 +161,7 @@ def test_findings_tell_the_largest_ratio_and_the_wait() -> None:
     data = report_data(*night("101"), definition=definition(interactivity=(15.0, 19.5)))
     ratio, wait = (say(finding) for finding in analyse(data).findings)
     assert ratio == (
-        "GB300 NVL72 over GB200 NVL72: 1.16× the tok/s/GPU and 0.97× the tokens per dollar at 15 tok/s/user, "
+        "GB300 NVL72 over GB200 NVL72: ≈ 1.16× the tok/s/GPU and ≈ 0.97× the tokens per dollar at 15 tok/s/user, "
         "the largest on this grid (15 to 15, simulated, directional)."
     )
     assert wait == (

@@ -62,15 +62,16 @@ def _whole(_study: Tables, check: Whole) -> Outcome:
 
 
 def _peak(study: Tables, check: PeakClaim) -> Outcome:
-    """Right only where the largest ratio of the declared grid and of the continuum both print as claimed, at the place claimed."""
+    """Right only where the largest ratio of the declared grid, if there is one, and of the continuum print as claimed, at that place."""
     found = peak_of(study, axis=check.axis, quantity=check.quantity, cost=check.cost)
-    if found is None or found.on_grid is None:
+    if found is None:
         return "wrong", f"{check.says} at {check.at}", "no ratio", "no range in common"
     says, at, decimals = Interval.of(check.says), Interval.of(check.at), Interval.of(check.says).decimals or 0
-    places = [found.on_grid, found.highest]
+    places = [place for place in (found.on_grid, found.highest) if place]
     holds = all(says.holds(place.ratio) and at.holds(place.at) for place in places)
     inside = [f"local peak {as_printed(place.ratio, decimals + 2)} at {place.at:.2f}" for place in found.local[:1]]
-    words = [f"on the grid {as_printed(found.on_grid.ratio, decimals + 2)} at {found.on_grid.at:g}", *inside]
+    words = [f"on the grid {as_printed(found.on_grid.ratio, decimals + 2)} at {found.on_grid.at:g}"] if found.on_grid else []
+    words += inside
     words.append(f"largest {as_printed(found.highest.ratio, decimals + 2)} at {found.highest.at:.2f} ({found.kind})")
     again = f" below {found.passed_again_from:.2f}" if found.passed_again_from else ""
     best = found.local[0] if found.local else found.highest

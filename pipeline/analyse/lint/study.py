@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pipeline.analyse.lint.claims import claims
 from pipeline.analyse.lint.tables import iso_findings, point_findings
-from pipeline.schema.lint import Linted
+from pipeline.schema.lint import Finding, Linted
 from pipeline.schema.published import Tables
 
 
-def lint(study: Tables) -> Linted:
-    """Findings in the order of the document: point tables, iso table, claims; those that hold are said too."""
-    return Linted(title=study.title, findings=(*point_findings(study), *iso_findings(study), *claims(study)))
+def lint(study: Tables, unread: Sequence[str] = ()) -> Linted:
+    """Findings in the order of the document: ``unread`` columns, point tables, iso table, claims; those that hold are said too."""
+    found = (*map(_not_checked, unread), *point_findings(study), *iso_findings(study), *claims(study))
+    return Linted(title=study.title, findings=found)
+
+
+def _not_checked(column: str) -> Finding:
+    why = f"column `{column}` not checked"
+    return Finding(rule="column not read", severity="note", place="header", printed="", computed="", corrected="", why=why)

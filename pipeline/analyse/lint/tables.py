@@ -176,7 +176,7 @@ def _iso_row(study: Tables, iso: PublishedIso, row: PublishedIsoRow) -> Iterator
     if row.throughput_ratio is not None and first and last:
         printed = Interval.cell(row.throughput_ratio, iso.digits("ratio"))
         yield judge("ratio vs operands", f"{place}: ratio", printed, last / first, f"{last.text()} / {first.text()}")
-    for sku, cost, speed, rate in zip(iso.skus, row.usd_per_mtok, speeds, rates, strict=False):
+    for sku, cost, speed, rate in zip(iso.skus, row.usd_per_mtok or (None,) * len(iso.skus), speeds, rates, strict=True):
         if cost is not None and speed is not None and rate is not None:
             printed = Interval.cell(cost, iso.digits("usd_per_mtok"))
             computed = Interval.exact(rate) * MILLION / (PER_HOUR * speed)
