@@ -169,7 +169,7 @@ def banners(kinds: tuple[Family, ...], coverage: tuple[CoverageRow, ...], timing
         said.append(Sentence(words="published: figures of others, restated here and not measured by this project"))
     warning = "reduced request count: {kind}; never compared with full runs, good for trying things out only"
     said += [Sentence(words=warning, values={"kind": family.kind}) for family in kinds if family.is_reduced]
-    gaps = sum(row.state not in ("ran", "not in plan") for row in coverage)
+    gaps = sum(row.is_gap for row in coverage)
     if gaps and curves:
         warning = "incomplete: {gaps} of {all} deployments lack points (see Coverage); curves, readings and ratios are without them"
         said.append(Sentence(words=warning, values={"gaps": str(gaps), "all": str(len(coverage))}))

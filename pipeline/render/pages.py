@@ -114,7 +114,7 @@ def _studies(report: Report) -> list[sections.Section]:
 def _top(report: Report) -> dict[str, str]:
     """The first line and the one below it: a change or a gap leads; else the answer does, and the night comes second."""
     night = f"{tables.ICONS[report.verdict]} {say(report.headline)}"
-    is_whole = all(row.state in ("ran", "not in plan") for row in report.coverage)
+    is_whole = not any(row.is_gap for row in report.coverage)
     if report.answer is None:
         return {"headline": night, "second": ""}
     if report.verdict in ("better", "worse") or not is_whole:

@@ -186,6 +186,11 @@ class CoverageRow(Document):
     gpus_held: int | None
     gpu_hours: float | None = Field(default=None, description="GPUs held times wall clock of the points that arrived; null = none did")
 
+    @property
+    def is_gap(self) -> bool:
+        """It was planned and did not bring every point."""
+        return self.state not in ("ran", "not in plan")
+
 
 class ProvenanceRow(Document):
     """One run folder behind the report."""
