@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pipeline.edge.shell import Completed
 from pipeline.errors import PipelineError
 from pipeline.measure import surroundings
+
+COMMANDS = sorted((Path(__file__).parents[1] / "golden").glob("*/*.txt"))
 
 SMI = """<?xml version="1.0" ?>
 <!DOCTYPE nvidia_smi_log SYSTEM "nvsmi_device_v12.dtd">
@@ -108,9 +112,63 @@ def test_the_environment_of_engines_is_kept_without_secrets():
         ("NIXL_WORDS", "authorization: bearer hunter2"),
         ("NIXL_URL", "https://h/x?sig=hunter2&X-Amz-Signature=s"),
         ("UCX_URL", "https://user:hunter2/w@h/x"),
+        ("VLLM_PWD", "hunter2"),
+        ("VLLM_KEY", "hunter2"),
+        ("DYN_NATS_NKEY", "hunter2"),
+        ("VLLM_HFTOKEN", "hunter2"),
+        ("VLLM_ARGS", "--max-num-seqs 4 --api-key hunter2"),
+        ("VLLM_ARGS", "--api-key=hunter2 --numa-bind"),
+        ("VLLM_JSON", '{"api_key": "hunter2", "n": 1}'),
+        ("NIXL_S3", "region=x;aws_secret_access_key=hunter2"),
+        ("DYN_STORE", "host:6379?password=hunter2"),
+        ("TORCH_WORDS", "authorization: token hunter2"),
+        ("DYN_PEM", "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----"),
+        ("VLLM_WORD", "hf_hunter2hunter2hunter2hunter2"),
+        ("VLLM_WORD", "ghp_hunter2hunter2hunter2hunter2hunter2"),
+        ("VLLM_WORD", "nvapi-hunter2hunter2hunter2"),
     ],
 )
 def test_a_secret_in_any_of_its_usual_places_is_redacted(name, value):
     (shown,) = surroundings.environment({name: value}).values()
     assert "hunter2" not in shown
     assert "(redacted)" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("VLLM_MAX_TOKENS_PER_EXPERT_FP4_MOE", "2048"),
+        ("VLLM_TOKENIZER_MODE", "deepseek_v4"),
+        ("VLLM_PASS_THROUGH", "1"),
+        ("TILELANG_CLEANUP_TEMP_FILES", "1"),
+        ("VLLM_ARGS", "--max-num-batched-tokens 32768 --tokenizer-mode deepseek_v4"),
+        ("DYN_URL", "http://127.0.0.1:18000/v1"),
+        ("NIXL_JSON", '{"kv_connector":"NixlConnector","max_tokens":4}'),
+    ],
+)
+def test_what_only_sounds_like_a_secret_is_kept(name, value):
+    assert surroundings.environment({name: value}) == {name: value}
+
+
+def test_a_command_is_kept_without_its_secrets():
+    argv = (
+        "env",
+        "HF_TOKEN=hunter2",
+        "VLLM_MAX_TOKENS=4",
+        "x",
+        "--api-key",
+        "hunter2",
+        "--use-server-token-count",
+        "--url=http://me:hunter2@h/",
+    )
+    kept = surroundings.command(argv)
+    assert kept[2:5] == ("VLLM_MAX_TOKENS=4", "x", "--api-key")
+    assert kept[6] == "--use-server-token-count"
+    assert len(kept) == len(argv)
+    assert "hunter2" not in " ".join(kept)
+
+
+@pytest.mark.parametrize("page", COMMANDS, ids=lambda path: path.stem)
+def test_nothing_is_hidden_of_the_commands_of_a_recipe(page):
+    words = tuple(page.read_text("utf-8").split())
+    assert surroundings.command(words) == words
