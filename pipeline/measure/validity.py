@@ -56,7 +56,7 @@ def judge(seen: Seen) -> Verdict:
     window = steady_window(seen.requests, seen.conc)
     effective = effective_conc(seen.requests, window)
     reasons = [said for gate in (*_GATES, *(() if _is_torn(seen) else _SPEED_GATES)) if (said := gate(seen))]
-    withheld = [said for note in (_unasked, _short_window) if (said := note(seen))]
+    withheld = filter(None, (*_unasked(seen), _short_window(seen)))
     return Verdict(tuple(reasons), tuple(withheld), effective, window.seconds)
 
 
@@ -196,7 +196,16 @@ def _short_window(seen: Seen) -> str:
     return "" if found >= ROUNDS else f"drift: {found} rounds of conc requests in the steady window, {ROUNDS} are needed"
 
 
-def _unasked(seen: Seen) -> str:
+def _unasked(seen: Seen) -> tuple[str, ...]:
     """What nobody could be asked."""
     silent = [role for role, count in seen.served.items() if count is None]
-    return f"path: {', '.join(silent)} could not be asked how many requests it served" if silent else ""
+    found = [f"path: {', '.join(silent)} could not be asked how many requests it served"] if silent else []
+    if seen.cut_streams is None:
+        found.append("lost streams: the frontend could not be asked")
+    if seen.migrations is None:
+        found.append("migrations: the frontend could not be asked")
+    if seen.clock_step_s is None:
+        found.append("clock: nobody looked whether the time of day was set")
+    if seen.requests and all(request.held_ms is None for request in seen.requests):
+        found.append("client-bound: the client does not say how long it held requests back")
+    return tuple(found)

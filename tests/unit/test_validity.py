@@ -117,10 +117,24 @@ def test_the_moment_between_two_requests_is_no_steady_window():
     assert (verdict.reasons, verdict.effective_conc) == ((), None)
 
 
-def test_counters_that_nobody_answers_for_are_withheld():
-    silent = judge(seen(served={"prefill": None, "decode": 100}, migrations=None, cut_streams=None))
+def test_what_nobody_could_be_asked_is_withheld_and_refuses_nothing():
+    silent = judge(
+        seen(
+            broken(80, held_ms=None),
+            served={"prefill": None, "decode": 100},
+            migrations=None,
+            cut_streams=None,
+            clock_step_s=None,
+        )
+    )
     assert silent.reasons == ()
-    assert silent.withheld == ("path: prefill could not be asked how many requests it served",)
+    assert silent.withheld == (
+        "path: prefill could not be asked how many requests it served",
+        "lost streams: the frontend could not be asked",
+        "migrations: the frontend could not be asked",
+        "clock: nobody looked whether the time of day was set",
+        "client-bound: the client does not say how long it held requests back",
+    )
 
 
 def test_a_change_that_scatter_explains_is_no_drift():
