@@ -176,11 +176,15 @@ def _has_clock_trouble(request: Request) -> bool:
 
 
 def _rounds(seen: Seen) -> list[float]:
-    """Mean latency of each ``conc`` requests in the order of completion, of those that began and ended within the window."""
+    """Mean latency of each ``conc`` requests in the order of completion, of those that began and ended within the window.
+
+    Each at the mean length that was asked for, so that a drift is not lost among answers of different lengths.
+    """
     window = steady_window(seen.requests, seen.conc)
     inside = [r for r in seen.requests if window.start_s <= r.start_s and r.end_s <= window.end_s]
     inside.sort(key=lambda request: request.end_s)
-    return _means([request.e2e_ms for request in inside], seen.conc)
+    tokens = sum(request.asked for request in inside) / max(1, len(inside))
+    return _means([request.latency_at(tokens) for request in inside], seen.conc)
 
 
 def _means(values: Sequence[float], size: int) -> list[float]:

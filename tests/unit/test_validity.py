@@ -62,9 +62,9 @@ def test_every_lost_request_is_counted(missing):
     assert judge(seen(loop, sent=80)).reasons == (f"lost-requests: {80 - missing} of 80 are in the client's records",)
 
 
-@given(order=st.permutations(range(16)))
-def test_the_order_of_records_does_not_matter(order):
-    loop = closed_loop(2, 16)
+@given(order=st.permutations(range(16)), seed=st.integers(0, 99))
+def test_the_order_of_records_does_not_matter(order, seed):
+    loop = closed_loop(2, 16, seed=seed)
     assert judge(seen(tuple(loop[index] for index in order), conc=2)) == judge(seen(loop, conc=2))
 
 
@@ -145,6 +145,23 @@ def test_a_change_that_scatter_explains_is_no_drift():
     assert "drift" not in names(seen(noisy, conc=1))
 
 
+def refused_for_drift(loops: int = 100, *, conc: int = 8, sent: int = 160, **kind: float) -> int:
+    """Of so many loops of a kind."""
+    return sum("drift" in names(seen(closed_loop(conc, sent, seed=seed, **kind), conc=conc)) for seed in range(loops))
+
+
+def test_lengths_that_differ_do_not_hide_a_drift():
+    assert refused_for_drift(sent=80, shortest=0.8, slower=0.25) > 60
+
+
+def test_lengths_that_differ_are_no_drift():
+    assert refused_for_drift(shortest=0.5) == 0
+
+
+def test_latency_that_wanders_is_hardly_ever_called_a_drift():
+    assert refused_for_drift(300, wandering=0.1) < 6
+
+
 def test_the_steady_window_has_neither_ramp_nor_drain():
     loop = closed_loop(4, 40)
     window = steady_window(loop, 4)
@@ -158,6 +175,12 @@ def test_a_slope_and_its_error():
     assert slope([1.0, 2.0, 3.0]) == (pytest.approx(2.0), pytest.approx(0.0))
     change, error = slope([1.0, -1.0, 1.0, -1.0, 1.0])
     assert (change, error > 1) == (pytest.approx(0.0), True)
+
+
+def test_values_that_resemble_their_neighbours_say_less_of_a_slope():
+    _, alternating = slope([1.0, -1.0, -1.0, 1.0] * 4)
+    _, swinging = slope([1.0] * 4 + [-1.0] * 8 + [1.0] * 4)
+    assert swinging > 1.5 * alternating
 
 
 def test_a_published_run_that_completed_nothing_is_refused():
