@@ -157,6 +157,19 @@ def test_a_missing_extra_is_named(place):
     assert row == {"status": "failed", "total_tok_s_gpu": None}
 
 
+def test_a_result_that_could_not_be_kept_is_not_measured(place):
+    """A name that is taken or no name at all: said at once, not after hours on a rack."""
+    place.plan("*.1p1d-dep8-tp8")
+    words = ("run", "plan.json", "--job", ONE, "--out", "results", "--run-id")
+    (place.folder / f"results/bench-9-1-{ONE}").mkdir(parents=True)
+    shadow = place.folder / "shadow/dynamo/__init__.py"  # who imports it measures
+    shadow.parent.mkdir(parents=True)
+    shadow.write_text("raise SystemExit('measured')")
+    env = {"PYTHONPATH": f"{place.folder / 'shadow'}:{ROOT}"}
+    assert "of this name is already there" in place.run(*words, "9", code=7, **env).stderr
+    assert "64 at most" in place.run(*words, "9" * 65, code=7, **env).stderr
+
+
 def test_a_kv_pool_too_small_for_a_request_is_a_measure_error(place):
     plan = place.plan("*.1p1d-dep8-tp8")
     document = json.loads(plan.read_text())
