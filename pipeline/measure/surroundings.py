@@ -32,7 +32,8 @@ IN_VALUES = (  # users, queries and signatures in addresses, what an Authorizati
 )
 QUERY = ("nvidia-smi", "-q", "-x")
 QUERY_S = 60.0
-UNKNOWN = {"", "N/A", "[N/A]", "Unknown Error", "Requested functionality has been deprecated"}
+UNKNOWN = {"", "N/A", "Unknown Error", "Not Supported", "Insufficient Permissions", "Requested functionality has been deprecated"}
+NO_CLUSTER = re.compile(r"[0-]+")
 
 
 def host() -> Host:
@@ -91,6 +92,7 @@ def described(text: str, node: str) -> tuple[Gpu, ...] | None:
 
 def _gpu(one: ET.Element, index: int, node: str, driver: str | None) -> Gpu:
     power = _number(one, "gpu_power_readings/current_power_limit")
+    cluster = _text(one, "fabric/clusterUuid")
     return Gpu(
         node=node,
         index=str(index),
@@ -101,14 +103,14 @@ def _gpu(one: ET.Element, index: int, node: str, driver: str | None) -> Gpu:
         sm_mhz=_number(one, "clocks/sm_clock"),
         memory_mhz=_number(one, "clocks/mem_clock"),
         power_limit_w=_number(one, "power_readings/power_limit") if power is None else power,
-        fabric_cluster=_text(one, "fabric/clusterUuid"),
+        fabric_cluster=None if cluster is None or NO_CLUSTER.fullmatch(cluster) else cluster,
         fabric_clique=_text(one, "fabric/cliqueId"),
     )
 
 
 def _text(element: ET.Element, path: str) -> str | None:
     found = (element.findtext(path) or "").strip()
-    return None if found in UNKNOWN else found
+    return None if found.strip("[]") in UNKNOWN else found
 
 
 def _number(element: ET.Element, path: str) -> float | None:

@@ -79,6 +79,20 @@ def test_gpus_that_nobody_describes_are_unknown_and_not_none(found):
     assert gpus(found) is None
 
 
+@pytest.mark.parametrize("words", ["N/A", "[N/A]", "Not Supported", "[Not Supported]", "[Unknown Error]", "Insufficient Permissions", ""])
+def test_what_the_driver_does_not_say_is_unknown_in_every_field(words):
+    said = SMI.replace("97.10.4A.00.01", words).replace("1400.00 W", words).replace("1965 MHz", words).replace("32766", words)
+    first, _ = gpus(Completed(0, said, ""))
+    assert (first.vbios, first.power_limit_w, first.sm_mhz, first.fabric_clique) == (None, None, None, None)
+    assert first.fabric_cluster == "5c4a-1"
+
+
+def test_gpus_outside_of_any_nvlink_cluster_are_in_none_together():
+    """The driver gives all of them one identifier of nothing but zeros."""
+    first, _ = gpus(Completed(0, SMI.replace("5c4a-1", "00000000-0000-0000-0000-000000000000"), ""))
+    assert first.fabric_cluster is None
+
+
 def test_the_environment_of_engines_is_kept_without_secrets():
     kept = surroundings.environment(
         {
