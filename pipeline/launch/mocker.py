@@ -86,4 +86,5 @@ def _shared(place: Place) -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
         "TRANSFORMERS_VERBOSITY": "critical",
+        "TMPDIR": str(place.state),  # each process of Dynamo 1.4.2 writes a file there that nobody removes
     }
