@@ -9,9 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path, PurePath
-from typing import Any
-
-import numpy as np
 
 from pipeline.edge import network, processes
 from pipeline.edge.shell import Child, end_all
@@ -22,7 +19,6 @@ from pipeline.launch.describe import Command, describe
 from pipeline.launch.layout import Layout, instances, place
 from pipeline.schema.catalogue import Cluster, LocalSite
 from pipeline.schema.endpoint import Endpoint, Instance, scratch_prefix
-from pipeline.schema.mocker import table
 from pipeline.schema.recipe import ROLES, Role
 
 TAIL = 12  # lines of a log in an error
@@ -62,7 +58,7 @@ def deployed(order: Order, cluster: Cluster, *, means: Means, logs: Path) -> Ite
         state = up.enter_context(_state(order))
         first_port = network.free_block(site.first_port, site.last_port, len(layout.processes) + 1)
         where = mocker.Place(sys.executable, state, first_port, site.time_scale)
-        _write_tables(order, where)
+        mocker.write_tables(order, where)
         crew = up.enter_context(_crew(order, site))
         commands = mocker.commands(order, layout, where)
         argvs = {one.name: (*_prefix({**_marks(order, one.name), **one.env}, site), *one.argv) for one in commands}
@@ -143,18 +139,6 @@ def _state(order: Order) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder)
-
-
-def _write_tables(order: Order, where: mocker.Place) -> None:
-    if order.timing is None:
-        raise LaunchError(f"no timing for {order.sku.id}", hint="the cluster document names it under timing")
-    for role in ROLES:
-        columns: dict[str, Any] = {name: np.array(column) for name, column in table(role, order.job.recipe, order.timing).items()}
-        path = mocker.table_path(role, where)
-        try:
-            np.savez(str(path), **columns)
-        except OSError as error:
-            raise LaunchError(f"cannot be written: {error.strerror}", where=str(path), hint="is the disk full?") from error
 
 
 @contextmanager

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import os
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from pipeline.edge.shell import Shell
 from pipeline.errors import InterruptedRunError, LaunchError
+from pipeline.launch import base
 from pipeline.launch.base import Launcher, Means, Order
 from pipeline.launch.launchers import LAUNCHERS
 from pipeline.schema.catalogue import Cluster
@@ -34,6 +38,7 @@ class Lab:
     process: str  # one that may die
     incomplete: Cluster  # a document without a field that the launcher needs
     needed: str  # that field
+    left: Callable[[str, str], AbstractContextManager[Callable[[], bool]]]  # run, job: something that nobody took down; is it there?
 
 
 def local_lab() -> Lab:
@@ -52,7 +57,15 @@ def local_lab() -> Lab:
         process="decode-1",
         incomplete=cluster.model_copy(update={"local": None}),
         needed="local",
+        left=left_process,
     )
+
+
+@contextmanager
+def left_process(run: str, job: str) -> Iterator[Callable[[], bool]]:
+    marks = {base.RUN: run, base.JOB: job, "PATH": os.defpath}
+    with Shell().spawn(["sleep", "600"], log=Path(os.devnull), env=marks) as child:
+        yield lambda: child.poll() is None
 
 
 LABS: dict[str, Callable[[], Lab]] = {"local": local_lab}
@@ -139,3 +152,15 @@ def test_a_cluster_document_without_a_field_that_is_needed_is_refused_by_its_nam
 
 def test_there_is_nothing_to_sweep_of_a_run_that_never_was(launcher, lab):
     assert launcher.sweep("never-was", lab.cluster, means=lab.means()) == []
+
+
+def test_a_sweep_takes_what_carries_the_id_and_nothing_else(launcher, lab):
+    def sweep(job: str | None = None) -> list[str]:
+        return launcher.sweep(RUN, lab.cluster, means=lab.means(), job=job)
+
+    with lab.left(RUN, "a") as mine, lab.left(f"{RUN}-2", "a") as stranger, lab.left(RUN, "b") as sibling:
+        assert len(sweep("a")) == 1
+        assert (mine(), stranger(), sibling()) == (False, True, True)
+        assert len(sweep()) == 1
+        assert (stranger(), sibling()) == (True, False)
+        assert sweep() == []

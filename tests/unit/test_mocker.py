@@ -98,7 +98,7 @@ def test_what_may_keep_kv_off_nvlink_is_part_of_a_clusters_identity(name, field,
 
 def test_timing_tables_are_written_where_the_workers_are_told(tmp_path: Path) -> None:
     where = mocker.Place("python", tmp_path, 18000, 1.0)
-    local._write_tables(orders.order(orders.GB300, run_id="r"), where)
+    mocker.write_tables(orders.order(orders.GB300, run_id="r"), where)
     prefill, decode = (np.load(mocker.table_path(role, where)) for role in ROLES)
     assert prefill["prefill_ttft_ms"][1] / prefill["prefill_isl"][1] == pytest.approx(1000 / (14290 * 4))  # TEP4: 14,290 tok/s and GPU
     assert decode["decode_itl"][0, 0] == pytest.approx(13.07)
