@@ -38,6 +38,7 @@ class Lab:
     process: str  # one that may die
     incomplete: Cluster  # a document without a field that the launcher needs
     needed: str  # that field
+    lose: Callable[[Means], None]  # an instance leaves the frontend's list, and its process lives
     left: Callable[[str, str], AbstractContextManager[Callable[[], bool]]]  # run, job: something that nobody took down; is it there?
 
 
@@ -57,6 +58,7 @@ def local_lab() -> Lab:
         process="decode-1",
         incomplete=cluster.model_copy(update={"local": None}),
         needed="local",
+        lose=lambda means: means.http.instances.update(backend=1),  # type: ignore[attr-defined]  # ours
         left=left_process,
     )
 
@@ -117,6 +119,13 @@ def test_a_deployment_is_up_inside_its_with_and_down_after_it(launcher, lab, tmp
         assert all(RUN in " ".join(argv) for argv in endpoint.commands.values())
         assert all(seconds >= 0 for seconds in endpoint.stages_s.values())
     assert lab.running(means) == []
+
+
+def test_a_deployment_that_has_lost_an_instance_says_so(launcher, lab, tmp_path):
+    means = lab.means()
+    with launcher.deployed(lab.order(), lab.cluster, means=means, logs=tmp_path) as endpoint:
+        lab.lose(means)
+        assert "decode" in " ".join(endpoint.alive())
 
 
 @pytest.mark.parametrize("error", [ValueError, InterruptedRunError, KeyboardInterrupt])

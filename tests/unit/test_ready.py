@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from pipeline.errors import LaunchError
@@ -55,6 +57,18 @@ def test_waiting_ends_as_soon_as_a_process_has_ended():
 def test_a_process_that_ends_with_the_last_step_is_not_called_ready():
     with pytest.raises(LaunchError, match="decode-0 exited"):
         wait(dynamo(), dead=["decode-0 exited with 1"])
+
+
+def test_a_worker_that_does_not_generate_yet_is_not_counted():
+    class Half(FakeDynamo):
+        def health(self):
+            status, text = super().health()
+            listed = json.loads(text)["instances"]
+            kept = [one for one in listed if (one["instance_id"], one["endpoint"]) != ("backend1", "generate")]
+            return status, json.dumps({"instances": kept})
+
+    with pytest.raises(LaunchError, match="1 of 2 decode instances"):
+        wait(Half("llm", {"prefill": 1, "backend": 2}))
 
 
 def test_a_frontend_that_lists_another_llm_says_which():

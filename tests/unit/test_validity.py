@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from pipeline.errors import MeasureError
 from pipeline.measure import sa_bench
+from pipeline.measure.points import point
 from pipeline.measure.requests import Request, effective_conc, steady_window
 from pipeline.measure.statistics import slope
 from pipeline.measure.validity import Seen, judge
+from tests.fakes import orders
 from tests.fakes.loads import OSL, closed_loop, seen
 
 FILES = Path(__file__).parent / "sa_bench"
@@ -95,6 +97,15 @@ def test_nothing_generated_is_refused_by_name():
     assert names(Seen(4, 40, ())) == ["lost-requests", "no-tokens"]
 
 
+def test_what_is_not_whole_adds_nothing_to_a_point():
+    order = orders.order(run_id="r")
+    torn = seen((*broken(10, output=OSL - 1)[:10], *broken(20, output=None, error="500")[10:]))
+    found = point(order.job.recipe, order.sku, torn, judge(torn), duration_s=10.0)
+    assert (found.status, found.requests, found.completed) == ("refused", 80, 60)
+    assert (found.input_tokens, found.output_tokens) == (60 * 100, 60 * OSL)
+    assert (found.ttft_ms.n, found.tpot_ms.n, found.e2e_ms.n) == (60, 60, 60)
+
+
 def test_a_torn_loop_is_not_also_called_slow():
     assert names(seen(closed_loop(8, 80, gap_s=0.1)[1:], sent=80)) == ["lost-requests"]
 
@@ -110,6 +121,12 @@ def test_a_window_too_short_withholds_and_does_not_refuse():
     middling = judge(seen(closed_loop(8, 40, slower=0.9)))
     assert (middling.reasons, len(middling.withheld)) == ((), 1)
     assert middling.withheld[0].startswith("drift: 2 rounds") or middling.withheld[0].startswith("drift: 3 rounds")
+
+
+def test_five_rounds_say_nothing_of_a_drift_and_six_do():
+    five, six = (judge(seen(closed_loop(1, sent, scatter=0.001, slower=0.9), conc=1)) for sent in (7, 8))
+    assert (five.reasons, five.withheld) == ((), ("drift: 5 rounds of conc requests in the steady window, 6 are needed",))
+    assert (len(six.reasons), six.withheld) == (1, ())
 
 
 def test_the_moment_between_two_requests_is_no_steady_window():
