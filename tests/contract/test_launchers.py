@@ -23,7 +23,7 @@ from tests.fakes import orders
 from tests.fakes.clock import FakeClock
 from tests.fakes.dynamo import FakeDynamo, FakeShell
 
-RUN = "contract-7"
+RUN = f"contract.{os.getpid()}"  # two sessions on one machine do not meet
 
 
 @dataclass(frozen=True)
