@@ -198,15 +198,13 @@ def test_smoke_recipes_run_where_smoke_runs_and_nowhere_else() -> None:
 
 
 def test_one_job_of_a_run_is_swept_without_its_siblings():
+    run = f"sweep-me.{os.getpid()}"
+
     def job(name: str) -> Child:
-        return Shell().spawn(
-            ["sleep", "60"], log=Path("/dev/null"), env={base.RUN: f"sweep-me.{os.getpid()}", base.JOB: name, "PATH": os.defpath}
-        )
+        return Shell().spawn(["sleep", "60"], log=Path("/dev/null"), env={base.RUN: run, base.JOB: name, "PATH": os.defpath})
 
     with job("a") as mine, job("b") as sibling:
-        assert local.sweep(f"sweep-me.{os.getpid()}", orders.cluster(), means=None, job="a") == [
-            f"ended process {mine.pid} (measuring of a)"
-        ]
+        assert local.sweep(run, orders.cluster(), means=None, job="a") == [f"ended process {mine.pid} (measuring of a)"]
         assert sibling.poll() is None
 
 
