@@ -50,8 +50,8 @@ def latest(url: str | Place, recipes: Mapping[str, Sequence[str]], *, run_id: st
 def nights(rows: Sequence[HistoryRow], recipes: Mapping[str, Sequence[str]], *, run_id: str | None = None) -> Pair:
     """Rows of each recipe's newest run (or of ``run_id``), and of the newest run before it that it can be compared with.
 
-    ``recipes``: recipe id -> former ids. Comparable is the same origin and as many requests per concurrency, with at least one point;
-    the deployment may differ.
+    ``recipes``: recipe id -> former ids. Comparable is a run of the same settings with at least one point; the deployment may differ. Where
+    no run is, it is the newest of the same origin and as many requests per concurrency: then what differs in the settings can be told.
     """
     found = _standing(_Found("", index, Key.of(row)) for index, row in enumerate(rows))
     current, previous = _nights(found, recipes, run_id)
@@ -84,7 +84,7 @@ def _nights(found: Sequence[_Found], recipes: Mapping[str, Sequence[str]], run_i
         newest = next((index for index in range(len(runs) - 1, -1, -1) if run_id in {None, runs[index][0].key.run_id}), None)
         if newest is not None:
             current += runs[newest]
-            previous += next((run for run in reversed(runs[:newest]) if _is_comparable(run, runs[newest])), [])
+            previous += _before(runs[newest], runs[:newest])
     return current, previous
 
 
@@ -96,7 +96,14 @@ def _runs(found: Iterable[_Found]) -> list[list[_Found]]:
     return sorted(by_run.values(), key=lambda run: max(one.key.order for one in run))
 
 
-def _is_comparable(run: Sequence[_Found], current: Sequence[_Found]) -> bool:
+def _before(current: Sequence[_Found], earlier: Sequence[list[_Found]]) -> list[_Found]:
+    """Of ``earlier`` runs, oldest first: the newest of the same settings, or where there is none the newest, so that it is said why."""
+    like = [run for run in reversed(earlier) if _is_like(run, current)]
+    settings = {one.key.settings_key for one in current}
+    return next((run for run in like if {one.key.settings_key for one in run} == settings), like[0] if like else [])
+
+
+def _is_like(run: Sequence[_Found], current: Sequence[_Found]) -> bool:
     settings = {(one.key.origin, one.key.requests_per_conc) for one in current}
     return any(one.key.has_point for one in run) and settings == {(one.key.origin, one.key.requests_per_conc) for one in run}
 

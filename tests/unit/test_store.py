@@ -199,6 +199,54 @@ def test_runs_of_another_origin_or_request_count_or_without_a_point_are_passed_o
     assert pairs(store.latest(url, {recipe().id: ()})) == [{"5"}, {"1"}]
 
 
+OTHER_SETTINGS = {
+    "measure": {"measure": "aiperf"},
+    "time scale": {"time_scale": 40.0},
+    "seed": {"seed": 77},
+    "client": {"of": recipe(client=rows.client(shortest=0.5))},
+}
+
+
+@pytest.mark.parametrize("other", OTHER_SETTINGS.values(), ids=OTHER_SETTINGS)
+def test_an_older_run_of_the_same_settings_goes_before_a_newer_one_of_others(url, other):
+    edited = recipe(image="vllm/vllm-openai:v0.21.0")
+    nights = [arrival(run="1", started_at=night(1)), arrival(edited, run="2", started_at=night(2))]
+    store.ingest(url, [*nights, arrival(run="3", started_at=night(3), **other), arrival(run="4", started_at=night(4))])
+    recipes = {recipe().id: ()}
+    assert pairs(store.latest(url, recipes)) == [{"4"}, {"2"}]
+    assert store.latest(url, recipes) == store.nights(store.rows(url), recipes)
+
+
+def test_where_no_run_has_the_same_settings_the_newest_is_told_so_that_its_difference_is(url):
+    others = [arrival(run="1", started_at=night(1), measure="aiperf"), arrival(run="2", started_at=night(2), time_scale=40.0)]
+    store.ingest(url, [*others, arrival(run="3", started_at=night(3))])
+    assert pairs(store.latest(url, {recipe().id: ()})) == [{"3"}, {"2"}]
+
+
+def test_settings_are_known_under_a_former_id_and_at_other_concurrencies(url):
+    former = recipe(OTHER, conc=(16,))
+    nights = [arrival(former, run="1", started_at=night(1)), arrival(former, run="2", started_at=night(2), time_scale=40.0)]
+    store.ingest(url, [*nights, arrival(run="3", started_at=night(3))])
+    assert pairs(store.latest(url, {recipe().id: (former.id,)})) == [{"3"}, {"1"}]
+
+
+def as_older_versions_wrote_it(path: Path) -> None:
+    """Without the columns that came later."""
+    parquet.write_table(parquet.read_table(path).drop_columns(["settings_key"]), path)
+
+
+def test_files_without_the_column_of_settings_are_read_and_compared_by_their_documents(url):
+    nights = [arrival(run="1", started_at=night(1)), arrival(run="2", started_at=night(2), time_scale=40.0)]
+    store.ingest(url, nights)
+    for path in Path(url).rglob("*.parquet"):
+        as_older_versions_wrote_it(path)
+    store.ingest(url, [*nights, arrival(run="3", started_at=night(3))])
+    assert len(store.rows(url)) == 6
+    assert pairs(store.latest(url, {recipe().id: ()})) == [{"3"}, {"1"}]
+    known = store.query(url, "SELECT run_id, count(settings_key) AS known FROM points GROUP BY run_id ORDER BY run_id")
+    assert [one["known"] for one in known] == [0, 0, 2]
+
+
 def test_a_failed_night_is_the_current_one(url):
     store.ingest(url, [arrival(run="1", started_at=night(1)), arrival(run="2", started_at=night(2), failed="node died")])
     current, previous = store.latest(url, {recipe().id: ()})
