@@ -14,6 +14,7 @@ from pipeline.store.place import Place, at
 from pipeline.store.table import Key
 from pipeline.store.tombstones import Retracted
 
+STANDING = ("failed", "refused", "ok")  # an attempt stands over those of an earlier status here
 READERS = 4  # files whose keys are read at once; an object store answers slowly, not seldom
 
 Pair = tuple[tuple[HistoryRow, ...], tuple[HistoryRow, ...]]
@@ -31,7 +32,7 @@ class _Found:
 def rows(url: str | Place, *, select: str = "*", date_from: str | None = None, run_id: str | None = None) -> tuple[HistoryRow, ...]:
     """Rows (of ``run_id``) of recipes whose id matches the glob, without retracted runs, by time.
 
-    Of several attempts of a run the newest that has a point stands for a recipe and concurrency; the newest failure where none has.
+    Of several attempts of a run the newest with a good point stands for a recipe and concurrency, else the newest refused, else the newest.
     """
     place = at(url)
     found = _scan(place, lambda key: run_id in {None, key.run_id} and fnmatchcase(key.recipe, select), date_from)
@@ -68,8 +69,10 @@ def _scan(place: Place, is_wanted: Callable[[Key], bool], date_from: str | None)
 
 
 def _standing(found: Iterable[_Found]) -> list[_Found]:
+    # A refused point enters no baseline or verdict, so a retry that was refused would only keep an older good point of its run out of them.
+    # Among good ones the newer stands, never the faster; who no longer trusts an attempt retracts it.
     best: dict[tuple[str, str, int], _Found] = {}
-    for one in sorted(found, key=lambda one: (one.key.has_point, one.key.attempt)):
+    for one in sorted(found, key=lambda one: (STANDING.index(one.key.status), one.key.attempt)):
         best[one.key.run_id, one.key.recipe, one.key.conc] = one
     return sorted(best.values(), key=lambda one: (one.key.order, one.key.recipe, one.key.conc))
 

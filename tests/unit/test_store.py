@@ -12,6 +12,7 @@ from pyarrow import parquet
 from pipeline import store
 from pipeline.edge.shell import Shell
 from pipeline.errors import ArtifactError, PipelineError
+from pipeline.schema.result import Arrival
 from tests.fakes import results, rows
 from tests.fakes.results import arrival, recipe
 
@@ -136,6 +137,24 @@ def test_the_newest_attempt_with_a_point_stands_for_a_run(url):
     assert {row.run for row in store.rows(url)} == {("101", 1)}
     store.retract(url, "101", 1, reason="wrong image", **WHO)
     assert {row.run for row in store.rows(url)} == {("101", 3)}
+
+
+def refusing(came: Arrival) -> Arrival:
+    """The same, with every point refused."""
+    return came.model_copy(update={"points": tuple(one.model_copy(update={"status": "refused"}) for one in came.points)})
+
+
+def test_a_refused_attempt_does_not_stand_over_an_older_good_one_and_is_still_there_for_sql(url):
+    store.ingest(url, [arrival(attempt=1), refusing(arrival(attempt=2)), arrival(attempt=3, failed="node died")])
+    assert {row.run for row in store.rows(url)} == {("101", 1)}
+    assert len(store.query(url, "SELECT DISTINCT attempt FROM points")) == 3
+    store.retract(url, "101", 1, reason="wrong image", **WHO)
+    assert {row.run for row in store.rows(url)} == {("101", 2)}
+
+
+def test_of_two_good_attempts_the_newer_stands_whichever_is_faster(url):
+    store.ingest(url, [arrival(attempt=1, tok_s_gpu=2000.0), arrival(attempt=2)])
+    assert {row.run for row in store.rows(url)} == {("101", 2)}
 
 
 def test_every_reader_honours_a_tombstone_and_the_points_stay_where_they_are(url):
