@@ -74,6 +74,7 @@ def test_the_order_of_records_does_not_matter(order):
         ("client-failed", seen(client="killed by signal 9")),
         ("deployment-changed", seen(changes=("decode-1 was killed by signal 9",))),
         ("truncated-streams", seen(cut_streams=3)),
+        ("other-prompts", seen(broken(80, input=106, asked_input=100))),
         ("migrations", seen(migrations=2)),
         ("wrong-path", seen(served={"prefill": 0, "decode": 100})),
         ("clock-trouble", seen(clock_step_s=-3.0)),
@@ -93,6 +94,10 @@ def test_each_deceit_is_refused_by_its_name(name, broken_loop):
 def test_nothing_generated_is_refused_by_name():
     assert "no-tokens" in names(seen(broken(80, output=0)))
     assert names(Seen(4, 40, ())) == ["lost-requests", "no-tokens"]
+
+
+def test_a_chat_template_adds_a_few_tokens_to_each_prompt():
+    assert names(seen(broken(80, input=104, asked_input=100))) == []
 
 
 def test_a_torn_loop_is_not_also_called_slow():
