@@ -43,6 +43,6 @@ def main() -> list[tuple[str, list[float], str]]:
         found = [one_job(work, number) for number in range(RUNS)]
     return [
         ("overhead of a job of three points", [whole for whole, _ in found], "promised: 10 s on 2 idle cores"),
-        ("  of which load client", [client for _, client in found], "its start and its files, and a pause of 1 s between loops"),
+        ("  of which load client", [client for _, client in found], "its start and its files, and a pause between loops"),
         ("  of which ours", [whole - client for whole, client in found], ""),
     ]
