@@ -19,7 +19,7 @@ from pipeline.edge.shell import Child, Shell
 from pipeline.errors import PipelineError
 from pipeline.measure import aiperf_files, aiperf_load, counters, surroundings
 from pipeline.measure.aiperf_files import Log, Recorded
-from pipeline.measure.aiperf_load import PAUSE_S, Setup
+from pipeline.measure.aiperf_load import Setup
 from pipeline.measure.counters import Reading
 from pipeline.measure.points import pack, point, span_s
 from pipeline.measure.validity import Seen, judge
@@ -117,8 +117,8 @@ def measure(setup: Setup, means: Means) -> Measurement:
 def _run(setup: Setup, means: Means, concs: Sequence[int], name: str) -> tuple[list[Point], dict[str, float], Recorded]:
     """Points of one run of AIPerf, the last of them the one in which it broke off; where its time went; and what it wrote."""
     out = setup.staging / name
-    argv = aiperf_load.write(setup, concs, out)
     began = means.clock.monotonic()
+    argv = aiperf_load.write(setup, concs, out)
     ran = _watch(setup, means, concs, argv)
     whole = means.clock.monotonic() - began
     recorded = aiperf_files.read(out, json.loads((out / aiperf_load.ASKED).read_bytes()))
@@ -190,18 +190,20 @@ def _follow(setup: Setup, means: Means, child: Child, ran: Ran, log: Log) -> int
         if has_ended:
             ran.marks.append(_mark_between(setup, means, ran, log))
         if changed_at is not None and ran.last < ran.ended < len(ran.concs) and now - ran.marks[-1].steady > FLUSHED_S:
-            child.end()
-            return 0
+            return _ended(child, ran)
         if changed_at is not None and now - changed_at > DYING_S:
-            ran.stop(trouble=f"ended {DYING_S:.0f} s after the deployment had changed")
-            child.end()
-            return 0
+            return _ended(child, ran, f"ended {DYING_S:.0f} s after the deployment had changed")
         if now - start > limit_s:
-            ran.stop(trouble=f"did not end within {limit_s} s")
-            child.end()
-            return 0
+            return _ended(child, ran, f"did not end within {limit_s} s")
         clock.sleep(POLL_S)
     return code
+
+
+def _ended(child: Child, ran: Ran, trouble: str = "") -> int:
+    if trouble:
+        ran.stop(trouble=trouble)
+    child.end()
+    return 0
 
 
 def _farewell(code: int, log: Path) -> str:
@@ -228,7 +230,7 @@ def _mark_between(setup: Setup, means: Means, ran: Ran, log: Log) -> Mark:
     log.look()
     following = ran.concs[ran.ended + 1 :][:1]
     is_late = any(name in log.begun for conc in following for name in (aiperf_load.warmup(conc), aiperf_load.loop(conc)))
-    if is_late or (following and mark.steady - began > PAUSE_S / 2):
+    if is_late or (following and mark.steady - began > aiperf_load.pause_s(setup) / 2):
         return replace(mark, reading=counters.unread(mark.reading))
     return mark
 

@@ -19,7 +19,7 @@ from pipeline.schema.endpoint import Endpoint
 from pipeline.schema.plan import Job
 
 CONFIG, PROMPTS, ASKED = "load.json", "prompts.jsonl", "asked.json"
-PAUSE_S = 1.0  # without a request between two loops
+PAUSE_S, ASKING_S = 0.5, 0.1  # without a request between two loops, and so much more for each instance that is asked then
 NEVER_REQ_S = 1e-3  # a rate whose first request comes long after the pause
 SEEDS = 2**32
 
@@ -54,6 +54,11 @@ def loop(conc: int) -> str:
 def warmup(conc: int) -> str:
     """Name of its warm-up."""
     return f"warmup-c{conc}"
+
+
+def pause_s(setup: Setup) -> float:
+    """Seconds between two loops in which nothing is sent: twice what it takes to read the counters of all instances, with room."""
+    return PAUSE_S + ASKING_S * len(setup.endpoint.instances)
 
 
 def write(setup: Setup, concs: Sequence[int], out: Path) -> list[str]:
@@ -114,7 +119,7 @@ def config(setup: Setup, concs: Sequence[int], out: Path) -> dict[str, Any]:
 
 def _phases(setup: Setup, conc: int, *, is_first: bool) -> list[dict[str, Any]]:
     """A pause, unless it is the first; the warm-up, if there is one; the loop."""
-    pause = {"name": f"pause-c{conc}", "kind": "warmup", "type": "constant", "rate": NEVER_REQ_S, "duration": PAUSE_S}
+    pause = {"name": f"pause-c{conc}", "kind": "warmup", "type": "constant", "rate": NEVER_REQ_S, "duration": pause_s(setup)}
     warming = {"name": warmup(conc), "kind": "warmup", "type": "poisson", "rate": setup.job.recipe.client.warmup_req_s}
     warming |= {"requests": setup.warming(conc), "concurrency": conc}
     measured = {"name": loop(conc), "kind": "profiling", "type": "concurrency", "requests": setup.sent(conc), "concurrency": conc}

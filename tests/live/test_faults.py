@@ -168,6 +168,10 @@ def test_a_client_killed_under_load_refuses_the_point_and_only_this(place):
     assert point.reasons[0] == "client-failed: killed by signal 9"
     assert point.requests == CONC * PER_CONC
     assert (after.conc, after.reasons, after.completed) == (8, (), 8 * PER_CONC)
+    for run in ("client", "client-2"):
+        lines = gzip.decompress((place.results / place.result().folder / f"raw/{run}/records.jsonl.gz").read_bytes()).splitlines()
+        sent = [json.loads(line)["metadata"] for line in lines]
+        assert [one["phase_name"] for one in sent] == [one["conversation_id"].rpartition("-")[0] for one in sent]  # each its own prompts
 
 
 def test_a_terminated_run_takes_everything_down_and_keeps_nothing(place):

@@ -133,9 +133,8 @@ def test_the_load_is_one_run_of_all_loops_with_the_lengths_of_the_replay(tmp_pat
     argv = aiperf_load.write(wanted, CONCS, tmp_path / "out")
     assert argv == ["aiperf", "profile", "--config", str(tmp_path / "out" / "load.json")]
     ours = json.loads((tmp_path / "out" / "load.json").read_text())
-    assert ours == json.loads(
-        played("whole", "load.json").replace("/srv/client", str(tmp_path / "out")).replace("/srv/tokenizer", wanted.endpoint.tokenizer)
-    )
+    theirs = played("whole", "load.json").replace("/srv/client", str(tmp_path / "out")).replace("/srv/tokenizer", wanted.endpoint.tokenizer)
+    assert ours == json.loads(theirs.replace('"duration": 1.0', '"duration": 0.8'))  # by now a pause depends on the number of instances
     prompts = [json.loads(line) for line in (tmp_path / "out" / "prompts.jsonl").read_text().splitlines()]
     phases = {"warmup-c2": 2, "c2": 12, "pause-c4": 1, "warmup-c4": 4, "c4": 24}
     assert [one["session_id"] for one in prompts] == [f"{name}-{at}" for name, count in phases.items() for at in range(count)]
