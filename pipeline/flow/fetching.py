@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,22 +43,14 @@ def fetch_run(world: World, wish: Wish, github: GitHub) -> Fetched:
         hint = "a finished job uploads bench-RUN-ATTEMPT-RECIPE; does the run measure at all?"
         raise ArtifactError("the run has no artifact of results", where=f"{wish.repository} run {wish.run_id}", hint=hint)
     fetched = Fetched([], [], [])
-    with _scratch(wish.out) as scratch:
+    with collect.scratch(wish.out, ".fetch-") as scratch:
         for number, (job, attempts) in enumerate(jobs.items(), start=1):
             if world.is_terminal:
                 world.say(f"\r\x1b[K{number}/{len(jobs)} {job}"[:160], end="")
-            _fetch_job(world, wish, github, attempts, Path(scratch), fetched)
+            _fetch_job(world, wish, github, attempts, scratch, fetched)
     if world.is_terminal:
         world.say("\r\x1b[K", end="")
     return fetched
-
-
-def _scratch(out: Path) -> tempfile.TemporaryDirectory[str]:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix=".fetch-", dir=out)
-    except OSError as error:
-        raise PipelineError(f"cannot be made: {error.strerror}", where=str(out)) from error
 
 
 def _fetch_job(world: World, wish: Wish, github: GitHub, attempts: list[Candidate], scratch: Path, fetched: Fetched) -> None:  # noqa: PLR0913, PLR0917  # one call site
