@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from pipeline import collect
+from pipeline.edge.scratch import scratch
 from pipeline.edge.shell import Completed
 from pipeline.errors import ArtifactError, PipelineError
 from pipeline.flow.world import World
@@ -51,7 +51,7 @@ def sync(world: World, wish: Wish) -> Synced:
     """
     git = _Git(world, wish.repository)
     git.run("check-ref-format", f"refs/heads/{wish.branch}", hint="name the branch of the history, e.g. --branch history")
-    with collect.scratch(Path(tempfile.gettempdir()), "rackbench-sync-") as scratch, git.worktree(scratch / "tree") as tree:
+    with scratch(Path(tempfile.gettempdir()), "rackbench-sync-") as folder, git.worktree(folder / "tree") as tree:
         pulled: set[str] = set()
         for attempt in range(TRIES):
             tree.reset_to(wish.remote, wish.branch)

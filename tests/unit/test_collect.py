@@ -5,14 +5,13 @@ import hashlib
 import json
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from pipeline import collect
 from pipeline.edge.shell import Shell
-from pipeline.errors import ArtifactError, PipelineError
+from pipeline.errors import ArtifactError
 from pipeline.schema.result import JobRecord
 from tests.fakes import results
 
@@ -309,42 +308,3 @@ def test_results_that_are_not_ours_are_refused(tmp_path, content):
     folder = results.folder(tmp_path)
     rewrite(folder, "results.json", content)
     assert refused(folder, r"not JSON|schema version 1|not a Result").where.endswith("results.json")
-
-
-def test_a_scratch_folder_is_gone_at_the_end_whatever_the_end(tmp_path):
-    with collect.scratch(tmp_path / "out", ".fetch-") as folder:
-        (folder / "half").write_text("x")
-    with pytest.raises(KeyboardInterrupt), collect.scratch(tmp_path / "out", ".fetch-"):
-        raise KeyboardInterrupt
-    assert list((tmp_path / "out").iterdir()) == []
-
-
-def test_what_is_left_behind_is_swept_and_what_is_in_use_or_not_ours_is_not(tmp_path):
-    for name in ("w-left/tree", "w-locked", "x-other", "elsewhere"):
-        (tmp_path / name).mkdir(parents=True)
-    (tmp_path / "w-left/tree/file").write_text("x")
-    (tmp_path / "w-locked/lock").touch()  # by a process that has ended
-    (tmp_path / "w-file").touch()
-    (tmp_path / "w-link").symlink_to("elsewhere")
-    with collect.scratch(tmp_path, "w-") as first, collect.scratch(tmp_path, "w-") as second:
-        assert first != second
-        assert {path.name for path in tmp_path.iterdir()} == {"w-file", "w-link", "x-other", "elsewhere", first.name, second.name}
-    assert list((tmp_path / "elsewhere").iterdir()) == []
-
-
-def test_many_at_once_never_sweep_one_another(tmp_path):
-    def work(number: int) -> bool:
-        with collect.scratch(tmp_path, "w-") as folder:
-            (folder / "mine").write_text(str(number))
-            return (folder / "mine").read_text() == str(number)
-
-    with ThreadPoolExecutor(8) as pool:
-        assert all(pool.map(work, range(200)))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_scratch_folder_that_cannot_be_made_is_said(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(PipelineError, match="cannot be made: ") as caught, collect.scratch(tmp_path / "file", "w-"):
-        pass
-    assert caught.value.where == str(tmp_path / "file")
