@@ -51,8 +51,8 @@ def latest(url: str | Place, recipes: Mapping[str, Sequence[str]], *, run_id: st
 def nights(rows: Sequence[HistoryRow], recipes: Mapping[str, Sequence[str]], *, run_id: str | None = None) -> Pair:
     """Rows of each recipe's newest run (or of ``run_id``), and of the newest run before it that it can be compared with.
 
-    ``recipes``: recipe id -> former ids. Comparable is a run of the same settings with at least one point; the deployment may differ. Where
-    no run is, it is the newest of the same origin and as many requests per concurrency: then what differs in the settings can be told.
+    ``recipes``: recipe id -> former ids. Comparable is a run of the same settings with at least one good point; the deployment may differ.
+    Where no run is, it is the newest of the same origin and as many requests per concurrency: then what differs in settings can be told.
     """
     found = _standing(_Found("", index, Key.of(row)) for index, row in enumerate(rows))
     current, previous = _nights(found, recipes, run_id)
@@ -108,7 +108,7 @@ def _before(current: Sequence[_Found], earlier: Sequence[list[_Found]]) -> list[
 
 def _is_like(run: Sequence[_Found], current: Sequence[_Found]) -> bool:
     settings = {(one.key.origin, one.key.requests_per_conc) for one in current}
-    return any(one.key.has_point for one in run) and settings == {(one.key.origin, one.key.requests_per_conc) for one in run}
+    return any(one.key.is_trusted for one in run) and settings == {(one.key.origin, one.key.requests_per_conc) for one in run}
 
 
 def _load(place: Place, found: Sequence[_Found]) -> tuple[HistoryRow, ...]:

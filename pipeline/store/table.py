@@ -64,9 +64,9 @@ class Key:
         return cls(**{name: values[name] for name in cls.__slots__ if name != "was"}, was=row.record.job.recipe.was)
 
     @property
-    def has_point(self) -> bool:
-        """Measured to the end, trusted or not."""
-        return self.status != "failed"
+    def is_trusted(self) -> bool:
+        """Measured to the end and not refused."""
+        return self.status == "ok"
 
     @property
     def order(self) -> tuple[str, str, int]:

@@ -207,15 +207,16 @@ def test_time_orders_runs_and_offsets_do_not_deceive_it(url):
     assert pairs(store.latest(url, {recipe().id: ()})) == [{"1"}, {"2"}]
 
 
-def test_runs_of_another_origin_or_request_count_or_without_a_point_are_passed_over(url):
+def test_runs_of_another_origin_or_request_count_or_without_a_good_point_are_passed_over(url):
     before = [
         arrival(run="1", started_at=night(1)),
         arrival(run="2", started_at=night(2), requests_per_conc=2),
         arrival(run="3", started_at=night(3), origin="measured"),
         arrival(run="4", started_at=night(4), failed="node died"),
+        refusing(arrival(run="5", started_at=night(5))),
     ]
-    store.ingest(url, [*before, arrival(run="5", started_at=night(5), seed=77)])
-    assert pairs(store.latest(url, {recipe().id: ()})) == [{"5"}, {"1"}]
+    store.ingest(url, [*before, arrival(run="6", started_at=night(6), seed=77)])
+    assert pairs(store.latest(url, {recipe().id: ()})) == [{"6"}, {"1"}]
 
 
 OTHER_SETTINGS = {
