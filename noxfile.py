@@ -247,7 +247,8 @@ def lock(session: nox.Session) -> None:
     session.install("uv")
     common = ("--universal", "--generate-hashes", "--no-emit-index-url", "--no-annotate", "--no-header", "--python-version", "3.11")
     run, lint_ = str(LOCKS / "run.txt"), str(LOCKS / "lint.txt")
-    session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--extra", "simulate", "--group", "test", *common, "-o", run)
+    extras = ("--extra", "simulate", "--extra", "live")
+    session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", *extras, "--group", "test", *common, "-o", run)
     for name in ("browser", "client", "environment", "node"):
         session.run("uv", "pip", "compile", "--quiet", "--group", name, *common, "-o", str(LOCKS / f"{name}.txt"))
     session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--group", "lint", "--group", "test", "-c", run, *common, "-o", lint_)

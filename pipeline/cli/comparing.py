@@ -6,10 +6,13 @@ import argparse
 import json
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.analyse.frontier import Way
 from pipeline.cli.words import LINT, Verbs, share
 from pipeline.flow.world import World
+
+if TYPE_CHECKING:
+    from pipeline.analyse.frontier import Way  # a heavy room, that only the verbs below need
 
 GRID = "16,18,20,22,25,27,28,32,36,50"
 TIERS = ("hyperscaler", "neocloud", "rental-3y")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import collect, fetch
+from pipeline.edge.scratch import scratch
 from pipeline.errors import ArtifactError, PipelineError
 from pipeline.flow.world import World
 
@@ -44,25 +44,17 @@ def fetch_run(world: World, wish: Wish, github: GitHub) -> Fetched:
         hint = "a finished job uploads bench-RUN-ATTEMPT-RECIPE; does the run measure at all?"
         raise ArtifactError("the run has no artifact of results", where=f"{wish.repository} run {wish.run_id}", hint=hint)
     fetched = Fetched([], [], [])
-    with _scratch(wish.out) as scratch:
+    with scratch(wish.out, ".fetch-") as unpacked:
         for number, (job, attempts) in enumerate(jobs.items(), start=1):
             if world.is_terminal:
                 world.say(f"\r\x1b[K{number}/{len(jobs)} {job}"[:160], end="")
-            _fetch_job(world, wish, github, attempts, Path(scratch), fetched)
+            _fetch_job(world, wish, github, attempts, unpacked, fetched)
     if world.is_terminal:
         world.say("\r\x1b[K", end="")
     return fetched
 
 
-def _scratch(out: Path) -> tempfile.TemporaryDirectory[str]:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix=".fetch-", dir=out)
-    except OSError as error:
-        raise PipelineError(f"cannot be made: {error.strerror}", where=str(out)) from error
-
-
-def _fetch_job(world: World, wish: Wish, github: GitHub, attempts: list[Candidate], scratch: Path, fetched: Fetched) -> None:  # noqa: PLR0913, PLR0917  # one call site
+def _fetch_job(world: World, wish: Wish, github: GitHub, attempts: list[Candidate], unpacked: Path, fetched: Fetched) -> None:  # noqa: PLR0913, PLR0917  # one call site
     errors: list[ArtifactError] = []
     for one in attempts:
         target = wish.out / one.name
@@ -70,7 +62,7 @@ def _fetch_job(world: World, wish: Wish, github: GitHub, attempts: list[Candidat
             fetched.known.append(target)
             break
         try:
-            folder = fetch.download(github, wish.repository, one, scratch)
+            folder = fetch.download(github, wish.repository, one, unpacked)
             collect.read(folder)
         except ArtifactError as error:
             errors.append(error)

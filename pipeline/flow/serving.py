@@ -13,6 +13,7 @@ from pipeline.flow.provenance import Attempt
 from pipeline.flow.world import World
 from pipeline.launch.launchers import LAUNCHERS
 from pipeline.measure import aiperf
+from pipeline.measure.aiperf_load import Setup
 from pipeline.measure.points import pack
 from pipeline.schema.endpoint import Endpoint
 from pipeline.schema.result import Measurement
@@ -41,8 +42,8 @@ def _measured(world: World, attempt: Attempt, staging: Path, logs: Path) -> Meas
     return measured.model_copy(update={"stages_s": stages})
 
 
-def _setup(attempt: Attempt, endpoint: Endpoint, staging: Path) -> aiperf.Setup:
-    return aiperf.Setup(
+def _setup(attempt: Attempt, endpoint: Endpoint, staging: Path) -> Setup:
+    return Setup(
         job=attempt.job,
         sku=attempt.plan.skus[attempt.job.recipe.sku],
         endpoint=endpoint,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from pipeline.edge.scratch import scratch
 from pipeline.edge.shell import Completed
 from pipeline.errors import ArtifactError, PipelineError
 from pipeline.flow.world import World
@@ -50,7 +51,7 @@ def sync(world: World, wish: Wish) -> Synced:
     """
     git = _Git(world, wish.repository)
     git.run("check-ref-format", f"refs/heads/{wish.branch}", hint="name the branch of the history, e.g. --branch history")
-    with git.worktree() as tree:
+    with scratch(Path(tempfile.gettempdir()), "rackbench-sync-") as folder, git.worktree(folder / "tree") as tree:
         pulled: set[str] = set()
         for attempt in range(TRIES):
             tree.reset_to(wish.remote, wish.branch)
@@ -126,29 +127,27 @@ class _Git:
             raise PipelineError(_last_words(done), where=f"git {words[0]} in {self.folder}", hint=hint)
         return done.stdout.strip()
 
-    def worktree(self) -> _Worktree:
+    def worktree(self, folder: Path) -> _Worktree:
         """A checkout of its own, so that nobody's files or index are touched."""
         empty = self.run("commit-tree", self.run("mktree"), "-m", "Empty")
-        return _Worktree(self, empty)
+        return _Worktree(self, folder, empty)
 
 
 class _Worktree:
-    """A scratch checkout beside the repository, gone at the end."""
+    """A scratch checkout of a repository in ``folder``, gone at the end."""
 
-    def __init__(self, git: _Git, empty: str) -> None:
+    def __init__(self, git: _Git, folder: Path, empty: str) -> None:
         self._parent, self._empty, self._base = git, empty, ""
-        self._scratch = tempfile.TemporaryDirectory(prefix="rackbench-sync-")
-        self.folder = Path(self._scratch.name) / "tree"
-        self._git = _Git(git.world, self.folder)
+        self.folder = folder
+        self._git = _Git(git.world, folder)
 
     def __enter__(self) -> Self:
-        self._parent.run("worktree", "prune")
+        self._parent.run("worktree", "prune")  # of those whose folder was swept
         self._parent.run("worktree", "add", "--quiet", "--detach", str(self.folder), self._empty)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._parent.ask("worktree", "remove", "--force", str(self.folder))
-        self._scratch.cleanup()
 
     def reset_to(self, remote: str, branch: str) -> None:
         """The remote's branch as it is now; nothing where there is none yet."""

@@ -8,43 +8,40 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from pipeline.edge.clock import Clock
 from pipeline.edge.http import Http
 from pipeline.edge.shell import Child, Shell
 from pipeline.errors import PipelineError
-from pipeline.measure import aiperf_files, counters, surroundings
-from pipeline.measure.aiperf_files import Recorded
+from pipeline.measure import aiperf_files, aiperf_load, counters, surroundings
+from pipeline.measure.aiperf_files import Log, Recorded
+from pipeline.measure.aiperf_load import Setup
+from pipeline.measure.counters import Reading
 from pipeline.measure.points import pack, point, span_s
 from pipeline.measure.validity import Seen, judge
-from pipeline.schema.catalogue import Sku
-from pipeline.schema.endpoint import Endpoint, scratch_prefix
-from pipeline.schema.plan import Job
+from pipeline.schema.endpoint import scratch_prefix
 from pipeline.schema.result import Measurement, Point, RawFile
 
 INSTALL = "`nox -s client` installs it; then put .nox/client/bin on PATH, or name the program in the cluster document as `client`"
 UNSET = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")  # with either, AIPerf 0.13.0 refuses a tokenizer that is a folder
 POLL_S, LOOK_S = 0.1, 1.0  # how often the client is looked at, and the deployment
-DYING_S = 300.0  # what a client may go on for once the deployment is no longer whole, so that it writes down what it saw
-VERSION_S = 120.0
-OURS = ("records.jsonl", "aggregate.json", "phases.json", "aiperf.log", "console.log")  # names in raw/, in the order of KEPT
-KEPT = (aiperf_files.RECORDS, aiperf_files.AGGREGATE, aiperf_files.PHASES, "logs/aiperf.log", "console.log")
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """One job on its endpoint, how much is measured, and a folder for what comes out."""
-
-    job: Job
-    sku: Sku
-    endpoint: Endpoint
-    program: str
-    run_id: str
-    requests_per_conc: int
-    seed: int
-    staging: Path
+DYING_S = 300.0  # what a loop may go on for once the deployment is no longer whole, so that the client writes down what it saw
+FLUSHED_S = 3.0  # until a record is in AIPerf's file
+SETTLE_S = 5.0  # until requests of a client that died are cancelled and counted
+NOT_THERE = (126, 127)  # exit codes of `env` for a program that it cannot run or find
+KEPT = {
+    "records.jsonl": aiperf_files.RECORDS,
+    "aggregate.json": aiperf_files.AGGREGATE,
+    "phases.json": aiperf_files.PHASES,
+    "load.json": aiperf_load.CONFIG,
+    "aiperf.log": aiperf_files.LOG,
+    "console.log": "console.log",
+    "asked.json": aiperf_load.ASKED,
+}  # names in raw/ and in AIPerf's folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,99 +53,157 @@ class Means:
     clock: Clock
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The deployment while nothing was in flight, and what two clocks said."""
+
+    reading: Reading
+    wall: datetime
+    steady: float
+
+
+@dataclass(slots=True)
+class Ran:
+    """One run of AIPerf over several loops, as far as it came: a mark before the first of them and one after each that ended."""
+
+    concs: Sequence[int]
+    marks: list[Mark]
+    changes: list[str] = field(default_factory=list)  # why the deployment is no longer what was launched
+    trouble: str = ""  # why the client did not end well
+    last: int = -1  # the loop in which that was seen; none is measured after it
+
+    @property
+    def ended(self) -> int:
+        """Loops that are over."""
+        return len(self.marks) - 1
+
+    def stop(self, *, changes: Sequence[str] = (), trouble: str = "") -> None:
+        """Note what was seen first: it belongs to the loop that is under way."""
+        if self.last < 0:
+            self.last = min(self.ended, len(self.concs) - 1)
+        self.changes = self.changes or list(changes)
+        self.trouble = self.trouble or trouble
+
+
 def measure(setup: Setup, means: Means) -> Measurement:
-    """Every concurrency of a job, one after the other, until the deployment is no longer what was launched; OSError when a disk is full."""
-    version = _version(setup, means)
+    """Every concurrency of a job until the deployment is no longer what was launched; OSError when a disk is full.
+
+    All in one run of AIPerf; where it fails in one loop, another run goes on behind that.
+    """
     points: list[Point] = []
+    versions = {"aiperf": "unknown"}
     stages = {"warm-up": 0.0, "measure": 0.0, "client": 0.0}
-    for conc in setup.job.recipe.conc:
-        found, spent = _point(setup, means, conc)
-        points.append(found)
+    todo, number = setup.job.recipe.conc, 0
+    while todo:
+        number += 1
+        found, spent, recorded = _run(setup, means, todo, f"client-{number}" if number > 1 else "client")
+        points += found
+        versions["aiperf"] = recorded.version or versions["aiperf"]
+        todo = todo[len(found) :]
         stages = {name: seconds + spent[name] for name, seconds in stages.items()}
         if setup.endpoint.alive():
             break
+        if todo:
+            means.clock.sleep(SETTLE_S)
     return Measurement(
         points=tuple(points),
-        versions={"aiperf": version, **setup.endpoint.versions},
+        versions={**versions, **setup.endpoint.versions},
         stages_s=stages,
-        commands={
-            **setup.endpoint.commands,
-            **{f"aiperf c{one.conc}": tuple(command(setup, one.conc, Path("ARTIFACTS"))) for one in points},
-        },
+        commands={**setup.endpoint.commands, "aiperf": tuple(aiperf_load.command(setup, Path("ARTIFACTS")))},
         gpus=surroundings.gpus(means.shell, setup.endpoint.beside),
     )
 
 
-def command(setup: Setup, conc: int, out: Path) -> list[str]:
-    """AIPerf's arguments for one concurrency: as many different prompts as requests, lengths uniform in [shortest · L, L]."""
-    recipe, endpoint = setup.job.recipe, setup.endpoint
-    client, workload = recipe.client, recipe.workload
-    requests, warmup = conc * setup.requests_per_conc, conc * client.warmup_per_conc
-    argv = [setup.program, "profile", "--model", endpoint.served_name, "--tokenizer", endpoint.tokenizer, "--url", endpoint.url]
-    argv += ["--endpoint-type", "chat" if client.chat_template else "completions", "--streaming", "--use-server-token-count"]
-    argv += ["--concurrency", str(conc), "--request-count", str(requests), "--num-dataset-entries", str(requests + warmup)]
-    argv += ["--isl", str(workload.isl), "--osl", str(workload.osl), "--prompt-corpus", "random"]
-    argv += ["--random-corpus-style", "sglang", "--random-range-ratio", f"{client.shortest:g}", "--random-seed", str(setup.seed)]
-    if client.ignore_eos:
-        argv += ["--extra-inputs", "ignore_eos:true"]
-    if warmup:
-        argv += ["--warmup-request-count", str(warmup), "--warmup-concurrency", str(conc)]
-        argv += ["--warmup-request-rate", f"{client.warmup_req_s:g}"]
-    argv += ["--export-level", "records", "--artifact-dir", str(out), "--ui", "none", "--no-gpu-telemetry", "--no-server-metrics"]
-    return argv
+def _run(setup: Setup, means: Means, concs: Sequence[int], name: str) -> tuple[list[Point], dict[str, float], Recorded]:
+    """Points of one run of AIPerf, the last of them the one in which it broke off; where its time went; and what it wrote."""
+    out = setup.staging / name
+    began = means.clock.monotonic()
+    argv = aiperf_load.write(setup, concs, out)
+    ran = _watch(setup, means, concs, argv)
+    whole = means.clock.monotonic() - began
+    recorded = aiperf_files.read(out, json.loads((out / aiperf_load.ASKED).read_bytes()))
+    if recorded.trouble and ran.last < 0:
+        ran.stop(trouble=recorded.trouble)
+    last = len(concs) - 1 if ran.last < 0 else ran.last
+    raw = _keep(setup, out, name)
+    points = [_point(setup, ran, recorded, at).model_copy(update={"raw": raw}) for at in range(last + 1)]
+    warmup, measured = (sum(recorded.phases_s.get(of(conc), 0.0) for conc in concs) for of in (aiperf_load.warmup, aiperf_load.loop))
+    measured = measured or sum(one.duration_s for one in points)
+    return points, {"warm-up": warmup, "measure": measured, "client": max(0.0, whole - warmup - measured)}, recorded
 
 
-def _point(setup: Setup, means: Means, conc: int) -> tuple[Point, dict[str, float]]:
-    out = setup.staging / f"aiperf-c{conc}"
-    out.mkdir(parents=True)
-    before, wall, steady = counters.read(setup.endpoint, means.http), means.clock.now(), means.clock.monotonic()
-    trouble, changes = _run(setup, means, conc, out)
-    spent = means.clock.monotonic() - steady
-    step = (means.clock.now() - wall).total_seconds() - spent
-    after, recorded = counters.read(setup.endpoint, means.http), aiperf_files.read(out)
-    seen, lost = _seen(setup, conc, recorded, trouble), counters.lost_streams(setup.endpoint.frontend_log, before)
-    seen = replace(
-        seen,
-        changes=tuple(dict.fromkeys([*(change.partition("; the end of ")[0] for change in changes), *counters.replaced(before, after)])),
+def _point(setup: Setup, ran: Ran, recorded: Recorded, at: int) -> Point:
+    conc = ran.concs[at]
+    before, after = ran.marks[at], ran.marks[at + 1]
+    spent = after.steady - before.steady
+    lost = counters.lost_streams(setup.endpoint.frontend_log, before.reading, after.reading)
+    changes = [change.partition("; the end of ")[0] for change in ran.changes] if at == ran.last else []
+    seen = Seen(
+        conc,
+        setup.sent(conc),
+        recorded.loops.get(aiperf_load.loop(conc), ()),
+        client=ran.trouble if at == ran.last else "",
+        changes=tuple(dict.fromkeys([*changes, *counters.replaced(before.reading, after.reading)])),
         cut_streams=lost,
-        migrations=counters.migrated(before, after, lost or 0),
-        served=counters.served(before, after, setup.endpoint.instances),
-        clock_step_s=step,
+        migrations=counters.migrated(before.reading, after.reading, lost or 0),
+        served=counters.served(before.reading, after.reading, setup.endpoint.instances),
+        expected_served=setup.sent(conc) + setup.warming(conc),
+        clock_step_s=(after.wall - before.wall).total_seconds() - spent,
     )
-    duration = span_s(recorded.requests) or spent
-    found = point(setup.job.recipe, setup.sku, seen, judge(seen), duration_s=duration)
-    warmup, measured = recorded.warmup_s or 0.0, recorded.profiling_s or duration
-    stages = {"warm-up": warmup, "measure": measured, "client": max(0.0, spent - warmup - measured)}
-    return found.model_copy(update={"raw": _keep(setup, conc, out)}), stages
+    return point(setup.job.recipe, setup.sku, seen, judge(seen), duration_s=span_s(seen.requests) or spent)
 
 
-def _seen(setup: Setup, conc: int, recorded: Recorded, trouble: str) -> Seen:
-    sent, client = conc * setup.requests_per_conc, setup.job.recipe.client
-    expected = sent + conc * client.warmup_per_conc
-    return Seen(conc, sent, recorded.requests, client=trouble or recorded.trouble, expected_served=expected)
-
-
-def _run(setup: Setup, means: Means, conc: int, out: Path) -> tuple[str, list[str]]:
-    """Run AIPerf to its end; gives why it did not end well, and what became of the deployment meanwhile."""
-    clock, endpoint = means.clock, setup.endpoint
-    limit_s = setup.job.recipe.limits.time_s
+def _watch(setup: Setup, means: Means, concs: Sequence[int], argv: list[str]) -> Ran:
+    """Run AIPerf to its end, or to the end of the loop in which the deployment changed."""
+    out = Path(argv[-1]).parent
+    ran, log = Ran(concs, [_mark(setup, means)]), Log(out / aiperf_files.LOG)
     with tempfile.TemporaryDirectory(prefix=scratch_prefix(setup.run_id, setup.job.id)) as scratch:
-        argv = endpoint.beside([*_environment(scratch), *command(setup, conc, out)])
+        argv = setup.endpoint.beside([*_environment(scratch, setup.job.recipe.limits.time_s), *argv])
         with means.shell.spawn(argv, log=out / "console.log") as child:
-            start = looked_at = clock.monotonic()
-            changed_at, changes = None, list[str]()
-            while (code := child.poll()) is None:
-                now = clock.monotonic()
-                if not changes and now - looked_at > LOOK_S:
-                    changes, looked_at = endpoint.alive(), now
-                changed_at = now if changes and changed_at is None else changed_at
-                if changed_at is not None and now - changed_at > DYING_S:
-                    return _ended(child, f"ended {DYING_S:.0f} s after the deployment had changed"), changes
-                if now - start > limit_s:
-                    return _ended(child, f"did not end within {limit_s} s"), changes
-                clock.sleep(POLL_S)
-    changes = changes or endpoint.alive()
-    return _farewell(code, out / "console.log"), changes
+            code = _follow(setup, means, child, ran, log)
+    if code in NOT_THERE:
+        what = f"the load client {setup.program!r} cannot be run: {_last_line(out / 'console.log')}"
+        raise PipelineError(what, hint=INSTALL)
+    if code:
+        ran.stop(trouble=_farewell(code, out / "console.log"))
+    if changes := setup.endpoint.alive():
+        ran.stop(changes=changes)
+    while len(ran.marks) <= len(concs):
+        ran.marks.append(_mark(setup, means))
+    return ran
+
+
+def _follow(setup: Setup, means: Means, child: Child, ran: Ran, log: Log) -> int:
+    """Look at client and deployment until the client has ended or nothing more is to be had of it; its exit code, 0 if it was ended."""
+    clock, limit_s = means.clock, setup.job.recipe.limits.time_s
+    start = looked_at = clock.monotonic()
+    changed_at: float | None = None
+    while (code := child.poll()) is None:
+        log.look()
+        now = clock.monotonic()
+        has_ended = ran.ended < len(ran.concs) and aiperf_load.loop(ran.concs[ran.ended]) in log.ended
+        if changed_at is None and (has_ended or now - looked_at > LOOK_S):
+            looked_at = now
+            if changes := setup.endpoint.alive():
+                ran.stop(changes=changes)
+                changed_at = now
+        if has_ended:
+            ran.marks.append(_mark_between(setup, means, ran, log))
+        if changed_at is not None and ran.last < ran.ended < len(ran.concs) and now - ran.marks[-1].steady > FLUSHED_S:
+            return _ended(child, ran)
+        if changed_at is not None and now - changed_at > DYING_S:
+            return _ended(child, ran, f"ended {DYING_S:.0f} s after the deployment had changed")
+        if now - start > limit_s:
+            return _ended(child, ran, f"did not end within {limit_s} s")
+        clock.sleep(POLL_S)
+    return code
+
+
+def _ended(child: Child, ran: Ran, trouble: str = "") -> int:
+    if trouble:
+        ran.stop(trouble=trouble)
+    child.end()
+    return 0
 
 
 def _farewell(code: int, log: Path) -> str:
@@ -157,24 +212,27 @@ def _farewell(code: int, log: Path) -> str:
     return f"killed by signal {number}" if number > 0 else f"exit code {code}: {_last_line(log)}" if code else ""
 
 
-def _ended(child: Child, why: str) -> str:
-    child.end()
-    return why
-
-
-def _environment(scratch: str) -> list[str]:
+def _environment(scratch: str, limit_s: int) -> list[str]:
+    """Prompts of all loops are read before the first: it may take as long as the recipe may, and not AIPerf's five minutes."""
     unset = [word for name in UNSET for word in ("-u", name)]
-    return ["env", *unset, f"TMPDIR={scratch}"]
+    patience = [f"{name}={limit_s}" for name in ("AIPERF_DATASET_CONFIGURATION_TIMEOUT", "AIPERF_SERVICE_PROFILE_CONFIGURE_TIMEOUT")]
+    return ["env", *unset, f"TMPDIR={scratch}", *patience]
 
 
-def _version(setup: Setup, means: Means) -> str:
-    """AIPerf's version; PipelineError with the way to install it when it is not there."""
-    argv = setup.endpoint.beside(["env", setup.program, "--version"])
-    found = means.shell.run(argv, timeout_s=VERSION_S)
-    if found.code:
-        what = f"the load client {setup.program!r} cannot be run: {(found.stderr or found.stdout).strip()[-200:]}"
-        raise PipelineError(what, hint=INSTALL)
-    return found.stdout.split()[-1] if found.stdout.split() else "unknown"
+def _mark(setup: Setup, means: Means) -> Mark:
+    return Mark(counters.read(setup.endpoint, means.http), means.clock.now(), means.clock.monotonic())
+
+
+def _mark_between(setup: Setup, means: Means, ran: Ran, log: Log) -> Mark:
+    """In the pause after a loop; counters that were not read within it belong to nobody."""
+    began = means.clock.monotonic()
+    mark = _mark(setup, means)
+    log.look()
+    following = ran.concs[ran.ended + 1 :][:1]
+    is_late = any(name in log.begun for conc in following for name in (aiperf_load.warmup(conc), aiperf_load.loop(conc)))
+    if is_late or (following and mark.steady - began > aiperf_load.pause_s(setup) / 2):
+        return replace(mark, reading=counters.unread(mark.reading))
+    return mark
 
 
 def _last_line(path: Path) -> str:
@@ -182,9 +240,7 @@ def _last_line(path: Path) -> str:
     return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "it said nothing")
 
 
-def _keep(setup: Setup, conc: int, out: Path) -> tuple[RawFile, ...]:
-    """What AIPerf wrote, and the lengths that it asked for in place of the prompts: those come again from the seed."""
-    asked = out / "asked.json"
-    asked.write_text(json.dumps(aiperf_files.asked_lengths(out / aiperf_files.INPUTS)), encoding="utf-8")
-    named = [*zip(KEPT, OURS, strict=True), (asked.name, asked.name)]
-    return tuple(pack(out / source, setup.staging, f"c{conc}/{name}") for source, name in named if (out / source).is_file())
+def _keep(setup: Setup, out: Path, name: str) -> tuple[RawFile, ...]:
+    """What AIPerf wrote, and what it was asked for in place of the prompts: those come again from the seed."""
+    kept = ((ours, out / theirs) for ours, theirs in KEPT.items())
+    return tuple(pack(path, setup.staging, f"{name}/{ours}") for ours, path in kept if path.is_file())

@@ -3,75 +3,84 @@
 from __future__ import annotations
 
 import json
-import mmap
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import MeasureError
 from pipeline.measure.requests import Request
 
-RECORDS, AGGREGATE, INPUTS, PHASES = "profile_export.jsonl", "profile_export_aiperf.json", "inputs.json", "phase_manifest.json"
+RECORDS, AGGREGATE, PHASES = "profile_export.jsonl", "profile_export_aiperf.json", "phase_manifest.json"
+LOG = "logs/aiperf.log"
 EMPTY_STREAM = "InvalidInferenceResultError"  # what AIPerf calls a stream that ended before its first token
-# A prompt cannot contain either of these: inside a JSON string the quotes would be escaped.
-ASKED = re.compile(rb'"session_id":\s*"(?P<session>[^"\\]*)"|"max_(?:completion_)?tokens":\s*(?P<tokens>\d+)')
+PHASE = re.compile(rb" - Phase (?P<name>\S+) \(\w+\) (?P<what>started|complete) ")
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One run of AIPerf: measured requests by start, whether it says that it ended well, and where its time went."""
+    """One run of AIPerf: what was measured, whether it says that it ended well, and where its time went."""
 
-    requests: tuple[Request, ...]
+    loops: dict[str, tuple[Request, ...]]  # measured requests by phase, in the order of their start
     trouble: str  # why its own word is that it did not; empty when all is well
-    warmup_s: float | None
-    profiling_s: float | None
+    version: str  # of AIPerf; empty where it did not come to say so
+    phases_s: dict[str, float]  # seconds of each phase that was written down; none where it ended before
 
 
-def read(folder: Path) -> Recorded:
-    """All that a run left, be it cut short; MeasureError where a file is not AIPerf's."""
-    asked = asked_lengths(folder / INPUTS)
-    requests = sorted(_requests(folder / RECORDS, asked), key=lambda request: request.start_s)
-    phases = _phases(folder / PHASES)
-    return Recorded(tuple(requests), _trouble(folder / AGGREGATE), phases.get("warmup"), phases.get("profiling"))
+@dataclass(slots=True)
+class Log:
+    """AIPerf's log while it is written: the phases that have begun and ended so far."""
+
+    path: Path
+    begun: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
+    _read: int = 0
+
+    def look(self) -> None:
+        """Take in what came since the last look."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._read)
+                whole, newline, _ = file.read().rpartition(b"\n")
+        except FileNotFoundError:
+            return
+        self._read += len(whole) + len(newline)
+        for match in PHASE.finditer(whole):
+            (self.begun if match["what"] == b"started" else self.ended).add(match["name"].decode())
 
 
-def asked_lengths(path: Path) -> dict[str, int]:
-    """Output tokens that each conversation asks for; the file holds every prompt, so it may be a gigabyte and is scanned, not parsed."""
-    if not path.is_file() or not path.stat().st_size:
-        return {}
-    found: dict[str, int] = {}
-    session = ""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        for match in ASKED.finditer(content):
-            if match["tokens"] is None:
-                session = match["session"].decode()
-            else:
-                found[session] = int(match["tokens"])
-    return found
+def read(folder: Path, asked: Mapping[str, Sequence[int]]) -> Recorded:
+    """All that a run left, be it cut short; ``asked``: input and output tokens by session. MeasureError where a file is not AIPerf's."""
+    trouble, version = _own_word(folder / AGGREGATE)
+    return Recorded(_loops(folder / RECORDS, asked), trouble, version, _phases(folder / PHASES))
 
 
-def _requests(path: Path, asked: dict[str, int]) -> Iterator[Request]:
+def _loops(path: Path, asked: Mapping[str, Sequence[int]]) -> dict[str, tuple[Request, ...]]:
+    found: defaultdict[str, list[Request]] = defaultdict(list)
     base: int | None = None
     for record in _records(path):
-        if record["metadata"]["benchmark_phase"] == "profiling":
-            base = record["metadata"]["request_start_ns"] if base is None else base
-            yield _request(record, asked, base)
+        metadata = record["metadata"]
+        if metadata["benchmark_phase"] == "profiling":
+            base = metadata["request_start_ns"] if base is None else base
+            found[metadata["phase_name"]].append(_request(record, asked, base))
+    return {name: tuple(sorted(requests, key=lambda request: request.start_s)) for name, requests in found.items()}
 
 
-def _request(record: dict[str, Any], asked: dict[str, int], base: int) -> Request:
+def _request(record: dict[str, Any], asked: Mapping[str, Sequence[int]], base: int) -> Request:
     metadata, metrics = record["metadata"], record["metrics"]
-    conversation = metadata["conversation_id"]
-    if conversation not in asked:
-        raise MeasureError(f"{INPUTS} does not say what {conversation} asked for", hint="another version of AIPerf? 0.13.0 is read")
+    session = metadata["conversation_id"]
+    if session not in asked:
+        raise MeasureError(f"nobody asked for what AIPerf calls {session}", hint="another version of AIPerf? 0.13.0 is read")
     output, prompt = _value(metrics, "usage_completion_tokens"), _value(metrics, "usage_prompt_tokens")
     cancelled = "cancelled by the client" if metadata["was_cancelled"] else ""
     return Request(
         start_s=(metadata["request_start_ns"] - base) / 1e9,
         end_s=(metadata["request_end_ns"] - base) / 1e9,
         ttft_ms=_value(metrics, "time_to_first_token"),
-        asked=asked[conversation],
+        asked=asked[session][1],
+        asked_input=asked[session][0],
         output=None if output is None else int(output),
         input=None if prompt is None else int(prompt),
         error=_error(record.get("error")) or cancelled,
@@ -109,23 +118,24 @@ def _error(error: dict[str, Any] | None) -> str:
     return f"{error.get('code') or ''} {error.get('type') or 'error'}".strip()
 
 
-def _trouble(path: Path) -> str:
+def _own_word(path: Path) -> tuple[str, str]:
+    """Why it did not end well, by its own account, and its version."""
     if not path.is_file():
-        return f"no {path.name}"
+        return f"no {path.name}", ""
     try:
         summary = json.loads(path.read_bytes())
+        version = str(summary["aiperf_version"])
         if summary["was_cancelled"]:
-            return "it says that it was cancelled"
-        return "" if summary["is_complete"] else "it says that its results are not complete"
+            return "it says that it was cancelled", version
+        return "" if summary["is_complete"] else "it says that its results are not complete", version
     except (ValueError, KeyError, TypeError) as error:
         raise MeasureError(f"not an aggregate of AIPerf: {error}", where=str(path), hint="0.13.0 is read") from error
 
 
 def _phases(path: Path) -> dict[str, float]:
-    """Seconds by phase; nothing where AIPerf ended before it wrote them."""
     try:
         phases = json.loads(path.read_bytes())["phases"]
-        return {phase["phase_kind"]: (phase["end_ns"] - phase["start_ns"]) / 1e9 for phase in phases}
+        return {phase["phase_name"]: (phase["end_ns"] - phase["start_ns"]) / 1e9 for phase in phases}
     except FileNotFoundError:
         return {}
     except (ValueError, KeyError, TypeError) as error:

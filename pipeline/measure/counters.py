@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.edge.http import Http
@@ -44,6 +44,11 @@ def read(endpoint: Endpoint, http: Http) -> Reading:
     return Reading(workers, migrations, _size(endpoint.frontend_log))
 
 
+def unread(reading: Reading) -> Reading:
+    """Of a reading that came too late: as if nobody had answered."""
+    return replace(reading, workers=dict.fromkeys(reading.workers), migrations=None)
+
+
 def served(before: Reading, after: Reading, instances: Sequence[Instance]) -> dict[str, int | None]:
     """Requests that each role served in between; None as soon as one of its instances does not say."""
     return {role: _served(before, after, [one.name for one in instances if one.role == role]) for role in ROLES}
@@ -60,12 +65,12 @@ def migrated(before: Reading, after: Reading, lost: int) -> int | None:
     return None if before.migrations is None or after.migrations is None else max(0, after.migrations - before.migrations - lost)
 
 
-def lost_streams(log: Path, before: Reading) -> int | None:
-    """Streams that the frontend's log gives up on since ``before``; None without a log."""
+def lost_streams(log: Path, before: Reading, after: Reading) -> int | None:
+    """Streams that the frontend's log gives up on in between; None without a log."""
     try:
         with log.open("rb") as file:
             file.seek(before.log_bytes)
-            return sum(LOST_STREAM in line for line in file)
+            return file.read(after.log_bytes - before.log_bytes).count(LOST_STREAM)
     except OSError:
         return None
 

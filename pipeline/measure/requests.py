@@ -25,6 +25,7 @@ class Request:
     error: str = ""  # what the client was told instead of an answer
     latency_ms: float | None = None  # to the last token; None where the client only knows when the stream was closed
     held_ms: float | None = None  # how long the client itself held the request back
+    asked_input: int | None = None  # tokens of the prompt by our own count; None where nobody made one
 
     @property
     def e2e_ms(self) -> float:

@@ -20,6 +20,7 @@ HELD_SHARE = 0.2  # of the median TTFT that a client may hold requests back, at 
 CLOCKS_MS = 20.0  # by how much two clocks may differ on one request
 STEP_S = 0.5  # by how much the time of day may run away from the steady clock during a point
 ROUNDS = 6  # of conc requests each, that a drift is judged on; fewer say nothing
+INPUT_SHARE = 0.05  # of the prompt tokens that were made, by which the server may count others; a chat template adds a few
 DRIFT_FLOOR = 0.10  # of the mean: a smaller change over the window is nobody's business
 STUDENT_T = {4: 8.61, 5: 6.87, 6: 5.96, 7: 5.41, 8: 5.04, 9: 4.78}  # by degrees of freedom, two-sided p = .001
 STUDENT_T_MANY = 4.59  # of ten degrees, kept for more of them
@@ -99,6 +100,15 @@ def no_tokens(seen: Seen) -> str:
     return "" if any(request.output for request in seen.requests) else "no-tokens: not one output token was generated"
 
 
+def other_prompts(seen: Seen) -> str:
+    """The server counts other prompts than were made for it: another tokenizer, or a template longer than the prompt."""
+    pairs = [(r.input, r.asked_input) for r in seen.requests if r.input is not None and r.asked_input is not None]
+    counted, made = sum(one for one, _ in pairs), sum(one for _, one in pairs)
+    if abs(counted - made) <= INPUT_SHARE * made:
+        return ""
+    return f"other-prompts: the server counts {counted} prompt tokens where {made} were made"
+
+
 def migrated(seen: Seen) -> str:
     """Requests that were taken over by another worker: whole for their client, and slower than the deployment is."""
     return f"migrations: {seen.migrations} requests changed their worker" if seen.migrations else ""
@@ -159,6 +169,7 @@ _GATES: tuple[Gate, ...] = (
     request_errors,
     truncated_streams,
     no_tokens,
+    other_prompts,
     migrated,
     unserved,
     clock_trouble,

@@ -37,7 +37,7 @@ class Endpoint:
 
     url: str  # of the frontend, without a path
     served_name: str
-    tokenizer: str  # folder or name that the load client gives to its tokenizer
+    tokenizer: str  # folder with the model's tokenizer.json, where the pipeline and the load client run
     instances: tuple[Instance, ...]
     logs: Path  # one file a process; what is in it belongs to the raw files
     frontend_log: Path

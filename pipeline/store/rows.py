@@ -14,6 +14,7 @@ from pipeline.store.place import Place, at
 from pipeline.store.table import Key
 from pipeline.store.tombstones import Retracted
 
+STANDING = ("failed", "refused", "ok")  # an attempt stands over those of an earlier status here
 READERS = 4  # files whose keys are read at once; an object store answers slowly, not seldom
 
 Pair = tuple[tuple[HistoryRow, ...], tuple[HistoryRow, ...]]
@@ -31,7 +32,7 @@ class _Found:
 def rows(url: str | Place, *, select: str = "*", date_from: str | None = None, run_id: str | None = None) -> tuple[HistoryRow, ...]:
     """Rows (of ``run_id``) of recipes whose id matches the glob, without retracted runs, by time.
 
-    Of several attempts of a run the newest that has a point stands for a recipe and concurrency; the newest failure where none has.
+    Of several attempts of a run the newest with a good point stands for a recipe and concurrency, else the newest refused, else the newest.
     """
     place = at(url)
     found = _scan(place, lambda key: run_id in {None, key.run_id} and fnmatchcase(key.recipe, select), date_from)
@@ -50,8 +51,8 @@ def latest(url: str | Place, recipes: Mapping[str, Sequence[str]], *, run_id: st
 def nights(rows: Sequence[HistoryRow], recipes: Mapping[str, Sequence[str]], *, run_id: str | None = None) -> Pair:
     """Rows of each recipe's newest run (or of ``run_id``), and of the newest run before it that it can be compared with.
 
-    ``recipes``: recipe id -> former ids. Comparable is the same origin and as many requests per concurrency, with at least one point;
-    the deployment may differ.
+    ``recipes``: recipe id -> former ids. Comparable is a run of the same settings with at least one good point; the deployment may differ.
+    Where no run is, it is the newest of the same origin and as many requests per concurrency: then what differs in settings can be told.
     """
     found = _standing(_Found("", index, Key.of(row)) for index, row in enumerate(rows))
     current, previous = _nights(found, recipes, run_id)
@@ -68,8 +69,10 @@ def _scan(place: Place, is_wanted: Callable[[Key], bool], date_from: str | None)
 
 
 def _standing(found: Iterable[_Found]) -> list[_Found]:
+    # A refused point enters no baseline or verdict, so a retry that was refused would only keep an older good point of its run out of them.
+    # Among good ones the newer stands, never the faster; who no longer trusts an attempt retracts it.
     best: dict[tuple[str, str, int], _Found] = {}
-    for one in sorted(found, key=lambda one: (one.key.has_point, one.key.attempt)):
+    for one in sorted(found, key=lambda one: (STANDING.index(one.key.status), one.key.attempt)):
         best[one.key.run_id, one.key.recipe, one.key.conc] = one
     return sorted(best.values(), key=lambda one: (one.key.order, one.key.recipe, one.key.conc))
 
@@ -84,7 +87,7 @@ def _nights(found: Sequence[_Found], recipes: Mapping[str, Sequence[str]], run_i
         newest = next((index for index in range(len(runs) - 1, -1, -1) if run_id in {None, runs[index][0].key.run_id}), None)
         if newest is not None:
             current += runs[newest]
-            previous += next((run for run in reversed(runs[:newest]) if _is_comparable(run, runs[newest])), [])
+            previous += _before(runs[newest], runs[:newest])
     return current, previous
 
 
@@ -96,9 +99,16 @@ def _runs(found: Iterable[_Found]) -> list[list[_Found]]:
     return sorted(by_run.values(), key=lambda run: max(one.key.order for one in run))
 
 
-def _is_comparable(run: Sequence[_Found], current: Sequence[_Found]) -> bool:
+def _before(current: Sequence[_Found], earlier: Sequence[list[_Found]]) -> list[_Found]:
+    """Of ``earlier`` runs, oldest first: the newest of the same settings, or where there is none the newest, so that it is said why."""
+    like = [run for run in reversed(earlier) if _is_like(run, current)]
+    settings = {one.key.settings_key for one in current}
+    return next((run for run in like if {one.key.settings_key for one in run} == settings), like[0] if like else [])
+
+
+def _is_like(run: Sequence[_Found], current: Sequence[_Found]) -> bool:
     settings = {(one.key.origin, one.key.requests_per_conc) for one in current}
-    return any(one.key.has_point for one in run) and settings == {(one.key.origin, one.key.requests_per_conc) for one in run}
+    return any(one.key.is_trusted for one in run) and settings == {(one.key.origin, one.key.requests_per_conc) for one in run}
 
 
 def _load(place: Place, found: Sequence[_Found]) -> tuple[HistoryRow, ...]:

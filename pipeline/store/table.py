@@ -15,13 +15,14 @@ from pyarrow import parquet
 from pipeline.errors import ArtifactError
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.published import StatedPoint
-from pipeline.schema.result import Point
+from pipeline.schema.result import JobRecord, Point
 from pipeline.store.place import Place
 
 POINTS = "points"
 FILE = re.compile(
     r"points/date=(\d{4}-\d\d-\d\d)/(?P<run>[A-Za-z0-9][A-Za-z0-9._-]{0,63})-(?P<attempt>[1-9]\d*)(\+(?P<part>\d+))?\.parquet"
 )
+ADDED = frozenset({"settings_key"})  # columns that older files lack; their documents say the same
 BATCH = 64  # documents in memory at once, before they are parsed
 SCHEMA = pa.schema(
     [
@@ -30,7 +31,7 @@ SCHEMA = pa.schema(
         *((name, pa.string()) for name in ("recipe", "sku")),
         ("was", pa.list_(pa.string())),
         ("conc", pa.int32()),
-        *((name, pa.string()) for name in ("status", "origin", "measure", "point_key", "series_key", "deployment_digest")),
+        *((name, pa.string()) for name in ("status", "origin", "measure", "point_key", "series_key", "settings_key", "deployment_digest")),
         *((name, pa.int64()) for name in ("requests_per_conc", "requests", "completed", "gpus_counted", "gpus_held")),
         *((name, pa.float64()) for name in ("total_tok_s_gpu", "output_tok_s_gpu", "interactivity")),
         *((name, pa.float64()) for name in ("tpot_p50_ms", "ttft_p50_ms", "ttft_p99_ms", "e2e_p50_ms")),
@@ -52,6 +53,7 @@ class Key:
     status: str
     origin: str
     requests_per_conc: int
+    settings_key: str
     started_at: str
     sums_sha256: str
 
@@ -62,9 +64,9 @@ class Key:
         return cls(**{name: values[name] for name in cls.__slots__ if name != "was"}, was=row.record.job.recipe.was)
 
     @property
-    def has_point(self) -> bool:
-        """Measured to the end, trusted or not."""
-        return self.status != "failed"
+    def is_trusted(self) -> bool:
+        """Measured to the end and not refused."""
+        return self.status == "ok"
 
     @property
     def order(self) -> tuple[str, str, int]:
@@ -102,6 +104,7 @@ def flat(row: HistoryRow) -> dict[str, Any]:
         "measure": provenance.measure,
         "point_key": record.point_key(row.conc),
         "series_key": record.series_key(row.conc),
+        "settings_key": _settings_key(record),
         "deployment_digest": record.job.deployment_digest,
         "requests_per_conc": provenance.requests_per_conc,
         "started_at": utc(provenance.started_at, where=row.folder).isoformat(timespec="microseconds"),
@@ -109,6 +112,13 @@ def flat(row: HistoryRow) -> dict[str, Any]:
         "sums_sha256": row.sums_sha256,
         **figures,
     }
+
+
+def _settings_key(record: JobRecord) -> str:
+    """What the series keys of a run have in common: without the point's concurrency and the recipe's id, which may have been another."""
+    job = record.job
+    nameless = job.model_copy(update={"recipe": job.recipe.model_copy(update={"id": ""})})
+    return record.model_copy(update={"job": nameless}).series_key(0)
 
 
 def _figures(point: Point | StatedPoint) -> dict[str, float | None]:
@@ -148,6 +158,8 @@ def _day(path: str) -> str:
 def keys(place: Place, path: str) -> list[Key]:
     """The keys of a file's rows, in the order of the file."""
     with opened(place, path) as file:
+        if not ADDED.issubset(file.schema_arrow.names):
+            return [Key.of(row) for _, row in documents(place, path, range(file.metadata.num_rows))]
         found = file.read(columns=list(Key.__slots__)).to_pylist()
     return [Key(**{**values, "was": tuple(values["was"] or ())}) for values in found]
 
@@ -169,7 +181,7 @@ def opened(place: Place, path: str) -> Iterator[parquet.ParquetFile]:
     where = f"{place.shown}/{path}"
     try:
         with place.fs.open_input_file(place.absolute(path)) as source, parquet.ParquetFile(source) as file:
-            lacking = [name for name in (*Key.__slots__, "document") if name not in file.schema_arrow.names]
+            lacking = [name for name in (*Key.__slots__, "document") if name not in {*file.schema_arrow.names, *ADDED}]
             if lacking:
                 raise ArtifactError(f"not a file of history: no column {lacking[0]}", where=where, hint="foreign; move it out of points/")
             yield file

@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Sequence
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pipeline.edge.http import Answer
 from pipeline.edge.shell import Completed
 from pipeline.errors import PipelineError
 from pipeline.schema.endpoint import Endpoint, Instance
+from tests.fakes.orders import MODEL
 
 PLAYED = Path(__file__).parents[1] / "unit" / "aiperf"
 NAMES = {"prefill-0": "prefill", "decode-0": "decode", "decode-1": "decode"}
 
 
-def lay_out(name: str, folder: Path) -> Path:
-    """An artifact folder as AIPerf left it."""
+def played(name: str, file: str) -> str:
+    """A file as AIPerf left it."""
+    return gzip.decompress((PLAYED / name / f"{file}.gz").read_bytes()).decode()
+
+
+def asked(name: str) -> dict[str, list[int]]:
+    """What it was asked for: input and output tokens by session."""
+    return json.loads(played(name, "asked.json"))
+
+
+def lay_out(name: str, folder: Path, *, without: Sequence[str] = ()) -> Path:
+    """An artifact folder as AIPerf left it, or as it had left it had it been killed before these phases."""
     folder.mkdir(parents=True, exist_ok=True)
-    for packed in (PLAYED / name).glob("*.gz"):
-        (folder / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
+    records = played(name, "profile_export.jsonl").splitlines(keepends=True)
+    kept = [line for line in records if json.loads(line)["metadata"]["phase_name"] not in without]
+    (folder / "profile_export.jsonl").write_text("".join(kept))
+    if not without:
+        for file in ("profile_export_aiperf.json", "phase_manifest.json"):
+            (folder / file).write_text(played(name, file))
     return folder
 
 
@@ -30,8 +47,8 @@ def endpoint(logs: Path, *, alive: Callable[[], list[str]] = list) -> Endpoint:
     (logs / "frontend.log").touch()
     return Endpoint(
         url="http://127.0.0.1:18000",
-        served_name="tiny",
-        tokenizer="/srv/tokenizer",
+        served_name="deepseek-ai/DeepSeek-V4-Pro",
+        tokenizer=str(MODEL),
         instances=tuple(Instance(name, role, f"http://127.0.0.1/{name}") for name, role in NAMES.items()),
         logs=logs,
         frontend_log=logs / "frontend.log",
@@ -66,21 +83,32 @@ class FakeHttp:
         return Answer(200, {}, f"{noise if 'component' in name else ''}{name}{{{labels}}} {value}\n".encode())
 
 
+@dataclass
 class FakeChild:
-    """Ends after some polls with a code; what it does then is its last act."""
+    """Comes to the next act after some polls each; leaves with a code after the last of them, or when it is told to."""
 
-    def __init__(self, polls: int, code: int, last_act: Callable[[], None]) -> None:
-        self.polls, self.code, self.last_act, self.ended = polls, code, last_act, False
+    acts: list[Callable[[], None]]
+    leave: Callable[[], None]
+    polls: int
+    code: int
+    polled: int = 0
+    ended: bool = False
 
     def poll(self) -> int | None:
-        if self.ended or self.polls > 0:
-            self.polls -= 1
+        if self.ended:
+            return -15
+        self.polled += 1
+        if self.polled % self.polls:
             return None
-        self.last_act()
-        self.last_act = list
+        if self.acts:
+            self.acts.pop(0)()
+            return None
+        self.leave()
         return self.code
 
     def end(self) -> int:
+        if not self.ended:
+            self.leave()
         self.ended = True
         return -15
 
@@ -93,30 +121,42 @@ class FakeChild:
 
 @dataclass
 class FakeClient:
-    """A shell in which AIPerf plays back ``name``; ``meanwhile`` happens before it leaves."""
+    """A shell in which AIPerf plays back ``name``, loop by loop; ``meanwhile`` happens before a loop ends."""
 
-    name: str
-    meanwhile: Callable[[], None] = list
+    name: str = "whole"
+    meanwhile: Mapping[str, Callable[[], None]] = field(default_factory=dict)
     code: int = 0
-    polls: int = 2
-    version: Completed = field(default_factory=lambda: Completed(0, "0.13.0\n", ""))
+    polls: int = 2  # until a loop has ended, and from the last of them until the end
+    without: Sequence[str] = ()  # phases that it does not come to: what ends the run in the first of them
+    hurries: bool = False  # writes down the end of a loop when the next has already begun
+    console: str = "console"
     ran: list[list[str]] = field(default_factory=list)
+    loads: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self, argv: Sequence[str], **_: object) -> Completed:
-        if list(argv) == ["beside", "env", "aiperf", "--version"]:
-            return self.version
         assert list(argv) == ["beside", "nvidia-smi", "-q", "-x"]
         raise PipelineError("nvidia-smi is not installed")
 
     def spawn(self, argv: Sequence[str], *, log: Path) -> FakeChild:
         words = list(argv)
         assert words[:2] == ["beside", "env"]
+        assert words[-3:-1] == ["profile", "--config"]
         self.ran.append(words)
-        out = Path(words[words.index("--artifact-dir") + 1])
-        log.write_text("console\n")
+        out = Path(words[-1]).parent
+        self.loads.append(json.loads((out / "load.json").read_text()))
+        log.write_text(f"{self.console}\n")
+        (out / "logs").mkdir()
+        loops = [phase["name"] for phase in self.loads[-1]["benchmark"]["phases"] if phase["kind"] == "profiling"]
+        acts = [self._loop(out, loop, last=loop == loops[-1]) for loop in loops if loop not in self.without]
+        return FakeChild(acts, lambda: lay_out(self.name, out, without=self.without), self.polls, self.code)
 
-        def last_act() -> None:
-            lay_out(self.name, out)
-            self.meanwhile()
+    def _loop(self, out: Path, loop: str, *, last: bool) -> Callable[[], None]:
+        said = played(self.name, "aiperf.log").splitlines(keepends=True)
+        ends = next(at for at, line in enumerate(said) if f"Phase {loop} (profiling) complete" in line)
+        after = next((at for at, line in enumerate(said) if at > ends and re.search(r"Phase warmup-\S+ \(warmup\) started", line)), ends)
 
-        return FakeChild(self.polls, self.code, last_act)
+        def act() -> None:
+            self.meanwhile.get(loop, list)()
+            (out / "logs/aiperf.log").write_text("".join(said[: (after if self.hurries and not last else ends) + 1]))
+
+        return act

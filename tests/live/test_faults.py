@@ -48,12 +48,12 @@ class Place:
         assert done.returncode == code, done.stderr
         return done.stdout
 
-    def make_plan(self, *, conc: int = CONC, osl: int = 64, per_conc: int = PER_CONC, **site: Any) -> None:
-        """One concurrency of the GB300 smoke recipe; ``site`` changes the cluster."""
+    def make_plan(self, *concs: int, osl: int = 64, per_conc: int = PER_CONC, **site: Any) -> None:
+        """The GB300 smoke recipe at one concurrency or these; ``site`` changes the cluster."""
         self.pipeline("plan", "--cluster", "local-live", "--select", GB300, "--out", self.plan)
         plan = json.loads(self.plan.read_text())
         recipe = plan["jobs"][0]["recipe"]
-        recipe["conc"], recipe["workload"]["osl"] = [conc], osl
+        recipe["conc"], recipe["workload"]["osl"] = list(concs or (CONC,)), osl
         recipe["client"] |= {"requests_per_conc": per_conc, "warmup_per_conc": 1}
         plan["cluster"]["local"] |= {"ready_s": PATIENCE_S, **site}
         self.plan.write_text(json.dumps(plan))
@@ -78,7 +78,7 @@ class Place:
 
     def under_load(self) -> None:
         """Until every place of the measured loop has had an answer, so that streams run on all workers."""
-        self.until(lambda: any("Phase profiling (profiling) started" in text for text in self.texts("aiperf-*/logs/aiperf.log")))
+        self.until(lambda: any(f"Phase c{CONC} (profiling) started" in text for text in self.texts("client/logs/aiperf.log")))
         answered = self.answered()
         self.until(lambda: self.answered() >= answered + CONC)
 
@@ -157,15 +157,21 @@ def test_a_frontend_killed_under_load_refuses_the_point(place):
     assert point.completed < point.requests
 
 
-def test_a_client_killed_under_load_refuses_the_point(place):
-    place.make_plan()
+def test_a_client_killed_under_load_refuses_the_point_and_only_this(place):
+    place.make_plan(4, CONC, 8)
     place.start()
     place.under_load()
     place.kill("client")
     assert place.end() == 6
-    (point,) = place.result().points
+    before, point, after = place.result().points
+    assert (before.status, before.reasons, before.completed) == ("ok", (), 4 * PER_CONC)
     assert point.reasons[0] == "client-failed: killed by signal 9"
     assert point.requests == CONC * PER_CONC
+    assert (after.conc, after.reasons, after.completed) == (8, (), 8 * PER_CONC)
+    for run in ("client", "client-2"):
+        lines = gzip.decompress((place.results / place.result().folder / f"raw/{run}/records.jsonl.gz").read_bytes()).splitlines()
+        sent = [json.loads(line)["metadata"] for line in lines]
+        assert [one["phase_name"] for one in sent] == [one["conversation_id"].rpartition("-")[0] for one in sent]  # each its own prompts
 
 
 def test_a_terminated_run_takes_everything_down_and_keeps_nothing(place):
@@ -243,7 +249,7 @@ def test_an_engine_made_ten_times_slower_is_measured_and_is_another_series(place
     """It is slow and not broken: the point stands, its keys keep it out of every comparison with the faster one."""
     found = []
     for scale in (4.0, 40.0):
-        place.make_plan(conc=1, osl=16, per_conc=6, time_scale=scale)
+        place.make_plan(1, osl=16, per_conc=6, time_scale=scale)
         place.start()
         assert place.end() == 0, place.stderr()
         found.append(place.result())

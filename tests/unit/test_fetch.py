@@ -12,6 +12,7 @@ import threading
 import time
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -243,3 +244,24 @@ def test_a_fetch_that_is_killed_is_continued_and_what_it_left_is_never_read(fake
     done = fetch(fake, tmp_path)
     assert (len(done.new), len(done.known)) == (2, 1)
     assert [collect.read(folder).record.job.id for folder in collect.find([tmp_path / "out"])] == [results.recipe(n).id for n in NAMES]
+    assert list((tmp_path / "out").glob(".fetch-*")) == []
+
+
+def test_a_fetch_leaves_alone_what_another_is_at_work_in(fake, tmp_path):
+    one = upload(fake, tmp_path)
+    one.held = released = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(fetch, fake, tmp_path)
+        while not fake.blob_requests:
+            assert not first.done()
+            time.sleep(0.05)
+        try:
+            (at_work,) = (tmp_path / "out").glob(".fetch-*")
+            one.held = None  # of requests to come
+            assert len(fetch(fake, tmp_path).new) == 1
+            assert [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")] == [at_work]
+        finally:
+            released.set()
+        (folder,) = first.result(600).new
+    assert collect.read(folder).points
+    assert here(tmp_path) == [folder.name]

@@ -12,6 +12,7 @@ from pyarrow import parquet
 from pipeline import store
 from pipeline.edge.shell import Shell
 from pipeline.errors import ArtifactError, PipelineError
+from pipeline.schema.result import Arrival
 from tests.fakes import results, rows
 from tests.fakes.results import arrival, recipe
 
@@ -138,6 +139,24 @@ def test_the_newest_attempt_with_a_point_stands_for_a_run(url):
     assert {row.run for row in store.rows(url)} == {("101", 3)}
 
 
+def refusing(came: Arrival) -> Arrival:
+    """The same, with every point refused."""
+    return came.model_copy(update={"points": tuple(one.model_copy(update={"status": "refused"}) for one in came.points)})
+
+
+def test_a_refused_attempt_does_not_stand_over_an_older_good_one_and_is_still_there_for_sql(url):
+    store.ingest(url, [arrival(attempt=1), refusing(arrival(attempt=2)), arrival(attempt=3, failed="node died")])
+    assert {row.run for row in store.rows(url)} == {("101", 1)}
+    assert len(store.query(url, "SELECT DISTINCT attempt FROM points")) == 3
+    store.retract(url, "101", 1, reason="wrong image", **WHO)
+    assert {row.run for row in store.rows(url)} == {("101", 2)}
+
+
+def test_of_two_good_attempts_the_newer_stands_whichever_is_faster(url):
+    store.ingest(url, [arrival(attempt=1, tok_s_gpu=2000.0), arrival(attempt=2)])
+    assert {row.run for row in store.rows(url)} == {("101", 2)}
+
+
 def test_every_reader_honours_a_tombstone_and_the_points_stay_where_they_are(url):
     store.ingest(url, [arrival(), arrival(run="102")])
     before = content(Path(url))
@@ -188,15 +207,64 @@ def test_time_orders_runs_and_offsets_do_not_deceive_it(url):
     assert pairs(store.latest(url, {recipe().id: ()})) == [{"1"}, {"2"}]
 
 
-def test_runs_of_another_origin_or_request_count_or_without_a_point_are_passed_over(url):
+def test_runs_of_another_origin_or_request_count_or_without_a_good_point_are_passed_over(url):
     before = [
         arrival(run="1", started_at=night(1)),
         arrival(run="2", started_at=night(2), requests_per_conc=2),
         arrival(run="3", started_at=night(3), origin="measured"),
         arrival(run="4", started_at=night(4), failed="node died"),
+        refusing(arrival(run="5", started_at=night(5))),
     ]
-    store.ingest(url, [*before, arrival(run="5", started_at=night(5), seed=77)])
-    assert pairs(store.latest(url, {recipe().id: ()})) == [{"5"}, {"1"}]
+    store.ingest(url, [*before, arrival(run="6", started_at=night(6), seed=77)])
+    assert pairs(store.latest(url, {recipe().id: ()})) == [{"6"}, {"1"}]
+
+
+OTHER_SETTINGS = {
+    "measure": {"measure": "aiperf"},
+    "time scale": {"time_scale": 40.0},
+    "seed": {"seed": 77},
+    "client": {"of": recipe(client=rows.client(shortest=0.5))},
+}
+
+
+@pytest.mark.parametrize("other", OTHER_SETTINGS.values(), ids=OTHER_SETTINGS)
+def test_an_older_run_of_the_same_settings_goes_before_a_newer_one_of_others(url, other):
+    edited = recipe(image="vllm/vllm-openai:v0.21.0")
+    nights = [arrival(run="1", started_at=night(1)), arrival(edited, run="2", started_at=night(2))]
+    store.ingest(url, [*nights, arrival(run="3", started_at=night(3), **other), arrival(run="4", started_at=night(4))])
+    recipes = {recipe().id: ()}
+    assert pairs(store.latest(url, recipes)) == [{"4"}, {"2"}]
+    assert store.latest(url, recipes) == store.nights(store.rows(url), recipes)
+
+
+def test_where_no_run_has_the_same_settings_the_newest_is_told_so_that_its_difference_is(url):
+    others = [arrival(run="1", started_at=night(1), measure="aiperf"), arrival(run="2", started_at=night(2), time_scale=40.0)]
+    store.ingest(url, [*others, arrival(run="3", started_at=night(3))])
+    assert pairs(store.latest(url, {recipe().id: ()})) == [{"3"}, {"2"}]
+
+
+def test_settings_are_known_under_a_former_id_and_at_other_concurrencies(url):
+    former = recipe(OTHER, conc=(16,))
+    nights = [arrival(former, run="1", started_at=night(1)), arrival(former, run="2", started_at=night(2), time_scale=40.0)]
+    store.ingest(url, [*nights, arrival(run="3", started_at=night(3))])
+    assert pairs(store.latest(url, {recipe().id: (former.id,)})) == [{"3"}, {"1"}]
+
+
+def as_older_versions_wrote_it(path: Path) -> None:
+    """Without the columns that came later."""
+    parquet.write_table(parquet.read_table(path).drop_columns(["settings_key"]), path)
+
+
+def test_files_without_the_column_of_settings_are_read_and_compared_by_their_documents(url):
+    nights = [arrival(run="1", started_at=night(1)), arrival(run="2", started_at=night(2), time_scale=40.0)]
+    store.ingest(url, nights)
+    for path in Path(url).rglob("*.parquet"):
+        as_older_versions_wrote_it(path)
+    store.ingest(url, [*nights, arrival(run="3", started_at=night(3))])
+    assert len(store.rows(url)) == 6
+    assert pairs(store.latest(url, {recipe().id: ()})) == [{"3"}, {"1"}]
+    known = store.query(url, "SELECT run_id, count(settings_key) AS known FROM points GROUP BY run_id ORDER BY run_id")
+    assert [one["known"] for one in known] == [0, 0, 2]
 
 
 def test_a_failed_night_is_the_current_one(url):

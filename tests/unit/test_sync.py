@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+import sys
+import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from pipeline.edge import processes
 from pipeline.edge.clock import SystemClock
 from pipeline.edge.shell import Shell
 from pipeline.errors import ArtifactError, PipelineError
@@ -18,6 +24,14 @@ from pipeline.flow.world import World
 def git(folder: Path, *words: str) -> str:
     who = ("-c", "user.name=t", "-c", "user.email=t@t")
     return subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path, monkeypatch):
+    """Where syncs of this test keep their checkouts."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    return tmp_path / "tmp"
 
 
 @pytest.fixture
@@ -150,3 +164,48 @@ def test_nothing_is_left_beside_the_repository(bare, tmp_path):
     sync(repository, tmp_path / "h")
     assert git(repository, "worktree", "list").count("\n") == 0
     assert git(repository, "status", "--porcelain") == ""
+
+
+@pytest.fixture
+def at_work(bare, tmp_path, temporary):
+    """A sync in a process of its own, from the repository ``a``, while the remote does not answer its push."""
+    hook = add(bare, "hooks/pre-receive", f"#!/bin/sh\nmkdir {tmp_path}/held 2>/dev/null || exit 0\nexec sleep 600\n")
+    hook.chmod(0o755)
+    add(tmp_path / "h1", "points/1-1.parquet")
+    mark = {"RACKBENCH_TEST": str(tmp_path)}
+    argv = [sys.executable, "-m", "pipeline", "sync", "--history", str(tmp_path / "h1"), "--repository", str(clone(bare, "a"))]
+    env = {**os.environ, **mark, "TMPDIR": str(temporary)}
+    with subprocess.Popen(argv, env=env, cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL) as child:
+        try:
+            while not (tmp_path / "held").exists():
+                assert child.poll() is None
+                time.sleep(0.05)
+            yield child
+        finally:
+            child.kill()
+            processes.end(mark, grace_s=0)
+
+
+def checkouts(repository: Path) -> int:
+    return git(repository, "worktree", "list").count("\n")
+
+
+def test_what_a_killed_sync_left_goes_with_the_next_one(bare, tmp_path, temporary, at_work):
+    at_work.send_signal(signal.SIGKILL)
+    assert at_work.wait(600) == -signal.SIGKILL
+    (left,) = temporary.iterdir()
+    assert (left / "tree/points/1-1.parquet").exists()
+    assert checkouts(tmp_path / "a") == 1
+    sync(tmp_path / "a", tmp_path / "h1")
+    assert list(temporary.iterdir()) == []
+    assert checkouts(tmp_path / "a") == 0
+    assert sorted(on_branch(bare)) == ["points/1-1.parquet"]
+
+
+def test_a_sync_leaves_alone_what_another_is_at_work_in(bare, tmp_path, temporary, at_work):
+    (used,) = temporary.iterdir()
+    add(tmp_path / "h2", "points/2-1.parquet")
+    assert sync(tmp_path / "a", tmp_path / "h2").pushed == ("points/2-1.parquet",)
+    assert list(temporary.iterdir()) == [used]
+    assert checkouts(tmp_path / "a") == 1
+    assert at_work.poll() is None

@@ -76,6 +76,7 @@ def test_the_order_of_records_does_not_matter(order, seed):
         ("client-failed", seen(client="killed by signal 9")),
         ("deployment-changed", seen(changes=("decode-1 was killed by signal 9",))),
         ("truncated-streams", seen(cut_streams=3)),
+        ("other-prompts", seen(broken(80, input=106, asked_input=100))),
         ("migrations", seen(migrations=2)),
         ("wrong-path", seen(served={"prefill": 0, "decode": 100})),
         ("clock-trouble", seen(clock_step_s=-3.0)),
@@ -104,6 +105,10 @@ def test_what_is_not_whole_adds_nothing_to_a_point():
     assert (found.status, found.requests, found.completed) == ("refused", 80, 60)
     assert (found.input_tokens, found.output_tokens) == (60 * 100, 60 * OSL)
     assert (found.ttft_ms.n, found.tpot_ms.n, found.e2e_ms.n) == (60, 60, 60)
+
+
+def test_a_chat_template_adds_a_few_tokens_to_each_prompt():
+    assert names(seen(broken(80, input=104, asked_input=100))) == []
 
 
 def test_a_torn_loop_is_not_also_called_slow():

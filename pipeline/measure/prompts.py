@@ -1,0 +1,70 @@
+"""Prompts of a wanted length, in bulk: plain words, each of which the model's tokenizer takes for one token.
+
+A load client that makes its random prompts itself decodes and encodes each until its length fits: AIPerf 0.13.0 takes some 70 ms for 8,192
+tokens, so an hour for the 45,000 prompts of concurrency 4096, while the deployment waits. And it draws other lengths than the replay.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+WORD = re.compile("[Ġ▁]([a-z]{2,})")  # a whole word as byte-level BPE and SentencePiece write it, its space in front
+FEWEST = 100  # different words, or a prompt would hardly be random
+
+
+def words(place: str) -> list[str]:
+    """Words that are one token each wherever they stand, by the tokenizer in this folder; PipelineError when there are too few."""
+    tokenizer = _tokenizer(place)
+    candidates = sorted(match[1] for token in tokenizer.get_vocab() if (match := WORD.fullmatch(token)))
+    found = tokenizer.encode("".join(f" {word}" for word in candidates), add_special_tokens=False)
+    whole = {found.offsets[at] for at in range(len(found.ids))}
+    end, kept = 0, []
+    for word in candidates:
+        begin, end = end, end + len(word) + 1
+        if (begin, end) in whole or (begin + 1, end) in whole:  # with its space or, by some tokenizers, without
+            kept.append(word)
+    if len(kept) < FEWEST:
+        what = f"only {len(kept)} plain words are one token each; {FEWEST} are needed to make prompts"
+        raise PipelineError(what, where=place, hint="byte-level BPE and SentencePiece tokenizers are read")
+    return kept
+
+
+def texts(pool: Sequence[str], lengths: Iterable[int], *, seed: Sequence[int]) -> Iterator[str]:
+    """One random prompt a length, in tokens; no two begin alike, so no prefix cache answers."""
+    generator = np.random.default_rng(seed)
+    known = np.array([f" {word}" for word in pool], dtype=object)
+    for length in lengths:
+        yield "".join(known[generator.integers(len(pool), size=length)].tolist())
+
+
+def line(session: str, text: str, output: int) -> str:
+    """One request of AIPerf's format ``single_turn``."""
+    return json.dumps({"session_id": session, "text": text, "output_length": output}) + "\n"
+
+
+def _tokenizer(place: str) -> Tokenizer:
+    try:
+        from tokenizers import Tokenizer  # noqa: PLC0415 - in an extra
+    except ModuleNotFoundError as error:
+        raise PipelineError(
+            "measuring a live endpoint needs the extra `live` (tokenizers is not installed)",
+            hint="pip install 'rackbench[live]' (from a checkout: pip install -e '.[live]')",
+        ) from error
+    path = Path(place) / "tokenizer.json"
+    if not path.is_file():
+        raise PipelineError("no such tokenizer", where=str(path), hint="the cluster document says where under model_paths")
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises plain Exception
+        raise PipelineError(f"not a tokenizer: {error}", where=str(path), hint="fetch the model's files again") from error

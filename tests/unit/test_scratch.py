@@ -1,0 +1,49 @@
+"""Folders that go with the process that works in them, or with the next one."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pipeline.edge.scratch import scratch
+from pipeline.errors import PipelineError
+
+
+def test_a_scratch_folder_is_gone_at_the_end_whatever_the_end(tmp_path):
+    with scratch(tmp_path / "out", ".fetch-") as folder:
+        (folder / "half").write_text("x")
+    with pytest.raises(KeyboardInterrupt), scratch(tmp_path / "out", ".fetch-"):
+        raise KeyboardInterrupt
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_is_left_behind_is_swept_and_what_is_in_use_or_not_ours_is_not(tmp_path):
+    for name in ("w-left/tree", "w-locked", "x-other", "elsewhere"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "w-left/tree/file").write_text("x")
+    (tmp_path / "w-locked/lock").touch()  # by a process that has ended
+    (tmp_path / "w-file").touch()
+    (tmp_path / "w-link").symlink_to("elsewhere")
+    with scratch(tmp_path, "w-") as first, scratch(tmp_path, "w-") as second:
+        assert first != second
+        assert {path.name for path in tmp_path.iterdir()} == {"w-file", "w-link", "x-other", "elsewhere", first.name, second.name}
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_many_at_once_never_sweep_one_another(tmp_path):
+    def work(number: int) -> bool:
+        with scratch(tmp_path, "w-") as folder:
+            (folder / "mine").write_text(str(number))
+            return (folder / "mine").read_text() == str(number)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(200)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scratch_folder_that_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(PipelineError, match="cannot be made: ") as caught, scratch(tmp_path / "file", "w-"):
+        pass
+    assert caught.value.where == str(tmp_path / "file")
