@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.schema.base import digest
 from pipeline.schema.recipe import Role
 
-READABLE = 21  # characters of a run id, as many as our own have; of a longer one the digest
+READABLE = 14  # characters of a run id, GitHub's among them; in place of a longer one stands the beginning of its digest
 
 
 def scratch_prefix(run_id: str, job: str | None = None) -> str:
@@ -18,7 +18,7 @@ def scratch_prefix(run_id: str, job: str | None = None) -> str:
     >>> scratch_prefix("a"), scratch_prefix("a", "b.c")
     ('rackbench-a@', 'rackbench-a@eaba6f-')
     """
-    name = run_id if len(run_id) <= READABLE else digest(run_id)[:READABLE]
+    name = run_id if len(run_id) <= READABLE else digest(run_id)[:8]
     return f"rackbench-{name}@" + (f"{digest(job)[:6]}-" if job else "")  # @ is in no run id: run a is not run a-b
 
 

@@ -161,7 +161,7 @@ def test_a_folder_for_temporary_files_too_deep_for_the_clients_sockets_is_refuse
 
 
 def test_the_longest_run_id_leaves_room_for_the_clients_sockets() -> None:
-    machine.refuse_temporary(orders.order(orders.GB300, run_id="r" * 64), Path("/temp"))
+    machine.refuse_temporary(orders.order(orders.GB300, run_id="r" * 64), Path("/run/user/1000/tmp"))
     assert scratch_prefix("r" * 64) != scratch_prefix("r" * 63)
 
 
