@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.edge.shell import Completed
+from pipeline.edge.shell import Completed, Shell
 from pipeline.errors import PipelineError
+from pipeline.flow import provenance
+from pipeline.flow.world import World
 from pipeline.measure import surroundings
+from pipeline.schema.plan import Plan
+from pipeline.schema.result import Measurement
+from tests.fakes import orders
+from tests.fakes.clock import FakeClock
 
 COMMANDS = sorted((Path(__file__).parents[1] / "golden").glob("*/*.txt"))
 
@@ -186,3 +192,30 @@ def test_a_command_is_kept_without_its_secrets():
 def test_nothing_is_hidden_of_the_commands_of_a_recipe(page):
     words = tuple(page.read_text("utf-8").split())
     assert surroundings.command(words) == words
+
+
+def test_a_result_tells_its_commands_and_its_environment_without_secrets():
+    order, cluster = orders.order(run_id="r"), orders.cluster()
+    plan = Plan(
+        plan_id="p",
+        event="dispatch",
+        select="*",
+        since=None,
+        shard="1/1",
+        git_sha=None,
+        git_dirty=False,
+        created_at="now",
+        cluster=cluster,
+        skus={order.sku.id: order.sku},
+        llms={order.llm.id: order.llm},
+        timing=None,
+        jobs=(order.job,),
+        left_out=(),
+    )
+    attempt = provenance.Attempt(plan, order.job, run_id="r", attempt=1, requests_per_conc=10, seed=0, started_at="now")
+    commands = {"frontend": ("env", "HF_TOKEN=hunter2", "python", "--api-key", "hunter2")}
+    world = World(Shell(), FakeClock(), Path("recipes"), env={"VLLM_API_KEY": "hunter2"})
+    told = provenance.record(world, attempt, Measurement(points=(), versions={}, stages_s={}, commands=commands))
+    assert "hunter2" not in told.to_json()
+    assert told.provenance.commands["frontend"][2] == "python"
+    assert told.provenance.environment.keys() == {"VLLM_API_KEY"}
