@@ -58,6 +58,7 @@ def test_from_recipe_to_page_and_back_to_the_raw_file(place):
     results = place.measure("101")
     point = result(results, "101")["points"][0]
     assert point["completed"] == point["requests"] == 10
+    assert (point["status"], point["withheld"]) == ("ok", [])  # there is nobody to ask in virtual time, and nothing to ask for
     assert point["total_tok_s_gpu"] == pytest.approx(32.8, rel=0.03)
     place.run("ingest", results, "--history", "history")
     place.run("report", ROOT / "reports/gb300-vs-gb200.yaml", "--history", "history", "--out", "report")
