@@ -65,6 +65,11 @@ def collect(outcome: Measurement | Failure, record: JobRecord, staging: Path, ou
     return folder
 
 
+def refuse_taken(out: Path, run_id: str, attempt: int, job_id: str) -> None:
+    """ArtifactError where no result of this name could be kept: asked before anything is measured."""
+    _refuse_existing(out / folder_name(run_id, attempt, job_id))
+
+
 def unfinished(out: Path, run_id: str) -> list[Path]:
     """Folders below ``out`` in which this run was at work and was not allowed to finish: the staging of its jobs, results half packed."""
     name = re.escape(run_id)  # run a is not run a-b

@@ -64,6 +64,7 @@ def run(world: World, wish: Run) -> list[Path]:
 
 def _run_one(world: World, wish: Run, plan: Plan, job: Job) -> Path:
     attempt = _attempt(world, wish, plan, job)
+    collect.refuse_taken(wish.out, wish.run_id, wish.attempt, job.id)
     with tempfile.TemporaryDirectory(prefix=f".{wish.run_id}-", dir=wish.out) as scratch:
         staging = Path(scratch)
         outcome: Measurement | PipelineError

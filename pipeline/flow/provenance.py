@@ -48,7 +48,7 @@ def record(world: World, attempt: Attempt, outcome: Measurement | PipelineError)
         started_at=attempt.started_at,
         finished_at=world.clock.now().isoformat(timespec="seconds"),
         stages_s=measured.stages_s if measured else {},
-        commands=measured.commands if measured else {},
+        commands={name: surroundings.command(argv) for name, argv in measured.commands.items()} if measured else {},
         environment=surroundings.environment(world.env),
         gpus=measured.gpus if measured else None,
         image_digest=_image_digest(cluster.images.get(job.recipe.image, job.recipe.image)) if origin == "measured" else None,

@@ -8,28 +8,19 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from importlib import metadata
-from math import ceil
 from pathlib import Path, PurePath
-from typing import Any
-
-import numpy as np
 
 from pipeline.edge import network, processes
 from pipeline.edge.shell import Child, end_all
 from pipeline.errors import LaunchError, PipelineError
-from pipeline.launch import mocker, ready
+from pipeline.launch import machine, mocker, ready
 from pipeline.launch.base import JOB, PROCESS, RUN, Means, Order
 from pipeline.launch.describe import Command, describe
 from pipeline.launch.layout import Layout, instances, place
 from pipeline.schema.catalogue import Cluster, LocalSite
 from pipeline.schema.endpoint import Endpoint, Instance, scratch_prefix
-from pipeline.schema.mocker import table
 from pipeline.schema.recipe import ROLES, Role
 
-FRONTEND_MB, ENGINE_MB, CLIENT_MB = 110, 130, 1000  # resident, Dynamo 1.4.2 and AIPerf 0.13
-PACKAGES = ("ai-dynamo", "ai-dynamo-runtime")
-FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")
 TAIL = 12  # lines of a log in an error
 LIMIT_REACHED = 124  # exit code of coreutils' timeout
 KILLED = (-9, 137)
@@ -55,9 +46,10 @@ def manifest(order: Order, cluster: Cluster) -> str:
 def deployed(order: Order, cluster: Cluster, *, means: Means, logs: Path) -> Iterator[Endpoint]:
     """Frontend and workers, from the first process to the last log line."""
     site, layout = _site(cluster), place(order.job.recipe, order.sku.gpus_per_tray)
-    versions = _versions()
-    _refuse_model(order, cluster)
-    _refuse_size(len(layout.processes) - sum(one.headless for one in layout.processes), site)
+    versions = machine.versions()
+    machine.refuse_model(order, cluster)
+    machine.refuse_temporary(order, Path(tempfile.gettempdir()))
+    machine.refuse_size(len(layout.processes) - sum(one.headless for one in layout.processes), site)
     began = means.clock.monotonic()
     is_over = partial(_is_over, means, began, site)
     with ExitStack() as up:
@@ -66,7 +58,7 @@ def deployed(order: Order, cluster: Cluster, *, means: Means, logs: Path) -> Ite
         state = up.enter_context(_state(order))
         first_port = network.free_block(site.first_port, site.last_port, len(layout.processes) + 1)
         where = mocker.Place(sys.executable, state, first_port, site.time_scale)
-        _write_tables(order, where)
+        mocker.write_tables(order, where)
         crew = up.enter_context(_crew(order, site))
         commands = mocker.commands(order, layout, where)
         argvs = {one.name: (*_prefix({**_marks(order, one.name), **one.env}, site), *one.argv) for one in commands}
@@ -115,35 +107,6 @@ def _site(cluster: Cluster) -> LocalSite:
     return cluster.local
 
 
-def _versions() -> dict[str, str]:
-    try:
-        return {name: metadata.version(name) for name in PACKAGES}
-    except metadata.PackageNotFoundError as error:
-        raise PipelineError(
-            f"launcher local needs the extra `simulate` ({error.name} is not installed)",
-            hint="pip install 'rackbench[simulate]' (from a checkout: pip install -e '.[simulate]')",
-        ) from error
-
-
-def _refuse_model(order: Order, cluster: Cluster) -> None:
-    missing = [name for name in FILES if not (Path(order.model_path) / name).is_file()]
-    if missing:
-        hint = f"cluster {cluster.id} says where under model_paths; a tokenizer and its config are enough, no weights"
-        raise LaunchError(f"no {', '.join(missing)} for {order.llm.id}", where=order.model_path, hint=hint)
-
-
-def _refuse_size(engines: int, site: LocalSite) -> None:
-    need_mb = FRONTEND_MB + engines * ENGINE_MB + CLIENT_MB
-    need_cores = ceil(engines / site.processes_per_core)
-    have_cores, have_mb = processes.cores(), processes.memory_free_mb()
-    if need_cores > have_cores or need_mb > have_mb:
-        what = (
-            f"too big for this machine: {engines} engine processes, a frontend and a load client need {need_cores} cores"
-            f" and {need_mb / 1000:.1f} GB, there are {have_cores} cores and {have_mb / 1000:.1f} GB free"
-        )
-        raise LaunchError(what, hint="take fewer workers, dp_launch: per-tray, or measure it in virtual time: cluster laptop")
-
-
 def _marks(order: Order, process: str) -> dict[str, str]:
     """What tells a process of this deployment from all others, also when nobody is left who knows its id."""
     return {RUN: order.run_id, JOB: order.job.id, PROCESS: process}
@@ -176,18 +139,6 @@ def _state(order: Order) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder)
-
-
-def _write_tables(order: Order, where: mocker.Place) -> None:
-    if order.timing is None:
-        raise LaunchError(f"no timing for {order.sku.id}", hint="the cluster document names it under timing")
-    for role in ROLES:
-        columns: dict[str, Any] = {name: np.array(column) for name, column in table(role, order.job.recipe, order.timing).items()}
-        path = mocker.table_path(role, where)
-        try:
-            np.savez(str(path), **columns)
-        except OSError as error:
-            raise LaunchError(f"cannot be written: {error.strerror}", where=str(path), hint="is the disk full?") from error
 
 
 @contextmanager

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
+import numpy as np
+
+from pipeline.errors import LaunchError
 from pipeline.launch.base import Order
 from pipeline.launch.describe import Command
 from pipeline.launch.layout import Layout, Process
 from pipeline.schema import mocker
-from pipeline.schema.recipe import Role
+from pipeline.schema.recipe import ROLES, Role
 
 HOST = "127.0.0.1"
 # At most one prompt at a time in a prefill rank: with free slots Dynamo 1.4.2 holds finished prompts back (docs/decisions/0004).
@@ -53,6 +57,19 @@ def table_path(role: Role, place: Place) -> PurePath:
     return place.state / f"timing-{role}.npz"
 
 
+def write_tables(order: Order, place: Place) -> None:
+    """The timing table of each role, where its workers are told to look; LaunchError without timing, or where it cannot be written."""
+    if order.timing is None:
+        raise LaunchError(f"no timing for {order.sku.id}", hint="the cluster document names it under timing")
+    for role in ROLES:
+        columns: dict[str, Any] = {name: np.array(column) for name, column in mocker.table(role, order.job.recipe, order.timing).items()}
+        path = table_path(role, place)
+        try:
+            np.savez(str(path), **columns)
+        except OSError as error:
+            raise LaunchError(f"cannot be written: {error.strerror}", where=str(path), hint="is the disk full?") from error
+
+
 def _worker(order: Order, process: Process, place: Place) -> tuple[str, ...]:
     role, recipe = process.role, order.job.recipe
     sequences = PROMPTS_AT_ONCE if role == "prefill" else mocker.max_num_seqs(recipe, role)
@@ -86,4 +103,5 @@ def _shared(place: Place) -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
         "TRANSFORMERS_VERBOSITY": "critical",
+        "TMPDIR": str(place.state),  # each process of Dynamo 1.4.2 writes a file there that nobody removes
     }

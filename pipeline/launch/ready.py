@@ -44,8 +44,8 @@ def wait(expected: Expected, watch: Watch) -> dict[Role, frozenset[str]]:
     """Until the deployment answers; gives the ids of its instances by role. LaunchError as soon as that cannot happen any more."""
     deadline = watch.clock.monotonic() + watch.limit_s
     while True:
-        missing = _missing(expected, watch, deadline)
-        if (gone := watch.dead()) or missing is None:
+        first, missing = _look(expected, watch, deadline)
+        if (gone := watch.dead()) or not missing:
             break
         if watch.clock.monotonic() >= deadline:
             raise LaunchError(f"not ready after {watch.limit_s:g} s: {missing}", where=expected.url, hint="its logs say more")
@@ -53,7 +53,7 @@ def wait(expected: Expected, watch: Watch) -> dict[Role, frozenset[str]]:
     if gone:
         others = ", ".join(one.split(maxsplit=1)[0] for one in gone[1:])
         raise LaunchError(gone[0], where=expected.url, hint=f"ended as well: {others}" if others else "")
-    return instances(expected.url, watch.http)
+    return first
 
 
 def instances(url: str, http: Http) -> dict[Role, frozenset[str]]:
@@ -73,22 +73,31 @@ def served(metrics_url: str, http: Http) -> float:
     return sum(float(count) for count in SERVED.findall(text))
 
 
-def _missing(expected: Expected, watch: Watch, deadline: float) -> str | None:
-    """What is not there yet, or None when nothing is missing."""
+def _look(expected: Expected, watch: Watch, deadline: float) -> tuple[dict[Role, frozenset[str]], str]:
+    """Ids of the instances, and what is not there yet: empty when nothing is missing. They are counted again after the prompt."""
+    url, http = expected.url, watch.http
     try:
-        found = instances(expected.url, watch.http)
-        for role, wanted in expected.instances.items():
-            if len(found[role]) != wanted:
-                return f"{len(found[role])} of {wanted} {role} instances"
-        listed = [one.get("id") for one in _json(watch.http, f"{expected.url}/v1/models").get("data", [])]
-        if expected.served_name not in listed:
-            return f"the frontend does not list {expected.served_name}"
-        return _refused(expected, watch, deadline)
+        found = instances(url, http)
+        missing = _uncounted(found, expected) or _unlisted(expected, http) or _refused(expected, watch, deadline)
+        if missing:
+            return found, missing
+        found = instances(url, http)
+        return found, _uncounted(found, expected)
     except PipelineError as error:
-        return str(error)
+        return {}, str(error)
 
 
-def _refused(expected: Expected, watch: Watch, deadline: float) -> str | None:
+def _uncounted(found: Mapping[Role, frozenset[str]], expected: Expected) -> str:
+    wrong = [(role, wanted) for role, wanted in expected.instances.items() if len(found[role]) != wanted]
+    return next((f"{len(found[role])} of {wanted} {role} instances" for role, wanted in wrong), "")
+
+
+def _unlisted(expected: Expected, http: Http) -> str:
+    listed = [str(one.get("id")) for one in _json(http, f"{expected.url}/v1/models").get("data", [])]
+    return "" if expected.served_name in listed else f"the frontend lists {', '.join(listed) or 'nothing'}, not {expected.served_name}"
+
+
+def _refused(expected: Expected, watch: Watch, deadline: float) -> str:
     """Send one prompt; what is wrong with the answer or with the way that it took."""
     before = sum(served(url, watch.http) for url in expected.prefill_metrics)
     prompt = {"model": expected.served_name, "prompt": "ready", "max_tokens": TOKENS, "ignore_eos": True}
@@ -107,7 +116,7 @@ def _refused(expected: Expected, watch: Watch, deadline: float) -> str | None:
         return f"a completion of {TOKENS} tokens came back with {tokens}"
     if sum(served(url, watch.http) for url in expected.prefill_metrics) <= before:
         return "a completion was served without the prefill workers"
-    return None
+    return ""
 
 
 def _json(http: Http, url: str) -> dict[str, Any]:

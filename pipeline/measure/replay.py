@@ -96,7 +96,8 @@ def point(engine: Engine, setup: Setup, conc: int) -> Point:
     _refuse_incomplete(report, requests, setup.job, conc)
     raw, records = keep(requests_file, setup.staging / "raw" / f"{requests_file.name}.gz")
     _refuse_short(records, outputs.tolist(), setup.job, conc)
-    seen = Seen(conc, requests, tuple(_request(record) for record in records))
+    # In virtual time no stream is lost, nobody moves and no clock is set.
+    seen = Seen(conc, requests, tuple(_request(record) for record in records), cut_streams=0, migrations=0, clock_step_s=0.0)
     duration = float(report["duration_ms"]) / 1000 + timing.overhead_s
     found = points.point(recipe, setup.sku, seen, judge(seen), duration_s=duration)
     return found.model_copy(update={"overhead_s": timing.overhead_s, "raw": (raw,)})
@@ -111,6 +112,7 @@ def _request(record: Mapping[str, Any]) -> Request:
         output=record["output_length"],
         input=record["input_length"],
         latency_ms=record["e2e_latency_ms"],
+        held_ms=0.0,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,6 +44,10 @@ class Request:
             return None
         return (self.e2e_ms - self.ttft_ms) / (self.output - 1)
 
+    def latency_at(self, tokens: float) -> float:
+        """Latency of an answer of so many tokens at this one's pace, ms; its own where the pace is unknown."""
+        return self.e2e_ms if self.ttft_ms is None or self.tpot_ms is None else self.ttft_ms + self.tpot_ms * (tokens - 1)
+
     @property
     def is_whole(self) -> bool:
         """Answered without an error and with every token that was asked for."""
@@ -69,7 +74,7 @@ def steady_window(requests: Sequence[Request], conc: int) -> Window:
     starts = sorted(request.start_s for request in requests)
     first = min(request.end_s for request in requests)
     last = starts[max(0, len(starts) - conc)]
-    mean_s = sum(request.end_s - request.start_s for request in requests) / len(requests)
+    mean_s = math.fsum(request.end_s - request.start_s for request in requests) / len(requests)  # the same in any order
     return Window(first, last if last - first >= mean_s else first)
 
 
@@ -79,4 +84,4 @@ def effective_conc(requests: Sequence[Request], window: Window) -> float | None:
         return None
     starts, ends = np.array([r.start_s for r in requests]), np.array([r.end_s for r in requests])
     inside = np.minimum(ends, window.end_s) - np.maximum(starts, window.start_s)
-    return float(np.maximum(inside, 0.0).sum() / window.seconds)
+    return math.fsum(np.maximum(inside, 0.0)) / window.seconds

@@ -23,9 +23,14 @@ def summarise(values: ArrayLike) -> Statistics:
 
 
 def slope(values: Sequence[float]) -> tuple[float, float]:
-    """Change of equally spaced values from the first to the last by least squares, and its standard error; at least three values."""
+    """Change of equally spaced values from the first to the last by least squares, and its standard error; at least three values.
+
+    Values that resemble their neighbours count for fewer: the error grows by sqrt((1 + r) / (1 - r)), r the correlation of neighbours.
+    """
     x = np.linspace(-0.5, 0.5, len(values))
     y = np.asarray(values, dtype=np.float64)
     change = float(x @ (y - y.mean()) / (x @ x))
     rest = y - y.mean() - change * x
-    return change, float(np.sqrt((rest @ rest) / (len(y) - 2) / (x @ x)))
+    resembling = max(0.0, float(rest[1:] @ rest[:-1] / (rest @ rest))) if rest.any() else 0.0
+    error = np.sqrt((rest @ rest) / (len(y) - 2) / (x @ x))
+    return change, float(error * np.sqrt((1 + resembling) / (1 - resembling)))

@@ -13,17 +13,27 @@ from pipeline.edge.shell import Shell
 from pipeline.errors import PipelineError
 from pipeline.schema.result import Gpu, Host
 
-READ_BY_ENGINES = ("CUDA_", "NCCL_", "NVSHMEM_", "UCX_", "NIXL_", "VLLM_", "DYN_", "TORCH_", "HF_HUB_", "TRANSFORMERS_")
-SECRET = re.compile(r"TOKEN|SECRET|PASS|CREDENTIAL|AUTH|BEARER|HEADERS|COOKIE|SIGNATURE|(API|ACCESS|PRIVATE)_?KEY", re.IGNORECASE)
+READ_BY_ENGINES = ("CUDA_", "NCCL_", "NVSHMEM_", "UCX_", "NIXL_", "VLLM_", "DYN_", "TORCH_", "TILELANG_", "HF_HUB_", "TRANSFORMERS_")
+SENSITIVE = (
+    r"(?:(?<!PER[_-])TOKEN(?!S|I[SZ])|SECRET|PASSW|PASSPHRASE|(?<![A-Z])(?:PASS|PWD)(?![A-Z_])|CREDENTIAL|AUTH|BEARER|HEADERS|COOKIE|SIGNATURE"
+    r"|(?:API|ACCESS|PRIVATE)[_-]?KEY|(?<![A-Z])N?KEY(?![A-Z]))"
+)  # how many TOKENS, bytes PER_TOKEN and which TOKENIZER are settings
+SECRET = re.compile(SENSITIVE, re.IGNORECASE)
 REDACTED = "(redacted)"
-IN_VALUES = (  # users, queries and signatures in addresses, and what an Authorization header holds
+SAID = rf"[\w-]*{SENSITIVE}[\w-]*"
+IN_VALUES = (  # users, queries and signatures in addresses, what an Authorization header holds, options, fields, and what gives itself away
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*", re.DOTALL), REDACTED),
     (re.compile(r"//[^@\s]+@"), f"//{REDACTED}@"),
     (re.compile(r"(://[^\s?]*\?)\S+"), rf"\1{REDACTED}"),
-    (re.compile(r"\b(bearer|basic)\s+\S+", re.IGNORECASE), rf"\1 {REDACTED}"),
+    (re.compile(r"\b(bearer|basic|token)\s+[^\s-]\S*", re.IGNORECASE), rf"\1 {REDACTED}"),
+    (re.compile(rf"(--{SAID}\s+)[^\s-]\S*", re.IGNORECASE), rf"\1{REDACTED}"),
+    (re.compile(rf"({SAID}[\"']?\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|[^\s,;&}}\"']+)", re.IGNORECASE), rf"\1{REDACTED}"),
+    (re.compile(r"\b(?:hf_|gh[pousr]_|github_pat_|nvapi-|sk-|glpat-|AKIA)[\w-]{16,}"), REDACTED),
 )
 QUERY = ("nvidia-smi", "-q", "-x")
 QUERY_S = 60.0
-UNKNOWN = {"", "N/A", "[N/A]", "Unknown Error", "Requested functionality has been deprecated"}
+UNKNOWN = {"", "N/A", "Unknown Error", "Not Supported", "Insufficient Permissions", "Requested functionality has been deprecated"}
+NO_CLUSTER = re.compile(r"[0-]+")
 
 
 def host() -> Host:
@@ -42,6 +52,17 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
     """Variables that engines and libraries read, by name; whatever looks like a secret is redacted."""
     found = {name: value for name, value in sorted(variables.items()) if name.startswith(READ_BY_ENGINES)}
     return {name: REDACTED if SECRET.search(name) else _without_secrets(value) for name, value in found.items()}
+
+
+def command(argv: Sequence[str]) -> tuple[str, ...]:
+    """An argument list as long as it was, secrets redacted: in its words, and after an option that is named like one."""
+    kept = []
+    before = ""
+    for word in argv:
+        is_secret = before.startswith("--") and "=" not in before and SECRET.search(before) and not word.startswith("-")
+        kept.append(REDACTED if is_secret else _without_secrets(word))
+        before = word
+    return tuple(kept)
 
 
 def _without_secrets(value: str) -> str:
@@ -71,6 +92,7 @@ def described(text: str, node: str) -> tuple[Gpu, ...] | None:
 
 def _gpu(one: ET.Element, index: int, node: str, driver: str | None) -> Gpu:
     power = _number(one, "gpu_power_readings/current_power_limit")
+    cluster = _text(one, "fabric/clusterUuid")
     return Gpu(
         node=node,
         index=str(index),
@@ -81,14 +103,14 @@ def _gpu(one: ET.Element, index: int, node: str, driver: str | None) -> Gpu:
         sm_mhz=_number(one, "clocks/sm_clock"),
         memory_mhz=_number(one, "clocks/mem_clock"),
         power_limit_w=_number(one, "power_readings/power_limit") if power is None else power,
-        fabric_cluster=_text(one, "fabric/clusterUuid"),
+        fabric_cluster=None if cluster is None or NO_CLUSTER.fullmatch(cluster) else cluster,
         fabric_clique=_text(one, "fabric/cliqueId"),
     )
 
 
 def _text(element: ET.Element, path: str) -> str | None:
     found = (element.findtext(path) or "").strip()
-    return None if found in UNKNOWN else found
+    return None if found.strip("[]") in UNKNOWN else found
 
 
 def _number(element: ET.Element, path: str) -> float | None:

@@ -57,7 +57,7 @@ def judge(seen: Seen) -> Verdict:
     window = steady_window(seen.requests, seen.conc)
     effective = effective_conc(seen.requests, window)
     reasons = [said for gate in (*_GATES, *(() if _is_torn(seen) else _SPEED_GATES)) if (said := gate(seen))]
-    withheld = [said for note in (_unasked, _short_window) if (said := note(seen))]
+    withheld = filter(None, (*_unasked(seen), _short_window(seen)))
     return Verdict(tuple(reasons), tuple(withheld), effective, window.seconds)
 
 
@@ -187,11 +187,15 @@ def _has_clock_trouble(request: Request) -> bool:
 
 
 def _rounds(seen: Seen) -> list[float]:
-    """Mean latency of each ``conc`` requests in the order of completion, of those that began and ended within the window."""
+    """Mean latency of each ``conc`` requests in the order of completion, of those that began and ended within the window.
+
+    Each at the mean length that was asked for, so that a drift is not lost among answers of different lengths.
+    """
     window = steady_window(seen.requests, seen.conc)
     inside = [r for r in seen.requests if window.start_s <= r.start_s and r.end_s <= window.end_s]
     inside.sort(key=lambda request: request.end_s)
-    return _means([request.e2e_ms for request in inside], seen.conc)
+    tokens = sum(request.asked for request in inside) / max(1, len(inside))
+    return _means([request.latency_at(tokens) for request in inside], seen.conc)
 
 
 def _means(values: Sequence[float], size: int) -> list[float]:
@@ -207,7 +211,16 @@ def _short_window(seen: Seen) -> str:
     return "" if found >= ROUNDS else f"drift: {found} rounds of conc requests in the steady window, {ROUNDS} are needed"
 
 
-def _unasked(seen: Seen) -> str:
+def _unasked(seen: Seen) -> tuple[str, ...]:
     """What nobody could be asked."""
     silent = [role for role, count in seen.served.items() if count is None]
-    return f"path: {', '.join(silent)} could not be asked how many requests it served" if silent else ""
+    found = [f"path: {', '.join(silent)} could not be asked how many requests it served"] if silent else []
+    if seen.cut_streams is None:
+        found.append("lost streams: the frontend could not be asked")
+    if seen.migrations is None:
+        found.append("migrations: the frontend could not be asked")
+    if seen.clock_step_s is None:
+        found.append("clock: nobody looked whether the time of day was set")
+    if seen.requests and all(request.held_ms is None for request in seen.requests):
+        found.append("client-bound: the client does not say how long it held requests back")
+    return tuple(found)

@@ -9,6 +9,8 @@ from pathlib import Path
 from pipeline.schema.base import digest
 from pipeline.schema.recipe import Role
 
+READABLE = 14  # characters of a run id, GitHub's among them; in place of a longer one stands the beginning of its digest
+
 
 def scratch_prefix(run_id: str, job: str | None = None) -> str:
     """How the names of a run's folders for temporary files begin, or of one job's: short, since sockets lie in them; a sweep finds them.
@@ -16,7 +18,8 @@ def scratch_prefix(run_id: str, job: str | None = None) -> str:
     >>> scratch_prefix("a"), scratch_prefix("a", "b.c")
     ('rackbench-a@', 'rackbench-a@eaba6f-')
     """
-    return f"rackbench-{run_id}@" + (f"{digest(job)[:6]}-" if job else "")  # @ is in no run id: run a is not run a-b
+    name = run_id if len(run_id) <= READABLE else digest(run_id)[:8]
+    return f"rackbench-{name}@" + (f"{digest(job)[:6]}-" if job else "")  # @ is in no run id: run a is not run a-b
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import os
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from pipeline.edge.shell import Shell
 from pipeline.errors import InterruptedRunError, LaunchError
+from pipeline.launch import base
 from pipeline.launch.base import Launcher, Means, Order
 from pipeline.launch.launchers import LAUNCHERS
 from pipeline.schema.catalogue import Cluster
@@ -19,7 +23,7 @@ from tests.fakes import orders
 from tests.fakes.clock import FakeClock
 from tests.fakes.dynamo import FakeDynamo, FakeShell
 
-RUN = "contract-7"
+RUN = f"contract.{os.getpid()}"  # two sessions on one machine do not meet
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Lab:
     process: str  # one that may die
     incomplete: Cluster  # a document without a field that the launcher needs
     needed: str  # that field
+    lose: Callable[[Means], None]  # an instance leaves the frontend's list, and its process lives
+    left: Callable[[str, str], AbstractContextManager[Callable[[], bool]]]  # run, job: something that nobody took down; is it there?
 
 
 def local_lab() -> Lab:
@@ -52,7 +58,16 @@ def local_lab() -> Lab:
         process="decode-1",
         incomplete=cluster.model_copy(update={"local": None}),
         needed="local",
+        lose=lambda means: means.http.instances.update(backend=1),  # type: ignore[attr-defined]  # ours
+        left=left_process,
     )
+
+
+@contextmanager
+def left_process(run: str, job: str) -> Iterator[Callable[[], bool]]:
+    marks = {base.RUN: run, base.JOB: job, "PATH": os.defpath}
+    with Shell().spawn(["sleep", "600"], log=Path(os.devnull), env=marks) as child:
+        yield lambda: child.poll() is None
 
 
 LABS: dict[str, Callable[[], Lab]] = {"local": local_lab}
@@ -106,6 +121,13 @@ def test_a_deployment_is_up_inside_its_with_and_down_after_it(launcher, lab, tmp
     assert lab.running(means) == []
 
 
+def test_a_deployment_that_has_lost_an_instance_says_so(launcher, lab, tmp_path):
+    means = lab.means()
+    with launcher.deployed(lab.order(), lab.cluster, means=means, logs=tmp_path) as endpoint:
+        lab.lose(means)
+        assert endpoint.alive() != []
+
+
 @pytest.mark.parametrize("error", [ValueError, InterruptedRunError, KeyboardInterrupt])
 def test_whatever_ends_a_measurement_takes_the_deployment_down(launcher, lab, tmp_path, error):
     means = lab.means()
@@ -139,3 +161,15 @@ def test_a_cluster_document_without_a_field_that_is_needed_is_refused_by_its_nam
 
 def test_there_is_nothing_to_sweep_of_a_run_that_never_was(launcher, lab):
     assert launcher.sweep("never-was", lab.cluster, means=lab.means()) == []
+
+
+def test_a_sweep_takes_what_carries_the_id_and_nothing_else(launcher, lab):
+    def sweep(job: str | None = None) -> list[str]:
+        return launcher.sweep(RUN, lab.cluster, means=lab.means(), job=job)
+
+    with lab.left(RUN, "a") as mine, lab.left(f"{RUN}-2", "a") as stranger, lab.left(RUN, "b") as sibling:
+        assert len(sweep("a")) == 1
+        assert (mine(), stranger(), sibling()) == (False, True, True)
+        assert len(sweep()) == 1
+        assert (stranger(), sibling()) == (True, False)
+        assert sweep() == []

@@ -58,6 +58,7 @@ def test_from_recipe_to_page_and_back_to_the_raw_file(place):
     results = place.measure("101")
     point = result(results, "101")["points"][0]
     assert point["completed"] == point["requests"] == 10
+    assert (point["status"], point["withheld"]) == ("ok", [])  # there is nobody to ask in virtual time, and nothing to ask for
     assert point["total_tok_s_gpu"] == pytest.approx(32.8, rel=0.03)
     place.run("ingest", results, "--history", "history")
     place.run("report", ROOT / "reports/gb300-vs-gb200.yaml", "--history", "history", "--out", "report")
@@ -155,6 +156,19 @@ def test_a_missing_extra_is_named(place):
     place.run("ingest", "results", "--history", "history")
     (row,) = json.loads(place.run("query", "select status, total_tok_s_gpu from points", "--history", "history", "--json").stdout)
     assert row == {"status": "failed", "total_tok_s_gpu": None}
+
+
+def test_a_result_that_could_not_be_kept_is_not_measured(place):
+    """A name that is taken or no name at all: said at once, not after hours on a rack."""
+    place.plan("*.1p1d-dep8-tp8")
+    words = ("run", "plan.json", "--job", ONE, "--out", "results", "--run-id")
+    (place.folder / f"results/bench-9-1-{ONE}").mkdir(parents=True)
+    shadow = place.folder / "shadow/dynamo/__init__.py"  # who imports it measures
+    shadow.parent.mkdir(parents=True)
+    shadow.write_text("raise SystemExit('measured')")
+    env = {"PYTHONPATH": f"{place.folder / 'shadow'}:{ROOT}"}
+    assert "of this name is already there" in place.run(*words, "9", code=7, **env).stderr
+    assert "64 at most" in place.run(*words, "9" * 65, code=7, **env).stderr
 
 
 def test_a_kv_pool_too_small_for_a_request_is_a_measure_error(place):

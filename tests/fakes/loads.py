@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -15,23 +16,38 @@ TTFT_MS, TPOT_MS, OSL = 200.0, 10.0, 50
 
 
 def closed_loop(
-    conc: int = 8, sent: int = 80, *, seed: int = 0, scatter: float = 0.02, gap_s: float = 0.0, slower: float = 0.0
+    conc: int = 8,
+    sent: int = 80,
+    *,
+    seed: int = 0,
+    scatter: float = 0.02,
+    gap_s: float = 0.0,
+    slower: float = 0.0,
+    shortest: float = 1.0,
+    wandering: float = 0.0,
 ) -> tuple[Request, ...]:
     """``sent`` requests, ``conc`` at once: a place that gets free is taken after ``gap_s``.
 
-    Latency scatters by the share ``scatter`` and grows by the share ``slower`` from the first request to the last.
+    Latency scatters by the share ``scatter`` and grows by the share ``slower`` from the first request to the last; it wanders by
+    ``wandering`` (s.d. of its logarithm) so slowly that half of it is still there ``conc`` requests later. Output lengths are uniform
+    in [``shortest`` · OSL, OSL].
     """
     random = np.random.default_rng(seed)
     places = [0.0] * conc
     found = []
+    kept = 0.5 ** (1 / conc)
+    mood = random.normal() * wandering if wandering else 0.0
     for number in range(sent):
         start = heapq.heappop(places)
-        factor = random.uniform(1 - scatter, 1 + scatter) * (1 + slower * number / sent)
+        length = int(random.integers(int(OSL * shortest), OSL + 1)) if shortest < 1 else OSL
+        mood = kept * mood + math.sqrt(1 - kept**2) * random.normal() * wandering if wandering else 0.0
+        factor = random.uniform(1 - scatter, 1 + scatter) * (1 + slower * number / sent) * math.exp(mood)
         ttft, tpot = TTFT_MS * factor, TPOT_MS * factor
-        latency = ttft + tpot * (OSL - 1)
+        latency = ttft + tpot * (length - 1)
         end = start + latency / 1000
         heapq.heappush(places, end + gap_s)
-        found.append(Request(start_s=start, end_s=end, ttft_ms=ttft, asked=OSL, output=OSL, input=100, latency_ms=latency, held_ms=1.0))
+        made = Request(start_s=start, end_s=end, ttft_ms=ttft, asked=length, output=length, input=100, latency_ms=latency, held_ms=1.0)
+        found.append(made)
     return tuple(found)
 
 

@@ -7,8 +7,12 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
+
+import pytest
 
 from pipeline.edge import network, processes
 from pipeline.edge.clock import SystemClock
@@ -32,7 +36,7 @@ class Traces:
     children: int
     open_files: int
     ports: int
-    folders: int
+    temporary: int  # files and folders, whoever made them
 
 
 def traces() -> Traces:
@@ -44,7 +48,7 @@ def traces() -> Traces:
         children=len(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()),
         open_files=sum(1 for _ in Path("/proc/self/fd").iterdir()),
         ports=sum(line.split()[3] == LISTENS for table in tables for line in table),
-        folders=len(list(Path(tempfile.gettempdir()).glob(f"rackbench-{RUN_ID}@*"))),
+        temporary=len(list(Path(tempfile.gettempdir()).iterdir())),
     )
 
 
@@ -62,14 +66,29 @@ def show(name: str, seconds: list[float], bound: str) -> None:
     print(f"{name:<34} {middle:8.2f} s [{low:.2f}, {high:.2f}]  n={len(seconds)}  {bound}", flush=True)
 
 
-def main(words: list[str]) -> None:
-    launches = int(words[0]) if words else LAUNCHES
+def in_a_row(launches: int) -> tuple[list[tuple[float, float]], Traces, Traces]:
+    """Seconds of each, and what there was of them before and after."""
     with tempfile.TemporaryDirectory() as folder, network.loopback_only():  # so that every socket that we see is ours
         up_and_down("none", Path(folder))  # imports and their files are not a leak
         before = traces()
         # A network of its own for each, and every second one in ours: there a port that stays is seen.
         times = [up_and_down("none" if turn % 2 else "network-namespace", Path(folder)) for turn in range(launches)]
-        after = traces()
+        return times, before, traces()
+
+
+@contextmanager
+def own_temporary() -> Iterator[None]:
+    """So that every temporary file that we see is ours, whoever made it."""
+    with tempfile.TemporaryDirectory(prefix="") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", None)
+        yield
+
+
+def main(words: list[str]) -> None:
+    launches = int(words[0]) if words else LAUNCHES
+    with own_temporary():
+        times, before, after = in_a_row(launches)
     show("ready, 1 prefill + 1 decode", [ready for ready, _ in times], "promised: 30 s on 2 idle cores")
     show("teardown", [down for _, down in times], "promised: 5 s")
     for row in overhead.main():

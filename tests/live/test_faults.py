@@ -23,6 +23,7 @@ import pytest
 from pipeline import collect
 from pipeline.edge import network, processes
 from pipeline.launch.base import PROCESS, RUN
+from pipeline.schema.endpoint import scratch_prefix
 from pipeline.schema.result import Arrival
 from tests.fakes import results
 from tests.fakes.orders import GB300
@@ -113,7 +114,7 @@ def place(tmp_path, request) -> Iterator[Place]:
         made.child.wait()
         pytest.fail("the run did not end by itself")
     assert processes.marked({RUN: made.run_id}) == []
-    assert list(Path(tempfile.gettempdir()).glob(f"rackbench-{made.run_id}@*")) == []
+    assert list(Path(tempfile.gettempdir()).glob(f"{scratch_prefix(made.run_id)}*")) == []
     assert [path.name for path in made.results.iterdir() if path.name.startswith(".")] == []
     assert {path: path.read_bytes() for path in made.before} == made.before
 

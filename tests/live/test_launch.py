@@ -44,14 +44,19 @@ class OtherShell(Shell):
 
 @pytest.fixture
 def run_id(request) -> str:
-    return f"t{os.getpid()}.{abs(hash(request.node.name)) % 10**6}"
+    return f"t{os.getpid()}.{abs(hash(request.node.name)) % 10**4}"
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left(run_id):
-    yield
-    assert processes.marked({RUN: run_id}) == []
-    assert list(Path(tempfile.gettempdir()).glob(f"rackbench-{run_id}@*")) == []
+def nothing_is_left(run_id, monkeypatch, tmp_path):
+    """No process, and no file among the temporary ones, whoever made it: they lie in a folder of the test's own, with a short path."""
+    del tmp_path  # made before, elsewhere
+    with tempfile.TemporaryDirectory(prefix="") as temporary:
+        monkeypatch.setenv("TMPDIR", temporary)
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        yield
+        assert processes.marked({RUN: run_id}) == []
+        assert list(Path(temporary).iterdir()) == []
 
 
 def deployed(run_id, logs, *, means=MEANS, **site):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -14,9 +15,10 @@ from pipeline.edge.shell import Child, Shell
 from pipeline.errors import LaunchError, PipelineError
 from pipeline.flow import launching
 from pipeline.flow.world import World
-from pipeline.launch import base, dynamo, local, mocker
+from pipeline.launch import base, dynamo, local, machine, mocker
 from pipeline.launch.layout import instances, place
 from pipeline.schema.catalogue import Cluster
+from pipeline.schema.endpoint import scratch_prefix
 from pipeline.schema.recipe import ROLES
 from tests.fakes import orders
 from tests.golden import tokenizer
@@ -96,7 +98,7 @@ def test_what_may_keep_kv_off_nvlink_is_part_of_a_clusters_identity(name, field,
 
 def test_timing_tables_are_written_where_the_workers_are_told(tmp_path: Path) -> None:
     where = mocker.Place("python", tmp_path, 18000, 1.0)
-    local._write_tables(orders.order(orders.GB300, run_id="r"), where)
+    mocker.write_tables(orders.order(orders.GB300, run_id="r"), where)
     prefill, decode = (np.load(mocker.table_path(role, where)) for role in ROLES)
     assert prefill["prefill_ttft_ms"][1] / prefill["prefill_isl"][1] == pytest.approx(1000 / (14290 * 4))  # TEP4: 14,290 tok/s and GPU
     assert decode["decode_itl"][0, 0] == pytest.approx(13.07)
@@ -124,22 +126,49 @@ def test_a_recipe_too_big_for_the_machine_says_what_it_would_need() -> None:
     with pytest.raises(
         LaunchError, match=r"2000 engine processes, .* need 2000 cores and 261\.1 GB, there are \d+ cores and .* GB free"
     ) as caught:
-        local._refuse_size(2000, site)
+        machine.refuse_size(2000, site)
     assert "virtual time" in caught.value.hint
 
 
 def test_a_missing_tokenizer_is_named_with_the_place_where_it_was_looked_for(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(LaunchError, match=r"no tokenizer\.json, tokenizer_config\.json for deepseek-v4-pro") as caught:
-        local._refuse_model(orders.order(orders.GB300, run_id="r", model_path=tmp_path), orders.cluster())
+        machine.refuse_model(orders.order(orders.GB300, run_id="r", model_path=tmp_path), orders.cluster())
     assert caught.value.where == str(tmp_path)
     assert "model_paths" in caught.value.hint
 
 
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe"], ids=["torn", "no text"])
+def test_a_broken_tokenizer_is_refused_before_anything_is_started(tmp_path: Path, content: bytes) -> None:
+    """Dynamo only logs it, and never lists the LLM."""
+    for name in machine.FILES:
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "tokenizer.json").write_bytes(content)
+    with pytest.raises(LaunchError, match="not JSON") as caught:
+        machine.refuse_model(orders.order(orders.GB300, run_id="r", model_path=tmp_path), orders.cluster())
+    assert caught.value.where == str(tmp_path / "tokenizer.json")
+
+
+def test_a_folder_for_temporary_files_too_deep_for_the_clients_sockets_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = tmp_path / ("d" * 60)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    lab = orders.order(orders.GB300, run_id="r")
+    with pytest.raises(LaunchError, match="too long a path") as caught:
+        local.deployed(lab, orders.cluster(isolation="none"), means=None, logs=tmp_path).__enter__()  # type: ignore[arg-type]  # nothing is started
+    assert caught.value.where == str(deep)
+    assert "TMPDIR" in caught.value.hint
+
+
+def test_the_longest_run_id_leaves_room_for_the_clients_sockets() -> None:
+    machine.refuse_temporary(orders.order(orders.GB300, run_id="r" * 64), Path("/run/user/1000/tmp"))
+    assert scratch_prefix("r" * 64) != scratch_prefix("r" * 63)
+
+
 def test_dynamo_that_is_not_installed_is_answered_with_the_extra_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "PACKAGES", ("ai-dynamo-of-another-world",))
+    monkeypatch.setattr(machine, "PACKAGES", ("ai-dynamo-of-another-world",))
     with pytest.raises(PipelineError, match=r"needs the extra `simulate` \(ai-dynamo-of-another-world is not installed\)"):
-        local._versions()
+        machine.versions()
 
 
 def test_an_llm_that_a_cluster_has_no_files_of_is_named_with_the_field_to_fill() -> None:
@@ -169,11 +198,13 @@ def test_smoke_recipes_run_where_smoke_runs_and_nowhere_else() -> None:
 
 
 def test_one_job_of_a_run_is_swept_without_its_siblings():
+    run = f"sweep-me.{os.getpid()}"
+
     def job(name: str) -> Child:
-        return Shell().spawn(["sleep", "60"], log=Path("/dev/null"), env={base.RUN: "sweep-me", base.JOB: name, "PATH": os.defpath})
+        return Shell().spawn(["sleep", "60"], log=Path("/dev/null"), env={base.RUN: run, base.JOB: name, "PATH": os.defpath})
 
     with job("a") as mine, job("b") as sibling:
-        assert local.sweep("sweep-me", orders.cluster(), means=None, job="a") == [f"ended process {mine.pid} (measuring of a)"]
+        assert local.sweep(run, orders.cluster(), means=None, job="a") == [f"ended process {mine.pid} (measuring of a)"]
         assert sibling.poll() is None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from pipeline.errors import LaunchError
@@ -34,7 +36,7 @@ def test_a_deployment_that_answers_is_ready_without_waiting():
         ({"instances": {"prefill": 1, "backend": 1}}, "1 of 2 decode instances"),
         ({"instances": {"prefill": 1, "backend": 3}}, "3 of 2 decode instances"),
         ({"instances": {"prefill": 0, "backend": 2}}, "0 of 1 prefill instances"),
-        ({"listed": False}, "the frontend does not list llm"),
+        ({"listed": False}, "the frontend lists nothing, not llm"),
         ({"status": 503}, "HTTP 503: no instances"),
         ({"cut": 1}, "a completion of 4 tokens came back with 3"),
         ({"skips_prefill": True}, "served without the prefill workers"),
@@ -55,6 +57,40 @@ def test_waiting_ends_as_soon_as_a_process_has_ended():
 def test_a_process_that_ends_with_the_last_step_is_not_called_ready():
     with pytest.raises(LaunchError, match="decode-0 exited"):
         wait(dynamo(), dead=["decode-0 exited with 1"])
+
+
+def test_a_worker_that_does_not_generate_yet_is_not_counted():
+    class Half(FakeDynamo):
+        def health(self):
+            status, text = super().health()
+            listed = json.loads(text)["instances"]
+            kept = [one for one in listed if (one["instance_id"], one["endpoint"]) != ("backend1", "generate")]
+            return status, json.dumps({"instances": kept})
+
+    with pytest.raises(LaunchError, match="1 of 2 decode instances"):
+        wait(Half("llm", {"prefill": 1, "backend": 2}))
+
+
+def test_a_frontend_that_lists_another_llm_says_which():
+    class Other(FakeDynamo):
+        def models(self):
+            return 200, '{"data": [{"id": "a"}, {"id": "b"}]}'
+
+    with pytest.raises(LaunchError, match="the frontend lists a, b, not llm"):
+        wait(Other("llm", {"prefill": 1, "backend": 2}))
+
+
+def test_an_instance_that_leaves_as_soon_as_it_has_answered_is_waited_for_again():
+    """Else the deployment without it would be what the measurement is held against."""
+
+    class Leaving(FakeDynamo):
+        def complete(self, prompt):
+            answer = super().complete(prompt)
+            self.instances["backend"] = 1
+            return answer
+
+    with pytest.raises(LaunchError, match="1 of 2 decode instances"):
+        wait(Leaving("llm", {"prefill": 1, "backend": 2}))
 
 
 def test_an_answer_that_is_not_json_is_waited_for_not_fallen_over():

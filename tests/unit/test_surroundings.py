@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from pipeline.edge.shell import Completed
+from pipeline.edge.shell import Completed, Shell
 from pipeline.errors import PipelineError
+from pipeline.flow import provenance
+from pipeline.flow.world import World
 from pipeline.measure import surroundings
+from pipeline.schema.plan import Plan
+from pipeline.schema.result import Measurement
+from tests.fakes import orders
+from tests.fakes.clock import FakeClock
+
+COMMANDS = sorted((Path(__file__).parents[1] / "golden").glob("*/*.txt"))
 
 SMI = """<?xml version="1.0" ?>
 <!DOCTYPE nvidia_smi_log SYSTEM "nvsmi_device_v12.dtd">
@@ -75,6 +85,20 @@ def test_gpus_that_nobody_describes_are_unknown_and_not_none(found):
     assert gpus(found) is None
 
 
+@pytest.mark.parametrize("words", ["N/A", "[N/A]", "Not Supported", "[Not Supported]", "[Unknown Error]", "Insufficient Permissions", ""])
+def test_what_the_driver_does_not_say_is_unknown_in_every_field(words):
+    said = SMI.replace("97.10.4A.00.01", words).replace("1400.00 W", words).replace("1965 MHz", words).replace("32766", words)
+    first, _ = gpus(Completed(0, said, ""))
+    assert (first.vbios, first.power_limit_w, first.sm_mhz, first.fabric_clique) == (None, None, None, None)
+    assert first.fabric_cluster == "5c4a-1"
+
+
+def test_gpus_outside_of_any_nvlink_cluster_are_in_none_together():
+    """The driver gives all of them one identifier of nothing but zeros."""
+    first, _ = gpus(Completed(0, SMI.replace("5c4a-1", "00000000-0000-0000-0000-000000000000"), ""))
+    assert first.fabric_cluster is None
+
+
 def test_the_environment_of_engines_is_kept_without_secrets():
     kept = surroundings.environment(
         {
@@ -108,9 +132,90 @@ def test_the_environment_of_engines_is_kept_without_secrets():
         ("NIXL_WORDS", "authorization: bearer hunter2"),
         ("NIXL_URL", "https://h/x?sig=hunter2&X-Amz-Signature=s"),
         ("UCX_URL", "https://user:hunter2/w@h/x"),
+        ("VLLM_PWD", "hunter2"),
+        ("VLLM_KEY", "hunter2"),
+        ("DYN_NATS_NKEY", "hunter2"),
+        ("VLLM_HFTOKEN", "hunter2"),
+        ("VLLM_ARGS", "--max-num-seqs 4 --api-key hunter2"),
+        ("VLLM_ARGS", "--api-key=hunter2 --numa-bind"),
+        ("VLLM_JSON", '{"api_key": "hunter2", "n": 1}'),
+        ("NIXL_S3", "region=x;aws_secret_access_key=hunter2"),
+        ("DYN_STORE", "host:6379?password=hunter2"),
+        ("TORCH_WORDS", "authorization: token hunter2"),
+        ("DYN_PEM", "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----"),
+        ("VLLM_WORD", "hf_hunter2hunter2hunter2hunter2"),
+        ("VLLM_WORD", "ghp_hunter2hunter2hunter2hunter2hunter2"),
+        ("VLLM_WORD", "nvapi-hunter2hunter2hunter2"),
     ],
 )
 def test_a_secret_in_any_of_its_usual_places_is_redacted(name, value):
     (shown,) = surroundings.environment({name: value}).values()
     assert "hunter2" not in shown
     assert "(redacted)" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("VLLM_MAX_TOKENS_PER_EXPERT_FP4_MOE", "2048"),
+        ("VLLM_TOKENIZER_MODE", "deepseek_v4"),
+        ("VLLM_PASS_THROUGH", "1"),
+        ("TILELANG_CLEANUP_TEMP_FILES", "1"),
+        ("VLLM_ARGS", "--max-num-batched-tokens 32768 --tokenizer-mode deepseek_v4"),
+        ("DYN_URL", "http://127.0.0.1:18000/v1"),
+        ("NIXL_JSON", '{"kv_connector":"NixlConnector","max_tokens":4}'),
+    ],
+)
+def test_what_only_sounds_like_a_secret_is_kept(name, value):
+    assert surroundings.environment({name: value}) == {name: value}
+
+
+def test_a_command_is_kept_without_its_secrets():
+    argv = (
+        "env",
+        "HF_TOKEN=hunter2",
+        "VLLM_MAX_TOKENS=4",
+        "x",
+        "--api-key",
+        "hunter2",
+        "--use-server-token-count",
+        "--url=http://me:hunter2@h/",
+    )
+    kept = surroundings.command(argv)
+    assert kept[2:5] == ("VLLM_MAX_TOKENS=4", "x", "--api-key")
+    assert kept[6] == "--use-server-token-count"
+    assert len(kept) == len(argv)
+    assert "hunter2" not in " ".join(kept)
+
+
+@pytest.mark.parametrize("page", COMMANDS, ids=lambda path: path.stem)
+def test_nothing_is_hidden_of_the_commands_of_a_recipe(page):
+    words = tuple(page.read_text("utf-8").split())
+    assert surroundings.command(words) == words
+
+
+def test_a_result_tells_its_commands_and_its_environment_without_secrets():
+    order, cluster = orders.order(run_id="r"), orders.cluster()
+    plan = Plan(
+        plan_id="p",
+        event="dispatch",
+        select="*",
+        since=None,
+        shard="1/1",
+        git_sha=None,
+        git_dirty=False,
+        created_at="now",
+        cluster=cluster,
+        skus={order.sku.id: order.sku},
+        llms={order.llm.id: order.llm},
+        timing=None,
+        jobs=(order.job,),
+        left_out=(),
+    )
+    attempt = provenance.Attempt(plan, order.job, run_id="r", attempt=1, requests_per_conc=10, seed=0, started_at="now")
+    commands = {"frontend": ("env", "HF_TOKEN=hunter2", "python", "--api-key", "hunter2")}
+    world = World(Shell(), FakeClock(), Path("recipes"), env={"VLLM_API_KEY": "hunter2"})
+    told = provenance.record(world, attempt, Measurement(points=(), versions={}, stages_s={}, commands=commands))
+    assert "hunter2" not in told.to_json()
+    assert told.provenance.commands["frontend"][2] == "python"
+    assert told.provenance.environment.keys() == {"VLLM_API_KEY"}

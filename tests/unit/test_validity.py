@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from pipeline.errors import MeasureError
 from pipeline.measure import sa_bench
+from pipeline.measure.points import point
 from pipeline.measure.requests import Request, effective_conc, steady_window
 from pipeline.measure.statistics import slope
 from pipeline.measure.validity import Seen, judge
+from tests.fakes import orders
 from tests.fakes.loads import OSL, closed_loop, seen
 
 FILES = Path(__file__).parent / "sa_bench"
@@ -62,9 +64,9 @@ def test_every_lost_request_is_counted(missing):
     assert judge(seen(loop, sent=80)).reasons == (f"lost-requests: {80 - missing} of 80 are in the client's records",)
 
 
-@given(order=st.permutations(range(16)))
-def test_the_order_of_records_does_not_matter(order):
-    loop = closed_loop(2, 16)
+@given(order=st.permutations(range(16)), seed=st.integers(0, 99))
+def test_the_order_of_records_does_not_matter(order, seed):
+    loop = closed_loop(2, 16, seed=seed)
     assert judge(seen(tuple(loop[index] for index in order), conc=2)) == judge(seen(loop, conc=2))
 
 
@@ -96,6 +98,15 @@ def test_nothing_generated_is_refused_by_name():
     assert names(Seen(4, 40, ())) == ["lost-requests", "no-tokens"]
 
 
+def test_what_is_not_whole_adds_nothing_to_a_point():
+    order = orders.order(run_id="r")
+    torn = seen((*broken(10, output=OSL - 1)[:10], *broken(20, output=None, error="500")[10:]))
+    found = point(order.job.recipe, order.sku, torn, judge(torn), duration_s=10.0)
+    assert (found.status, found.requests, found.completed) == ("refused", 80, 60)
+    assert (found.input_tokens, found.output_tokens) == (60 * 100, 60 * OSL)
+    assert (found.ttft_ms.n, found.tpot_ms.n, found.e2e_ms.n) == (60, 60, 60)
+
+
 def test_a_chat_template_adds_a_few_tokens_to_each_prompt():
     assert names(seen(broken(80, input=104, asked_input=100))) == []
 
@@ -117,15 +128,35 @@ def test_a_window_too_short_withholds_and_does_not_refuse():
     assert middling.withheld[0].startswith("drift: 2 rounds") or middling.withheld[0].startswith("drift: 3 rounds")
 
 
+def test_five_rounds_say_nothing_of_a_drift_and_six_do():
+    five, six = (judge(seen(closed_loop(1, sent, scatter=0.001, slower=0.9), conc=1)) for sent in (7, 8))
+    assert (five.reasons, five.withheld) == ((), ("drift: 5 rounds of conc requests in the steady window, 6 are needed",))
+    assert (len(six.reasons), six.withheld) == (1, ())
+
+
 def test_the_moment_between_two_requests_is_no_steady_window():
     verdict = judge(seen(closed_loop(1, 2, gap_s=0.05), conc=1))
     assert (verdict.reasons, verdict.effective_conc) == ((), None)
 
 
-def test_counters_that_nobody_answers_for_are_withheld():
-    silent = judge(seen(served={"prefill": None, "decode": 100}, migrations=None, cut_streams=None))
+def test_what_nobody_could_be_asked_is_withheld_and_refuses_nothing():
+    silent = judge(
+        seen(
+            broken(80, held_ms=None),
+            served={"prefill": None, "decode": 100},
+            migrations=None,
+            cut_streams=None,
+            clock_step_s=None,
+        )
+    )
     assert silent.reasons == ()
-    assert silent.withheld == ("path: prefill could not be asked how many requests it served",)
+    assert silent.withheld == (
+        "path: prefill could not be asked how many requests it served",
+        "lost streams: the frontend could not be asked",
+        "migrations: the frontend could not be asked",
+        "clock: nobody looked whether the time of day was set",
+        "client-bound: the client does not say how long it held requests back",
+    )
 
 
 def test_a_change_that_scatter_explains_is_no_drift():
@@ -134,6 +165,23 @@ def test_a_change_that_scatter_explains_is_no_drift():
         for one, factor in zip(closed_loop(1, 10), (1, 1.4, 0.7, 1.3, 0.8, 1.4, 0.7, 1.2, 0.9, 1.3), strict=True)
     )
     assert "drift" not in names(seen(noisy, conc=1))
+
+
+def refused_for_drift(loops: int = 100, *, conc: int = 8, sent: int = 160, **kind: float) -> int:
+    """Of so many loops of a kind."""
+    return sum("drift" in names(seen(closed_loop(conc, sent, seed=seed, **kind), conc=conc)) for seed in range(loops))
+
+
+def test_lengths_that_differ_do_not_hide_a_drift():
+    assert refused_for_drift(sent=80, shortest=0.8, slower=0.25) > 60
+
+
+def test_lengths_that_differ_are_no_drift():
+    assert refused_for_drift(shortest=0.5) == 0
+
+
+def test_latency_that_wanders_is_hardly_ever_called_a_drift():
+    assert refused_for_drift(300, wandering=0.1) < 6
 
 
 def test_the_steady_window_has_neither_ramp_nor_drain():
@@ -149,6 +197,12 @@ def test_a_slope_and_its_error():
     assert slope([1.0, 2.0, 3.0]) == (pytest.approx(2.0), pytest.approx(0.0))
     change, error = slope([1.0, -1.0, 1.0, -1.0, 1.0])
     assert (change, error > 1) == (pytest.approx(0.0), True)
+
+
+def test_values_that_resemble_their_neighbours_say_less_of_a_slope():
+    _, alternating = slope([1.0, -1.0, -1.0, 1.0] * 4)
+    _, swinging = slope([1.0] * 4 + [-1.0] * 8 + [1.0] * 4)
+    assert swinging > 1.5 * alternating
 
 
 def test_a_published_run_that_completed_nothing_is_refused():

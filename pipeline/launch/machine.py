@@ -1,0 +1,65 @@
+"""What this machine must have for a deployment of real processes: who lacks it is told before anything is started."""
+
+from __future__ import annotations
+
+import json
+from importlib import metadata
+from math import ceil
+from pathlib import Path
+
+from pipeline.edge import processes
+from pipeline.errors import LaunchError, PipelineError
+from pipeline.launch.base import Order
+from pipeline.schema.catalogue import Cluster, LocalSite
+from pipeline.schema.endpoint import scratch_prefix
+
+FRONTEND_MB, ENGINE_MB, CLIENT_MB = 110, 130, 1000  # resident, Dynamo 1.4.2 and AIPerf 0.13
+PACKAGES = ("ai-dynamo", "ai-dynamo-runtime")
+SOCKET_PATH = 107  # characters that the path of a Unix socket may have
+DEEPEST = "xxxxxxxx/tmpxxxxxxxx/aiperf/dataset_manager_proxy_frontend.ipc"  # AIPerf 0.13's, below its folder for temporary files
+FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")
+
+
+def versions() -> dict[str, str]:
+    """Of Dynamo's packages."""
+    try:
+        return {name: metadata.version(name) for name in PACKAGES}
+    except metadata.PackageNotFoundError as error:
+        raise PipelineError(
+            f"launcher local needs the extra `simulate` ({error.name} is not installed)",
+            hint="pip install 'rackbench[simulate]' (from a checkout: pip install -e '.[simulate]')",
+        ) from error
+
+
+def refuse_model(order: Order, cluster: Cluster) -> None:
+    """An LLM's folder without a tokenizer that can be read."""
+    missing = [name for name in FILES if not (Path(order.model_path) / name).is_file()]
+    if missing:
+        hint = f"cluster {cluster.id} says where under model_paths; a tokenizer and its config are enough, no weights"
+        raise LaunchError(f"no {', '.join(missing)} for {order.llm.id}", where=order.model_path, hint=hint)
+    for path in (Path(order.model_path) / name for name in FILES):
+        try:
+            json.loads(path.read_bytes())
+        except ValueError as error:
+            raise LaunchError(f"not JSON: {error}", where=str(path), hint="Dynamo would never list the LLM") from error
+
+
+def refuse_temporary(order: Order, folder: Path) -> None:
+    """A folder for temporary files in which the load client could not make its sockets."""
+    excess = len(str(folder / (scratch_prefix(order.run_id, order.job.id) + DEEPEST)).encode()) - SOCKET_PATH
+    if excess > 0:
+        what = f"too long a path for the sockets of the load client, by {excess} characters"
+        raise LaunchError(what, where=str(folder), hint="set TMPDIR to a shorter one, e.g. /tmp")
+
+
+def refuse_size(engines: int, site: LocalSite) -> None:
+    """More engine processes than cores and memory allow."""
+    need_mb = FRONTEND_MB + engines * ENGINE_MB + CLIENT_MB
+    need_cores = ceil(engines / site.processes_per_core)
+    have_cores, have_mb = processes.cores(), processes.memory_free_mb()
+    if need_cores > have_cores or need_mb > have_mb:
+        what = (
+            f"too big for this machine: {engines} engine processes, a frontend and a load client need {need_cores} cores"
+            f" and {need_mb / 1000:.1f} GB, there are {have_cores} cores and {have_mb / 1000:.1f} GB free"
+        )
+        raise LaunchError(what, hint="take fewer workers, dp_launch: per-tray, or measure it in virtual time: cluster laptop")
