@@ -236,8 +236,10 @@ def _mark_between(setup: Setup, means: Means, ran: Ran, log: Log) -> Mark:
 
 
 def _last_line(path: Path) -> str:
+    """The last error that it logged, or the last thing that it said at all."""
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
-    return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "it said nothing")
+    said = [line.strip()[:200] for line in reversed(lines) if line.strip()]
+    return next((line for line in said if " ERROR " in line), said[0] if said else "it said nothing")
 
 
 def _keep(setup: Setup, out: Path, name: str) -> tuple[RawFile, ...]:

@@ -186,6 +186,14 @@ def test_a_client_that_did_not_end_well_refuses_its_last_point(tmp_path, code, w
     assert (first.reasons, second.reasons) == ((), (f"client-failed: {why}",))
 
 
+def test_what_a_client_logged_as_its_error_is_told_and_not_its_farewell(tmp_path):
+    console = (
+        "20:03:23.494 ERROR    Failed to configure (controller.py:9)\n20:03:24.006 INFO     Shutdown\n\nLog File: logs/aiperf.log"
+    )
+    *_, last = in_order(tmp_path, code=1, console=console)
+    assert last.reasons == ("client-failed: exit code 1: 20:03:23.494 ERROR    Failed to configure (controller.py:9)",)
+
+
 def test_a_client_that_dies_in_a_loop_costs_that_loop_and_another_goes_on_behind_it(tmp_path):
     client = FakeClient(code=-9, without=("c2", "pause-c4", "warmup-c4", "c4"))
     found = measured(tmp_path, client, FakeHttp())
