@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.edge.http import SystemHttp
-from pipeline.errors import MeasureError
+from pipeline.errors import MeasureError, PipelineError
 from pipeline.flow import launching
 from pipeline.flow.provenance import Attempt
 from pipeline.flow.world import World
@@ -30,6 +31,8 @@ def measure(world: World, attempt: Attempt, staging: Path) -> Measurement:
 
 def _measured(world: World, attempt: Attempt, staging: Path, logs: Path) -> Measurement:
     job, cluster = attempt.job, attempt.plan.cluster
+    if cluster.local is not None and shutil.which(cluster.client, path=world.env.get("PATH")) is None:  # elsewhere only the place knows
+        raise PipelineError(f"the load client {cluster.client!r} is not on PATH", hint=aiperf.INSTALL)
     wanted = launching.order(world, attempt.plan, job, run_id=attempt.run_id, attempt=attempt.attempt)
     if cluster.launcher in LAUNCHERS:  # first, so that a launch that fails leaves what it would have started
         (staging / "manifest.txt").write_text(LAUNCHERS[cluster.launcher].manifest(wanted, cluster), encoding="utf-8")

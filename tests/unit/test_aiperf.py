@@ -187,9 +187,7 @@ def test_a_client_that_did_not_end_well_refuses_its_last_point(tmp_path, code, w
 
 
 def test_what_a_client_logged_as_its_error_is_told_and_not_its_farewell(tmp_path):
-    console = (
-        "20:03:23.494 ERROR    Failed to configure (controller.py:9)\n20:03:24.006 INFO     Shutdown\n\nLog File: logs/aiperf.log"
-    )
+    console = "20:03:23.494 ERROR    Failed to configure (controller.py:9)\n20:03:24.006 INFO     Shutdown\n\nLog File: logs/aiperf.log"
     *_, last = in_order(tmp_path, code=1, console=console)
     assert last.reasons == ("client-failed: exit code 1: 20:03:23.494 ERROR    Failed to configure (controller.py:9)",)
 

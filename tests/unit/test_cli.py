@@ -7,6 +7,7 @@ import pytest
 
 from pipeline import cli
 from tests.fakes import book as small
+from tests.fakes.orders import GB300
 
 
 @pytest.fixture
@@ -167,6 +168,14 @@ def test_a_manifest_says_all_that_a_plan_would_start(monkeypatch, tmp_path, caps
     assert out.count("python -m dynamo.mocker") == 2  # prefill; both decode workers alike
     assert cli.run(["manifest", plan, "--job", "nobody"], {}) == 4
     assert "no job 'nobody' in the plan" in capsys.readouterr().err
+
+
+def test_a_load_client_that_is_not_there_is_told_before_anything_is_started(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    plan, out = str(tmp_path / "plan.json"), str(tmp_path / "results")
+    assert cli.run(["plan", "--cluster", "local-live", "--select", "*gb300*", "--out", plan], {}) == 0
+    assert cli.run(["run", plan, "--job", GB300, "--out", out], {"PATH": str(tmp_path)}) == 2
+    assert "the load client 'aiperf' is not on PATH — `nox -s client` installs it" in capsys.readouterr().err
 
 
 def test_a_manifest_of_a_cluster_without_a_launcher_is_refused(monkeypatch, tmp_path, capsys):
