@@ -145,6 +145,16 @@ def test_the_load_is_one_run_of_all_loops_with_the_lengths_of_the_replay(tmp_pat
     assert [isl for isl, _ in json.loads((tmp_path / "out" / "asked.json").read_text()).values()][-24:] == inputs.tolist()
 
 
+def test_what_was_sent_is_not_sent_again_by_another_run_behind_it(tmp_path):
+    wanted, texts = setup(tmp_path), []
+    for name, concs, sent in (("client", CONCS, ("warmup-c2-", "c2-")), ("client-2", CONCS[1:], ("warmup-c4-", "c4-"))):
+        aiperf_load.write(wanted, concs, tmp_path / name)
+        lines = [json.loads(line) for line in (tmp_path / name / "prompts.jsonl").read_text().splitlines()]
+        texts += [one["text"] for one in lines if one["session_id"].startswith(sent)]
+    assert len(texts) == 2 + 12 + 4 + 24
+    assert len({text[:40] for text in texts}) == len(texts)  # or the deployment's prefix cache would answer
+
+
 def test_a_run_in_order_is_a_point_a_loop_with_the_raw_files(tmp_path):
     first, second = in_order(tmp_path)
     assert (first.conc, first.status, first.reasons, first.requests, first.completed) == (2, "ok", (), 12, 12)
