@@ -61,6 +61,10 @@ class Mark:
     wall: datetime
     steady: float
 
+    def of_no_loop(self) -> Mark:
+        """Without counters: what was not read between two loops tells nothing of either."""
+        return replace(self, reading=counters.unread(self.reading))
+
 
 @dataclass(slots=True)
 class Ran:
@@ -138,16 +142,17 @@ def _point(setup: Setup, ran: Ran, recorded: Recorded, at: int) -> Point:
     spent = after.steady - before.steady
     lost = counters.lost_streams(setup.endpoint.frontend_log, before.reading, after.reading)
     changes = [change.partition("; the end of ")[0] for change in ran.changes] if at == ran.last else []
+    trouble = ran.trouble if at == ran.last else ""
     seen = Seen(
         conc,
         setup.sent(conc),
         recorded.loops.get(aiperf_load.loop(conc), ()),
-        client=ran.trouble if at == ran.last else "",
+        client=trouble,
         changes=tuple(dict.fromkeys([*changes, *counters.replaced(before.reading, after.reading)])),
         cut_streams=lost,
         migrations=counters.migrated(before.reading, after.reading, lost or 0),
         served=counters.served(before.reading, after.reading, setup.endpoint.instances),
-        expected_served=setup.sent(conc) + setup.warming(conc),
+        expected_served=None if trouble else setup.sent(conc) + setup.warming(conc),  # nobody knows what it had sent
         clock_step_s=(after.wall - before.wall).total_seconds() - spent,
     )
     return point(setup.job.recipe, setup.sku, seen, judge(seen), duration_s=span_s(seen.requests) or spent)
@@ -168,8 +173,10 @@ def _watch(setup: Setup, means: Means, concs: Sequence[int], argv: list[str]) ->
         ran.stop(trouble=_farewell(code, out / "console.log"))
     if changes := setup.endpoint.alive():
         ran.stop(changes=changes)
-    while len(ran.marks) <= len(concs):
-        ran.marks.append(_mark(setup, means))
+    if open_ended := len(concs) - ran.ended:
+        mark = _mark(setup, means)
+        is_told = open_ended == 1 or ran.last >= 0  # else all have ended, and the log does not say when
+        ran.marks += [mark if is_told else mark.of_no_loop()] * open_ended
     return ran
 
 
@@ -188,7 +195,7 @@ def _follow(setup: Setup, means: Means, child: Child, ran: Ran, log: Log) -> int
                 ran.stop(changes=changes)
                 changed_at = now
         if has_ended:
-            ran.marks.append(_mark_between(setup, means, ran, log))
+            ran.marks.append(_mark_between(setup, means, ran, log, now))
         if changed_at is not None and ran.last < ran.ended < len(ran.concs) and now - ran.marks[-1].steady > FLUSHED_S:
             return _ended(child, ran)
         if changed_at is not None and now - changed_at > DYING_S:
@@ -223,16 +230,13 @@ def _mark(setup: Setup, means: Means) -> Mark:
     return Mark(counters.read(setup.endpoint, means.http), means.clock.now(), means.clock.monotonic())
 
 
-def _mark_between(setup: Setup, means: Means, ran: Ran, log: Log) -> Mark:
-    """In the pause after a loop; counters that were not read within it belong to nobody."""
-    began = means.clock.monotonic()
+def _mark_between(setup: Setup, means: Means, ran: Ran, log: Log, began: float) -> Mark:
+    """In the pause after a loop that was seen to have ended when the clock said ``began``."""
     mark = _mark(setup, means)
     log.look()
-    following = ran.concs[ran.ended + 1 :][:1]
-    is_late = any(name in log.begun for conc in following for name in (aiperf_load.warmup(conc), aiperf_load.loop(conc)))
-    if is_late or (following and mark.steady - began > aiperf_load.pause_s(setup) / 2):
-        return replace(mark, reading=counters.unread(mark.reading))
-    return mark
+    following = {of(conc) for conc in ran.concs[ran.ended + 1 :][:1] for of in (aiperf_load.warmup, aiperf_load.loop)}
+    took_long = mark.steady - began > aiperf_load.pause_s(setup) / 2
+    return mark.of_no_loop() if following and (took_long or following & log.begun) else mark
 
 
 def _last_line(path: Path) -> str:

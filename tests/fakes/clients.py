@@ -129,6 +129,7 @@ class FakeClient:
     polls: int = 2  # until a loop has ended, and from the last of them until the end
     without: Sequence[str] = ()  # phases that it does not come to: what ends the run in the first of them
     hurries: bool = False  # writes down the end of a loop when the next has already begun
+    silent: bool = False  # keeps no log
     console: str = "console"
     ran: list[list[str]] = field(default_factory=list)
     loads: list[dict[str, Any]] = field(default_factory=list)
@@ -157,6 +158,7 @@ class FakeClient:
 
         def act() -> None:
             self.meanwhile.get(loop, list)()
-            (out / "logs/aiperf.log").write_text("".join(said[: (after if self.hurries and not last else ends) + 1]))
+            if not self.silent:
+                (out / "logs/aiperf.log").write_text("".join(said[: (after if self.hurries and not last else ends) + 1]))
 
         return act
