@@ -167,7 +167,7 @@ def _watch(setup: Setup, means: Means, concs: Sequence[int], argv: list[str]) ->
         with means.shell.spawn(argv, log=out / "console.log") as child:
             code = _follow(setup, means, child, ran, log)
     if code in NOT_THERE:
-        what = f"the load client {setup.program!r} cannot be run: {_last_line(out / 'console.log')}"
+        what = f"the load client {setup.program!r} cannot be run: {aiperf_files.last_word(out / 'console.log')}"
         raise PipelineError(what, hint=INSTALL)
     if code:
         ran.stop(trouble=_farewell(code, out / "console.log"))
@@ -189,13 +189,14 @@ def _follow(setup: Setup, means: Means, child: Child, ran: Ran, log: Log) -> int
         log.look()
         now = clock.monotonic()
         has_ended = ran.ended < len(ran.concs) and aiperf_load.loop(ran.concs[ran.ended]) in log.ended
+        mark = _mark_between(setup, means, ran, log) if has_ended else None  # first: a look may take longer than the pause
         if changed_at is None and (has_ended or now - looked_at > LOOK_S):
             looked_at = now
             if changes := setup.endpoint.alive():
                 ran.stop(changes=changes)
                 changed_at = now
-        if has_ended:
-            ran.marks.append(_mark_between(setup, means, ran, log, now))
+        if mark is not None:
+            ran.marks.append(mark)
         if changed_at is not None and ran.last < ran.ended < len(ran.concs) and now - ran.marks[-1].steady > FLUSHED_S:
             return _ended(child, ran)
         if changed_at is not None and now - changed_at > DYING_S:
@@ -216,7 +217,7 @@ def _ended(child: Child, ran: Ran, trouble: str = "") -> int:
 def _farewell(code: int, log: Path) -> str:
     """Why a client did not end well; a program between us and it says signal N as 128 + N."""
     number = -code if code < 0 else code - 128
-    return f"killed by signal {number}" if number > 0 else f"exit code {code}: {_last_line(log)}" if code else ""
+    return f"killed by signal {number}" if number > 0 else f"exit code {code}: {aiperf_files.last_word(log)}"
 
 
 def _environment(scratch: str, limit_s: int) -> list[str]:
@@ -230,20 +231,14 @@ def _mark(setup: Setup, means: Means) -> Mark:
     return Mark(counters.read(setup.endpoint, means.http), means.clock.now(), means.clock.monotonic())
 
 
-def _mark_between(setup: Setup, means: Means, ran: Ran, log: Log, began: float) -> Mark:
-    """In the pause after a loop that was seen to have ended when the clock said ``began``."""
+def _mark_between(setup: Setup, means: Means, ran: Ran, log: Log) -> Mark:
+    """In the pause after a loop."""
+    began = means.clock.monotonic()
     mark = _mark(setup, means)
     log.look()
     following = {of(conc) for conc in ran.concs[ran.ended + 1 :][:1] for of in (aiperf_load.warmup, aiperf_load.loop)}
     took_long = mark.steady - began > aiperf_load.pause_s(setup) / 2
     return mark.of_no_loop() if following and (took_long or following & log.begun) else mark
-
-
-def _last_line(path: Path) -> str:
-    """The last error that it logged, or the last thing that it said at all."""
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
-    said = [line.strip()[:200] for line in reversed(lines) if line.strip()]
-    return next((line for line in said if " ERROR " in line), said[0] if said else "it said nothing")
 
 
 def _keep(setup: Setup, out: Path, name: str) -> tuple[RawFile, ...]:

@@ -57,6 +57,13 @@ def read(folder: Path, asked: Mapping[str, Sequence[int]]) -> Recorded:
     return Recorded(_loops(folder / RECORDS, asked), trouble, version, _phases(folder / PHASES))
 
 
+def last_word(console: Path) -> str:
+    """The last error that AIPerf told, or the last thing that it said at all."""
+    lines = console.read_text(encoding="utf-8", errors="replace").split("\n") if console.exists() else []
+    said = [line.strip()[:200] for line in reversed(lines) if line.strip()]
+    return next((line for line in said if " ERROR " in line), said[0] if said else "it said nothing")
+
+
 def _loops(path: Path, asked: Mapping[str, Sequence[int]]) -> dict[str, tuple[Request, ...]]:
     found: defaultdict[str, list[Request]] = defaultdict(list)
     base: int | None = None

@@ -147,9 +147,11 @@ class FakeClient:
         self.loads.append(json.loads((out / "load.json").read_text()))
         log.write_text(f"{self.console}\n")
         (out / "logs").mkdir()
-        loops = [phase["name"] for phase in self.loads[-1]["benchmark"]["phases"] if phase["kind"] == "profiling"]
+        phases = {phase["name"]: phase["kind"] for phase in self.loads[-1]["benchmark"]["phases"]}
+        loops = [name for name, kind in phases.items() if kind == "profiling"]
+        without = [*self.without, *({one.rpartition("-")[0] for one in asked(self.name)} - phases.keys())]
         acts = [self._loop(out, loop, last=loop == loops[-1]) for loop in loops if loop not in self.without]
-        return FakeChild(acts, lambda: lay_out(self.name, out, without=self.without), self.polls, self.code)
+        return FakeChild(acts, lambda: lay_out(self.name, out, without=without), self.polls, self.code)
 
     def _loop(self, out: Path, loop: str, *, last: bool) -> Callable[[], None]:
         said = played(self.name, "aiperf.log").splitlines(keepends=True)

@@ -236,17 +236,22 @@ def test_counters_that_were_read_too_late_belong_to_no_loop(tmp_path):
         assert point.withheld[0] == "path: it is not known how many requests of this loop prefill, decode served"
 
 
-def test_a_pause_begins_when_the_loop_ends_and_not_when_the_deployment_has_been_looked_at(tmp_path):
-    clock = FakeClock()
-    http = FakeHttp()
-    client = FakeClient(meanwhile={loop: serving(http, loop) for loop in WITH_WARMUP})
+def test_counters_are_read_first_thing_in_a_pause(tmp_path):
+    http, pauses = FakeHttp(), []
+    rest = serving(http, "c4", **{"prefill-0": 24, "decode-0": 12, "decode-1": 12})
 
-    def alive() -> list[str]:
-        clock.sleep(0.5)  # of a pause of 0.8 s
+    def end() -> None:
+        serving(http, "c2")()
+        pauses.append("before c4")
+
+    def look() -> list[str]:
+        if pauses:  # it takes so long that the next warm-up is served meanwhile
+            pauses.clear()
+            serving(http, "c4", **{"prefill-0": 4, "decode-0": 2, "decode-1": 2})()
         return []
 
-    found = measured(tmp_path, client, http, clock, alive=alive)
-    assert [(point.reasons, point.withheld[0][:5]) for point in found.points] == [((), "path:")] * 2
+    found = measured(tmp_path, FakeClient(meanwhile={"c2": end, "c4": rest}), http, alive=look)
+    assert [(point.reasons, point.withheld[0][:5]) for point in found.points] == [((), "drift")] * 2
 
 
 def test_loops_whose_ends_no_log_tells_are_not_held_against_counters_of_all_of_them(tmp_path):
@@ -285,6 +290,15 @@ def test_a_deployment_that_changes_is_measured_to_the_end_of_the_loop_and_no_fur
     assert [(point.conc, point.reasons) for point in found.points] == [(2, ("deployment-changed: decode-1 was killed",))]
     assert len(client.ran) == 1
     assert clock.monotonic() == pytest.approx(5 + aiperf.FLUSHED_S, abs=0.3)  # its records are written by then
+
+
+def test_a_deployment_that_is_whole_again_is_measured_on_by_another_run(tmp_path):
+    clock, http = FakeClock(), FakeHttp()
+    client = FakeClient(polls=50, without=("c4",), meanwhile={"c2": serving(http, "c2")})
+    found = measured(tmp_path, client, http, clock, alive=lambda: ["no answer"] if 2 < clock.monotonic() < 4 else [])
+    first, second = found.points
+    assert first.reasons == ("deployment-changed: no answer",)
+    assert (second.conc, len(client.ran)) == (4, 2)
 
 
 def test_a_loop_over_which_the_deployment_changed_has_five_minutes(tmp_path):
