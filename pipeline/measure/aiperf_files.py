@@ -97,7 +97,7 @@ def _request(record: dict[str, Any], asked: Mapping[str, Sequence[int]], base: i
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
-    """Records that are whole; the last line of a client that was killed may be torn."""
+    """Records that are whole: those of a client that was killed may end in the midst of a line, those of a full disk go on in it."""
     if not path.is_file():
         return
     with path.open("rb") as file:
@@ -107,6 +107,8 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
             try:
                 record = json.loads(line)
             except ValueError as error:
+                if number > 1:
+                    continue  # the loop that it belongs to has lost a request
                 raise MeasureError(f"not a record of AIPerf: {error}", where=f"{path}:{number}") from error
             if not isinstance(record, dict) or not {"metadata", "metrics"} <= record.keys():
                 raise MeasureError("not a record of AIPerf", where=f"{path}:{number}", hint="0.13.0 is read")

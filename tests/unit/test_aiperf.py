@@ -99,6 +99,14 @@ def test_a_client_that_was_killed_leaves_a_torn_line_or_nothing(tmp_path):
     assert (len(found.loops["c4"]), found.trouble, found.version) == (23, "no profile_export_aiperf.json", "")
 
 
+def test_records_torn_by_a_disk_that_was_full_for_a_while_are_lost_and_the_others_are_read(tmp_path):
+    records = lay_out("whole", tmp_path) / aiperf_files.RECORDS
+    lines = records.read_bytes().splitlines(keepends=True)
+    records.write_bytes(b"".join([*lines[:30], lines[30][:100], *lines[31:]]))  # and what is written next stands on the same line
+    loops = aiperf_files.read(tmp_path, asked("whole")).loops
+    assert {name: len(loop) for name, loop in loops.items()} == {"c2": 12, "c4": 22}
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [(aiperf_files.RECORDS, "{}\n"), (aiperf_files.RECORDS, "x\n"), (aiperf_files.AGGREGATE, "{}"), (aiperf_files.PHASES, "[]")],
