@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, floor, log10
 from typing import Any, Final
 
 from pipeline.render.labels import Box, place
@@ -51,7 +51,9 @@ def _limits(points: list[tuple[Curve, CurvePoint]], ghosts: list[Change]) -> tup
     """Ends of both axes: room for a label above and to the right of everything that is drawn."""
     x = [point.interactivity or 0.0 for _, point in points] + [ghost.before_interactivity or 0.0 for ghost in ghosts]
     y = [point.total_tok_s_gpu for _, point in points] + [ghost.before_tok_s_gpu or 0.0 for ghost in ghosts]
-    return 5.0 * (ceil(max(x, default=1.0) / 5) + 2), 1000.0 * (ceil(max(y, default=1.0) / 1000) + 1)
+    highest = max([1.0, *y])
+    step = min(1000.0, 10.0 ** (floor(log10(5 * highest)) - 1))
+    return 5.0 * (ceil(max(x, default=1.0) / 5) + 2), step * (ceil(highest / step) + 1)
 
 
 def _datum(curve: Curve, point: CurvePoint, report: Report, theme: Theme) -> Spec:

@@ -50,8 +50,10 @@ def bill(report: Report) -> str:
     hours = [row.gpu_hours for row in report.coverage if row.gpu_hours is not None]
     if not hours:
         return ""
-    virtual = " of virtual time: what a rack would have spent measuring" if report.origin == "simulated" else ""
-    said = f"{number(sum(hours), 'hours')} GPU-hours{virtual}, every GPU held counted, warm-up and set-up not."
+    is_live = any(row.measured_share is not None for row in report.provenance)
+    simulated = " of simulated engines, on no GPU" if is_live else " of virtual time: what a rack would have spent measuring"
+    kind = simulated if report.origin == "simulated" else ""
+    said = f"{number(sum(hours), 'hours')} GPU-hours{kind}, every GPU held counted, warm-up and set-up not."
     return f"{said} Points that failed or did not arrive are not in it." if len(hours) < len(report.coverage) else said
 
 

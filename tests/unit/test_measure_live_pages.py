@@ -6,8 +6,10 @@ import pytest
 
 from pipeline.analyse import analyse
 from pipeline.flow.measuring import _refusal
-from pipeline.render.evidence import runs
+from pipeline.render.charts import pareto
+from pipeline.render.evidence import bill, runs
 from pipeline.render.text import say
+from pipeline.render.theme import LIGHT
 from pipeline.schema.result import Measurement
 from tests.fakes.rows import point, recipe, report_data, row
 
@@ -23,6 +25,14 @@ def test_a_live_page_does_not_claim_virtual_time_and_says_how_slow_its_engines_a
     report = analyse(report_data(live("101", 2.0)))
     assert say(report.banners[0]).startswith("simulated: Dynamo live over HTTP with simulated engines, timing")
     assert report.curves[0].kind == "simulated (aiperf, 10 × conc requests, engines slowed 2 times)"
+    assert "GPU-hours of simulated engines, on no GPU, every GPU held counted" in bill(report)
+    assert "GPU-hours of virtual time" in bill(analyse(report_data(row(SMOKE, 4, (100.0, 30.0)))))
+
+
+@pytest.mark.parametrize(("highest", "end"), [(11_097.0, 13_000), (726.0, 900), (33.0, 50)])
+def test_the_axis_of_throughput_fits_what_is_drawn(highest, end):
+    spec = pareto(analyse(report_data(live("101", 2.0, highest))), LIGHT)
+    assert {layer["encoding"]["y"]["scale"]["domain"][1] for layer in spec["layer"] if "scale" in layer["encoding"].get("y", {})} == {end}
 
 
 def test_a_live_page_says_what_share_of_the_time_was_measurement():
