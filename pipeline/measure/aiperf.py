@@ -90,14 +90,14 @@ class Ran:
 
 
 def measure(setup: Setup, means: Means) -> Measurement:
-    """Every concurrency of a job until the deployment is no longer what was launched; OSError when a disk is full.
+    """Every concurrency of a job until its time is over or the deployment not what was launched; OSError when a disk is full.
 
     All in one run of AIPerf; where it fails in one loop, another run goes on behind that.
     """
     points: list[Point] = []
     versions = {"aiperf": "unknown"}
     stages = {"warm-up": 0.0, "measure": 0.0, "client": 0.0}
-    todo, number = setup.job.recipe.conc, 0
+    todo, number, began = setup.job.recipe.conc, 0, means.clock.monotonic()
     while todo:
         number += 1
         found, spent, recorded = _run(setup, means, todo, f"client-{number}" if number > 1 else "client")
@@ -105,7 +105,7 @@ def measure(setup: Setup, means: Means) -> Measurement:
         versions["aiperf"] = recorded.version or versions["aiperf"]
         todo = todo[len(found) :]
         stages = {name: seconds + spent[name] for name, seconds in stages.items()}
-        if setup.endpoint.alive():
+        if setup.endpoint.alive() or means.clock.monotonic() - began > setup.job.recipe.limits.time_s:
             break
         if todo:
             means.clock.sleep(SETTLE_S)

@@ -43,7 +43,7 @@ def words(place: str) -> list[str]:
 
 
 def texts(pool: Sequence[str], lengths: Iterable[int], *, seed: Sequence[int]) -> Iterator[str]:
-    """One random prompt a length, in tokens; no two begin alike, so no prefix cache answers."""
+    """One random prompt a length, in tokens; no two are alike beyond their first words, so no prefix cache answers."""
     generator = np.random.default_rng(seed)
     known = np.array([f" {word}" for word in pool], dtype=object)
     for length in lengths:

@@ -38,7 +38,7 @@ class Seen:
     cut_streams: int | None = None  # streams that the frontend says it lost
     migrations: int | None = None
     served: dict[str, int | None] = field(default_factory=dict)  # requests by role, warm-up included
-    expected_served: int | None = None  # what each role should have served
+    expected_served: int | None = None  # what each role should have served; None as well where a client failed: what it sent is not known
     clock_step_s: float | None = None  # time of day minus steady clock, end minus start
 
 

@@ -334,6 +334,12 @@ def test_a_client_that_never_ends_is_ended_at_the_recipes_limit(tmp_path):
     assert found.points[0].duration_s == pytest.approx(30, abs=1)
 
 
+def test_no_other_run_begins_once_the_recipes_time_is_over(tmp_path):
+    client = FakeClient(polls=10**7, without=("c2", "warmup-c4", "c4"))
+    found = measured(tmp_path, client, FakeHttp(), limits=Limits(time_s=30, ready_s=10))
+    assert ([point.conc for point in found.points], len(client.ran)) == ([2], 1)
+
+
 def test_a_missing_client_says_how_to_install_it(tmp_path):
     missing = FakeClient(code=127, console="env: 'aiperf': No such file or directory")
     with pytest.raises(PipelineError, match="the load client 'aiperf' cannot be run: env: 'aiperf': No such file") as caught:
