@@ -61,6 +61,10 @@ class Mark:
     wall: datetime
     steady: float
 
+    def of_no_loop(self) -> Mark:
+        """Without counters: what was not read between two loops tells nothing of either."""
+        return replace(self, reading=counters.unread(self.reading))
+
 
 @dataclass(slots=True)
 class Ran:
@@ -86,14 +90,14 @@ class Ran:
 
 
 def measure(setup: Setup, means: Means) -> Measurement:
-    """Every concurrency of a job until the deployment is no longer what was launched; OSError when a disk is full.
+    """Every concurrency of a job until its time is over or the deployment not what was launched; OSError when a disk is full.
 
     All in one run of AIPerf; where it fails in one loop, another run goes on behind that.
     """
     points: list[Point] = []
     versions = {"aiperf": "unknown"}
     stages = {"warm-up": 0.0, "measure": 0.0, "client": 0.0}
-    todo, number = setup.job.recipe.conc, 0
+    todo, number, began = setup.job.recipe.conc, 0, means.clock.monotonic()
     while todo:
         number += 1
         found, spent, recorded = _run(setup, means, todo, f"client-{number}" if number > 1 else "client")
@@ -101,7 +105,7 @@ def measure(setup: Setup, means: Means) -> Measurement:
         versions["aiperf"] = recorded.version or versions["aiperf"]
         todo = todo[len(found) :]
         stages = {name: seconds + spent[name] for name, seconds in stages.items()}
-        if setup.endpoint.alive():
+        if setup.endpoint.alive() or means.clock.monotonic() - began > setup.job.recipe.limits.time_s:
             break
         if todo:
             means.clock.sleep(SETTLE_S)
@@ -138,16 +142,17 @@ def _point(setup: Setup, ran: Ran, recorded: Recorded, at: int) -> Point:
     spent = after.steady - before.steady
     lost = counters.lost_streams(setup.endpoint.frontend_log, before.reading, after.reading)
     changes = [change.partition("; the end of ")[0] for change in ran.changes] if at == ran.last else []
+    trouble = ran.trouble if at == ran.last else ""
     seen = Seen(
         conc,
         setup.sent(conc),
         recorded.loops.get(aiperf_load.loop(conc), ()),
-        client=ran.trouble if at == ran.last else "",
+        client=trouble,
         changes=tuple(dict.fromkeys([*changes, *counters.replaced(before.reading, after.reading)])),
         cut_streams=lost,
         migrations=counters.migrated(before.reading, after.reading, lost or 0),
         served=counters.served(before.reading, after.reading, setup.endpoint.instances),
-        expected_served=setup.sent(conc) + setup.warming(conc),
+        expected_served=None if trouble else setup.sent(conc) + setup.warming(conc),  # nobody knows what it had sent
         clock_step_s=(after.wall - before.wall).total_seconds() - spent,
     )
     return point(setup.job.recipe, setup.sku, seen, judge(seen), duration_s=span_s(seen.requests) or spent)
@@ -162,14 +167,16 @@ def _watch(setup: Setup, means: Means, concs: Sequence[int], argv: list[str]) ->
         with means.shell.spawn(argv, log=out / "console.log") as child:
             code = _follow(setup, means, child, ran, log)
     if code in NOT_THERE:
-        what = f"the load client {setup.program!r} cannot be run: {_last_line(out / 'console.log')}"
+        what = f"the load client {setup.program!r} cannot be run: {aiperf_files.last_word(out / 'console.log')}"
         raise PipelineError(what, hint=INSTALL)
     if code:
         ran.stop(trouble=_farewell(code, out / "console.log"))
     if changes := setup.endpoint.alive():
         ran.stop(changes=changes)
-    while len(ran.marks) <= len(concs):
-        ran.marks.append(_mark(setup, means))
+    if open_ended := len(concs) - ran.ended:
+        mark = _mark(setup, means)
+        is_told = open_ended == 1 or ran.last >= 0  # else all have ended, and the log does not say when
+        ran.marks += [mark if is_told else mark.of_no_loop()] * open_ended
     return ran
 
 
@@ -182,13 +189,14 @@ def _follow(setup: Setup, means: Means, child: Child, ran: Ran, log: Log) -> int
         log.look()
         now = clock.monotonic()
         has_ended = ran.ended < len(ran.concs) and aiperf_load.loop(ran.concs[ran.ended]) in log.ended
+        mark = _mark_between(setup, means, ran, log) if has_ended else None  # first: a look may take longer than the pause
         if changed_at is None and (has_ended or now - looked_at > LOOK_S):
             looked_at = now
             if changes := setup.endpoint.alive():
                 ran.stop(changes=changes)
                 changed_at = now
-        if has_ended:
-            ran.marks.append(_mark_between(setup, means, ran, log))
+        if mark is not None:
+            ran.marks.append(mark)
         if changed_at is not None and ran.last < ran.ended < len(ran.concs) and now - ran.marks[-1].steady > FLUSHED_S:
             return _ended(child, ran)
         if changed_at is not None and now - changed_at > DYING_S:
@@ -209,7 +217,7 @@ def _ended(child: Child, ran: Ran, trouble: str = "") -> int:
 def _farewell(code: int, log: Path) -> str:
     """Why a client did not end well; a program between us and it says signal N as 128 + N."""
     number = -code if code < 0 else code - 128
-    return f"killed by signal {number}" if number > 0 else f"exit code {code}: {_last_line(log)}" if code else ""
+    return f"killed by signal {number}" if number > 0 else f"exit code {code}: {aiperf_files.last_word(log)}"
 
 
 def _environment(scratch: str, limit_s: int) -> list[str]:
@@ -224,22 +232,13 @@ def _mark(setup: Setup, means: Means) -> Mark:
 
 
 def _mark_between(setup: Setup, means: Means, ran: Ran, log: Log) -> Mark:
-    """In the pause after a loop; counters that were not read within it belong to nobody."""
+    """In the pause after a loop."""
     began = means.clock.monotonic()
     mark = _mark(setup, means)
     log.look()
-    following = ran.concs[ran.ended + 1 :][:1]
-    is_late = any(name in log.begun for conc in following for name in (aiperf_load.warmup(conc), aiperf_load.loop(conc)))
-    if is_late or (following and mark.steady - began > aiperf_load.pause_s(setup) / 2):
-        return replace(mark, reading=counters.unread(mark.reading))
-    return mark
-
-
-def _last_line(path: Path) -> str:
-    """The last error that it logged, or the last thing that it said at all."""
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
-    said = [line.strip()[:200] for line in reversed(lines) if line.strip()]
-    return next((line for line in said if " ERROR " in line), said[0] if said else "it said nothing")
+    following = {of(conc) for conc in ran.concs[ran.ended + 1 :][:1] for of in (aiperf_load.warmup, aiperf_load.loop)}
+    took_long = mark.steady - began > aiperf_load.pause_s(setup) / 2
+    return mark.of_no_loop() if following and (took_long or following & log.begun) else mark
 
 
 def _keep(setup: Setup, out: Path, name: str) -> tuple[RawFile, ...]:

@@ -57,6 +57,13 @@ def read(folder: Path, asked: Mapping[str, Sequence[int]]) -> Recorded:
     return Recorded(_loops(folder / RECORDS, asked), trouble, version, _phases(folder / PHASES))
 
 
+def last_word(console: Path) -> str:
+    """The last error that AIPerf told, or the last thing that it said at all."""
+    lines = console.read_text(encoding="utf-8", errors="replace").split("\n") if console.exists() else []
+    said = [line.strip()[:200] for line in reversed(lines) if line.strip()]
+    return next((line for line in said if " ERROR " in line), said[0] if said else "it said nothing")
+
+
 def _loops(path: Path, asked: Mapping[str, Sequence[int]]) -> dict[str, tuple[Request, ...]]:
     found: defaultdict[str, list[Request]] = defaultdict(list)
     base: int | None = None
@@ -90,7 +97,7 @@ def _request(record: dict[str, Any], asked: Mapping[str, Sequence[int]], base: i
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
-    """Records that are whole; the last line of a client that was killed may be torn."""
+    """Records that are whole: those of a client that was killed may end in the midst of a line, those of a full disk go on in it."""
     if not path.is_file():
         return
     with path.open("rb") as file:
@@ -100,6 +107,8 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
             try:
                 record = json.loads(line)
             except ValueError as error:
+                if number > 1:
+                    continue  # the loop that it belongs to has lost a request
                 raise MeasureError(f"not a record of AIPerf: {error}", where=f"{path}:{number}") from error
             if not isinstance(record, dict) or not {"metadata", "metrics"} <= record.keys():
                 raise MeasureError("not a record of AIPerf", where=f"{path}:{number}", hint="0.13.0 is read")

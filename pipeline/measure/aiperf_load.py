@@ -68,9 +68,10 @@ def write(setup: Setup, concs: Sequence[int], out: Path) -> list[str]:
     asked: dict[str, tuple[int, int]] = {}
     pool = prompts.words(setup.endpoint.tokenizer)
     with (out / PROMPTS).open("w", encoding="utf-8") as file:
-        for number, phase in enumerate(document["benchmark"]["phases"]):
+        for phase in document["benchmark"]["phases"]:
             lengths = _lengths(setup, phase)
-            texts = prompts.texts(pool, [isl for isl, _ in lengths], seed=(setup.seed, number))
+            seed = (setup.seed, *phase["name"].encode())  # by name: a second run must not send what the first has sent
+            texts = prompts.texts(pool, [isl for isl, _ in lengths], seed=seed)
             for at, (text, (isl, osl)) in enumerate(zip(texts, lengths, strict=True)):
                 session = f"{phase['name']}-{at}"
                 file.write(prompts.line(session, text, osl))

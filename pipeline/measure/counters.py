@@ -45,7 +45,7 @@ def read(endpoint: Endpoint, http: Http) -> Reading:
 
 
 def unread(reading: Reading) -> Reading:
-    """Of a reading that came too late: as if nobody had answered."""
+    """As if nobody had answered."""
     return replace(reading, workers=dict.fromkeys(reading.workers), migrations=None)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,11 +29,12 @@ def words(place: str) -> list[str]:
     tokenizer = _tokenizer(place)
     candidates = sorted(match[1] for token in tokenizer.get_vocab() if (match := WORD.fullmatch(token)))
     found = tokenizer.encode("".join(f" {word}" for word in candidates), add_special_tokens=False)
-    whole = {found.offsets[at] for at in range(len(found.ids))}
+    whole, begun = set(found.offsets), Counter(begin for begin, _ in found.offsets)
     end, kept = 0, []
     for word in candidates:
         begin, end = end, end + len(word) + 1
-        if (begin, end) in whole or (begin + 1, end) in whole:  # with its space or, by some tokenizers, without
+        is_whole = (begin, end) in whole or (begin + 1, end) in whole  # by some tokenizers' account, its space is not part of it
+        if is_whole and begun[begin] + begun[begin + 1] == 1:  # nor is it a token of its own
             kept.append(word)
     if len(kept) < FEWEST:
         what = f"only {len(kept)} plain words are one token each; {FEWEST} are needed to make prompts"
@@ -41,7 +43,7 @@ def words(place: str) -> list[str]:
 
 
 def texts(pool: Sequence[str], lengths: Iterable[int], *, seed: Sequence[int]) -> Iterator[str]:
-    """One random prompt a length, in tokens; no two begin alike, so no prefix cache answers."""
+    """One random prompt a length, in tokens; no two are alike beyond their first words, so no prefix cache answers."""
     generator = np.random.default_rng(seed)
     known = np.array([f" {word}" for word in pool], dtype=object)
     for length in lengths:
@@ -65,6 +67,8 @@ def _tokenizer(place: str) -> Tokenizer:
     if not path.is_file():
         raise PipelineError("no such tokenizer", where=str(path), hint="the cluster document says where under model_paths")
     try:
-        return Tokenizer.from_file(str(path))
+        tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises plain Exception
         raise PipelineError(f"not a tokenizer: {error}", where=str(path), hint="fetch the model's files again") from error
+    tokenizer.no_truncation()
+    return tokenizer

@@ -38,7 +38,7 @@ class Seen:
     cut_streams: int | None = None  # streams that the frontend says it lost
     migrations: int | None = None
     served: dict[str, int | None] = field(default_factory=dict)  # requests by role, warm-up included
-    expected_served: int | None = None  # what each role should have served
+    expected_served: int | None = None  # what each role should have served; None as well where a client failed: what it sent is not known
     clock_step_s: float | None = None  # time of day minus steady clock, end minus start
 
 
@@ -212,13 +212,13 @@ def _short_window(seen: Seen) -> str:
 
 
 def _unasked(seen: Seen) -> tuple[str, ...]:
-    """What nobody could be asked."""
+    """What nobody could be asked, or not in time."""
     silent = [role for role, count in seen.served.items() if count is None]
-    found = [f"path: {', '.join(silent)} could not be asked how many requests it served"] if silent else []
+    found = [f"path: it is not known how many requests of this loop {', '.join(silent)} served"] if silent else []
     if seen.cut_streams is None:
         found.append("lost streams: the frontend could not be asked")
     if seen.migrations is None:
-        found.append("migrations: the frontend could not be asked")
+        found.append("migrations: it is not known how many requests of this loop changed their worker")
     if seen.clock_step_s is None:
         found.append("clock: nobody looked whether the time of day was set")
     if seen.requests and all(request.held_ms is None for request in seen.requests):

@@ -129,6 +129,7 @@ class FakeClient:
     polls: int = 2  # until a loop has ended, and from the last of them until the end
     without: Sequence[str] = ()  # phases that it does not come to: what ends the run in the first of them
     hurries: bool = False  # writes down the end of a loop when the next has already begun
+    silent: bool = False  # keeps no log
     console: str = "console"
     ran: list[list[str]] = field(default_factory=list)
     loads: list[dict[str, Any]] = field(default_factory=list)
@@ -146,9 +147,11 @@ class FakeClient:
         self.loads.append(json.loads((out / "load.json").read_text()))
         log.write_text(f"{self.console}\n")
         (out / "logs").mkdir()
-        loops = [phase["name"] for phase in self.loads[-1]["benchmark"]["phases"] if phase["kind"] == "profiling"]
+        phases = {phase["name"]: phase["kind"] for phase in self.loads[-1]["benchmark"]["phases"]}
+        loops = [name for name, kind in phases.items() if kind == "profiling"]
+        without = [*self.without, *({one.rpartition("-")[0] for one in asked(self.name)} - phases.keys())]
         acts = [self._loop(out, loop, last=loop == loops[-1]) for loop in loops if loop not in self.without]
-        return FakeChild(acts, lambda: lay_out(self.name, out, without=self.without), self.polls, self.code)
+        return FakeChild(acts, lambda: lay_out(self.name, out, without=without), self.polls, self.code)
 
     def _loop(self, out: Path, loop: str, *, last: bool) -> Callable[[], None]:
         said = played(self.name, "aiperf.log").splitlines(keepends=True)
@@ -157,6 +160,7 @@ class FakeClient:
 
         def act() -> None:
             self.meanwhile.get(loop, list)()
-            (out / "logs/aiperf.log").write_text("".join(said[: (after if self.hurries and not last else ends) + 1]))
+            if not self.silent:
+                (out / "logs/aiperf.log").write_text("".join(said[: (after if self.hurries and not last else ends) + 1]))
 
         return act

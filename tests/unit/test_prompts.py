@@ -47,6 +47,24 @@ def test_words_that_fall_apart_are_left_out(tmp_path):
     assert prompts.words(str(tmp_path)) == prompts.words(str(MODEL))
 
 
+def test_a_word_whose_space_is_a_token_of_its_own_is_left_out(tmp_path):
+    known = [f"{a}{b}{c}" for a in "abcdef" for b in "aeiou" for c in "klmnop"]
+    place = sentencepiece(tmp_path, known)
+    path = tmp_path / "tokenizer.json"
+    tokenizer = json.loads(path.read_text())
+    tokenizer["model"]["vocab"] += [["▁able", -9.0], ["able", -1.0]]  # likelier as ▁ and able
+    path.write_text(json.dumps(tokenizer))
+    assert counted(place, [" able", f" {known[0]} able"]) == [2, 3]
+    assert prompts.words(place) == known
+
+
+def test_a_tokenizer_that_cuts_long_prompts_off_is_read_whole(tmp_path):
+    tokenizer = Tokenizer.from_file(str(MODEL / "tokenizer.json"))
+    tokenizer.enable_truncation(64)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    assert prompts.words(str(tmp_path)) == prompts.words(str(MODEL))
+
+
 def test_prompts_are_the_same_again_by_their_seed_and_no_two_begin_alike():
     pool = prompts.words(str(MODEL))
     first, again, other = (list(prompts.texts(pool, [50] * 200, seed=seed)) for seed in ((7, 0), (7, 0), (7, 1)))

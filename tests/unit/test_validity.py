@@ -151,9 +151,9 @@ def test_what_nobody_could_be_asked_is_withheld_and_refuses_nothing():
     )
     assert silent.reasons == ()
     assert silent.withheld == (
-        "path: prefill could not be asked how many requests it served",
+        "path: it is not known how many requests of this loop prefill served",
         "lost streams: the frontend could not be asked",
-        "migrations: the frontend could not be asked",
+        "migrations: it is not known how many requests of this loop changed their worker",
         "clock: nobody looked whether the time of day was set",
         "client-bound: the client does not say how long it held requests back",
     )
