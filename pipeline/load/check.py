@@ -152,6 +152,7 @@ def check(recipe: Recipe, node: Node, folder: str, catalogue: Catalogue, declare
             f"no weights of {llm.id} in {recipe.precision} are known", f"known: {', '.join(llm.precisions)}"
         )
     yield from _concurrencies(recipe, node)
+    yield from _requests(recipe, node)
     if folder != folder_of(recipe):
         yield node.mark.problem(
             f"this recipe belongs in {folder_of(recipe)}/, not in {folder}/", "move it, or mend model, precision, sku, isl, osl"
@@ -174,3 +175,13 @@ def _concurrencies(recipe: Recipe, node: Node) -> Iterator[Problem]:
         yield where.problem(f"conc {list(recipe.conc)} names one twice", f"conc: {sorted(set(recipe.conc))}")
     elif list(recipe.conc) != sorted(recipe.conc):
         yield where.problem(f"conc {list(recipe.conc)} is not rising", f"conc: {sorted(recipe.conc)}")
+
+
+def _requests(recipe: Recipe, node: Node) -> Iterator[Problem]:
+    for name, length in (("isl", recipe.workload.isl), ("osl", recipe.workload.osl)):
+        if int(length * recipe.client.shortest) < 1:
+            what = f"{name} {length} from {recipe.client.shortest:g} of it on is also 0 tokens"
+            yield node.at(("workload", name)).mark.problem(what, "client.shortest: 1 makes all requests alike")
+    if not recipe.client.ignore_eos:
+        what = "a stream that may end by itself cannot be told from one that was cut"
+        yield node.at(("client", "ignore_eos")).mark.problem(what, "ignore_eos: true; lengths are those of the workload")

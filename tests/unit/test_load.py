@@ -160,6 +160,18 @@ def test_more_than_the_rack_is_refused():
     assert "need 6 trays, a rack of tiny-2x4 has 4" in problem.what
 
 
+def test_requests_of_no_token_are_refused_where_their_length_is_said():
+    problem = only(recipe("conc: [4, 8]", "conc: [4, 8]\nclient: {shortest: 0.0005}"))
+    assert problem.what == "osl 1024 from 0.0005 of it on is also 0 tokens"
+    assert problem.path.endswith("_base.yaml")
+
+
+def test_streams_that_end_by_themselves_are_refused():
+    problem = only(recipe("conc: [4, 8]", "conc: [4, 8]\nclient: {ignore_eos: false}"))
+    assert (problem.path, problem.line) == (small.PATH, 3)
+    assert "cannot be told from one that was cut" in problem.what
+
+
 @pytest.mark.parametrize(("conc", "word"), [("[8, 4]", "not rising"), ("[4, 4]", "names one twice"), ("[]", "at least 1")])
 def test_concurrencies_rise(conc, word):
     assert word in only(recipe("[4, 8]", conc)).what
