@@ -6,7 +6,6 @@ served and what the frontend lost. It lives in an environment of its own; only i
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -122,10 +121,10 @@ def _run(setup: Setup, means: Means, concs: Sequence[int], name: str) -> tuple[l
     """Points of one run of AIPerf, the last of them the one in which it broke off; where its time went; and what it wrote."""
     out = setup.staging / name
     began = means.clock.monotonic()
-    argv = aiperf_load.write(setup, concs, out)
-    ran = _watch(setup, means, concs, argv)
+    asked = aiperf_load.write(setup, concs, out)
+    ran = _watch(setup, means, concs, out)
     whole = means.clock.monotonic() - began
-    recorded = aiperf_files.read(out, json.loads((out / aiperf_load.ASKED).read_bytes()))
+    recorded = aiperf_files.read(out, asked)
     if recorded.trouble and ran.last < 0:
         ran.stop(trouble=recorded.trouble)
     last = len(concs) - 1 if ran.last < 0 else ran.last
@@ -158,12 +157,11 @@ def _point(setup: Setup, ran: Ran, recorded: Recorded, at: int) -> Point:
     return point(setup.job.recipe, setup.sku, seen, judge(seen), duration_s=span_s(seen.requests) or spent)
 
 
-def _watch(setup: Setup, means: Means, concs: Sequence[int], argv: list[str]) -> Ran:
+def _watch(setup: Setup, means: Means, concs: Sequence[int], out: Path) -> Ran:
     """Run AIPerf to its end, or to the end of the loop in which the deployment changed."""
-    out = Path(argv[-1]).parent
     ran, log = Ran(concs, [_mark(setup, means)]), Log(out / aiperf_files.LOG)
     with tempfile.TemporaryDirectory(prefix=scratch_prefix(setup.run_id, setup.job.id)) as scratch:
-        argv = setup.endpoint.beside([*_environment(scratch, setup.job.recipe.limits.time_s), *argv])
+        argv = setup.endpoint.beside([*_environment(scratch, setup.job.recipe.limits.time_s), *aiperf_load.command(setup, out)])
         with means.shell.spawn(argv, log=out / "console.log") as child:
             code = _follow(setup, means, child, ran, log)
     if code in NOT_THERE:

@@ -61,8 +61,8 @@ def pause_s(setup: Setup) -> float:
     return PAUSE_S + ASKING_S * len(setup.endpoint.instances)
 
 
-def write(setup: Setup, concs: Sequence[int], out: Path) -> list[str]:
-    """Make the folder with config, prompts and what they ask for; gives AIPerf's arguments. PipelineError without a tokenizer."""
+def write(setup: Setup, concs: Sequence[int], out: Path) -> dict[str, tuple[int, int]]:
+    """Make the folder with config, prompts and what they ask for; gives the latter by session. PipelineError without a tokenizer."""
     out.mkdir(parents=True)
     document = config(setup, concs, out)
     asked: dict[str, tuple[int, int]] = {}
@@ -78,7 +78,7 @@ def write(setup: Setup, concs: Sequence[int], out: Path) -> list[str]:
                 asked[session] = (isl, osl)
     (out / ASKED).write_text(json.dumps(asked), encoding="utf-8")
     (out / CONFIG).write_text(json.dumps(document, indent=1), encoding="utf-8")
-    return command(setup, out)
+    return asked
 
 
 def command(setup: Setup, out: Path) -> list[str]:

@@ -138,8 +138,8 @@ def test_the_log_is_followed_while_it_grows(tmp_path):
 
 def test_the_load_is_one_run_of_all_loops_with_the_lengths_of_the_replay(tmp_path):
     wanted = setup(tmp_path)
-    argv = aiperf_load.write(wanted, CONCS, tmp_path / "out")
-    assert argv == ["aiperf", "profile", "--config", str(tmp_path / "out" / "load.json")]
+    asked_for = aiperf_load.write(wanted, CONCS, tmp_path / "out")
+    assert aiperf_load.command(wanted, tmp_path / "out") == ["aiperf", "profile", "--config", str(tmp_path / "out" / "load.json")]
     ours = json.loads((tmp_path / "out" / "load.json").read_text())
     theirs = played("whole", "load.json").replace("/srv/client", str(tmp_path / "out")).replace("/srv/tokenizer", wanted.endpoint.tokenizer)
     assert ours == json.loads(theirs.replace('"duration": 1.0', '"duration": 0.8'))  # by now a pause depends on the number of instances
@@ -151,6 +151,7 @@ def test_the_load_is_one_run_of_all_loops_with_the_lengths_of_the_replay(tmp_pat
     inputs, outputs = draw(recipe.workload, recipe.client, requests=24, seed=7)
     assert [one["output_length"] for one in prompts[-24:]] == outputs.tolist()
     assert [isl for isl, _ in json.loads((tmp_path / "out" / "asked.json").read_text()).values()][-24:] == inputs.tolist()
+    assert json.loads((tmp_path / "out" / "asked.json").read_text()) == {session: list(both) for session, both in asked_for.items()}
 
 
 def test_what_was_sent_is_not_sent_again_by_another_run_behind_it(tmp_path):
