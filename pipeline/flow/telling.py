@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -80,8 +80,9 @@ def _definition(path: Path) -> tuple[Definition, Node]:
 
 def _from_history(world: World, wish: Wish) -> ReportData:
     definition, book = _asked(world, wish)
-    chosen = _chosen(wish, definition, book, _own(wish, definition))
-    awaited = _awaited(wish, chosen)
+    planned = {job.recipe.id: job.recipe for path in wish.plans for job in read_plan(path).jobs}
+    chosen = _chosen(wish, definition, book, _own(wish, definition, planned))
+    awaited = tuple(sorted(planned.keys() & {recipe.id for recipe in chosen}))  # as far as the report tells of it
     current, previous = _nights(wish, chosen, awaited)
     if not current and not awaited:
         raise PipelineError(
@@ -92,21 +93,14 @@ def _from_history(world: World, wish: Wish) -> ReportData:
     return _built(world, wish, definition, book, (chosen, current, previous)).model_copy(update={"awaited": awaited})
 
 
-def _own(wish: Wish, definition: Definition) -> list[Recipe]:
-    """Recipes as the told run had them, which a book of another commit may lack: a pull request adds some, and renames some."""
+def _own(wish: Wish, definition: Definition, planned: Mapping[str, Recipe]) -> list[Recipe]:
+    """Recipes as the told run had ``planned`` or measured them, which a book of another commit may lack: a branch adds and renames."""
     if not (wish.history and wish.run_id):
         return []
-    planned = {job.recipe.id: job.recipe for path in wish.plans for job in read_plan(path).jobs}
     measured = {
         row.record.job.recipe.id: row.record.job.recipe for row in store.rows(wish.history, select=definition.select, run_id=wish.run_id)
     }
     return list({**planned, **measured}.values())
-
-
-def _awaited(wish: Wish, chosen: Sequence[Recipe]) -> tuple[str, ...]:
-    """What the plans of the told run name, as far as the report tells of it."""
-    named = {job.recipe.id for path in wish.plans for job in read_plan(path).jobs}
-    return tuple(sorted(named & {recipe.id for recipe in chosen}))
 
 
 def _nights(wish: Wish, chosen: Sequence[Recipe], awaited: Sequence[str]) -> tuple[tuple[HistoryRow, ...], tuple[HistoryRow, ...]]:

@@ -42,6 +42,8 @@ def rows(url: str | Place, *, select: str = "*", date_from: str | None = None, r
 def latest(url: str | Place, recipes: Mapping[str, Sequence[str]], *, run_id: str | None = None) -> Pair:
     """``nights`` of a history, of which only those rows are read that it gives."""
     place = at(url)
+    if not recipes:
+        return (), ()
     wanted = {*recipes, *(name for former in recipes.values() for name in former)}
     found = _scan(place, lambda key: key.recipe in wanted or not wanted.isdisjoint(key.was), None)
     current, previous = _nights(_standing(found), recipes, run_id)
