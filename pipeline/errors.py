@@ -22,6 +22,12 @@ class PipelineError(Exception):
         return f"{place}{self.what}{advice}"
 
 
+def lacking(who: str, extra: str, package: str | None) -> PipelineError:
+    """``who`` needs an optional dependency that is not there."""
+    hint = f"pip install 'rackbench[{extra}]' (from a checkout: pip install -e '.[{extra}]')"
+    return PipelineError(f"{who} needs the extra `{extra}` ({package} is not installed)", hint=hint)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
     """One finding in one file; ``line`` and ``col`` count from 1."""

@@ -8,7 +8,7 @@ from math import ceil
 from pathlib import Path
 
 from pipeline.edge import processes
-from pipeline.errors import LaunchError, PipelineError
+from pipeline.errors import LaunchError, lacking
 from pipeline.launch.base import Order
 from pipeline.schema.catalogue import Cluster, LocalSite
 from pipeline.schema.endpoint import scratch_prefix
@@ -25,10 +25,7 @@ def versions() -> dict[str, str]:
     try:
         return {name: metadata.version(name) for name in PACKAGES}
     except metadata.PackageNotFoundError as error:
-        raise PipelineError(
-            f"launcher local needs the extra `simulate` ({error.name} is not installed)",
-            hint="pip install 'rackbench[simulate]' (from a checkout: pip install -e '.[simulate]')",
-        ) from error
+        raise lacking("launcher local", "simulate", error.name) from error
 
 
 def refuse_model(order: Order, cluster: Cluster) -> None:

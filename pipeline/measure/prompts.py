@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, lacking
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -59,10 +59,7 @@ def _tokenizer(place: str) -> Tokenizer:
     try:
         from tokenizers import Tokenizer  # noqa: PLC0415 - in an extra
     except ModuleNotFoundError as error:
-        raise PipelineError(
-            "measuring a live endpoint needs the extra `live` (tokenizers is not installed)",
-            hint="pip install 'rackbench[live]' (from a checkout: pip install -e '.[live]')",
-        ) from error
+        raise lacking("measuring a live endpoint", "live", error.name) from error
     path = Path(place) / "tokenizer.json"
     if not path.is_file():
         raise PipelineError("no such tokenizer", where=str(path), hint="the cluster document says where under model_paths")

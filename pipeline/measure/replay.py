@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.edge.clock import Clock
-from pipeline.errors import MeasureError, PipelineError
+from pipeline.errors import MeasureError, lacking
 from pipeline.measure import points
 from pipeline.measure.lengths import draw, trace
 from pipeline.measure.requests import Request
@@ -80,10 +80,7 @@ class Engine:
         try:
             return cls(import_module("dynamo.replay").run_trace_replay, import_module("dynamo.mocker").MockEngineArgs)
         except ModuleNotFoundError as error:
-            raise PipelineError(
-                f"virtual-time measurement needs the extra `simulate` ({error.name} is not installed)",
-                hint="pip install 'rackbench[simulate]' (from a checkout: pip install -e '.[simulate]')",
-            ) from error
+            raise lacking("virtual-time measurement", "simulate", error.name) from error
 
 
 def point(engine: Engine, setup: Setup, conc: int) -> Point:
