@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from pipeline.analyse.cost import is_level
 from pipeline.schema.report import IsoRow, Sentence
 
 Values = dict[str, float | str]
@@ -68,7 +69,7 @@ def _winner(row: IsoRow, bar: float) -> str:
     cost_ratio = row.cost_ratio or 1.0
     if row.has_direction_only:
         return "direction"
-    if 1 / (1 + bar) < cost_ratio < 1 + bar:
+    if is_level(cost_ratio, bar):
         return "level"
     return "last" if cost_ratio > 1 else "first"
 

@@ -25,3 +25,12 @@ def usd_per_mtok_held(usd_per_gpu_hour: float | None, total_tok_s_gpu: float | N
 def ratio(above: float | None, below: float | None) -> float | None:
     """Quotient of two readings; None when a side is absent: a ratio with an unreachable side is itself unreachable."""
     return above / below if above is not None and below else None
+
+
+def is_level(quotient: float, bar: float) -> bool:
+    """Nearer to 1 than ``bar`` (relative), either way: no difference that anybody pays for.
+
+    >>> is_level(1.04, 0.05), is_level(1 / 1.04, 0.05), is_level(1.05, 0.05)
+    (True, True, False)
+    """
+    return 1 / (1 + bar) < quotient < 1 + bar

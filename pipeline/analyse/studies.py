@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import inf
 
-from pipeline.analyse.cost import usd_per_mtok, usd_per_mtok_held
+from pipeline.analyse.cost import is_level, usd_per_mtok, usd_per_mtok_held
 from pipeline.analyse.curves import Family, iso_table
 from pipeline.analyse.frontier import frontier
 from pipeline.analyse.lint import lint
@@ -169,8 +169,7 @@ def _disagree(ours: IsoRow, theirs: IsoRow, bar: float) -> bool:
     """Whether the costs favour different SKUs, and at least one of them by ``bar`` or more."""
     if ours.cost_ratio is None or theirs.cost_ratio is None:
         return False
-    is_level = all(1 / (1 + bar) < one < 1 + bar for one in (ours.cost_ratio, theirs.cost_ratio))
-    return (ours.cost_ratio > 1) != (theirs.cost_ratio > 1) and not is_level
+    return (ours.cost_ratio > 1) != (theirs.cost_ratio > 1) and not (is_level(ours.cost_ratio, bar) and is_level(theirs.cost_ratio, bar))
 
 
 def _summary(linted: Linted) -> Sentence:

@@ -149,7 +149,7 @@ def _iso_json(
         answer["frontier"] = {"of": [wish.x, column], "better": list(better)}
     if wish.cost:
         answer["cost"] = {"mode": wish.cost, "tier": wish.tier, "usd_per_gpu_hour": prices}
-    wide = [one for one in readings if one.gap is not None and one.gap > wish.gap]
+    wide = [one for one in readings if one.is_directional(wish.gap)]
     answer["directional"] = [{"sku": one.sku, "interactivity": one.interactivity, "gap": one.gap} for one in wide]
     return answer
 

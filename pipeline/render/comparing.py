@@ -23,7 +23,7 @@ def iso_readings(readings: Sequence[Reading], *, x: str, y: str, cost: CostMode 
         costs = [_cost(one, gap) for one in row]
         lines.append([number(at, "grid"), *cells, *(costs if cost else [])])
     said = f"cost: {_MODES[cost]}\n" if cost else ""
-    directional = any(_is_directional(one, gap) for one in readings)
+    directional = any(one.is_directional(gap) for one in readings)
     said += f"≈ directional: read between knots more than {gap:g} apart\n" if directional else ""
     return aligned(lines, left=0) + said
 
@@ -32,16 +32,12 @@ _MODES = {"derived": "derived from the throughput read", "article": "article: th
 
 
 def _read(one: Reading, gap: float) -> str:
-    return about(number(one.total_tok_s_gpu, "tok_s_gpu", absent="unreachable"), directional=_is_directional(one, gap))
+    return about(number(one.total_tok_s_gpu, "tok_s_gpu", absent="unreachable"), directional=one.is_directional(gap))
 
 
 def _cost(one: Reading, gap: float) -> str:
     absent = "unreachable" if one.total_tok_s_gpu is None else "no price"
-    return about(number(one.usd_per_mtok, "usd_per_mtok", absent=absent), directional=_is_directional(one, gap))
-
-
-def _is_directional(one: Reading, gap: float) -> bool:
-    return one.gap is not None and one.gap > gap
+    return about(number(one.usd_per_mtok, "usd_per_mtok", absent=absent), directional=one.is_directional(gap))
 
 
 def lint_text(linted: Linted, *only: Severity) -> str:

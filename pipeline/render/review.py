@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.render.pages import environment
 from pipeline.render.tables import ICONS, Table, short
 from pipeline.render.tables import verdict as icon
-from pipeline.render.text import code, number, plain, say, say_plainly
+from pipeline.render.text import about, code, number, plain, say, say_plainly
 from pipeline.schema.plan import Hbm
 from pipeline.schema.report import Change
 from pipeline.schema.review import RecipeDiff, ReviewData
@@ -97,8 +97,10 @@ def _iso(data: ReviewData) -> Table:
         (
             pair.sku,
             number(pair.interactivity, "grid"),
-            ("≈ " if pair.before.directional else "") + number(pair.before.total_tok_s_gpu, "tok_s_gpu_read", absent="unreachable"),
-            ("≈ " if pair.after.directional else "") + number(pair.after.total_tok_s_gpu, "tok_s_gpu_read", absent="unreachable"),
+            *(
+                about(number(cell.total_tok_s_gpu, "tok_s_gpu_read", absent="unreachable"), directional=cell.directional)
+                for cell in (pair.before, pair.after)
+            ),
             number(pair.change, "change", absent="unreachable"),
             plain(pair.after.shape or "none"),
         )

@@ -21,6 +21,10 @@ class Reading(Document):
     usd_per_mtok: float | None = None
     gap: float | None = None
 
+    def is_directional(self, gap: float) -> bool:
+        """Read between knots farther apart than ``gap``: a direction, not a figure."""
+        return self.gap is not None and self.gap > gap
+
 
 class Place(Document):
     """A ratio at an interactivity. ``gap``: distance of the knots around it, of the side where they are farther apart, tok/s/user."""
