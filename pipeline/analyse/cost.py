@@ -30,7 +30,7 @@ def ratio(above: float | None, below: float | None) -> float | None:
 def is_level(quotient: float, bar: float) -> bool:
     """Nearer to 1 than ``bar`` (relative), either way: no difference that anybody pays for.
 
-    >>> is_level(1.04, 0.05), is_level(1 / 1.04, 0.05), is_level(1.05, 0.05)
-    (True, True, False)
+    >>> is_level(1.04, 0.05), is_level(1 / 1.04, 0.05), is_level(1.05, 0.05), is_level(0.95, 0.05)
+    (True, True, False, False)
     """
     return 1 / (1 + bar) < quotient < 1 + bar
