@@ -13,6 +13,7 @@ from pipeline.schema.endpoint import Endpoint, Instance
 from pipeline.schema.recipe import ROLES
 
 SERVED, MIGRATED = "dynamo_component_requests_total", "dynamo_frontend_model_migration_total"
+MAY_MIGRATE = "dynamo_frontend_model_migration_limit"  # times that the frontend may send one request to yet another worker
 LOST_STREAM = b"Cannot recreate stream"
 TIMEOUT_S = 5.0
 SAMPLE = re.compile(r"^(?P<name>[A-Za-z_:][A-Za-z0-9_:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)", re.MULTILINE)
@@ -39,7 +40,7 @@ class Reading:
 def read(endpoint: Endpoint, http: Http) -> Reading:
     """Ask every instance and the frontend once."""
     frontend = _text(f"{endpoint.url}/metrics", http)
-    migrations = None if frontend is None else round(total(frontend, MIGRATED))
+    migrations = None if frontend is None else _migrations(frontend)
     workers = {one.name: _worker(one, http) for one in endpoint.instances}
     return Reading(workers, migrations, _size(endpoint.frontend_log))
 
@@ -75,11 +76,22 @@ def lost_streams(log: Path, before: Reading, after: Reading) -> int | None:
         return None
 
 
-def total(text: str, name: str, **labels: str) -> float:
-    """Sum of a metric over its samples that have these labels; 0 when there is none."""
+def values(text: str, name: str, **labels: str) -> list[float]:
+    """A metric's samples that have these labels."""
     wanted = labels.items()
     found = (match for match in SAMPLE.finditer(text) if match["name"] == name)
-    return sum((float(match["value"]) for match in found if wanted <= dict(LABEL.findall(match["labels"] or "")).items()), 0.0)
+    return [float(match["value"]) for match in found if wanted <= dict(LABEL.findall(match["labels"] or "")).items()]
+
+
+def total(text: str, name: str, **labels: str) -> float:
+    """Sum of a metric over its samples that have these labels; 0 when there is none."""
+    return sum(values(text, name, **labels), 0.0)
+
+
+def _migrations(text: str) -> int:
+    """Dynamo counts what it *would* migrate; where it may not (limit 0, the default), such a request ends as an error or a lost stream."""
+    limits = values(text, MAY_MIGRATE)
+    return 0 if limits and not any(limits) else round(total(text, MIGRATED))
 
 
 def _served(before: Reading, after: Reading, names: list[str]) -> int | None:

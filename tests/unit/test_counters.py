@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from pipeline.edge.http import Answer
 from pipeline.measure import counters
 from pipeline.measure.counters import Reading
+from tests.fakes.clients import endpoint
 
 
 def test_streams_lost_before_and_after_a_loop_are_not_its_own(tmp_path):
@@ -14,3 +18,31 @@ def test_streams_lost_before_and_after_a_loop_are_not_its_own(tmp_path):
     before, after = Reading({}, 0, log_bytes=len(earlier)), Reading({}, 0, log_bytes=len(earlier + during))
     assert counters.lost_streams(log, before, after) == 1
     assert counters.lost_streams(tmp_path / "none", before, after) is None
+
+
+# As Dynamo 1.4.2 printed it after a decode worker was killed under load: one request was about to be sent to it, 14 streams ran on it.
+FRONTEND = """# HELP dynamo_frontend_model_migration_total Total number of request migrations due to worker unavailability
+# TYPE dynamo_frontend_model_migration_total counter
+dynamo_frontend_model_migration_total{{migration_type="new_request",model="deepseek-ai/DeepSeek-V4-Pro"}} 1
+dynamo_frontend_model_migration_total{{migration_type="ongoing_request",model="deepseek-ai/DeepSeek-V4-Pro"}} 14
+{limit}"""
+LIMIT = 'dynamo_frontend_model_migration_limit{{model="deepseek-ai/DeepSeek-V4-Pro"}} {}\n'
+
+
+@pytest.mark.parametrize(
+    ("limit", "lost", "changed"),
+    [
+        (LIMIT.format(0), 14, 0),  # no request may change its worker: all 15 ended as errors
+        (LIMIT.format(3), 0, 15),
+        (LIMIT.format(3), 2, 13),
+        ("", 14, 1),  # nobody says what it may: what it counts stands
+    ],
+)
+def test_only_requests_that_may_change_their_worker_have_done_so(tmp_path, limit, lost, changed):
+    class Frontend:
+        def request(self, _method: str, url: str, **_: object) -> Answer:
+            return Answer(200, {}, FRONTEND.format(limit=limit).encode() if url.endswith(":18000/metrics") else b"")
+
+    before, after = Reading({}, 0, 0), counters.read(endpoint(tmp_path / "logs"), Frontend())
+    assert counters.migrated(before, after, lost) == changed
+
