@@ -11,6 +11,7 @@ from typing import Literal
 from pipeline import load
 from pipeline import plan as planning
 from pipeline.errors import PipelineError, PlanError
+from pipeline.flow import revisions
 from pipeline.flow.recipes import judge, read_book
 from pipeline.flow.world import World, read, texts, write
 from pipeline.load import Book, nearest
@@ -52,7 +53,7 @@ def make(world: World, wish: Wish) -> Plan:
         planning.Considered(job, was_identity=before.get(job.id), is_measured=planning.identity(job) in measured)
         for job in _jobs(book, cluster, timing)
     ]
-    sha, dirty = _head(world)
+    sha, dirty = revisions.head(world)
     request = planning.Request(
         plan_id=wish.plan_id or new_plan_id(world),
         event=wish.event,
@@ -136,37 +137,9 @@ def _measured(history: str) -> frozenset[str]:
     return frozenset(planning.identity(job) for key, job in jobs.items() if sound[key] == set(job.recipe.conc))
 
 
-def _head(world: World) -> tuple[str | None, bool]:
-    """The commit that the recipes are in and whether they differ from it; (None, False) outside of git."""
-    head = world.shell.run(["git", "rev-parse", "HEAD"], cwd=world.recipes, timeout_s=20)
-    if head.code:
-        return None, False
-    status = world.shell.run(["git", "status", "--porcelain", "--", "."], cwd=world.recipes, timeout_s=20)
-    return head.stdout.strip(), bool(status.stdout.strip())
-
-
-def _left_at(world: World, since: str) -> str:
-    """The commit where HEAD left a revision, so that what others did there since is not ours; its tip where they share no history.
-
-    A checkout of a commit, as CI has it, knows branches of its remote only.
-    """
-    for name in (since, f"origin/{since}"):
-        tip = world.shell.run(["git", "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"], cwd=world.recipes, timeout_s=20)
-        if tip.code == 0:
-            base = world.shell.run(["git", "merge-base", tip.stdout.strip(), "HEAD"], cwd=world.recipes, timeout_s=20)
-            return base.stdout.strip() or tip.stdout.strip()
-    hint = "name a commit, tag or branch that is here or on origin; in CI the whole history has to be fetched"
-    raise PlanError(f"git does not know {since!r}", hint=hint)
-
-
 def _identities_at(world: World, since: str, cluster_name: str) -> dict[str, str]:
     """What each recipe measured where we left another revision; a recipe that did not load there counts as changed."""
-    base = _left_at(world, since)
-    listed = world.shell.run(["git", "ls-tree", "-r", "-z", "--name-only", base, "--", "."], cwd=world.recipes, timeout_s=20)
-    if listed.code:
-        raise PlanError(f"git cannot list {since!r}", hint=listed.stderr.strip().splitlines()[-1] if listed.stderr.strip() else "")
-    names = [name for name in listed.stdout.split("\0") if name.endswith((".yaml", ".json"))]
-    shown = {name: world.shell.run(["git", "show", f"{base}:./{name}"], cwd=world.recipes, timeout_s=20).stdout for name in names}
+    shown = revisions.documents(world, revisions.left_at(world, since))
     book, _ = load.examine({name: text for name, text in shown.items() if name.endswith(".yaml")})
     cluster = book.catalogue.clusters.get(cluster_name)
     if cluster is None:

@@ -11,7 +11,7 @@ from typing import Final
 from pipeline import analyse, render, store
 from pipeline import plan as planning
 from pipeline.errors import PipelineError, PlanError, Problem
-from pipeline.flow import measuring, recipes
+from pipeline.flow import measuring, recipes, revisions
 from pipeline.flow.ingesting import ingest
 from pipeline.flow.planning import Wish as PlanWish
 from pipeline.flow.planning import make, survey
@@ -26,7 +26,6 @@ from pipeline.schema.review import Comparison, RecipeDiff, ReviewData
 
 GRID: Final = (10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 75.0, 100.0, 150.0, 200.0)  # tok/s/user
 BAR: Final = 0.01
-GIT_TIMEOUT_S: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class Half:
 
 def review(world: World, wish: Wish) -> ReviewData:
     """Write review.json and comment.md into ``wish.out``, whatever the verdict."""
-    head, base = _commit(world, "HEAD"), _merge_base(world, wish.base)
+    head, base = revisions.commit(world, "HEAD"), revisions.left_at(world, wish.base)
     with tempfile.TemporaryDirectory(prefix="rackbench-review-") as scratch:
         before = replace(world, recipes=_export(world, base, Path(scratch) / "base" / "recipes"))
         known = recipes.validate(before, [])
@@ -84,30 +83,11 @@ def _annotation(one: Problem) -> Annotation:
     return Annotation(path=one.path, line=one.line, severity=one.severity, message=message)
 
 
-def _git(world: World, *words: str) -> str:
-    done = world.shell.run(["git", *words], cwd=world.recipes, timeout_s=GIT_TIMEOUT_S)
-    if done.code:
-        raise PlanError(f"git {words[0]} does not know {words[-1]!r}", where=str(world.recipes), hint=done.stderr.strip()[-200:])
-    return done.stdout
-
-
-def _commit(world: World, revision: str) -> str:
-    return _git(world, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").strip()
-
-
-def _merge_base(world: World, base: str) -> str:
-    """Where the branch left the base, so that what others merged since is not laid at its door; the base where they share no history."""
-    tip = _commit(world, base)
-    found = world.shell.run(["git", "merge-base", tip, "HEAD"], cwd=world.recipes, timeout_s=GIT_TIMEOUT_S)
-    return found.stdout.strip() or tip
-
-
 def _export(world: World, commit: str, folder: Path) -> Path:
     """The YAML and JSON files below recipes/ as a commit has them."""
     folder.mkdir(parents=True)
-    for name in _git(world, "ls-tree", "-r", "-z", "--name-only", commit, "--", ".").split("\0"):
-        if name.endswith((".yaml", ".json")):
-            write(folder / name, _git(world, "show", f"{commit}:./{name}"))
+    for name, text in revisions.documents(world, commit).items():
+        write(folder / name, text)
     return folder
 
 

@@ -45,4 +45,3 @@ def test_only_requests_that_may_change_their_worker_have_done_so(tmp_path, limit
 
     before, after = Reading({}, 0, 0), counters.read(endpoint(tmp_path / "logs"), Frontend())
     assert counters.migrated(before, after, lost) == changed
-
