@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 import shutil
 import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from pipeline.edge.scratch import half, sole
 from pipeline.errors import ArtifactError
 from pipeline.schema.result import Arrival, Failure, JobRecord, Measurement, Point, Result
 
@@ -43,9 +43,8 @@ def collect(outcome: Measurement | Failure, record: JobRecord, staging: Path, ou
     Written below a dot-name and renamed last. ArtifactError when the folder exists, or cannot be written: then ``staging`` is as it was.
     """
     folder = out / folder_name(record.provenance.run_id, record.provenance.attempt, record.job.id)
-    temporary = out / f".{folder.name}.{secrets.token_hex(4)}"
+    temporary = half(out / f".{folder.name}")
     _refuse_existing(folder)
-    raw: dict[str, Path] = {}
     try:
         raw = _staged(staging)
         temporary.mkdir(parents=True)
@@ -54,10 +53,9 @@ def collect(outcome: Measurement | Failure, record: JobRecord, staging: Path, ou
         _sync(out)
     except OSError as error:
         _refuse_existing(folder)
-        hint = (
-            f"free some space or name another --out; raw files are still in {staging}" if raw else "free some space or name another --out"
-        )
-        raise ArtifactError(f"cannot write {folder.name}: {error.strerror}", where=str(out), hint=hint) from error
+        raise ArtifactError(
+            f"cannot write {folder.name}: {error.strerror}", where=str(out), hint="free some space or name another --out"
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     for path in raw.values():
@@ -70,11 +68,23 @@ def refuse_taken(out: Path, run_id: str, attempt: int, job_id: str) -> None:
     _refuse_existing(out / folder_name(run_id, attempt, job_id))
 
 
-def unfinished(out: Path, run_id: str) -> list[Path]:
-    """Folders below ``out`` in which this run was at work and was not allowed to finish: the staging of its jobs, results half packed."""
+def workplace(out: Path, run_id: str, attempt: int, job_id: str) -> Path:
+    """Where a job is at work on the result of this name: whoever holds this folder (``edge.scratch.sole``) may write that."""
+    return out / f".{folder_name(run_id, attempt, job_id)}"
+
+
+def sweep(out: Path, run_id: str) -> list[Path]:
+    """Remove the folders in which this run was at work and was not allowed to finish, and give them; those in use stay."""
     name = re.escape(run_id)  # run a is not run a-b
-    ours = re.compile(rf"\.{name}-[a-z0-9_]{{8}}|\.bench-{name}-\d+-[a-z][a-z0-9.-]*\.[0-9a-f]{{8}}")
-    return sorted(folder for folder in (out.iterdir() if out.is_dir() else ()) if ours.fullmatch(folder.name))
+    ours = re.compile(rf"(\.logs-{name}-[a-z0-9_]{{8}}|\.bench-{name}-\d+-[a-z][a-z0-9.-]*)(~[0-9a-f]{{8}})?")
+    found = [(folder, match) for folder in sorted(out.iterdir() if out.is_dir() else ()) if (match := ours.fullmatch(folder.name))]
+    removed: list[Path] = []
+    for folder, match in found:
+        with sole(out / match[1]) as is_left:  # goes at the end; what is half packed belongs to whoever works on it
+            if is_left and match[2]:
+                shutil.rmtree(folder)
+        removed += [folder] if is_left else []
+    return removed
 
 
 def _refuse_existing(folder: Path) -> None:

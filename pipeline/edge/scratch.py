@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import shutil
 import stat
 import tempfile
@@ -29,12 +30,74 @@ def scratch(parent: Path, prefix: str) -> Iterator[Path]:
         _sweep(parent, prefix)
         folder, lock = _claimed(parent, prefix)
     except OSError as error:
-        raise PipelineError(f"cannot be made: {error.strerror}", where=str(parent), hint="is the disk full or read-only?") from error
+        raise _cannot_be_made(parent, error) from error
     with lock:
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)  # what cannot be removed now the next one tries again
+
+
+@contextlib.contextmanager
+def sole(folder: Path) -> Iterator[bool]:
+    """A folder of just this name, empty but for its lock and gone at the end; False, and nothing done, while another process works in it.
+
+    What a killed process left of that name goes first. Without locks on the filesystem it is somebody's as long as it is there.
+    PipelineError when there is no folder to be had.
+    """
+    try:
+        lock = _taken(folder)
+    except OSError as error:
+        raise _cannot_be_made(folder.parent, error) from error
+    if lock is None:
+        yield False
+        return
+    with lock:
+        try:
+            yield True
+        finally:
+            tomb = half(folder)
+            with contextlib.suppress(OSError):
+                folder.rename(tomb)  # at once, so that whoever takes the name next loses nothing to us
+                shutil.rmtree(tomb, ignore_errors=True)
+
+
+def half(folder: Path) -> Path:
+    """A new name beside a folder's own, for what is not whole yet, or no longer."""
+    return folder.with_name(f"{folder.name}~{secrets.token_hex(4)}")
+
+
+def _cannot_be_made(parent: Path, error: OSError) -> PipelineError:
+    return PipelineError(f"cannot be made: {error.strerror}", where=str(parent), hint="is the disk full or read-only?")
+
+
+def _taken(folder: Path) -> IO[bytes] | None:
+    while True:
+        is_new = False
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+            is_new = True
+        with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as stack:  # it has gone, or is going
+            lock = stack.enter_context((folder / LOCK).open("ab"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return None
+            except OSError:
+                if not is_new:
+                    return None
+            if _is_lock_of(folder, lock):
+                _clear(folder)
+                stack.pop_all()
+                return lock
+
+
+def _clear(folder: Path) -> None:
+    for left in folder.iterdir():
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left)
+        elif left.name != LOCK:
+            left.unlink()
 
 
 def _sweep(parent: Path, prefix: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,10 +62,10 @@ def sweep(world: World, run_id: str, on: str, *, job: str | None, out: Path | No
     said = _launcher(cluster).sweep(run_id, cluster, means=_means(world), job=job) if cluster.launcher else []
     if out is not None and not out.is_dir():
         raise LaunchError("no such folder", where=str(out), hint="it is the --out of the run")
-    for folder in collect.unfinished(out, run_id) if out else ():
-        shutil.rmtree(folder)
-        said.append(f"removed {folder}")
-    return said
+    try:
+        return said + [f"removed {folder}" for folder in (collect.sweep(out, run_id) if out else ())]
+    except OSError as error:
+        raise LaunchError(f"cannot be removed: {error.strerror}", where=str(error.filename)) from error
 
 
 def _launcher(cluster: Cluster) -> Launcher:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 import sys
-import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import collect
-from pipeline.errors import InterruptedRunError, LaunchError, MeasureError, PipelineError, PlanError
+from pipeline.edge.scratch import scratch, sole
+from pipeline.errors import ArtifactError, InterruptedRunError, LaunchError, MeasureError, PipelineError, PlanError
 from pipeline.flow import provenance
 from pipeline.flow.planning import read_plan
 from pipeline.flow.provenance import Attempt
@@ -64,9 +63,11 @@ def run(world: World, wish: Run) -> list[Path]:
 
 def _run_one(world: World, wish: Run, plan: Plan, job: Job) -> Path:
     attempt = _attempt(world, wish, plan, job)
-    collect.refuse_taken(wish.out, wish.run_id, wish.attempt, job.id)
-    with tempfile.TemporaryDirectory(prefix=f".{wish.run_id}-", dir=wish.out) as scratch:
-        staging = Path(scratch)
+    staging = collect.workplace(wish.out, wish.run_id, wish.attempt, job.id)
+    with sole(staging) as is_ours:
+        if not is_ours:
+            raise ArtifactError("another process is at work on the result of this name", where=str(staging), hint=collect.RETRY)
+        collect.refuse_taken(wish.out, wish.run_id, wish.attempt, job.id)
         outcome: Measurement | PipelineError
         try:
             outcome = _measure(world, attempt, staging)
@@ -130,9 +131,9 @@ def _attempt(world: World, wish: Run, plan: Plan, job: Job) -> Attempt:
 
 def _run_all(world: World, wish: Run, plan: Plan) -> list[Path]:
     """Children, the longest job first, as many at once as there are workers; all end with this process."""
-    with tempfile.TemporaryDirectory(prefix=f".{wish.run_id}-", dir=wish.out) as logs, ExitStack() as children:
+    with scratch(wish.out, f".logs-{wish.run_id}-") as logs, ExitStack() as children:
         children.callback(_sweep, wish)  # called last, when every child has ended
-        crew = _Crew(world, wish, plan, Path(logs), children)
+        crew = _Crew(world, wish, plan, logs, children)
         at_once = min(wish.workers, plan.cluster.racks) if plan.cluster.launcher else wish.workers  # live deployments share the place
         waiting = sorted(plan.jobs, key=lambda job: -sum(job.recipe.conc))
         while waiting or crew.running:
@@ -153,9 +154,9 @@ def _run_all(world: World, wish: Run, plan: Plan) -> list[Path]:
 
 
 def _sweep(wish: Run) -> None:
-    """Staging folders of children that had to be killed."""
-    for leftover in collect.unfinished(wish.out, wish.run_id):
-        shutil.rmtree(leftover, ignore_errors=True)
+    """What children left that had to be killed."""
+    with suppress(OSError, PipelineError):  # it is found by the next sweep
+        collect.sweep(wish.out, wish.run_id)
 
 
 @dataclass(slots=True)
@@ -219,11 +220,13 @@ class _Crew:
         tail = self.log(name).read_text(encoding="utf-8", errors="replace")[-2000:].strip()
         self.world.say(tail)
         job = self.plan.job(name)
-        if folder.exists() or job is None:
+        if job is None:
             return
         cause = f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         error = LaunchError(
             f"the measuring process was {cause}" if code < 0 else f"the measuring process {cause}", where=name, hint=tail[-500:]
         )
-        record = provenance.record(self.world, _attempt(self.world, self.wish, self.plan, job), error)
-        collect.collect(provenance.failure(error), record, self.logs, self.wish.out)
+        with sole(collect.workplace(self.wish.out, self.wish.run_id, self.wish.attempt, name)) as is_ours:
+            if is_ours and not folder.exists():
+                record = provenance.record(self.world, _attempt(self.world, self.wish, self.plan, job), error)
+                collect.collect(provenance.failure(error), record, self.logs, self.wish.out)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.edge.scratch import sole
+
 ROOT = Path(__file__).parents[2]
 ONE = "deepseek-v4-pro-fp4.gb200-nvl72.8k1k.1p1d-dep8-tp8"  # ten requests: the smallest recipe
 SIX = "deepseek-v4-pro-fp4.gb300-nvl72.8k1k.6p1d-dep4-dep8"
@@ -169,6 +171,23 @@ def test_a_result_that_could_not_be_kept_is_not_measured(place):
     env = {"PYTHONPATH": f"{place.folder / 'shadow'}:{ROOT}"}
     assert "of this name is already there" in place.run(*words, "9", code=7, **env).stderr
     assert "64 at most" in place.run(*words, "9" * 65, code=7, **env).stderr
+
+
+def test_a_result_that_another_process_is_at_work_on_is_left_to_it(place):
+    """The same run twice at once: whoever came second takes nothing away, neither its workplace nor its name."""
+    place.plan("*.1p1d-dep8-tp8")
+    words = ("run", "plan.json", "--quick", "--out", "results", "--run-id", "9")
+    results = place.folder / "results"
+    results.mkdir()
+    workplace = results / f".bench-9-1-{ONE}"
+    with sole(workplace):
+        (workplace / "half").touch()
+        assert "another process is at work on the result of this name" in place.run(*words, "--job", ONE, code=7).stderr
+        assert "another process is at work on the result of this name" in place.run(*words, code=7).stderr
+        assert [path.name for path in results.iterdir()] == [workplace.name]
+        assert (workplace / "half").exists()
+    place.run(*words)
+    assert [path.name for path in results.iterdir()] == [workplace.name[1:]]
 
 
 def test_a_kv_pool_too_small_for_a_request_is_a_measure_error(place):

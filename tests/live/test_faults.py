@@ -88,7 +88,7 @@ class Place:
 
     def texts(self, pattern: str) -> list[str]:
         """Files in the folder that the run works in."""
-        return [path.read_text(errors="replace") for path in self.results.glob(f".{self.run_id}-*/{pattern}")]
+        return [path.read_text(errors="replace") for path in self.results.glob(f".bench-{self.run_id}-*/{pattern}")]
 
     def kill(self, process: str, number: signal.Signals = signal.SIGKILL) -> None:
         found = [one.pid for one in processes.marked({RUN: self.run_id, PROCESS: process})]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import cli
+from pipeline.edge.scratch import sole
 from tests.fakes import book as small
 from tests.fakes.orders import GB300
 
@@ -198,13 +199,18 @@ def test_a_broken_recipe_does_not_keep_a_sweep_from_its_work(folder, capsys):
 
 
 def test_a_sweep_removes_unfinished_folders_of_its_run_only(folder, capsys):
-    gone = [".a-12_4567z", ".bench-a-1-small-fp4.x.0123abcd"]
-    stay = [".a-b-12_4567z", ".bench-a-b-1-small-fp4.x.0123abcd", "bench-a-1-small-fp4.x", ".aa-12_4567z"]
-    for name in (*gone, *stay):
-        (folder.parent / "out" / name).mkdir(parents=True)
-    assert cli.run(["sweep", "--cluster", "here", "--out", "out"], {"GITHUB_RUN_ID": "a"}) == 0
+    gone = [".bench-a-1-small-fp4.x", ".bench-a-1-small-fp4.y~0123abcd", ".logs-a-12_4567z"]
+    in_use = [".bench-a-2-small-fp4.x", ".bench-a-2-small-fp4.x~0123abcd"]
+    stay = [*in_use, ".logs-a-b-12_4567z", ".bench-a-b-1-small-fp4.x~0123abcd", "bench-a-1-small-fp4.x", ".logs-aa-12_4567z"]
+    out = folder.parent / "out"
+    out.mkdir()
+    with sole(out / in_use[0]):
+        for name in (*gone, *stay):
+            (out / name).mkdir(exist_ok=True)
+        assert cli.run(["sweep", "--cluster", "here", "--out", "out"], {"GITHUB_RUN_ID": "a"}) == 0
+        left = {path.name for path in out.iterdir()}
     assert capsys.readouterr().out.splitlines() == [f"removed out/{name}" for name in gone]
-    assert {path.name for path in (folder.parent / "out").iterdir()} == set(stay)
+    assert left == set(stay)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipeline.edge.scratch import scratch
+from pipeline.edge.scratch import scratch, sole
 from pipeline.errors import PipelineError
 
 
@@ -47,3 +49,60 @@ def test_a_scratch_folder_that_cannot_be_made_is_said(tmp_path):
     with pytest.raises(PipelineError, match="cannot be made: ") as caught, scratch(tmp_path / "file", "w-"):
         pass
     assert caught.value.where == str(tmp_path / "file")
+
+
+def test_a_folder_of_a_name_has_one_owner_at_a_time(tmp_path):
+    mine = tmp_path / "mine"
+    with sole(mine) as is_ours:
+        assert is_ours
+        (mine / "half").write_text("x")
+        with sole(mine) as is_also_theirs:
+            assert not is_also_theirs
+        assert (mine / "half").read_text() == "x"
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(KeyboardInterrupt), sole(mine):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_owner_left_goes_first(tmp_path):
+    mine = tmp_path / "mine"
+    (mine / "raw").mkdir(parents=True)
+    (mine / "raw/half").touch()
+    (mine / "link").symlink_to(tmp_path)
+    (mine / "lock").touch()
+    with sole(mine) as is_ours:
+        assert is_ours
+        assert [path.name for path in mine.iterdir()] == ["lock"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_owners_in_a_hurry_never_share_a_folder(tmp_path):
+    mine = tmp_path / "mine"
+
+    def work(number: int) -> bool:
+        with sole(mine) as is_ours:
+            if is_ours:
+                (mine / f"{number}").touch()
+                return {path.name for path in mine.iterdir()} == {"lock", f"{number}"}
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(2000)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_locks_a_folder_is_somebodys_as_long_as_it_is_there(tmp_path, monkeypatch):
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with sole(tmp_path / "mine") as is_ours, sole(tmp_path / "mine") as is_also_theirs:
+        assert (is_ours, is_also_theirs) == (True, False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_a_name_that_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(PipelineError, match="cannot be made: "), sole(tmp_path / "file" / "mine"):
+        pass
