@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 POLL_S = 0.02
-PROC = Path("/proc")
+PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,48 @@ def end(marks: dict[str, str], *, grace_s: float) -> list[Running]:
 
 
 def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    """Cores that this process may use: those it may run on, or what its control groups grant, whole ones."""
+    granted = (_cores_granted(folder) for folder in _control_groups())
+    return max(1, min([len(os.sched_getaffinity(0)), *(int(one) for one in granted if one is not None)]))
 
 
 def memory_free_mb() -> int:
-    """Memory that new processes can have without swapping, MB."""
+    """Memory that new processes can have without swapping and without breaking the limit of a control group, MB."""
     lines = (PROC / "meminfo").read_text("ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")) * 1024 // 10**6
+    available = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")) * 1024
+    left = (_memory_left(folder) for folder in _control_groups())
+    return max(0, min([available, *(one for one in left if one is not None)])) // 10**6
+
+
+def _control_groups() -> list[Path]:
+    """Folders of this process's groups (cgroup v2), the innermost first; none where there is no such thing."""
+    with suppress(OSError):
+        for line in (PROC / "self/cgroup").read_text("utf-8").splitlines():
+            if line.startswith("0::"):
+                innermost = CGROUPS / line[len("0::/") :]
+                return [folder for folder in (innermost, *innermost.parents) if folder.is_relative_to(CGROUPS)]
+    return []
+
+
+def _cores_granted(group: Path) -> float | None:
+    words = _words(group / "cpu.max")  # quota and period, µs
+    return int(words[0]) / int(words[1]) if words and words[0] != "max" else None
+
+
+def _memory_left(group: Path) -> int | None:
+    """Bytes up to the group's limit; what it holds of files that could be read again is not in the way."""
+    limit, used, stat = (_words(group / f"memory.{name}") for name in ("max", "current", "stat"))
+    if not limit or limit == ["max"]:
+        return None
+    held = dict(zip(stat[::2], map(int, stat[1::2]), strict=True))
+    return int(limit[0]) - int(used[0]) + held["inactive_file"] + held["active_file"]
+
+
+def _words(path: Path) -> list[str]:
+    """Of a file of the kernel; none where it is not there."""
+    with suppress(OSError):
+        return path.read_text("ascii").split()
+    return []
 
 
 def _settings(environment: bytes) -> dict[str, str]:

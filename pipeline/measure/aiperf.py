@@ -30,6 +30,7 @@ UNSET = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")  # with either, AIPerf 0.13.0
 POLL_S, LOOK_S = 0.1, 1.0  # how often the client is looked at, and the deployment
 DYING_S = 300.0  # what a loop may go on for once the deployment is no longer whole, so that the client writes down what it saw
 FLUSHED_S = 3.0  # until a record is in AIPerf's file
+FRUITLESS = 2  # runs of the client in a row without one request: a third would end no other way, and the rack waits
 SETTLE_S = 5.0  # until requests of a client that died are cancelled and counted
 NOT_THERE = (126, 127)  # exit codes of `env` for a program that it cannot run or find
 KEPT = {
@@ -91,12 +92,12 @@ class Ran:
 def measure(setup: Setup, means: Means) -> Measurement:
     """Every concurrency of a job until its time is over or the deployment not what was launched; OSError when a disk is full.
 
-    All in one run of AIPerf; where it fails in one loop, another run goes on behind that.
+    All in one run of AIPerf; where it fails in one loop, another run goes on behind that, unless it fails whatever it is asked.
     """
     points: list[Point] = []
     versions = {"aiperf": "unknown"}
     stages = {"warm-up": 0.0, "measure": 0.0, "client": 0.0}
-    todo, number, began = setup.job.recipe.conc, 0, means.clock.monotonic()
+    todo, number, fruitless, began = setup.job.recipe.conc, 0, 0, means.clock.monotonic()
     while todo:
         number += 1
         found, spent, recorded = _run(setup, means, todo, f"client-{number}" if number > 1 else "client")
@@ -104,7 +105,8 @@ def measure(setup: Setup, means: Means) -> Measurement:
         versions["aiperf"] = recorded.version or versions["aiperf"]
         todo = todo[len(found) :]
         stages = {name: seconds + spent[name] for name, seconds in stages.items()}
-        if setup.endpoint.alive() or means.clock.monotonic() - began > setup.job.recipe.limits.time_s:
+        fruitless = 0 if recorded.loops else fruitless + 1
+        if fruitless == FRUITLESS or setup.endpoint.alive() or means.clock.monotonic() - began > setup.job.recipe.limits.time_s:
             break
         if todo:
             means.clock.sleep(SETTLE_S)

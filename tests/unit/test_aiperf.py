@@ -224,6 +224,13 @@ def test_a_client_that_dies_in_a_loop_costs_that_loop_and_another_goes_on_behind
     assert {raw.path.split("/")[1] for raw in found.points[1].raw} == {"client-2"}
 
 
+def test_a_client_that_fails_whatever_it_is_asked_is_not_tried_a_third_time(tmp_path):
+    client = FakeClient(code=1, without=("warmup-c2", "c2", "pause-c4", "warmup-c4", "c4", "c8", "c16"))
+    found = measured(tmp_path, client, FakeHttp(), concs=(2, 4, 8, 16))
+    assert [point.conc for point in found.points] == [2, 4]
+    assert len(client.ran) == 2
+
+
 def test_counters_of_the_deployment_are_held_against_the_loop_that_they_belong_to(tmp_path):
     def wrongly(name: str, loop: str, **wrong: int | None) -> tuple[Point, ...]:
         http = FakeHttp()

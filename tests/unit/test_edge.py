@@ -142,6 +142,36 @@ def test_processes_with_a_mark_are_found_and_ended_whoever_started_them(tmp_path
     assert processes.marked({"MARK": mine}) == []
 
 
+@pytest.mark.parametrize(
+    ("files", "cores", "free_mb"),
+    [
+        ({}, 3, 64_000),  # no control groups, or none that limits
+        ({"cpu.max": "max 100000", "memory.max": "max"}, 3, 64_000),
+        ({"pods/one/cpu.max": "150000 100000"}, 1, 64_000),
+        ({"pods/one/cpu.max": "50000 100000"}, 1, 64_000),  # half a core is not none
+        ({"pods/cpu.max": "200000 100000", "pods/one/cpu.max": "max 100000"}, 2, 64_000),
+        ({"pods/one/memory.max": "9000000000", "pods/memory.max": "4000000000"}, 3, 2_500),
+        ({"pods/one/memory.max": "1000000000"}, 3, 0),
+    ],
+)
+def test_what_new_processes_can_have_is_what_the_control_groups_leave(tmp_path, monkeypatch, files, cores, free_mb):
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("4:memory:/old\n0::/pods/one\n")
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 99 kB\nMemAvailable:   62500000 kB\n")
+    for name, text in files.items():
+        group = (tmp_path / "groups" / name).parent
+        group.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "groups" / name).write_text(f"{text}\n")
+        (group / "memory.current").write_text("2000000000\n")
+        (group / "memory.stat").write_text("anon 1500000000\ninactive_file 400000000\nactive_file 100000000\n")
+    monkeypatch.setattr(processes, "PROC", tmp_path / "proc")
+    monkeypatch.setattr(processes, "CGROUPS", tmp_path / "groups")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
+    assert (processes.cores(), processes.memory_free_mb()) == (cores, free_mb)
+    (tmp_path / "proc/self/cgroup").unlink()
+    assert (processes.cores(), processes.memory_free_mb()) == (3, 64_000)
+
+
 def test_a_block_of_free_ports_begins_behind_the_last_that_is_taken():
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = server.getsockname()[1]
