@@ -1,7 +1,8 @@
 """Make recipes/tokenizers/tiny again: ``python -m tests.golden.tokenizer``.
 
-No weights: a byte-level BPE tokenizer, trained on this repository's LICENSE, and the few settings that Dynamo and load clients read. All
-bytes are in its alphabet, so every text can be encoded.
+No weights: a byte-level BPE tokenizer, trained on this repository's LICENSE and on numbers, and the few settings that Dynamo and load
+clients read. All bytes are in its alphabet, so every text can be encoded. Dynamo's mocker generates ids from 1000 to 1999: each of them is
+a token with text, since a client takes for the first and the last token the first and the last text that it sees.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "recipes" / "tokenizers" / "tiny"
-VOCABULARY = 2048
+VOCABULARY = 4096  # more than there is to merge
 START, END, PAD = "<|start|>", "<|end|>", "<|pad|>"
 TEMPLATE = "{% for message in messages %}{{ message['content'] }}\n{% endfor %}"
 
@@ -54,7 +55,8 @@ def _trained() -> Tokenizer:
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY, special_tokens=[START, END, PAD], initial_alphabet=sorted(alphabet), show_progress=False
     )
-    tokenizer.train_from_iterator((ROOT / "LICENSE").read_text("utf-8").splitlines(), trainer)
+    numbers = (f" {number}" for number in range(1000))
+    tokenizer.train_from_iterator([*(ROOT / "LICENSE").read_text("utf-8").splitlines(), *numbers], trainer)
     return tokenizer
 
 

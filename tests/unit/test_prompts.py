@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from pipeline.errors import PipelineError
 from pipeline.measure import prompts
 from tests.fakes.orders import MODEL
+from tests.golden.tokenizer import files
 
 LENGTHS = [1, 2, 64, 1000, 8192]
 
@@ -88,3 +89,9 @@ def test_what_is_no_tokenizer_is_refused_by_its_file(tmp_path, content, said):
 def test_a_tokenizer_with_too_few_words_is_refused(tmp_path):
     with pytest.raises(PipelineError, match="only 2 plain words are one token each"):
         prompts.words(sentencepiece(tmp_path, ["north", "south"]))
+
+
+def test_the_tiny_tokenizer_is_made_as_it_says_and_every_token_of_the_mocker_has_text():
+    assert {name: (MODEL / name).read_text("utf-8") for name in files()} == files()
+    tiny = Tokenizer.from_file(str(MODEL / "tokenizer.json"))
+    assert [one for one in range(1000, 2000) if not tiny.decode([one]).strip("\ufffd")] == []
