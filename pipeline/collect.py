@@ -8,6 +8,7 @@ import re
 import shutil
 import stat
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline.edge.scratch import half, sole
@@ -76,13 +77,15 @@ def workplace(out: Path, run_id: str, attempt: int, job_id: str) -> Path:
 def sweep(out: Path, run_id: str) -> list[Path]:
     """Remove the folders in which this run was at work and was not allowed to finish, and give them; those in use stay."""
     name = re.escape(run_id)  # run a is not run a-b
-    ours = re.compile(rf"(\.logs-{name}-[a-z0-9_]{{8}}|\.bench-{name}-\d+-[a-z][a-z0-9.-]*)(~[0-9a-f]{{8}})?")
-    found = [(folder, match) for folder in sorted(out.iterdir() if out.is_dir() else ()) if (match := ours.fullmatch(folder.name))]
+    ours = re.compile(rf"(\.logs-{name}-[a-z0-9_]{{8}}|\.bench-{name}-\d+-[a-z0-9][a-z0-9.-]*)(~[0-9a-f]{{8}})?")
+    folders = [entry for entry in sorted(out.iterdir()) if entry.is_dir() and not entry.is_symlink()] if out.is_dir() else []
+    found = [(folder, match) for folder in folders if (match := ours.fullmatch(folder.name))]
     removed: list[Path] = []
     for folder, match in found:
         with sole(out / match[1]) as is_left:  # goes at the end; what is half packed belongs to whoever works on it
             if is_left and match[2]:
-                shutil.rmtree(folder)
+                with suppress(FileNotFoundError):  # its owner was about to
+                    shutil.rmtree(folder)
         removed += [folder] if is_left else []
     return removed
 

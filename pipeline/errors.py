@@ -95,7 +95,7 @@ class GitHubError(PipelineError):
         super().__init__(what, where=where, hint=hint)
 
 
-class InterruptedRunError(PipelineError):
-    """SIGINT or SIGTERM."""
+class InterruptedRunError(KeyboardInterrupt):
+    """SIGINT, SIGTERM or SIGHUP: nobody's failure, so whoever takes a PipelineError for an answer never sees it."""
 
     exit_code = 130

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import platform
 import signal
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
 from pipeline import __version__
 from pipeline.cli import comparing, dispatching, github, live, measuring, recipes, reviewing, telling
 from pipeline.cli.words import Verb, Verbs
+from pipeline.edge.interrupts import INTERRUPTS
 from pipeline.errors import InterruptedRunError, PipelineError, RecipeError
 from pipeline.flow.world import World, recipes_root
 
@@ -30,30 +33,45 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """Run one verb; every expected failure becomes a message on stderr and its exit code."""
     _quiet_libraries()
     arguments = parser(env).parse_args(argv)
-    signal.signal(signal.SIGTERM, _interrupt)
+    _heed_signals()
+    sys.stderr = sys.stderr or io.StringIO()  # it was closed
     try:
         verb: Verb = arguments.verb
         return verb(arguments, _world(arguments, env))
     except RecipeError as error:
         _annotate(error, env)
-        print(f"{error}\n{error.what}", file=sys.stderr)
+        _tell(f"{error}\n{error.what}")
         return error.exit_code
     except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _tell(f"error: {error}")
         return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        _tell(f"{error}" or "interrupted")
         return InterruptedRunError.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our stdout has gone; not our error
         return 0
     except Exception:
         traceback.print_exc()
-        print(f"this is a bug; rackbench {__version__}, Python {platform.python_version()}, {platform.platform()}", file=sys.stderr)
+        _tell(f"this is a bug; rackbench {__version__}, Python {platform.python_version()}, {platform.platform()}")
         return BUG
 
 
+def _tell(text: str) -> None:
+    with suppress(OSError):  # nobody reads it: the exit code stands
+        print(text, file=sys.stderr)
+
+
+def _heed_signals() -> None:
+    for number in INTERRUPTS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup asks
+            signal.signal(number, _interrupt)
+
+
 def _interrupt(number: int, _frame: object) -> None:
+    """The first is heard, and none after it: what is being taken down is taken down whole."""
+    for one in INTERRUPTS:
+        signal.signal(one, signal.SIG_IGN)
     raise InterruptedRunError(f"interrupted by signal {number}")
 
 

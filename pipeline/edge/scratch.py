@@ -16,6 +16,7 @@ from typing import IO
 from pipeline.errors import PipelineError
 
 LOCK = "lock"
+REMOVALS = 3  # of one folder: whoever was just opening it makes its lock in there once more
 
 
 @contextlib.contextmanager
@@ -59,7 +60,8 @@ def sole(folder: Path) -> Iterator[bool]:
             tomb = half(folder)
             with contextlib.suppress(OSError):
                 folder.rename(tomb)  # at once, so that whoever takes the name next loses nothing to us
-                shutil.rmtree(tomb, ignore_errors=True)
+                for _ in range(REMOVALS):
+                    shutil.rmtree(tomb, ignore_errors=True)
 
 
 def half(folder: Path) -> Path:
@@ -73,11 +75,14 @@ def _cannot_be_made(parent: Path, error: OSError) -> PipelineError:
 
 def _taken(folder: Path) -> IO[bytes] | None:
     while True:
-        is_new = False
-        with contextlib.suppress(FileExistsError):
+        try:
             folder.mkdir(mode=0o700)
             is_new = True
+        except FileExistsError:
+            is_new = False
         with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as stack:  # it has gone, or is going
+            if not _is_own(folder):
+                raise PipelineError("not a folder of ours, though it has the name of one", where=str(folder), hint="remove it")
             lock = stack.enter_context((folder / LOCK).open("ab"))
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -92,6 +97,11 @@ def _taken(folder: Path) -> IO[bytes] | None:
                 return lock
 
 
+def _is_own(folder: Path) -> bool:
+    state = folder.lstat()
+    return stat.S_ISDIR(state.st_mode) and state.st_uid == os.geteuid()
+
+
 def _clear(folder: Path) -> None:
     for left in folder.iterdir():
         if left.is_dir() and not left.is_symlink():
@@ -103,8 +113,7 @@ def _clear(folder: Path) -> None:
 def _sweep(parent: Path, prefix: str) -> None:
     for folder in parent.glob(f"{prefix}*"):
         with contextlib.suppress(OSError):  # somebody works in it, or it has gone; without locks on this filesystem nobody can tell
-            state = folder.lstat()
-            if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid():
+            if not _is_own(folder):
                 continue  # a stranger's, in a folder for everybody's temporary files
             with (folder / LOCK).open("ab") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

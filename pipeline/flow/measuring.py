@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import secrets
 import sys
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline import collect
+from pipeline.edge.interrupts import held
 from pipeline.edge.scratch import scratch, sole
-from pipeline.errors import ArtifactError, InterruptedRunError, LaunchError, MeasureError, PipelineError, PlanError
+from pipeline.edge.shell import Child, end_all
+from pipeline.errors import ArtifactError, LaunchError, MeasureError, PipelineError, PlanError
 from pipeline.flow import provenance
 from pipeline.flow.planning import read_plan
 from pipeline.flow.provenance import Attempt
@@ -21,9 +23,7 @@ from pipeline.schema import mocker
 from pipeline.schema.plan import Job, Plan
 from pipeline.schema.result import Measurement
 
-if TYPE_CHECKING:
-    from pipeline.edge.shell import Child
-
+LEAVING_S = 10.0  # what a child may take to leave, beside its deployment
 QUICK = 1  # requests per concurrency of a quick run, against the published 10: ramp and drain, hardly a steady state
 
 
@@ -71,8 +71,6 @@ def _run_one(world: World, wish: Run, plan: Plan, job: Job) -> Path:
         outcome: Measurement | PipelineError
         try:
             outcome = _measure(world, attempt, staging)
-        except InterruptedRunError:
-            raise  # nobody's failure: it leaves nothing, as Ctrl-C does
         except PipelineError as error:
             outcome = error
         content = outcome if isinstance(outcome, Measurement) else provenance.failure(outcome)
@@ -131,9 +129,7 @@ def _attempt(world: World, wish: Run, plan: Plan, job: Job) -> Attempt:
 
 def _run_all(world: World, wish: Run, plan: Plan) -> list[Path]:
     """Children, the longest job first, as many at once as there are workers; all end with this process."""
-    with scratch(wish.out, f".logs-{wish.run_id}-") as logs, ExitStack() as children:
-        children.callback(_sweep, wish)  # called last, when every child has ended
-        crew = _Crew(world, wish, plan, logs, children)
+    with scratch(wish.out, f".logs-{wish.run_id}-") as logs, _crew(world, wish, plan, logs) as crew:
         at_once = min(wish.workers, plan.cluster.racks) if plan.cluster.launcher else wish.workers  # live deployments share the place
         waiting = sorted(plan.jobs, key=lambda job: -sum(job.recipe.conc))
         while waiting or crew.running:
@@ -153,10 +149,16 @@ def _run_all(world: World, wish: Run, plan: Plan) -> list[Path]:
     return sorted(crew.done)
 
 
-def _sweep(wish: Run) -> None:
-    """What children left that had to be killed."""
-    with suppress(OSError, PipelineError):  # it is found by the next sweep
-        collect.sweep(wish.out, wish.run_id)
+@contextmanager
+def _crew(world: World, wish: Run, plan: Plan, logs: Path) -> Iterator[_Crew]:
+    """At the end all that still run leave at once, and what those left that had to be killed goes as well."""
+    crew = _Crew(world, wish, plan, logs)
+    try:
+        yield crew
+    finally:
+        end_all(list(crew.running.values()), grace_s=LEAVING_S + (plan.cluster.local.stop_s if plan.cluster.local else 0))
+        with suppress(OSError, PipelineError):  # it is found by the next sweep
+            collect.sweep(wish.out, wish.run_id)
 
 
 @dataclass(slots=True)
@@ -167,7 +169,6 @@ class _Crew:
     wish: Run
     plan: Plan
     logs: Path
-    children: ExitStack
     running: dict[str, Child] = field(default_factory=dict)
     done: list[Path] = field(default_factory=list)
     failed: dict[str, int] = field(default_factory=dict)
@@ -178,15 +179,14 @@ class _Crew:
 
     def start(self, job: Job) -> None:
         wish = self.wish
-        from pipeline.launch.base import RUN
+        from pipeline.launch.base import JOB, RUN
 
-        argv = ["env", f"{RUN}={wish.run_id}", sys.executable, "-m", "pipeline"]  # a sweep finds it when we are gone
+        argv = ["env", f"{RUN}={wish.run_id}", f"{JOB}={job.id}", sys.executable, "-m", "pipeline"]  # a sweep finds it when we are gone
         argv += ["run", str(wish.plan), "--job", job.id, "--out", str(wish.out)]
         argv += ["--run-id", wish.run_id, "--attempt", str(wish.attempt), *(["--quick"] if wish.quick else [])]
         argv += ["--seed", str(wish.seed)] if wish.seed is not None else []
-        child = self.world.shell.spawn(argv, log=self.log(job.id))
-        self.children.callback(child.end)
-        self.running[job.id] = child
+        with held():
+            self.running[job.id] = self.world.shell.spawn(argv, log=self.log(job.id))
 
     def look(self) -> None:
         """Take leave of children that ended and show where things stand."""

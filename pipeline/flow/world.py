@@ -27,9 +27,10 @@ class World:
     env: Mapping[str, str] = field(default_factory=dict)
 
     def say(self, line: str, end: str = "\n") -> None:
-        """Prose goes to stderr."""
-        sys.stderr.write(line + end)
-        sys.stderr.flush()
+        """Prose goes to stderr; a reader that has gone changes nothing of what is done."""
+        with suppress(OSError):
+            sys.stderr.write(line + end)
+            sys.stderr.flush()
 
 
 def recipes_root(start: Path) -> Path:

@@ -16,7 +16,7 @@ from pipeline.schema.plan import Job
 from pipeline.schema.timing import SkuTiming
 
 # What a process of a run carries in its environment, so that a sweep finds it when nobody is left who knows its id.
-RUN, JOB, PROCESS = "RACKBENCH_RUN", "RACKBENCH_JOB", "RACKBENCH_PROCESS"
+RUN, JOB, ATTEMPT, PROCESS = "RACKBENCH_RUN", "RACKBENCH_JOB", "RACKBENCH_ATTEMPT", "RACKBENCH_PROCESS"
 
 
 @dataclass(frozen=True, slots=True)

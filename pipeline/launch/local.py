@@ -14,7 +14,7 @@ from pipeline.edge import network, processes
 from pipeline.edge.shell import Child, end_all
 from pipeline.errors import LaunchError, PipelineError
 from pipeline.launch import machine, mocker, ready
-from pipeline.launch.base import JOB, PROCESS, RUN, Means, Order
+from pipeline.launch.base import ATTEMPT, JOB, PROCESS, RUN, Means, Order
 from pipeline.launch.describe import Command, describe
 from pipeline.launch.layout import Layout, instances, place
 from pipeline.schema.catalogue import Cluster, LocalSite
@@ -66,7 +66,8 @@ def deployed(order: Order, cluster: Cluster, *, means: Means, logs: Path) -> Ite
             crew[name] = means.shell.spawn(argv, log=logs / f"{name}.log", cwd=state)
         started = means.clock.monotonic()
         expected = _expected(order, layout, commands, first_port)
-        watch = ready.Watch(means.http, means.clock, lambda: _dead(crew, logs, is_over), site.ready_s)
+        dead = partial(_dead, crew, logs, is_over)
+        watch = ready.Watch(means.http, means.clock, dead, site.ready_s)
         first = ready.wait(expected, watch)
         yield Endpoint(
             url=expected.url,
@@ -76,7 +77,7 @@ def deployed(order: Order, cluster: Cluster, *, means: Means, logs: Path) -> Ite
             logs=logs,
             frontend_log=logs / "frontend.log",
             beside=lambda argv: [*_prefix(_marks(order, "client"), site), *argv],
-            alive=lambda: _dead(crew, logs, is_over) or _changed(first, expected.url, means),
+            alive=lambda: _lost(dead, partial(_changed, first, expected.url, means)),
             versions=versions,
             stages_s={"start": started - began, "ready": means.clock.monotonic() - started},
             commands=argvs,
@@ -86,8 +87,7 @@ def deployed(order: Order, cluster: Cluster, *, means: Means, logs: Path) -> Ite
 def sweep(run_id: str, cluster: Cluster, *, means: Means, job: str | None = None) -> list[str]:
     """Processes that carry the mark of the run, or of one job of it, and its folders for temporary files."""
     del means
-    ended = processes.end({RUN: run_id} if job is None else {RUN: run_id, JOB: job}, grace_s=cluster.local.stop_s if cluster.local else 0)
-    said = [f"ended process {one.pid} ({one.settings.get(PROCESS, 'measuring')} of {one.settings.get(JOB, run_id)})" for one in ended]
+    said = machine.end_run(run_id, job, grace_s=cluster.local.stop_s if cluster.local else 0)
     try:
         for folder in sorted(Path(tempfile.gettempdir()).glob(f"{scratch_prefix(run_id, job)}*")):
             shutil.rmtree(folder)
@@ -109,7 +109,7 @@ def _site(cluster: Cluster) -> LocalSite:
 
 def _marks(order: Order, process: str) -> dict[str, str]:
     """What tells a process of this deployment from all others, also when nobody is left who knows its id."""
-    return {RUN: order.run_id, JOB: order.job.id, PROCESS: process}
+    return {RUN: order.run_id, JOB: order.job.id, ATTEMPT: str(order.attempt), PROCESS: process}
 
 
 def _prefix(settings: dict[str, str], site: LocalSite) -> list[str]:
@@ -138,7 +138,7 @@ def _state(order: Order) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)  # what was measured counts, whoever swept it away meanwhile
 
 
 @contextmanager
@@ -188,6 +188,11 @@ def _obituary(name: str, code: int, log: Path, *, is_over: bool) -> str:
     else:
         cause = f"was killed by signal {-code}" if code < 0 else f"exited with {code}"
     return f"{name} {cause}; the end of {log}:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _lost(dead: Callable[[], list[str]], changed: Callable[[], list[str]]) -> list[str]:
+    """Who has died meanwhile is told, and not what came of it: that the frontend does not answer, for one."""
+    return dead() or ((found := changed()) and (dead() or found))
 
 
 def _changed(first: dict[Role, frozenset[str]], url: str, means: Means) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.edge import processes
 from pipeline.errors import LaunchError, lacking
-from pipeline.launch.base import Order
+from pipeline.launch.base import JOB, PROCESS, RUN, Order
 from pipeline.schema.catalogue import Cluster, LocalSite
 from pipeline.schema.endpoint import scratch_prefix
 
@@ -18,6 +18,12 @@ PACKAGES = ("ai-dynamo", "ai-dynamo-runtime")
 SOCKET_PATH = 107  # characters that the path of a Unix socket may have
 DEEPEST = "xxxxxxxx/tmpxxxxxxxx/aiperf/dataset_manager_proxy_frontend.ipc"  # AIPerf 0.13's, below its folder for temporary files
 FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")
+
+
+def end_run(run_id: str, job: str | None, *, grace_s: float) -> list[str]:
+    """End all processes of a run here, or of one job of it; says which."""
+    ended = processes.end({RUN: run_id} if job is None else {RUN: run_id, JOB: job}, grace_s=grace_s)
+    return [f"ended process {one.pid} ({one.settings.get(PROCESS, 'measuring')} of {one.settings.get(JOB, run_id)})" for one in ended]
 
 
 def versions() -> dict[str, str]:

@@ -19,6 +19,7 @@ QUIET = (
     "headless=new",
     "no-sandbox",
     "disable-gpu",
+    "disable-dev-shm-usage",
     "no-first-run",
     "disable-background-networking",
     "disable-component-update",

@@ -146,6 +146,21 @@ def test_a_terminated_run_ends_its_children_and_leaves_nothing(place):
     assert running_in(place.folder) == []
 
 
+def test_a_reader_of_prose_that_goes_away_changes_nothing_of_what_is_measured(place):
+    place.plan("*.[23]p1d-dep8-dep8")
+    argv = [sys.executable, "-m", "pipeline", "run", "plan.json", "--quick", "--workers", "1", "--out"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    gone, writer = os.pipe()
+    os.close(gone)
+    assert subprocess.run([*argv, "a"], stderr=writer, cwd=place.folder, env=env, check=False).returncode == 0
+    os.close(writer)
+    assert len(list((place.folder / "a").iterdir())) == 2
+    closed = ["sh", "-c", 'exec "$@" 2>&-', "sh", *argv, "b"]
+    done = subprocess.run(closed, capture_output=True, cwd=place.folder, env=env, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert len(list((place.folder / "b").iterdir())) == 2
+
+
 def test_a_missing_extra_is_named(place):
     place.plan("*.1p1d-dep8-tp8")
     (place.folder / "shadow/dynamo").mkdir(parents=True)

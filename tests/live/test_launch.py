@@ -18,12 +18,12 @@ import pytest
 
 from pipeline.edge import network, processes
 from pipeline.edge.clock import SystemClock
-from pipeline.edge.http import SystemHttp
+from pipeline.edge.http import Answer, SystemHttp
 from pipeline.edge.shell import Shell
 from pipeline.errors import LaunchError
 from pipeline.launch import local, ready
-from pipeline.launch.base import PROCESS, RUN, Means
-from tests.fakes.orders import GB200, cluster, order
+from pipeline.launch.base import ATTEMPT, JOB, PROCESS, RUN, Means
+from tests.fakes.orders import GB200, GB300, cluster, order
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 300  # this machine may be ten times slower than an idle one
@@ -111,6 +111,45 @@ def test_nobody_outside_reaches_a_deployment(run_id, tmp_path):
             inside = subprocess.run(outside, input="\n", capture_output=True, text=True, check=True)
             assert neighbour.communicate("\n")[0].strip() == "False"
         assert inside.stdout.strip() == "True"
+
+
+def test_every_token_of_an_answer_has_text(run_id, tmp_path):
+    """Else a client that takes its times at the text would see first and last token late and early."""
+    with deployed(run_id, tmp_path) as endpoint:
+        prompt = {"model": endpoint.served_name, "prompt": "license", "max_tokens": 64, "ignore_eos": True, "stream": True}
+        header = {"content-type": "application/json"}
+        answer = MEANS.http.request(
+            "POST", f"{endpoint.url}/v1/completions", headers=header, body=json.dumps(prompt).encode(), timeout_s=120
+        )
+        events = [json.loads(line[6:]) for line in answer.body.decode().splitlines() if line.startswith("data: {")]
+        assert len([choice for event in events for choice in event["choices"] if choice["text"]]) == 64
+
+
+def test_another_attempt_of_the_same_job_is_left_alone(run_id, tmp_path):
+    marks = {RUN: run_id, JOB: GB300, ATTEMPT: "2", PROCESS: "decode-0"}
+    with Shell().spawn(["env", *(f"{name}={value}" for name, value in marks.items()), "sleep", "600"], log=tmp_path / "log") as other:
+        with deployed(run_id, tmp_path / "logs"):
+            pass
+        assert other.poll() is None
+
+
+class Killing(SystemHttp):
+    """Once it has a run, kills its frontend between the look at processes and the question to it."""
+
+    run_id = ""
+
+    def request(self, *words: object, **more: object) -> Answer:
+        for one in processes.marked({RUN: self.run_id, PROCESS: "frontend"}):
+            os.kill(one.pid, signal.SIGKILL)
+        wait_for(lambda: not processes.marked({RUN: self.run_id, PROCESS: "frontend"}))
+        return super().request(*words, **more)
+
+
+def test_a_frontend_that_dies_during_a_look_is_told_as_dead_and_not_as_silent(run_id, tmp_path):
+    http = Killing()
+    with deployed(run_id, tmp_path, means=Means(Shell(), http, SystemClock())) as endpoint:
+        http.run_id = run_id
+        assert endpoint.alive()[0].startswith("frontend was killed by signal 9")
 
 
 def test_a_worker_that_is_killed_is_named_at_once(run_id, tmp_path):

@@ -1,12 +1,18 @@
 """The front door: data on stdout, prose on stderr, an exit code for each kind of failure."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
 
 from pipeline import cli
+from pipeline.edge import interrupts
 from pipeline.edge.scratch import sole
+from pipeline.edge.shell import Shell
+from pipeline.errors import PipelineError
+from pipeline.flow import launching
+from pipeline.launch.base import RUN
 from tests.fakes import book as small
 from tests.fakes.orders import GB300
 
@@ -19,6 +25,15 @@ def folder(tmp_path, monkeypatch):
         target.write_text(text)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "recipes"
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    """Signals are the test runner's again."""
+    before = {number: signal.getsignal(number) for number in interrupts.INTERRUPTS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_validate_says_each_problem_where_an_editor_finds_it(folder, capsys):
@@ -192,6 +207,39 @@ def test_a_sweep_of_a_cluster_without_a_launcher_has_nothing_to_do(folder, capsy
     assert capsys.readouterr() == ("", "nothing left of run 1 on here\n")
 
 
+def test_a_sweep_ends_what_measures_in_virtual_time_though_nobody_launched_it(folder, tmp_path, capsys):
+    with Shell().spawn(["env", f"{RUN}=alone", "sleep", "600"], log=tmp_path / "log") as child:
+        assert cli.run(["sweep", "--run-id", "another", "--cluster", "here"], {}) == 0
+        assert child.poll() is None
+        assert cli.run(["sweep", "--run-id", "alone", "--cluster", "here"], {}) == 0
+        assert child.end() == -signal.SIGTERM
+    assert f"ended process {child.pid} (measuring of alone)" in capsys.readouterr().out
+
+
+def test_an_interrupt_is_nobodys_failure_and_the_first_is_the_last(folder, monkeypatch, capsys):
+    def sweep(*_: object, **__: object) -> list[str]:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except PipelineError:
+            return ["taken for an answer"]
+        finally:
+            signal.raise_signal(signal.SIGINT)  # while things are taken down
+            signal.raise_signal(signal.SIGHUP)
+        return []
+
+    monkeypatch.setattr(launching, "sweep", sweep)
+    assert cli.run(["sweep", "--run-id", "1", "--cluster", "here"], {}) == 130
+    assert capsys.readouterr() == ("", "interrupted by signal 15\n")
+
+
+def test_a_terminal_that_closes_interrupts_a_run_unless_it_was_told_not_to(folder, monkeypatch, capsys):
+    monkeypatch.setattr(launching, "sweep", lambda *_, **__: signal.raise_signal(signal.SIGHUP) or [])
+    assert cli.run(["sweep", "--run-id", "1", "--cluster", "here"], {}) == 130
+    assert "interrupted by signal 1\n" in capsys.readouterr().err
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup
+    assert cli.run(["sweep", "--run-id", "1", "--cluster", "here"], {}) == 0
+
+
 def test_a_broken_recipe_does_not_keep_a_sweep_from_its_work(folder, capsys):
     (folder / small.PATH).write_text("titel: broken\n")
     assert cli.run(["sweep", "--run-id", "1", "--cluster", "here"], {}) == 0
@@ -199,11 +247,19 @@ def test_a_broken_recipe_does_not_keep_a_sweep_from_its_work(folder, capsys):
 
 
 def test_a_sweep_removes_unfinished_folders_of_its_run_only(folder, capsys):
-    gone = [".bench-a-1-small-fp4.x", ".bench-a-1-small-fp4.y~0123abcd", ".logs-a-12_4567z"]
+    gone = [".bench-a-1-4o.x", ".bench-a-1-small-fp4.x", ".bench-a-1-small-fp4.y~0123abcd", ".logs-a-12_4567z"]
     in_use = [".bench-a-2-small-fp4.x", ".bench-a-2-small-fp4.x~0123abcd"]
-    stay = [*in_use, ".logs-a-b-12_4567z", ".bench-a-b-1-small-fp4.x~0123abcd", "bench-a-1-small-fp4.x", ".logs-aa-12_4567z"]
+    (folder.parent / "out").mkdir()
+    (folder.parent / "out/.bench-a-1-link~0123abcd").symlink_to(folder)
+    stay = [
+        *in_use,
+        ".bench-a-1-link~0123abcd",
+        ".logs-a-b-12_4567z",
+        ".bench-a-b-1-small-fp4.x~0123abcd",
+        "bench-a-1-small-fp4.x",
+        ".logs-aa-12_4567z",
+    ]
     out = folder.parent / "out"
-    out.mkdir()
     with sole(out / in_use[0]):
         for name in (*gone, *stay):
             (out / name).mkdir(exist_ok=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.edge import network, processes
+from pipeline.edge import interrupts, network, processes
 from pipeline.edge.actions import annotate, annotation
 from pipeline.edge.clock import SystemClock
 from pipeline.edge.http import SystemHttp
@@ -85,8 +86,22 @@ def test_a_file_that_cannot_be_executed_is_named(tmp_path):
 def test_a_program_that_takes_too_long_is_ended_with_its_children(tmp_path):
     pids = tmp_path / "pids"
     with pytest.raises(PipelineError, match=r"did not end within 1.5 s"):
-        Shell().run([PY, "-c", FAMILY, str(pids), "60"], timeout_s=1.5)
+        Shell().run(["sh", "-c", 'sleep 60 & echo "$$ $!" > "$1.tmp"; mv "$1.tmp" "$1"; wait', "sh", str(pids)], timeout_s=1.5)
     wait_for(lambda: not any(is_running(pid) for pid in pids_in(pids)))
+
+
+def test_an_interrupt_waits_until_a_child_is_on_the_list():
+    heard: list[str] = []
+    before = signal.signal(signal.SIGTERM, lambda *_: heard.append("heard"))
+    try:
+        with interrupts.held():
+            signal.raise_signal(signal.SIGTERM)
+            heard.append("listed")
+        assert heard == ["listed", "heard"]
+        signal.raise_signal(signal.SIGTERM)
+        assert heard == ["listed", "heard", "heard"]
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_child_appends_both_outputs_to_its_log_and_is_polled(tmp_path):

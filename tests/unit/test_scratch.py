@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -74,6 +75,33 @@ def test_what_a_killed_owner_left_goes_first(tmp_path):
     with sole(mine) as is_ours:
         assert is_ours
         assert [path.name for path in mine.iterdir()] == ["lock"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["elsewhere", "nowhere"])
+def test_a_link_of_that_name_is_refused_and_not_followed(tmp_path, target):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/precious").touch()
+    (tmp_path / "mine").symlink_to(target)
+    with pytest.raises(PipelineError, match="not a folder of ours") as caught, sole(tmp_path / "mine"):
+        pass
+    assert caught.value.where == str(tmp_path / "mine")
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["precious"]
+
+
+def test_a_lock_that_a_rival_makes_in_a_folder_that_is_going_does_not_keep_it(tmp_path, monkeypatch):
+    remove, removed = shutil.rmtree, []
+
+    def rmtree(path, **options) -> None:
+        remove(path, **options)
+        if not removed:  # whoever had just resolved the path opens the lock
+            path.mkdir()
+            (path / "lock").touch()
+        removed.append(path)
+
+    with sole(tmp_path / "mine"):
+        monkeypatch.setattr(shutil, "rmtree", rmtree)
+    assert removed
     assert list(tmp_path.iterdir()) == []
 
 
