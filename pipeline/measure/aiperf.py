@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 from pipeline.edge.clock import Clock
@@ -22,7 +23,7 @@ from pipeline.measure.aiperf_load import Setup
 from pipeline.measure.counters import Reading
 from pipeline.measure.points import pack, point, span_s
 from pipeline.measure.validity import Seen, judge
-from pipeline.schema.endpoint import scratch_prefix
+from pipeline.schema.endpoint import Endpoint, scratch_prefix
 from pipeline.schema.result import Measurement, Point, RawFile
 
 INSTALL = "`nox -s client` installs it; then put .nox/client/bin on PATH, or name the program in the cluster document as `client`"
@@ -155,8 +156,15 @@ def _point(setup: Setup, ran: Ran, recorded: Recorded, at: int) -> Point:
         served=counters.served(before.reading, after.reading, setup.endpoint.instances),
         expected_served=None if trouble else setup.sent(conc) + setup.warming(conc),  # nobody knows what it had sent
         clock_step_s=(after.wall - before.wall).total_seconds() - spent,
+        chunk=_chunk(setup.endpoint),
     )
     return point(setup.job.recipe, setup.sku, seen, judge(seen), duration_s=span_s(seen.requests) or spent)
+
+
+def _chunk(endpoint: Endpoint) -> int:
+    """Output tokens that its workers were told to send in one piece, by the commands that started them; 1 unless they were told."""
+    told = (int(value) for argv in endpoint.commands.values() for option, value in pairwise(argv) if option == "--stream-interval")
+    return max(told, default=1)
 
 
 def _watch(setup: Setup, means: Means, concs: Sequence[int], out: Path) -> Ran:

@@ -18,6 +18,7 @@ from pipeline.measure.statistics import slope
 REACHED = 0.95  # of the concurrency, on the steady window
 HELD_SHARE = 0.2  # of the median TTFT that a client may hold requests back, at the median
 CLOCKS_MS = 20.0  # by how much two clocks may differ on one request
+AT_ONCE_MS, AT_ONCE_SHARE = 0.5, 0.05  # per token, which no stream undercuts; and how many may, by a hiccup of the client
 STEP_S = 0.5  # by how much the time of day may run away from the steady clock during a point
 ROUNDS = 6  # of conc requests each, that a drift is judged on; fewer say nothing
 INPUT_SHARE = 0.05  # of the prompt tokens that were made, by which the server may count others; a chat template adds a few
@@ -40,6 +41,7 @@ class Seen:
     served: dict[str, int | None] = field(default_factory=dict)  # requests by role, warm-up included
     expected_served: int | None = None  # what each role should have served; None as well where a client failed: what it sent is not known
     clock_step_s: float | None = None  # time of day minus steady clock, end minus start
+    chunk: int = 1  # output tokens that a worker may send in one piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,15 @@ def clock_trouble(seen: Seen) -> str:
     return f"clock-trouble: the time of day moved {step:+.1f} s against the steady clock" if abs(step) > STEP_S else ""
 
 
+def not_streamed(seen: Seen) -> str:
+    """Answers that came in one piece, as a proxy that buffers or a client that is behind makes of a stream: their TPOT is nobody's pace."""
+    streamed = [request for request in seen.requests if request.is_whole and request.asked > seen.chunk]
+    late = sum(_is_at_once(request, seen.chunk) for request in streamed)
+    if late <= AT_ONCE_SHARE * len(streamed):
+        return ""
+    return f"not-streamed: {late} of {len(streamed)} answers came faster than a token in {AT_ONCE_MS} ms"
+
+
 def concurrency_missed(seen: Seen) -> str:
     """Less load than asked for, on the steady window."""
     effective = effective_conc(seen.requests, steady_window(seen.requests, seen.conc))
@@ -173,6 +184,7 @@ _GATES: tuple[Gate, ...] = (
     migrated,
     unserved,
     clock_trouble,
+    not_streamed,
 )
 _SPEED_GATES: tuple[Gate, ...] = (concurrency_missed, client_bound, drift)  # of a loop that ran whole; else they say the same again
 
@@ -184,6 +196,11 @@ def _is_torn(seen: Seen) -> bool:
 def _has_clock_trouble(request: Request) -> bool:
     """First token, last token and end of the stream must come in this order."""
     return not -CLOCKS_MS <= (request.ttft_ms or 0.0) <= request.e2e_ms + CLOCKS_MS <= request.span_ms + 2 * CLOCKS_MS
+
+
+def _is_at_once(request: Request, chunk: int) -> bool:
+    """Whether what follows the first piece, which may be a whole ``chunk``, took less time than any stream takes."""
+    return request.ttft_ms is not None and request.e2e_ms - request.ttft_ms < AT_ONCE_MS * (request.asked - chunk)
 
 
 def _rounds(seen: Seen) -> list[float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,23 @@ def test_a_run_in_order_is_a_point_a_loop_with_the_raw_files(tmp_path):
     assert names == ["records.jsonl", "aggregate.json", "phases.json", "load.json", "aiperf.log", "console.log", "asked.json"]
     assert first.raw == second.raw
     assert gzip.decompress((tmp_path / first.raw[0].path).read_bytes()).count(b"\n") == 42
+
+
+def test_an_answer_that_a_buffer_held_back_is_no_stream_unless_the_workers_were_told_to_send_it_so(tmp_path):
+    def hold_back(name: str, interval: int) -> tuple[Point, ...]:
+        wanted = setup(tmp_path / name)
+        commands = {"decode-0": ("vllm", "--stream-interval", str(interval), "--x")}
+        http = FakeHttp()
+        client = FakeClient(buffered=True, meanwhile={loop: serving(http, loop) for loop in WITH_WARMUP})
+        told = replace(wanted, endpoint=replace(wanted.endpoint, commands=commands))
+        return aiperf.measure(told, aiperf.Means(client, http, FakeClock())).points
+
+    for name in ("one", "many"):
+        (tmp_path / name).mkdir()
+    assert [point.reasons for point in hold_back("one", 1)] == [
+        (f"not-streamed: {sent} of {sent} answers came faster than a token in 0.5 ms",) for sent in (12, 24)
+    ]
+    assert [point.reasons for point in hold_back("many", 24)] == [(), ()]
 
 
 def test_stages_say_what_was_measurement_and_what_was_the_client(tmp_path):

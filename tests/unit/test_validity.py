@@ -93,6 +93,27 @@ def test_each_deceit_is_refused_by_its_name(name, broken_loop):
     assert name in names(broken_loop)
 
 
+def at_once(number: int, after_ms: float = 0.0) -> tuple[Request, ...]:
+    """A loop whose first requests have their last token so soon after their first."""
+    return tuple(replace(one, ttft_ms=one.e2e_ms - after_ms) if index < number else one for index, one in enumerate(closed_loop()))
+
+
+def test_answers_that_come_in_one_piece_are_no_streams():
+    assert judge(seen(at_once(5))).reasons == ("not-streamed: 5 of 80 answers came faster than a token in 0.5 ms",)
+    assert names(seen(at_once(4))) == []  # a client may be behind once in twenty times
+    assert names(seen(at_once(80, 0.5 * (OSL - 1) - 0.01))) == ["not-streamed"]
+    assert names(seen(at_once(80, 0.5 * (OSL - 1) + 0.01))) == []
+
+
+def test_what_a_worker_sends_in_one_piece_by_right_is_a_stream():
+    assert names(seen(at_once(80), chunk=OSL)) == []
+    assert names(seen(at_once(80), chunk=OSL - 1)) == ["not-streamed"]
+    assert names(seen(at_once(80, 0.5 * 10 + 0.01), chunk=OSL - 10)) == []
+    assert names(seen(at_once(80, 0.5 * 10 - 0.01), chunk=OSL - 10)) == ["not-streamed"]
+    single = tuple(replace(one, asked=1, output=1, latency_ms=one.ttft_ms) for one in closed_loop())
+    assert "not-streamed" not in names(seen(single))
+
+
 def test_nothing_generated_is_refused_by_name():
     assert "no-tokens" in names(seen(broken(80, output=0)))
     assert names(Seen(4, 40, ())) == ["lost-requests", "no-tokens"]
