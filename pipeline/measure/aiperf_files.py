@@ -65,14 +65,15 @@ def last_word(console: Path) -> str:
 
 
 def _loops(path: Path, asked: Mapping[str, Sequence[int]]) -> dict[str, tuple[Request, ...]]:
-    found: defaultdict[str, list[Request]] = defaultdict(list)
+    """By phase; a session that was recorded twice is one request, so that it does not stand for one that was lost."""
+    found: defaultdict[str, dict[str, Request]] = defaultdict(dict)
     base: int | None = None
     for record in _records(path):
         metadata = record["metadata"]
         if metadata["benchmark_phase"] == "profiling":
             base = metadata["request_start_ns"] if base is None else base
-            found[metadata["phase_name"]].append(_request(record, asked, base))
-    return {name: tuple(sorted(requests, key=lambda request: request.start_s)) for name, requests in found.items()}
+            found[metadata["phase_name"]].setdefault(metadata["conversation_id"], _request(record, asked, base))
+    return {name: tuple(sorted(requests.values(), key=lambda request: request.start_s)) for name, requests in found.items()}
 
 
 def _request(record: dict[str, Any], asked: Mapping[str, Sequence[int]], base: int) -> Request:

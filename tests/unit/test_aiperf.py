@@ -90,6 +90,14 @@ def test_a_stream_that_was_cut_before_its_first_token_is_cut_and_no_error(tmp_pa
     assert reasons == ("truncated-streams: 1 of 24 ended before their last token",)
 
 
+def test_a_request_that_was_recorded_twice_does_not_stand_for_one_that_was_lost(tmp_path):
+    records = lay_out("whole", tmp_path) / aiperf_files.RECORDS
+    *others, one_but_last, _ = records.read_text().splitlines()
+    records.write_text("\n".join([*others, one_but_last, one_but_last]) + "\n")
+    reasons = judge(Seen(4, 24, aiperf_files.read(tmp_path, asked("whole")).loops["c4"])).reasons
+    assert reasons == ("lost-requests: 23 of 24 are in the client's records",)
+
+
 def test_a_client_that_was_killed_leaves_a_torn_line_or_nothing(tmp_path):
     assert aiperf_files.read(tmp_path, {}).loops == {}
     lay_out("whole", tmp_path)
