@@ -102,6 +102,13 @@ def no_tokens(seen: Seen) -> str:
     return "" if any(request.output for request in seen.requests) else "no-tokens: not one output token was generated"
 
 
+def no_usage(seen: Seen) -> str:
+    """Whole answers without their prompt tokens, which would count for none, or without the moment of their first token."""
+    whole = [request for request in seen.requests if request.is_whole]
+    unsaid = sum(request.input is None or request.ttft_ms is None for request in whole)
+    return f"no-usage: {unsaid} of {len(whole)} whole answers lack their prompt tokens or their TTFT" if unsaid else ""
+
+
 def other_prompts(seen: Seen) -> str:
     """The server counts other prompts than were made for it: another tokenizer, or a template longer than the prompt."""
     pairs = [(r.input, r.asked_input) for r in seen.requests if r.input is not None and r.asked_input is not None]
@@ -180,6 +187,7 @@ _GATES: tuple[Gate, ...] = (
     request_errors,
     truncated_streams,
     no_tokens,
+    no_usage,
     other_prompts,
     migrated,
     unserved,

@@ -119,6 +119,17 @@ def test_nothing_generated_is_refused_by_name():
     assert names(Seen(4, 40, ())) == ["lost-requests", "no-tokens"]
 
 
+@pytest.mark.parametrize("unsaid", ["input", "ttft_ms"])
+@pytest.mark.parametrize("number", [1, 80])
+def test_a_whole_answer_has_its_prompt_tokens_and_its_ttft(unsaid, number):
+    verdict = judge(seen(broken(number, **{unsaid: None})))
+    assert verdict.reasons == (f"no-usage: {number} of 80 whole answers lack their prompt tokens or their TTFT",)
+
+
+def test_what_did_not_end_whole_needs_no_prompt_tokens():
+    assert names(seen(broken(3, input=None, ttft_ms=None, output=None))) == ["truncated-streams"]
+
+
 def test_what_is_not_whole_adds_nothing_to_a_point():
     order = orders.order(run_id="r")
     torn = seen((*broken(10, output=OSL - 1)[:10], *broken(20, output=None, error="500")[10:]))
