@@ -67,13 +67,17 @@ def migrated(before: Reading, after: Reading, lost: int) -> int | None:
 
 
 def lost_streams(log: Path, before: Reading, after: Reading) -> int | None:
-    """Streams that the frontend's log gives up on in between; None without a log."""
+    """Streams that the frontend's log gives up on in between; None without a log, or where it is shorter than it was."""
+    wanted = after.log_bytes - before.log_bytes
+    if wanted < 0:
+        return None
     try:
         with log.open("rb") as file:
             file.seek(before.log_bytes)
-            return file.read(after.log_bytes - before.log_bytes).count(LOST_STREAM)
+            said = file.read(wanted)
     except OSError:
         return None
+    return said.count(LOST_STREAM) if len(said) == wanted else None
 
 
 def values(text: str, name: str, **labels: str) -> list[float]:
