@@ -6,6 +6,7 @@ served and what the frontend lost. It lives in an environment of its own; only i
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,7 @@ DYING_S = 300.0  # what a loop may go on for once the deployment is no longer wh
 FLUSHED_S = 3.0  # until a record is in AIPerf's file
 FRUITLESS = 2  # runs of the client in a row without one request: a third would end no other way, and the rack waits
 SETTLE_S = 5.0  # until requests of a client that died are cancelled and counted
+MAY_PREFER = re.compile("^(--router-mode|DYN_ROUTER_MODE=)")  # of instances, one to another
 NOT_THERE = (126, 127)  # exit codes of `env` for a program that it cannot run or find
 KEPT = {
     "records.jsonl": aiperf_files.RECORDS,
@@ -154,6 +156,7 @@ def _point(setup: Setup, ran: Ran, recorded: Recorded, at: int) -> Point:
         cut_streams=lost,
         migrations=counters.migrated(before.reading, after.reading, lost or 0),
         served=counters.served(before.reading, after.reading, setup.endpoint.instances),
+        shares=counters.shares(before.reading, after.reading, setup.endpoint.instances) if _takes_turns(setup.endpoint) else {},
         expected_served=None if trouble else setup.sent(conc) + setup.warming(conc),  # nobody knows what it had sent
         clock_step_s=(after.wall - before.wall).total_seconds() - spent,
         chunk=_chunk(setup.endpoint),
@@ -165,6 +168,11 @@ def _chunk(endpoint: Endpoint) -> int:
     """Output tokens that its workers were told to send in one piece, by the commands that started them; 1 unless they were told."""
     told = (int(value) for argv in endpoint.commands.values() for option, value in pairwise(argv) if option == "--stream-interval")
     return max(told, default=1)
+
+
+def _takes_turns(endpoint: Endpoint) -> bool:
+    """Whether the frontend sends requests to all instances in turn, as it does unless it was told otherwise."""
+    return not any(MAY_PREFER.search(word) for word in endpoint.commands.get("frontend", ()))
 
 
 def _watch(setup: Setup, means: Means, concs: Sequence[int], out: Path) -> Ran:

@@ -7,7 +7,7 @@ Throughput keeps the published definition (all tokens over the whole wall clock)
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,7 @@ from pipeline.measure.statistics import slope
 REACHED = 0.95  # of the concurrency, on the steady window
 HELD_SHARE = 0.2  # of the median TTFT that a client may hold requests back, at the median
 CLOCKS_MS = 20.0  # by how much two clocks may differ on one request
+TURNS = 10  # requests for each instance of a role, from which on one that served none was passed by
 AT_ONCE_MS, AT_ONCE_SHARE = 0.5, 0.05  # per token, which no stream undercuts; and how many may, by a hiccup of the client
 STEP_S = 0.5  # by how much the time of day may run away from the steady clock during a point
 ROUNDS = 6  # of conc requests each, that a drift is judged on; fewer say nothing
@@ -40,6 +41,7 @@ class Seen:
     migrations: int | None = None
     served: dict[str, int | None] = field(default_factory=dict)  # requests by role, warm-up included
     expected_served: int | None = None  # what each role should have served; None as well where a client failed: what it sent is not known
+    shares: dict[str, dict[str, int | None]] = field(default_factory=dict)  # ``served`` by instance, where each has its turn; else empty
     clock_step_s: float | None = None  # time of day minus steady clock, end minus start
     chunk: int = 1  # output tokens that a worker may send in one piece
 
@@ -130,6 +132,12 @@ def unserved(seen: Seen) -> str:
     return f"wrong-path: {', '.join(wrong)} requests served where {wanted} were sent" if wrong else ""
 
 
+def idle_worker(seen: Seen) -> str:
+    """Instances that served nothing while others of their role did: fewer GPUs worked than are counted."""
+    idle = [name for shares in seen.shares.values() if _have_turns(seen, shares) for name, count in shares.items() if count == 0]
+    return f"idle-worker: {', '.join(idle)} served no request" if idle else ""
+
+
 def clock_trouble(seen: Seen) -> str:
     """Time ran backwards, two clocks disagree about one request, or the time of day was set."""
     answered = [request for request in seen.requests if not request.error]
@@ -191,6 +199,7 @@ _GATES: tuple[Gate, ...] = (
     other_prompts,
     migrated,
     unserved,
+    idle_worker,
     clock_trouble,
     not_streamed,
 )
@@ -199,6 +208,11 @@ _SPEED_GATES: tuple[Gate, ...] = (concurrency_missed, client_bound, drift)  # of
 
 def _is_torn(seen: Seen) -> bool:
     return len(seen.requests) != seen.sent or not all(request.is_whole for request in seen.requests)
+
+
+def _have_turns(seen: Seen, shares: Mapping[str, int | None]) -> bool:
+    """Whether there was enough for each; a role that served nothing at all is another reason's."""
+    return any(shares.values()) and seen.conc >= len(shares) and seen.sent >= TURNS * len(shares)
 
 
 def _has_clock_trouble(request: Request) -> bool:

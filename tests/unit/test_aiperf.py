@@ -272,6 +272,23 @@ def test_counters_of_the_deployment_are_held_against_the_loop_that_they_belong_t
     assert second.withheld[0] == "path: it is not known how many requests of this loop prefill served"
 
 
+@pytest.mark.parametrize(
+    ("frontend", "reasons"),
+    [
+        ((), ("idle-worker: decode-1 served no request",)),
+        (("env", "DYN_ROUTER_MODE=kv", "python3", "-m", "dynamo.frontend"), ()),
+        (("python3", "-m", "dynamo.frontend", "--router-mode", "kv"), ()),
+    ],
+)
+def test_a_worker_that_was_passed_by_is_told_unless_the_router_may_do_so(tmp_path, frontend, reasons):
+    http = FakeHttp()
+    acts = {"c2": serving(http, "c2"), "c4": serving(http, "c4", **{"decode-0": 28, "decode-1": 0})}
+    wanted = setup(tmp_path)
+    routed = replace(wanted, endpoint=replace(wanted.endpoint, commands={"frontend": frontend}))
+    first, second = aiperf.measure(routed, aiperf.Means(FakeClient(meanwhile=acts), http, FakeClock())).points
+    assert (first.reasons, second.reasons) == ((), reasons)
+
+
 def test_counters_that_were_read_too_late_belong_to_no_loop(tmp_path):
     for point in in_order(tmp_path, hurries=True):
         assert point.reasons == ()

@@ -98,6 +98,27 @@ def at_once(number: int, after_ms: float = 0.0) -> tuple[Request, ...]:
     return tuple(replace(one, ttft_ms=one.e2e_ms - after_ms) if index < number else one for index, one in enumerate(closed_loop()))
 
 
+@pytest.mark.parametrize(
+    ("shares", "idle"),
+    [
+        ({"decode-0": 100, "decode-1": 0, "decode-2": 0}, ["decode-1", "decode-2"]),
+        ({"decode-0": 99, "decode-1": 1}, []),
+        ({"decode-0": 100, "decode-1": None}, []),
+        ({"decode-0": 0, "decode-1": 0}, []),  # none of them: the path is wrong
+    ],
+)
+def test_an_instance_that_served_nothing_beside_others_that_did_is_refused(shares, idle):
+    reasons = judge(seen(shares={"prefill": {"prefill-0": 100}, "decode": shares})).reasons
+    assert reasons == ((f"idle-worker: {', '.join(idle)} served no request",) if idle else ())
+
+
+@pytest.mark.parametrize(("instances", "conc", "sent", "refused"), [(8, 8, 80, True), (9, 9, 89, False), (9, 8, 90, False)])
+def test_an_instance_is_idle_only_where_there_was_enough_for_each(instances, conc, sent, refused):
+    shares = {f"decode-{number}": number for number in range(instances)}
+    loop = seen(closed_loop(conc, sent), conc=conc, shares={"decode": shares})
+    assert ("idle-worker" in names(loop)) is refused
+
+
 def test_answers_that_come_in_one_piece_are_no_streams():
     assert judge(seen(at_once(5))).reasons == ("not-streamed: 5 of 80 answers came faster than a token in 0.5 ms",)
     assert names(seen(at_once(4))) == []  # a client may be behind once in twenty times
