@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,6 +21,7 @@ HELD_SHARE = 0.2  # of the median TTFT that a client may hold requests back, at 
 CLOCKS_MS = 20.0  # by how much two clocks may differ on one request
 TURNS = 10  # requests for each instance of a role, from which on one that served none was passed by
 AT_ONCE_MS, AT_ONCE_SHARE = 0.5, 0.05  # per token, which no stream undercuts; and how many may, by a hiccup of the client
+STALL_SHARE, STALL_LATENCIES = 0.1, 5  # of the loop, and median latencies, without an answer; answers in lockstep are one apart
 STEP_S = 0.5  # by how much the time of day may run away from the steady clock during a point
 ROUNDS = 6  # of conc requests each, that a drift is judged on; fewer say nothing
 INPUT_SHARE = 0.05  # of the prompt tokens that were made, by which the server may count others; a chat template adds a few
@@ -157,6 +159,19 @@ def not_streamed(seen: Seen) -> str:
     return f"not-streamed: {late} of {len(streamed)} answers came faster than a token in {AT_ONCE_MS} ms"
 
 
+def stalled(seen: Seen) -> str:
+    """For a good part of the loop nothing was answered: everything stood still, or one request kept the others waiting for its end."""
+    if not seen.requests:
+        return ""
+    ends = sorted(request.end_s for request in seen.requests)
+    pause = max((after - before for before, after in pairwise(ends)), default=0.0)
+    whole = ends[-1] - min(request.start_s for request in seen.requests)
+    latency = float(np.median([request.e2e_ms for request in seen.requests])) / 1000
+    if pause <= max(STALL_SHARE * whole, STALL_LATENCIES * latency):
+        return ""
+    return f"stalled: no answer ended for {pause:.1f} s of {whole:.1f} s, where the median latency is {latency:.1f} s"
+
+
 def concurrency_missed(seen: Seen) -> str:
     """Less load than asked for, on the steady window."""
     effective = effective_conc(seen.requests, steady_window(seen.requests, seen.conc))
@@ -203,7 +218,12 @@ _GATES: tuple[Gate, ...] = (
     clock_trouble,
     not_streamed,
 )
-_SPEED_GATES: tuple[Gate, ...] = (concurrency_missed, client_bound, drift)  # of a loop that ran whole; else they say the same again
+_SPEED_GATES: tuple[Gate, ...] = (
+    stalled,
+    concurrency_missed,
+    client_bound,
+    drift,
+)  # of a loop that ran whole; else they say the same again
 
 
 def _is_torn(seen: Seen) -> bool:

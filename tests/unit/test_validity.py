@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -223,6 +225,40 @@ def test_a_change_that_scatter_explains_is_no_drift():
 def refused_for_drift(loops: int = 100, *, conc: int = 8, sent: int = 160, **kind: float) -> int:
     """Of so many loops of a kind."""
     return sum("drift" in names(seen(closed_loop(conc, sent, seed=seed, **kind), conc=conc)) for seed in range(loops))
+
+
+def standing_still(pause_s: float, *, conc: int = 16, sent: int = 160) -> tuple[Request, ...]:
+    """A loop in whose midst everything stands still for so long."""
+    loop = closed_loop(conc, sent)
+    at = float(np.median([one.end_s for one in loop]))
+
+    def later(one: Request) -> Request:
+        start, end = (moment + pause_s * (moment > at) for moment in (one.start_s, one.end_s))
+        return replace(one, start_s=start, end_s=end, latency_ms=(end - start) * 1000, ttft_ms=200.0)
+
+    return tuple(map(later, loop))
+
+
+def test_a_loop_that_stands_still_is_refused():
+    (reason,) = [reason for reason in judge(seen(standing_still(30.0), conc=16)).reasons if reason.startswith("stalled")]
+    assert re.fullmatch(r"stalled: no answer ended for 30\.\d s of 3\d\.\d s, where the median latency is 0\.7 s", reason)
+
+
+@pytest.mark.parametrize(("sent", "pause_s", "refused"), [(160, 2.7, False), (160, 3.6, True), (1600, 6.0, False), (1600, 9.0, True)])
+def test_a_pause_is_no_stall_below_five_latencies_nor_below_a_tenth_of_the_loop(sent, pause_s, refused):
+    assert ("stalled" in names(seen(standing_still(pause_s, sent=sent), conc=16))) is refused
+
+
+def test_a_last_request_that_keeps_all_waiting_is_refused():
+    *others, last = closed_loop(16, 160)
+    hanging = replace(last, end_s=last.end_s + 60, latency_ms=last.e2e_ms + 60_000)
+    assert names(seen((*others, hanging), conc=16)) == ["stalled"]
+
+
+@pytest.mark.parametrize("conc", [1, 2, 64])
+@pytest.mark.parametrize("per_conc", [1, 2, 3, 10])
+def test_answers_that_end_in_lockstep_do_not_stand_still(conc, per_conc):
+    assert names(seen(closed_loop(conc, conc * per_conc, scatter=0.0), conc=conc)) == []
 
 
 def test_lengths_that_differ_do_not_hide_a_drift():
