@@ -138,6 +138,7 @@ class FakeClient:
     hurries: bool = False  # writes down the end of a loop when the next has already begun
     silent: bool = False  # keeps no log
     buffered: bool = False  # sees each answer in one piece
+    begins: bool = False  # logs that its first loop has begun, whatever comes of it
     console: str = "console"
     ran: list[list[str]] = field(default_factory=list)
     loads: list[dict[str, Any]] = field(default_factory=list)
@@ -157,6 +158,10 @@ class FakeClient:
         (out / "logs").mkdir()
         phases = {phase["name"]: phase["kind"] for phase in self.loads[-1]["benchmark"]["phases"]}
         loops = [name for name, kind in phases.items() if kind == "profiling"]
+        if self.begins:
+            (out / "logs/aiperf.log").write_text(
+                f"20:15:26.769 - PhaseRunner - NOTICE - Phase {loops[0]} (profiling) started | phase_index=1\n"
+            )
         without = [*self.without, *({one.rpartition("-")[0] for one in asked(self.name)} - phases.keys())]
         acts = [self._loop(out, loop, last=loop == loops[-1]) for loop in loops if loop not in self.without]
         return FakeChild(acts, lambda: lay_out(self.name, out, without=without, buffered=self.buffered), self.polls, self.code)

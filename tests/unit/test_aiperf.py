@@ -257,6 +257,13 @@ def test_a_client_that_fails_whatever_it_is_asked_is_not_tried_a_third_time(tmp_
     assert len(client.ran) == 2
 
 
+def test_a_client_that_dies_in_each_loop_before_it_wrote_a_record_is_asked_for_the_next(tmp_path):
+    concs = (2, 4, 8, 16)
+    client = FakeClient(code=-9, without=("warmup-c2", "c2", "pause-c4", "warmup-c4", "c4", "c8", "c16"), begins=True)
+    found = measured(tmp_path, client, FakeHttp(), concs=concs)
+    assert ([point.conc for point in found.points], len(client.ran)) == ([*concs], len(concs))
+
+
 def test_counters_of_the_deployment_are_held_against_the_loop_that_they_belong_to(tmp_path):
     def wrongly(name: str, loop: str, **wrong: int | None) -> tuple[Point, ...]:
         http = FakeHttp()
