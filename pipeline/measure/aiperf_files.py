@@ -58,9 +58,9 @@ def read(folder: Path, asked: Mapping[str, Sequence[int]]) -> Recorded:
 
 
 def last_word(console: Path) -> str:
-    """The last error that AIPerf told, or the last thing that it said at all."""
+    """The last error that AIPerf told, or the last thing that it said at all; the frame of a box says nothing."""
     lines = console.read_text(encoding="utf-8", errors="replace").split("\n") if console.exists() else []
-    said = [line.strip()[:200] for line in reversed(lines) if line.strip()]
+    said = [line.strip()[:200] for line in reversed(lines) if any(map(str.isalpha, line))]
     return next((line for line in said if " ERROR " in line), said[0] if said else "it said nothing")
 
 

@@ -237,6 +237,11 @@ def test_what_a_client_logged_as_its_error_is_told_and_not_its_farewell(tmp_path
     assert last.reasons == ("client-failed: exit code 1: 20:03:23.494 ERROR    Failed to configure (controller.py:9)",)
 
 
+def test_the_frame_of_a_box_is_not_a_clients_last_word(tmp_path):
+    *_, last = in_order(tmp_path, code=1, console="╭─ Error ─╮\n│ no such model 'a' │\n╰─────────╯\n 100 % \n")
+    assert last.reasons == ("client-failed: exit code 1: │ no such model 'a' │",)
+
+
 def test_a_client_that_dies_in_a_loop_costs_that_loop_and_another_goes_on_behind_it(tmp_path):
     client = FakeClient(code=-9, without=("c2", "pause-c4", "warmup-c4", "c4"))
     found = measured(tmp_path, client, FakeHttp())
