@@ -6,10 +6,12 @@ served and what the frontend lost. It lives in an environment of its own; only i
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 from pipeline.edge.clock import Clock
@@ -22,7 +24,7 @@ from pipeline.measure.aiperf_load import Setup
 from pipeline.measure.counters import Reading
 from pipeline.measure.points import pack, point, span_s
 from pipeline.measure.validity import Seen, judge
-from pipeline.schema.endpoint import scratch_prefix
+from pipeline.schema.endpoint import Endpoint, scratch_prefix
 from pipeline.schema.result import Measurement, Point, RawFile
 
 INSTALL = "`nox -s client` installs it; then put .nox/client/bin on PATH, or name the program in the cluster document as `client`"
@@ -30,8 +32,9 @@ UNSET = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")  # with either, AIPerf 0.13.0
 POLL_S, LOOK_S = 0.1, 1.0  # how often the client is looked at, and the deployment
 DYING_S = 300.0  # what a loop may go on for once the deployment is no longer whole, so that the client writes down what it saw
 FLUSHED_S = 3.0  # until a record is in AIPerf's file
-FRUITLESS = 2  # runs of the client in a row without one request: a third would end no other way, and the rack waits
+FRUITLESS = 2  # runs of the client in a row that began no loop: a third would end no other way, and the rack waits
 SETTLE_S = 5.0  # until requests of a client that died are cancelled and counted
+MAY_PREFER = re.compile("^(--router-mode|DYN_ROUTER_MODE=)")  # of instances, one to another
 NOT_THERE = (126, 127)  # exit codes of `env` for a program that it cannot run or find
 KEPT = {
     "records.jsonl": aiperf_files.RECORDS,
@@ -74,6 +77,7 @@ class Ran:
     marks: list[Mark]
     changes: list[str] = field(default_factory=list)  # why the deployment is no longer what was launched
     trouble: str = ""  # why the client did not end well
+    has_begun: bool = False  # the log tells of a measured loop; its records come later, or not at all
     last: int = -1  # the loop in which that was seen; none is measured after it
 
     @property
@@ -100,12 +104,12 @@ def measure(setup: Setup, means: Means) -> Measurement:
     todo, number, fruitless, began = setup.job.recipe.conc, 0, 0, means.clock.monotonic()
     while todo:
         number += 1
-        found, spent, recorded = _run(setup, means, todo, f"client-{number}" if number > 1 else "client")
+        found, spent, recorded, has_begun = _run(setup, means, todo, f"client-{number}" if number > 1 else "client")
         points += found
         versions["aiperf"] = recorded.version or versions["aiperf"]
         todo = todo[len(found) :]
         stages = {name: seconds + spent[name] for name, seconds in stages.items()}
-        fruitless = 0 if recorded.loops else fruitless + 1
+        fruitless = 0 if recorded.loops or has_begun else fruitless + 1
         if fruitless == FRUITLESS or setup.endpoint.alive() or means.clock.monotonic() - began > setup.job.recipe.limits.time_s:
             break
         if todo:
@@ -119,8 +123,8 @@ def measure(setup: Setup, means: Means) -> Measurement:
     )
 
 
-def _run(setup: Setup, means: Means, concs: Sequence[int], name: str) -> tuple[list[Point], dict[str, float], Recorded]:
-    """Points of one run of AIPerf, the last of them the one in which it broke off; where its time went; and what it wrote."""
+def _run(setup: Setup, means: Means, concs: Sequence[int], name: str) -> tuple[list[Point], dict[str, float], Recorded, bool]:
+    """Points of one run of AIPerf, with the one in which it broke off; where its time went; what it wrote; and whether a loop began."""
     out = setup.staging / name
     began = means.clock.monotonic()
     asked = aiperf_load.write(setup, concs, out)
@@ -134,7 +138,7 @@ def _run(setup: Setup, means: Means, concs: Sequence[int], name: str) -> tuple[l
     points = [_point(setup, ran, recorded, at).model_copy(update={"raw": raw}) for at in range(last + 1)]
     warmup, measured = (sum(recorded.phases_s.get(of(conc), 0.0) for conc in concs) for of in (aiperf_load.warmup, aiperf_load.loop))
     measured = measured or sum(one.duration_s for one in points)
-    return points, {"warm-up": warmup, "measure": measured, "client": max(0.0, whole - warmup - measured)}, recorded
+    return points, {"warm-up": warmup, "measure": measured, "client": max(0.0, whole - warmup - measured)}, recorded, ran.has_begun
 
 
 def _point(setup: Setup, ran: Ran, recorded: Recorded, at: int) -> Point:
@@ -153,10 +157,23 @@ def _point(setup: Setup, ran: Ran, recorded: Recorded, at: int) -> Point:
         cut_streams=lost,
         migrations=counters.migrated(before.reading, after.reading, lost or 0),
         served=counters.served(before.reading, after.reading, setup.endpoint.instances),
+        shares=counters.shares(before.reading, after.reading, setup.endpoint.instances) if _takes_turns(setup.endpoint) else {},
         expected_served=None if trouble else setup.sent(conc) + setup.warming(conc),  # nobody knows what it had sent
         clock_step_s=(after.wall - before.wall).total_seconds() - spent,
+        chunk=_chunk(setup.endpoint),
     )
     return point(setup.job.recipe, setup.sku, seen, judge(seen), duration_s=span_s(seen.requests) or spent)
+
+
+def _chunk(endpoint: Endpoint) -> int:
+    """Output tokens that its workers were told to send in one piece, by the commands that started them; 1 unless they were told."""
+    told = (int(value) for argv in endpoint.commands.values() for option, value in pairwise(argv) if option == "--stream-interval")
+    return max(told, default=1)
+
+
+def _takes_turns(endpoint: Endpoint) -> bool:
+    """Whether the frontend sends requests to all instances in turn, as it does unless it was told otherwise."""
+    return not any(MAY_PREFER.search(word) for word in endpoint.commands.get("frontend", ()))
 
 
 def _watch(setup: Setup, means: Means, concs: Sequence[int], out: Path) -> Ran:
@@ -166,6 +183,8 @@ def _watch(setup: Setup, means: Means, concs: Sequence[int], out: Path) -> Ran:
         argv = setup.endpoint.beside([*_environment(scratch, setup.job.recipe.limits.time_s), *aiperf_load.command(setup, out)])
         with means.shell.spawn(argv, log=out / "console.log") as child:
             code = _follow(setup, means, child, ran, log)
+    log.look()
+    ran.has_begun = any(aiperf_load.loop(conc) in log.begun for conc in concs)
     if code in NOT_THERE:
         what = f"the load client {setup.program!r} cannot be run: {aiperf_files.last_word(out / 'console.log')}"
         raise PipelineError(what, hint=INSTALL)

@@ -58,21 +58,22 @@ def read(folder: Path, asked: Mapping[str, Sequence[int]]) -> Recorded:
 
 
 def last_word(console: Path) -> str:
-    """The last error that AIPerf told, or the last thing that it said at all."""
+    """The last error that AIPerf told, or the last thing that it said at all; the frame of a box says nothing."""
     lines = console.read_text(encoding="utf-8", errors="replace").split("\n") if console.exists() else []
-    said = [line.strip()[:200] for line in reversed(lines) if line.strip()]
+    said = [line.strip()[:200] for line in reversed(lines) if any(map(str.isalpha, line))]
     return next((line for line in said if " ERROR " in line), said[0] if said else "it said nothing")
 
 
 def _loops(path: Path, asked: Mapping[str, Sequence[int]]) -> dict[str, tuple[Request, ...]]:
-    found: defaultdict[str, list[Request]] = defaultdict(list)
+    """By phase; a session that was recorded twice is one request, so that it does not stand for one that was lost."""
+    found: defaultdict[str, dict[str, Request]] = defaultdict(dict)
     base: int | None = None
     for record in _records(path):
         metadata = record["metadata"]
         if metadata["benchmark_phase"] == "profiling":
             base = metadata["request_start_ns"] if base is None else base
-            found[metadata["phase_name"]].append(_request(record, asked, base))
-    return {name: tuple(sorted(requests, key=lambda request: request.start_s)) for name, requests in found.items()}
+            found[metadata["phase_name"]].setdefault(metadata["conversation_id"], _request(record, asked, base))
+    return {name: tuple(sorted(requests.values(), key=lambda request: request.start_s)) for name, requests in found.items()}
 
 
 def _request(record: dict[str, Any], asked: Mapping[str, Sequence[int]], base: int) -> Request:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,7 +52,12 @@ def unread(reading: Reading) -> Reading:
 
 def served(before: Reading, after: Reading, instances: Sequence[Instance]) -> dict[str, int | None]:
     """Requests that each role served in between; None as soon as one of its instances does not say."""
-    return {role: _served(before, after, [one.name for one in instances if one.role == role]) for role in ROLES}
+    return {role: _sum(of_instance.values()) for role, of_instance in shares(before, after, instances).items()}
+
+
+def shares(before: Reading, after: Reading, instances: Sequence[Instance]) -> dict[str, dict[str, int | None]]:
+    """Requests that each instance of a role served in between; None where it does not say."""
+    return {role: {one.name: _served(before, after, one.name) for one in instances if one.role == role} for role in ROLES}
 
 
 def replaced(before: Reading, after: Reading) -> list[str]:
@@ -67,13 +72,17 @@ def migrated(before: Reading, after: Reading, lost: int) -> int | None:
 
 
 def lost_streams(log: Path, before: Reading, after: Reading) -> int | None:
-    """Streams that the frontend's log gives up on in between; None without a log."""
+    """Streams that the frontend's log gives up on in between; None without a log, or where it is shorter than it was."""
+    wanted = after.log_bytes - before.log_bytes
+    if wanted < 0:
+        return None
     try:
         with log.open("rb") as file:
             file.seek(before.log_bytes)
-            return file.read(after.log_bytes - before.log_bytes).count(LOST_STREAM)
+            said = file.read(wanted)
     except OSError:
         return None
+    return said.count(LOST_STREAM) if len(said) == wanted else None
 
 
 def values(text: str, name: str, **labels: str) -> list[float]:
@@ -94,10 +103,14 @@ def _migrations(text: str) -> int:
     return 0 if limits and not any(limits) else round(total(text, MIGRATED))
 
 
-def _served(before: Reading, after: Reading, names: list[str]) -> int | None:
-    pairs = [(before.workers[name], after.workers[name]) for name in names]
-    known = [new.served - old.served for old, new in pairs if old and new]
-    return sum(known) if len(known) == len(pairs) else None
+def _served(before: Reading, after: Reading, name: str) -> int | None:
+    old, new = before.workers[name], after.workers[name]
+    return new.served - old.served if old and new else None
+
+
+def _sum(counts: Collection[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def _worker(instance: Instance, http: Http) -> Worker | None:

@@ -7,8 +7,9 @@ Throughput keeps the published definition (all tokens over the whole wall clock)
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from pipeline.measure.statistics import slope
 REACHED = 0.95  # of the concurrency, on the steady window
 HELD_SHARE = 0.2  # of the median TTFT that a client may hold requests back, at the median
 CLOCKS_MS = 20.0  # by how much two clocks may differ on one request
+TURNS = 10  # requests for each instance of a role, from which on one that served none was passed by
+AT_ONCE_MS, AT_ONCE_SHARE = 0.5, 0.05  # per token, which no stream undercuts; and how many may, by a hiccup of the client
+STALL_SHARE, STALL_LATENCIES = 0.1, 5  # of the loop, and median latencies, without an answer; answers in lockstep are one apart
 STEP_S = 0.5  # by how much the time of day may run away from the steady clock during a point
 ROUNDS = 6  # of conc requests each, that a drift is judged on; fewer say nothing
 INPUT_SHARE = 0.05  # of the prompt tokens that were made, by which the server may count others; a chat template adds a few
@@ -39,7 +43,9 @@ class Seen:
     migrations: int | None = None
     served: dict[str, int | None] = field(default_factory=dict)  # requests by role, warm-up included
     expected_served: int | None = None  # what each role should have served; None as well where a client failed: what it sent is not known
+    shares: dict[str, dict[str, int | None]] = field(default_factory=dict)  # ``served`` by instance, where each has its turn; else empty
     clock_step_s: float | None = None  # time of day minus steady clock, end minus start
+    chunk: int = 1  # output tokens that a worker may send in one piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,13 @@ def no_tokens(seen: Seen) -> str:
     return "" if any(request.output for request in seen.requests) else "no-tokens: not one output token was generated"
 
 
+def no_usage(seen: Seen) -> str:
+    """Whole answers without their prompt tokens, which would count for none, or without the moment of their first token."""
+    whole = [request for request in seen.requests if request.is_whole]
+    unsaid = sum(request.input is None or request.ttft_ms is None for request in whole)
+    return f"no-usage: {unsaid} of {len(whole)} whole answers lack their prompt tokens or their TTFT" if unsaid else ""
+
+
 def other_prompts(seen: Seen) -> str:
     """The server counts other prompts than were made for it: another tokenizer, or a template longer than the prompt."""
     pairs = [(r.input, r.asked_input) for r in seen.requests if r.input is not None and r.asked_input is not None]
@@ -121,6 +134,12 @@ def unserved(seen: Seen) -> str:
     return f"wrong-path: {', '.join(wrong)} requests served where {wanted} were sent" if wrong else ""
 
 
+def idle_worker(seen: Seen) -> str:
+    """Instances that served nothing while others of their role did: fewer GPUs worked than are counted."""
+    idle = [name for shares in seen.shares.values() if _have_turns(seen, shares) for name, count in shares.items() if count == 0]
+    return f"idle-worker: {', '.join(idle)} served no request" if idle else ""
+
+
 def clock_trouble(seen: Seen) -> str:
     """Time ran backwards, two clocks disagree about one request, or the time of day was set."""
     answered = [request for request in seen.requests if not request.error]
@@ -129,6 +148,28 @@ def clock_trouble(seen: Seen) -> str:
         return f"clock-trouble: {bad} requests have times that contradict each other"
     step = seen.clock_step_s or 0.0
     return f"clock-trouble: the time of day moved {step:+.1f} s against the steady clock" if abs(step) > STEP_S else ""
+
+
+def not_streamed(seen: Seen) -> str:
+    """Answers that came in one piece, as a proxy that buffers or a client that is behind makes of a stream: their TPOT is nobody's pace."""
+    streamed = [request for request in seen.requests if request.is_whole and request.asked > seen.chunk]
+    late = sum(_is_at_once(request, seen.chunk) for request in streamed)
+    if late <= AT_ONCE_SHARE * len(streamed):
+        return ""
+    return f"not-streamed: {late} of {len(streamed)} answers came faster than a token in {AT_ONCE_MS} ms"
+
+
+def stalled(seen: Seen) -> str:
+    """For a good part of the loop nothing was answered: everything stood still, or one request kept the others waiting for its end."""
+    if not seen.requests:
+        return ""
+    ends = sorted(request.end_s for request in seen.requests)
+    pause = max((after - before for before, after in pairwise(ends)), default=0.0)
+    whole = ends[-1] - min(request.start_s for request in seen.requests)
+    latency = float(np.median([request.e2e_ms for request in seen.requests])) / 1000
+    if pause <= max(STALL_SHARE * whole, STALL_LATENCIES * latency):
+        return ""
+    return f"stalled: no answer ended for {pause:.1f} s of {whole:.1f} s, where the median latency is {latency:.1f} s"
 
 
 def concurrency_missed(seen: Seen) -> str:
@@ -169,21 +210,39 @@ _GATES: tuple[Gate, ...] = (
     request_errors,
     truncated_streams,
     no_tokens,
+    no_usage,
     other_prompts,
     migrated,
     unserved,
+    idle_worker,
     clock_trouble,
+    not_streamed,
 )
-_SPEED_GATES: tuple[Gate, ...] = (concurrency_missed, client_bound, drift)  # of a loop that ran whole; else they say the same again
+_SPEED_GATES: tuple[Gate, ...] = (
+    stalled,
+    concurrency_missed,
+    client_bound,
+    drift,
+)  # of a loop that ran whole; else they say the same again
 
 
 def _is_torn(seen: Seen) -> bool:
     return len(seen.requests) != seen.sent or not all(request.is_whole for request in seen.requests)
 
 
+def _have_turns(seen: Seen, shares: Mapping[str, int | None]) -> bool:
+    """Whether there was enough for each; a role that served nothing at all is another reason's."""
+    return any(shares.values()) and seen.conc >= len(shares) and seen.sent >= TURNS * len(shares)
+
+
 def _has_clock_trouble(request: Request) -> bool:
     """First token, last token and end of the stream must come in this order."""
     return not -CLOCKS_MS <= (request.ttft_ms or 0.0) <= request.e2e_ms + CLOCKS_MS <= request.span_ms + 2 * CLOCKS_MS
+
+
+def _is_at_once(request: Request, chunk: int) -> bool:
+    """Whether what follows the first piece, which may be a whole ``chunk``, took less time than any stream takes."""
+    return request.ttft_ms is not None and request.e2e_ms - request.ttft_ms < AT_ONCE_MS * (request.asked - chunk)
 
 
 def _rounds(seen: Seen) -> list[float]:

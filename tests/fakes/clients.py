@@ -30,12 +30,19 @@ def asked(name: str) -> dict[str, list[int]]:
     return json.loads(played(name, "asked.json"))
 
 
-def lay_out(name: str, folder: Path, *, without: Sequence[str] = ()) -> Path:
-    """An artifact folder as AIPerf left it, or as it had left it had it been killed before these phases."""
+def in_one_piece(line: str) -> str:
+    """A record whose first token came with its last."""
+    record = json.loads(line)
+    record["metrics"]["time_to_first_token"] = record["metrics"]["request_latency"]
+    return f"{json.dumps(record)}\n"
+
+
+def lay_out(name: str, folder: Path, *, without: Sequence[str] = (), buffered: bool = False) -> Path:
+    """An artifact folder as AIPerf left it, or as it had left it had it been killed before these phases, or been behind a buffer."""
     folder.mkdir(parents=True, exist_ok=True)
     records = played(name, "profile_export.jsonl").splitlines(keepends=True)
     kept = [line for line in records if json.loads(line)["metadata"]["phase_name"] not in without]
-    (folder / "profile_export.jsonl").write_text("".join(kept))
+    (folder / "profile_export.jsonl").write_text("".join(map(in_one_piece, kept) if buffered else kept))
     if not without:
         for file in ("profile_export_aiperf.json", "phase_manifest.json"):
             (folder / file).write_text(played(name, file))
@@ -130,6 +137,8 @@ class FakeClient:
     without: Sequence[str] = ()  # phases that it does not come to: what ends the run in the first of them
     hurries: bool = False  # writes down the end of a loop when the next has already begun
     silent: bool = False  # keeps no log
+    buffered: bool = False  # sees each answer in one piece
+    begins: bool = False  # logs that its first loop has begun, whatever comes of it
     console: str = "console"
     ran: list[list[str]] = field(default_factory=list)
     loads: list[dict[str, Any]] = field(default_factory=list)
@@ -149,9 +158,13 @@ class FakeClient:
         (out / "logs").mkdir()
         phases = {phase["name"]: phase["kind"] for phase in self.loads[-1]["benchmark"]["phases"]}
         loops = [name for name, kind in phases.items() if kind == "profiling"]
+        if self.begins:
+            (out / "logs/aiperf.log").write_text(
+                f"20:15:26.769 - PhaseRunner - NOTICE - Phase {loops[0]} (profiling) started | phase_index=1\n"
+            )
         without = [*self.without, *({one.rpartition("-")[0] for one in asked(self.name)} - phases.keys())]
         acts = [self._loop(out, loop, last=loop == loops[-1]) for loop in loops if loop not in self.without]
-        return FakeChild(acts, lambda: lay_out(self.name, out, without=without), self.polls, self.code)
+        return FakeChild(acts, lambda: lay_out(self.name, out, without=without, buffered=self.buffered), self.polls, self.code)
 
     def _loop(self, out: Path, loop: str, *, last: bool) -> Callable[[], None]:
         said = played(self.name, "aiperf.log").splitlines(keepends=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,14 @@ def test_a_stream_that_was_cut_before_its_first_token_is_cut_and_no_error(tmp_pa
     records.write_text("\n".join([*others, json.dumps(cut)]) + "\n")
     reasons = judge(Seen(4, 24, aiperf_files.read(tmp_path, asked("whole")).loops["c4"])).reasons
     assert reasons == ("truncated-streams: 1 of 24 ended before their last token",)
+
+
+def test_a_request_that_was_recorded_twice_does_not_stand_for_one_that_was_lost(tmp_path):
+    records = lay_out("whole", tmp_path) / aiperf_files.RECORDS
+    *others, one_but_last, _ = records.read_text().splitlines()
+    records.write_text("\n".join([*others, one_but_last, one_but_last]) + "\n")
+    reasons = judge(Seen(4, 24, aiperf_files.read(tmp_path, asked("whole")).loops["c4"])).reasons
+    assert reasons == ("lost-requests: 23 of 24 are in the client's records",)
 
 
 def test_a_client_that_was_killed_leaves_a_torn_line_or_nothing(tmp_path):
@@ -176,6 +185,23 @@ def test_a_run_in_order_is_a_point_a_loop_with_the_raw_files(tmp_path):
     assert gzip.decompress((tmp_path / first.raw[0].path).read_bytes()).count(b"\n") == 42
 
 
+def test_an_answer_that_a_buffer_held_back_is_no_stream_unless_the_workers_were_told_to_send_it_so(tmp_path):
+    def hold_back(name: str, interval: int) -> tuple[Point, ...]:
+        wanted = setup(tmp_path / name)
+        commands = {"decode-0": ("vllm", "--stream-interval", str(interval), "--x")}
+        http = FakeHttp()
+        client = FakeClient(buffered=True, meanwhile={loop: serving(http, loop) for loop in WITH_WARMUP})
+        told = replace(wanted, endpoint=replace(wanted.endpoint, commands=commands))
+        return aiperf.measure(told, aiperf.Means(client, http, FakeClock())).points
+
+    for name in ("one", "many"):
+        (tmp_path / name).mkdir()
+    assert [point.reasons for point in hold_back("one", 1)] == [
+        (f"not-streamed: {sent} of {sent} answers came faster than a token in 0.5 ms",) for sent in (12, 24)
+    ]
+    assert [point.reasons for point in hold_back("many", 24)] == [(), ()]
+
+
 def test_stages_say_what_was_measurement_and_what_was_the_client(tmp_path):
     client = FakeClient(polls=50)
     found = measured(tmp_path, client, FakeHttp())
@@ -211,6 +237,11 @@ def test_what_a_client_logged_as_its_error_is_told_and_not_its_farewell(tmp_path
     assert last.reasons == ("client-failed: exit code 1: 20:03:23.494 ERROR    Failed to configure (controller.py:9)",)
 
 
+def test_the_frame_of_a_box_is_not_a_clients_last_word(tmp_path):
+    *_, last = in_order(tmp_path, code=1, console="╭─ Error ─╮\n│ no such model 'a' │\n╰─────────╯\n 100 % \n")
+    assert last.reasons == ("client-failed: exit code 1: │ no such model 'a' │",)
+
+
 def test_a_client_that_dies_in_a_loop_costs_that_loop_and_another_goes_on_behind_it(tmp_path):
     client = FakeClient(code=-9, without=("c2", "pause-c4", "warmup-c4", "c4"))
     found = measured(tmp_path, client, FakeHttp())
@@ -231,6 +262,13 @@ def test_a_client_that_fails_whatever_it_is_asked_is_not_tried_a_third_time(tmp_
     assert len(client.ran) == 2
 
 
+def test_a_client_that_dies_in_each_loop_before_it_wrote_a_record_is_asked_for_the_next(tmp_path):
+    concs = (2, 4, 8, 16)
+    client = FakeClient(code=-9, without=("warmup-c2", "c2", "pause-c4", "warmup-c4", "c4", "c8", "c16"), begins=True)
+    found = measured(tmp_path, client, FakeHttp(), concs=concs)
+    assert ([point.conc for point in found.points], len(client.ran)) == ([*concs], len(concs))
+
+
 def test_counters_of_the_deployment_are_held_against_the_loop_that_they_belong_to(tmp_path):
     def wrongly(name: str, loop: str, **wrong: int | None) -> tuple[Point, ...]:
         http = FakeHttp()
@@ -244,6 +282,23 @@ def test_counters_of_the_deployment_are_held_against_the_loop_that_they_belong_t
     first, second = wrongly("silent", "c4", **{"prefill-0": None})
     assert (first.withheld[0][:5], second.reasons) == ("drift", ())
     assert second.withheld[0] == "path: it is not known how many requests of this loop prefill served"
+
+
+@pytest.mark.parametrize(
+    ("frontend", "reasons"),
+    [
+        ((), ("idle-worker: decode-1 served no request",)),
+        (("env", "DYN_ROUTER_MODE=kv", "python3", "-m", "dynamo.frontend"), ()),
+        (("python3", "-m", "dynamo.frontend", "--router-mode", "kv"), ()),
+    ],
+)
+def test_a_worker_that_was_passed_by_is_told_unless_the_router_may_do_so(tmp_path, frontend, reasons):
+    http = FakeHttp()
+    acts = {"c2": serving(http, "c2"), "c4": serving(http, "c4", **{"decode-0": 28, "decode-1": 0})}
+    wanted = setup(tmp_path)
+    routed = replace(wanted, endpoint=replace(wanted.endpoint, commands={"frontend": frontend}))
+    first, second = aiperf.measure(routed, aiperf.Means(FakeClient(meanwhile=acts), http, FakeClock())).points
+    assert (first.reasons, second.reasons) == ((), reasons)
 
 
 def test_counters_that_were_read_too_late_belong_to_no_loop(tmp_path):

@@ -20,6 +20,13 @@ def test_streams_lost_before_and_after_a_loop_are_not_its_own(tmp_path):
     assert counters.lost_streams(tmp_path / "none", before, after) is None
 
 
+@pytest.mark.parametrize(("before", "after"), [(20, 10), (11, 10), (10, 20)])  # shorter when read, or since then
+def test_a_log_that_shrank_tells_of_no_streams(tmp_path, before, after):
+    log = tmp_path / "frontend.log"
+    log.write_bytes(b"0123456789")
+    assert counters.lost_streams(log, Reading({}, 0, log_bytes=before), Reading({}, 0, log_bytes=after)) is None
+
+
 # As Dynamo 1.4.2 printed it after a decode worker was killed under load: one request was about to be sent to it, 14 streams ran on it.
 FRONTEND = """# HELP dynamo_frontend_model_migration_total Total number of request migrations due to worker unavailability
 # TYPE dynamo_frontend_model_migration_total counter

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,9 +95,62 @@ def test_each_deceit_is_refused_by_its_name(name, broken_loop):
     assert name in names(broken_loop)
 
 
+def at_once(number: int, after_ms: float = 0.0) -> tuple[Request, ...]:
+    """A loop whose first requests have their last token so soon after their first."""
+    return tuple(replace(one, ttft_ms=one.e2e_ms - after_ms) if index < number else one for index, one in enumerate(closed_loop()))
+
+
+@pytest.mark.parametrize(
+    ("shares", "idle"),
+    [
+        ({"decode-0": 100, "decode-1": 0, "decode-2": 0}, ["decode-1", "decode-2"]),
+        ({"decode-0": 99, "decode-1": 1}, []),
+        ({"decode-0": 100, "decode-1": None}, []),
+        ({"decode-0": 0, "decode-1": 0}, []),  # none of them: the path is wrong
+    ],
+)
+def test_an_instance_that_served_nothing_beside_others_that_did_is_refused(shares, idle):
+    reasons = judge(seen(shares={"prefill": {"prefill-0": 100}, "decode": shares})).reasons
+    assert reasons == ((f"idle-worker: {', '.join(idle)} served no request",) if idle else ())
+
+
+@pytest.mark.parametrize(("instances", "conc", "sent", "refused"), [(8, 8, 80, True), (9, 9, 89, False), (9, 8, 90, False)])
+def test_an_instance_is_idle_only_where_there_was_enough_for_each(instances, conc, sent, refused):
+    shares = {f"decode-{number}": number for number in range(instances)}
+    loop = seen(closed_loop(conc, sent), conc=conc, shares={"decode": shares})
+    assert ("idle-worker" in names(loop)) is refused
+
+
+def test_answers_that_come_in_one_piece_are_no_streams():
+    assert judge(seen(at_once(5))).reasons == ("not-streamed: 5 of 80 answers came faster than a token in 0.5 ms",)
+    assert names(seen(at_once(4))) == []  # a client may be behind once in twenty times
+    assert names(seen(at_once(80, 0.5 * (OSL - 1) - 0.01))) == ["not-streamed"]
+    assert names(seen(at_once(80, 0.5 * (OSL - 1) + 0.01))) == []
+
+
+def test_what_a_worker_sends_in_one_piece_by_right_is_a_stream():
+    assert names(seen(at_once(80), chunk=OSL)) == []
+    assert names(seen(at_once(80), chunk=OSL - 1)) == ["not-streamed"]
+    assert names(seen(at_once(80, 0.5 * 10 + 0.01), chunk=OSL - 10)) == []
+    assert names(seen(at_once(80, 0.5 * 10 - 0.01), chunk=OSL - 10)) == ["not-streamed"]
+    single = tuple(replace(one, asked=1, output=1, latency_ms=one.ttft_ms) for one in closed_loop())
+    assert "not-streamed" not in names(seen(single))
+
+
 def test_nothing_generated_is_refused_by_name():
     assert "no-tokens" in names(seen(broken(80, output=0)))
     assert names(Seen(4, 40, ())) == ["lost-requests", "no-tokens"]
+
+
+@pytest.mark.parametrize("unsaid", ["input", "ttft_ms"])
+@pytest.mark.parametrize("number", [1, 80])
+def test_a_whole_answer_has_its_prompt_tokens_and_its_ttft(unsaid, number):
+    verdict = judge(seen(broken(number, **{unsaid: None})))
+    assert verdict.reasons == (f"no-usage: {number} of 80 whole answers lack their prompt tokens or their TTFT",)
+
+
+def test_what_did_not_end_whole_needs_no_prompt_tokens():
+    assert names(seen(broken(3, input=None, ttft_ms=None, output=None))) == ["truncated-streams"]
 
 
 def test_what_is_not_whole_adds_nothing_to_a_point():
@@ -170,6 +225,40 @@ def test_a_change_that_scatter_explains_is_no_drift():
 def refused_for_drift(loops: int = 100, *, conc: int = 8, sent: int = 160, **kind: float) -> int:
     """Of so many loops of a kind."""
     return sum("drift" in names(seen(closed_loop(conc, sent, seed=seed, **kind), conc=conc)) for seed in range(loops))
+
+
+def standing_still(pause_s: float, *, conc: int = 16, sent: int = 160) -> tuple[Request, ...]:
+    """A loop in whose midst everything stands still for so long."""
+    loop = closed_loop(conc, sent)
+    at = float(np.median([one.end_s for one in loop]))
+
+    def later(one: Request) -> Request:
+        start, end = (moment + pause_s * (moment > at) for moment in (one.start_s, one.end_s))
+        return replace(one, start_s=start, end_s=end, latency_ms=(end - start) * 1000, ttft_ms=200.0)
+
+    return tuple(map(later, loop))
+
+
+def test_a_loop_that_stands_still_is_refused():
+    (reason,) = [reason for reason in judge(seen(standing_still(30.0), conc=16)).reasons if reason.startswith("stalled")]
+    assert re.fullmatch(r"stalled: no answer ended for 30\.\d s of 3\d\.\d s, where the median latency is 0\.7 s", reason)
+
+
+@pytest.mark.parametrize(("sent", "pause_s", "refused"), [(160, 2.7, False), (160, 3.6, True), (1600, 6.0, False), (1600, 9.0, True)])
+def test_a_pause_is_no_stall_below_five_latencies_nor_below_a_tenth_of_the_loop(sent, pause_s, refused):
+    assert ("stalled" in names(seen(standing_still(pause_s, sent=sent), conc=16))) is refused
+
+
+def test_a_last_request_that_keeps_all_waiting_is_refused():
+    *others, last = closed_loop(16, 160)
+    hanging = replace(last, end_s=last.end_s + 60, latency_ms=last.e2e_ms + 60_000)
+    assert names(seen((*others, hanging), conc=16)) == ["stalled"]
+
+
+@pytest.mark.parametrize("conc", [1, 2, 64])
+@pytest.mark.parametrize("per_conc", [1, 2, 3, 10])
+def test_answers_that_end_in_lockstep_do_not_stand_still(conc, per_conc):
+    assert names(seen(closed_loop(conc, conc * per_conc, scatter=0.0), conc=conc)) == []
 
 
 def test_lengths_that_differ_do_not_hide_a_drift():
