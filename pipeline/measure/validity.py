@@ -218,12 +218,7 @@ _GATES: tuple[Gate, ...] = (
     clock_trouble,
     not_streamed,
 )
-_SPEED_GATES: tuple[Gate, ...] = (
-    stalled,
-    concurrency_missed,
-    client_bound,
-    drift,
-)  # of a loop that ran whole; else they say the same again
+_SPEED_GATES: tuple[Gate, ...] = (stalled, concurrency_missed, client_bound, drift)  # of whole loops; of others they say the same again
 
 
 def _is_torn(seen: Seen) -> bool:
