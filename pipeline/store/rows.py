@@ -54,6 +54,7 @@ def nights(rows: Sequence[HistoryRow], recipes: Mapping[str, Sequence[str]], *, 
     """Rows of each recipe's newest run (or of ``run_id``), and of the newest run before it that it can be compared with.
 
     ``recipes``: recipe id -> former ids. Comparable is a run of the same settings with at least one good point; the deployment may differ.
+    A point that is not good there, or not there, is that of the newest such run in which it is good.
     Where no run is, it is the newest of the same origin and as many requests per concurrency: then what differs in settings can be told.
     """
     found = _standing(_Found("", index, Key.of(row)) for index, row in enumerate(rows))
@@ -102,10 +103,19 @@ def _runs(found: Iterable[_Found]) -> list[list[_Found]]:
 
 
 def _before(current: Sequence[_Found], earlier: Sequence[list[_Found]]) -> list[_Found]:
-    """Of ``earlier`` runs, oldest first: the newest of the same settings, or where there is none the newest, so that it is said why."""
+    """Of ``earlier`` runs, oldest first: the newest of the same settings, or where there is none the newest, so that it is said why.
+
+    Each point for itself: one that is not to be trusted, or was not measured, takes no earlier good one's place.
+    """
     like = [run for run in reversed(earlier) if _is_like(run, current)]
     settings = {one.key.settings_key for one in current}
-    return next((run for run in like if {one.key.settings_key for one in run} == settings), like[0] if like else [])
+    same = [run for run in like if {one.key.settings_key for one in run} == settings]
+    if not same:
+        return like[0] if like else []
+    newest = {one.key.conc: one for one in same[0]}
+    wanted = newest.keys() | {one.key.conc for one in current}
+    good = {one.key.conc: one for run in reversed(same) for one in run if one.key.is_trusted and one.key.conc in wanted}
+    return [*(newest | good).values()]
 
 
 def _is_like(run: Sequence[_Found], current: Sequence[_Found]) -> bool:

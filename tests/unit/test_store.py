@@ -219,6 +219,25 @@ def test_runs_of_another_origin_or_request_count_or_without_a_good_point_are_pas
     assert pairs(store.latest(url, {recipe().id: ()})) == [{"6"}, {"1"}]
 
 
+def test_a_point_that_was_refused_takes_no_earlier_good_ones_place(url):
+    whole = arrival(run="2", started_at=night(2))
+    first, second = refusing(whole).points[0], whole.points[1]
+    torn = whole.model_copy(update={"points": (first, second)})
+    store.ingest(url, [arrival(run="1", started_at=night(1)), torn, arrival(run="3", started_at=night(3))])
+    _, previous = store.latest(url, {recipe().id: ()})
+    assert [(row.run[0], row.conc) for row in previous] == [("1", first.conc), ("2", second.conc)]
+    assert store.latest(url, {recipe().id: ()}) == store.nights(store.rows(url), {recipe().id: ()})
+
+
+def test_a_concurrency_that_nobody_asks_for_any_more_is_missed_for_one_night(url):
+    fewer = recipe(conc=(4,))
+    nights = [arrival(run="1", started_at=night(1)), *(arrival(fewer, run=str(day), started_at=night(day)) for day in (2, 3))]
+    store.ingest(url, nights)
+    recipes = {recipe().id: ()}
+    assert [(row.run[0], row.conc) for row in store.latest(url, recipes, run_id="2")[1]] == [("1", 4), ("1", 8)]
+    assert [(row.run[0], row.conc) for row in store.latest(url, recipes)[1]] == [("2", 4)]
+
+
 OTHER_SETTINGS = {
     "measure": {"measure": "aiperf"},
     "time scale": {"time_scale": 40.0},
