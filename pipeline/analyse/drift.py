@@ -29,5 +29,5 @@ def _figures(data: ReportData) -> dict[tuple[str, int, str], float]:
 
 
 def _of(row: HistoryRow) -> Iterator[tuple[str, float | None]]:
-    if row.point is not None:
+    if row.point is not None and row.point.status == "ok":  # one that is refused now is missing
         yield from zip(FIGURES, (row.point.total_tok_s_gpu, row.point.tpot_ms.p50, row.point.ttft_ms.p50), strict=True)

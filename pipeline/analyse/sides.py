@@ -59,14 +59,15 @@ def side_by_side(kind: Kind, sides: tuple[Side, Side], skus: dict[str, Sku], rea
 
 
 def newest(rows: Iterable[HistoryRow]) -> tuple[HistoryRow, ...]:
-    """Of each recipe and family the newest run that has a point; rows come by time."""
+    """Of each recipe and family the newest run that has a good point, or where none has one the newest with any; rows come by time."""
     by_series: defaultdict[tuple[str, str], dict[tuple[str, int], list[HistoryRow]]] = defaultdict(dict)
     for row in rows:
         by_series[row.record.job.recipe.id, family_key(row.record)].setdefault(row.run, []).append(row)
     chosen: list[HistoryRow] = []
     for runs in by_series.values():
         ran = [run for run in runs.values() if any(row.point for row in run)]
-        chosen += ran[-1] if ran else []
+        good = [run for run in ran if any(row.point and row.point.status == "ok" for row in run)]
+        chosen += (good or ran or [[]])[-1]
     return tuple(chosen)
 
 

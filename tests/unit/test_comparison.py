@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.analyse import analyse
+from pipeline.analyse import analyse, newest
 from pipeline.analyse.answer import Bare, Limit, answer
 from pipeline.analyse.confounders import confounders
 from pipeline.analyse.curves import UNREACHABLE, with_ratios
@@ -352,3 +352,12 @@ def test_the_printed_table_is_read_again_the_way_the_study_did(kept: Report) -> 
 def test_the_study_is_checked_in_the_report(kept: Report) -> None:
     (section,) = kept.studies
     assert say(section.summary).startswith("By the rules of tables, 16 printed figures cannot be what they are computed from.")
+
+
+def test_a_night_of_refused_points_hides_no_good_one_of_the_same_recipe() -> None:
+    shape, torn = recipe(), ("drift: slower",)
+    good = row(shape, 4, (100.0, 50.0), run="1")
+    refused = row(shape, 4, (200.0, 50.0), run="2", reasons=torn)
+    assert newest([good, refused]) == (good,)
+    assert newest([row(shape, 4, (90.0, 50.0), run="0", reasons=torn), refused]) == (refused,)
+    assert newest([good, row(shape, 4, run="3", failure="node died")]) == (good,)

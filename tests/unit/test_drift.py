@@ -25,3 +25,10 @@ def test_a_point_that_only_one_of_them_has_is_named():
     moved = drift(data(), data().model_copy(update={"rows": ()}), tolerance=0.01)
     assert {one.new for one in moved} == {None}
     assert "none" in moved_table(moved)
+
+
+def test_a_point_that_is_refused_now_is_missing_however_equal_its_figures():
+    recipe = rows.recipe()
+    refused = rows.report_data(rows.row(recipe, 4096, (11_000.0, 13.0), reasons=("drift: slower",)))
+    assert {(one.kept is None, one.new) for one in drift(data(), refused, tolerance=0.01)} == {(False, None)}
+    assert drift(refused, refused, tolerance=0.01) == ()
