@@ -17,9 +17,10 @@ from pipeline.schema.result import Gpu, Host
 
 READ_BY_ENGINES = ("CUDA_", "NCCL_", "NVSHMEM_", "UCX_", "NIXL_", "VLLM_", "DYN_", "TORCH_", "TILELANG_", "HF_HUB_", "TRANSFORMERS_")
 SENSITIVE = (
-    r"(?:(?<!PER[_-])TOKEN(?!I[SZ]|S[A-Z])S?|SECRET|PASSW|PASS[_-]?PHRASE|(?<![A-Z])(?:PASS|PWD)(?![A-Z_-])|(?<![A-Z])(?:PW|CREDS?)(?![A-Z])"
-    r"|CREDENTIAL|AUTH(?!OR(?!I[SZ]))|BEARER|HEADERS|COOKIE|SIGNATURE|(?:API|ACCESS|PRIVATE)[_-]?KEY|(?<![A-Z])N?KEYS?(?![A-Z]))"
-)  # bytes PER_TOKEN and which TOKENIZER are settings, and an AUTHORITY is a host
+    r"(?:(?<!PER[_-])(?<!\bNO-)TOKEN(?!I[SZ]|S[A-Z])S?|SECRET|PASSW|PASS[_-]?PHRASE|(?<![A-Z])(?:PASS|PWD)(?![A-Z_-])"
+    r"|(?<![A-Z])(?:PW|CREDS?)(?![A-Z])|CREDENTIAL|AUTH(?!OR(?!I[SZ]))|BEARER|HEADERS|COOKIE|SIGNATURE"
+    r"|(?:API|ACCESS|PRIVATE)[_-]?KEY|(?<![A-Z])N?KEYS?(?![A-Z]))"
+)  # bytes PER_TOKEN and which TOKENIZER are settings, NO-TOKENS is a reason of ours, and an AUTHORITY is a host
 SECRET = re.compile(SENSITIVE, re.IGNORECASE)
 TOKENS = {"TOKEN", "TOKENS"}
 COUNT = re.compile(r"\d{1,9}(?:\.\d+)?[KMG]?|auto|none|null|true|false", re.IGNORECASE)  # of tokens: what a secret is not

@@ -229,6 +229,7 @@ def test_a_secret_in_a_text_is_not_told(text):
         "NCCL_AUTHORITY=host:1",
         "each token is late; token 151643 is no word",
         "KeyError: 'x'",
+        "no-tokens: not one output token was generated",
         "docker://nvcr.io:5000/nvidia/vllm:1@sha256:ab12",
         "nvcr.io/nvidia/vllm:1@sha256:ab12",
         "git@github.com:a/b",
