@@ -58,12 +58,12 @@ def record(world: World, attempt: Attempt, outcome: Measurement | PipelineError)
 
 
 def failure(error: PipelineError) -> Failure:
-    """error.json."""
+    """error.json; what a log said last is in it, so it is told without secrets."""
     return Failure(
         error=type(error).__name__,
-        what=error.what,
-        where=error.where,
-        hint=error.hint,
+        what=surroundings.without_secrets(error.what),
+        where=surroundings.without_secrets(error.where),
+        hint=surroundings.without_secrets(error.hint),
         exit_code=error.exit_code,
         retryable=error.retryable,
     )

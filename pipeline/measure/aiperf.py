@@ -234,9 +234,10 @@ def _ended(child: Child, ran: Ran, trouble: str = "") -> int:
 
 
 def _farewell(code: int, log: Path) -> str:
-    """Why a client did not end well; a program between us and it says signal N as 128 + N."""
+    """Why a client did not end well, without secrets; a program between us and it says signal N as 128 + N."""
     number = -code if code < 0 else code - 128
-    return f"killed by signal {number}" if number > 0 else f"exit code {code}: {aiperf_files.last_word(log)}"
+    said = surroundings.without_secrets(aiperf_files.last_word(log))
+    return f"killed by signal {number}" if number > 0 else f"exit code {code}: {said}"
 
 
 def _environment(scratch: str, limit_s: int) -> list[str]:

@@ -170,6 +170,107 @@ def test_what_only_sounds_like_a_secret_is_kept(name, value):
     assert surroundings.environment({name: value}) == {name: value}
 
 
+@pytest.mark.parametrize(
+    "name", ["DYN_PW", "VLLM_KEYS", "DYN_TOKENS", "DYN_CRED", "DYN_CREDS", "DYN_CREDENTIALS", "DYN_PASSWD", "DYN_API_TOKENS"]
+)
+def test_a_variable_named_like_a_secret_is_redacted_whole(name):
+    assert surroundings.environment({name: "a,hunter2"}) == {name: "(redacted)"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"api_keys": ["first", "hunter2"]}',
+        '{"n": {"credentials": {"user": {"of": ["hunter2"]}}}}',
+        '[{"env": "{\\"password\\": \\"hunter2\\"}"}]',
+        'sent {\\"password\\": \\"hunter2\\"} to it',
+        'sent {\\"password\\": \\"ab\\\\\\"hunter2\\"} to it',
+        'sent "password": "ab\\"hunter2" to it',
+        'cut within "password": "ab hunter2',
+        'api_keys=["first", "hunter2"]',
+        "refused {'credentials': {'user': 'hunter2'}}",
+        "http://user:p@hunter2@h/",
+        "https://user:p/hunter2@h/",
+        "nats://hunter2@h",
+        "redis at user:hunter2@h:6379",
+        "--api-key -hunter2",
+        '--api-key "two hunter2"',
+        '["--api-key", "hunter2"]',
+        "could not run ['x', '--api-key', 'hunter2']",
+        "secret = a, hunter2",
+        "sent token hunter2, which is old",
+        "password=ab'hunter2",
+        "TOKENS=hunter2",
+        "headers: X-Api-Key: hunter2",
+        "Authorization: Basic hunter2",
+        "curl -u me:hunter2 h",
+        "curl --user=me:hunter2 h",
+        'curl --proxy-user "me:hunter2" h',
+        "xoxb-1234567890-hunter2",
+        "AIzaSyA-hunter2-0123456789",
+        "eyJhbGciOiJI.eyJzdWIiOiIx.hunter2_-",
+    ],
+)
+def test_a_secret_in_a_text_is_not_told(text):
+    shown = surroundings.without_secrets(text)
+    assert "hunter2" not in shown
+    assert "(redacted)" in shown
+    assert surroundings.environment({"DYN_X": text}) == {"DYN_X": shown}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "--max-num-batched-tokens 32768 --num-speculative-tokens 3 --token-budget 8k --long-prefill-token-threshold 2048",
+        "--tokenizer-mode auto --pass-through x --use-server-token-count --numa-bind",
+        '{"max_tokens": 4,  "num_speculative_tokens": 3, "token_budget": null}',
+        "max_tokens=None top_p=1.0",
+        "prompt tokens: 5, output tokens: 6, in all 11",
+        "NCCL_AUTHORITY=host:1",
+        "each token is late; token 151643 is no word",
+        "KeyError: 'x'",
+        "no-tokens: not one output token was generated",
+        "docker://nvcr.io:5000/nvidia/vllm:1@sha256:ab12",
+        "nvcr.io/nvidia/vllm:1@sha256:ab12",
+        "git@github.com:a/b",
+        "docker run --user 1000:1000 x",
+        "env -u HF_HUB_OFFLINE TMPDIR=/x",
+        "UCX_NET_DEVICES=mlx5_0:1,mlx5_1:1",
+        "etcd://h:2379, http://127.0.0.1:8000/v1",
+        "[2026-11-30 08:00:01] ERROR {torn",
+        "mocker-0 died with exit code 1",
+    ],
+)
+def test_a_text_without_a_secret_is_told_as_it_is(text):
+    assert surroundings.without_secrets(text) == text
+    assert surroundings.command(text.split()) == tuple(text.split())
+
+
+def test_json_without_its_secrets_is_json_still():
+    shown = surroundings.without_secrets('{"model": "é", "api_keys": ["a", "b"], "urls": ["http://u:p@h/"], "n": 1}')
+    assert shown == '{"model":"é","api_keys":"(redacted)","urls":["http://(redacted)@h/"],"n":1}'
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("--api-key", "-hunter2"),
+        ("-u", "me:hunter2"),
+        ("--user", "me:hunter2"),
+        ("--user=me:hunter2",),
+        ("DYN_KEYS=a hunter2",),
+        ("-e", "DYN_KEYS=a hunter2"),
+        ('--config={"api_keys":["a","hunter2"]}',),
+        ("--config", '{"api_keys":["a","hunter2"]}'),
+    ],
+    ids=" ".join,
+)
+def test_a_secret_in_a_command_is_not_told(argv):
+    kept = surroundings.command(("curl", *argv, "--last"))
+    assert "hunter2" not in " ".join(kept)
+    assert (kept[0], kept[-1], len(kept)) == ("curl", "--last", len(argv) + 2)
+
+
 def test_a_command_is_kept_without_its_secrets():
     argv = (
         "env",
