@@ -103,5 +103,11 @@ def _flags(name: str) -> int:
 
 
 def _up(name: str) -> None:
+    flags = _flags(name)
+    if flags & IFF_UP:
+        return  # who may not change it need not
     with socket.socket() as any_socket:
-        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", name.encode(), _flags(name) | IFF_UP))
+        try:
+            fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", name.encode(), flags | IFF_UP))
+        except OSError as error:
+            raise LaunchError(f"{name} is down and cannot be set up: {error.strerror}", where="SIOCSIFFLAGS", hint=WAYS) from error

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.edge.http import SystemHttp
-from pipeline.errors import MeasureError, PipelineError
+from pipeline.errors import LaunchError, MeasureError, PipelineError
 from pipeline.flow import launching
 from pipeline.flow.provenance import Attempt
 from pipeline.flow.world import World
@@ -19,6 +20,8 @@ from pipeline.measure.points import pack
 from pipeline.schema.endpoint import Endpoint
 from pipeline.schema.result import Measurement
 
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG}
+
 
 def measure(world: World, attempt: Attempt, staging: Path) -> Measurement:
     """Points of a job, with what was started, all logs, and where the time went; logs are kept of a failure too."""
@@ -26,6 +29,8 @@ def measure(world: World, attempt: Attempt, staging: Path) -> Measurement:
         with _kept_logs(staging) as logs:
             return _measured(world, attempt, staging, logs)
     except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise LaunchError(str(error.strerror or error), where=str(error.filename or f"cluster {attempt.plan.cluster.id}")) from error
         raise MeasureError(f"cannot write: {error.strerror}", where=str(staging), hint="is the disk full? no point was kept") from error
 
 

@@ -45,6 +45,8 @@ def refuse_model(order: Order, cluster: Cluster) -> None:
             json.loads(path.read_bytes())
         except ValueError as error:
             raise LaunchError(f"not JSON: {error}", where=str(path), hint="Dynamo would never list the LLM") from error
+        except OSError as error:
+            raise LaunchError(f"cannot be read: {error.strerror}", where=str(path)) from error
 
 
 def refuse_temporary(order: Order, folder: Path) -> None:

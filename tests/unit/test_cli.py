@@ -1,6 +1,8 @@
 """The front door: data on stdout, prose on stderr, an exit code for each kind of failure."""
 
+import errno
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from pipeline.edge import interrupts
 from pipeline.edge.scratch import sole
 from pipeline.edge.shell import Shell
 from pipeline.errors import PipelineError
-from pipeline.flow import launching
+from pipeline.flow import launching, serving
 from pipeline.launch.base import RUN
 from tests.fakes import book as small
 from tests.fakes.orders import GB300
@@ -192,6 +194,21 @@ def test_a_load_client_that_is_not_there_is_told_before_anything_is_started(monk
     assert cli.run(["plan", "--cluster", "local-live", "--select", "*gb300*", "--out", plan], {}) == 0
     assert cli.run(["run", plan, "--job", GB300, "--out", out], {"PATH": str(tmp_path)}) == 2
     assert "the load client 'aiperf' is not on PATH — `nox -s client` installs it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"), [(errno.ENOSPC, 6, "is the disk full?"), (errno.EACCES, 5, "somewhere: Permission denied")]
+)
+def test_only_a_lack_of_room_is_told_as_a_full_disk(monkeypatch, tmp_path, capsys, number, code, said):
+    def refused(*_: object) -> None:
+        raise OSError(number, os.strerror(number), "somewhere")
+
+    monkeypatch.chdir(Path(__file__).parents[2])
+    monkeypatch.setattr(serving, "_measured", refused)
+    plan = str(tmp_path / "plan.json")
+    assert cli.run(["plan", "--cluster", "local-live", "--select", "*gb300*", "--out", plan], {}) == 0
+    assert cli.run(["run", plan, "--job", GB300, "--out", str(tmp_path / "results")], {}) == code
+    assert said in capsys.readouterr().err
 
 
 def test_a_manifest_of_a_cluster_without_a_launcher_is_refused(monkeypatch, tmp_path, capsys):

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
+import struct
 import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC
 from pathlib import Path
 
@@ -194,6 +196,18 @@ def test_a_block_of_free_ports_begins_behind_the_last_that_is_taken():
         assert first > taken
         with pytest.raises(LaunchError, match="no 2 free ports in a row"):
             network.free_block(taken, taken + 1, 2)
+
+
+@pytest.mark.parametrize("is_up", [True, False])
+def test_a_loopback_that_is_up_needs_no_right_to_set_it_up(monkeypatch, is_up):
+    def flags_or_refusal(_socket: object, request: int, _argument: bytes) -> bytes:
+        if request == network.SIOCSIFFLAGS:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        return struct.pack("16sh14x", b"lo", network.IFF_UP if is_up else 0)
+
+    monkeypatch.setattr(network.fcntl, "ioctl", flags_or_refusal)
+    with nullcontext() if is_up else pytest.raises(LaunchError, match="lo is down and cannot be set up: Operation not permitted"):
+        network._up(network.LOOPBACK)
 
 
 def test_a_log_that_cannot_be_written_is_named(tmp_path):

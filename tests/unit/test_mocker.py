@@ -149,6 +149,15 @@ def test_a_broken_tokenizer_is_refused_before_anything_is_started(tmp_path: Path
     assert caught.value.where == str(tmp_path / "tokenizer.json")
 
 
+def test_a_tokenizer_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in machine.FILES:
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(Path, "is_file", Path.exists)  # root may read any file, but no folder as one
+    with pytest.raises(LaunchError, match="cannot be read: ") as caught:
+        machine.refuse_model(orders.order(orders.GB300, run_id="r", model_path=tmp_path), orders.cluster())
+    assert caught.value.where == str(tmp_path / "config.json")
+
+
 def test_a_folder_for_temporary_files_too_deep_for_the_clients_sockets_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deep = tmp_path / ("d" * 60)
     deep.mkdir()
