@@ -22,6 +22,7 @@ from pipeline.errors import InterruptedRunError, PipelineError, RecipeError
 from pipeline.flow.world import World, recipes_root
 
 BUG = 1
+FONTS = Path(__file__).parents[1] / "render" / "fonts.conf"  # of a machine: none
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """Run one verb; every expected failure becomes a message on stderr and its exit code."""
-    _quiet_libraries()
+    _settle_libraries()
     arguments = parser(env).parse_args(argv)
     _heed_signals()
     sys.stderr = sys.stderr or io.StringIO()  # it was closed
@@ -75,10 +76,11 @@ def _interrupt(number: int, _frame: object) -> None:
     raise InterruptedRunError(f"interrupted by signal {number}")
 
 
-def _quiet_libraries() -> None:
-    """Dynamo logs to stderr and its transformers import remarks on a missing PyTorch; neither concerns a replay."""
+def _settle_libraries() -> None:
+    """Dynamo logs to stderr and its transformers import remarks on a missing PyTorch; neither concerns a replay. Pictures know no fonts."""
     for name, value in {"DYN_LOG": "error", "TRANSFORMERS_VERBOSITY": "critical", "HF_HUB_OFFLINE": "1"}.items():
         os.environ.setdefault(name, value)
+    os.environ["FONTCONFIG_FILE"] = str(FONTS)
 
 
 def _world(arguments: argparse.Namespace, env: Mapping[str, str]) -> World:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -231,6 +232,14 @@ def test_a_sweep_ends_what_measures_in_virtual_time_though_nobody_launched_it(fo
         assert cli.run(["sweep", "--run-id", "alone", "--cluster", "here"], {}) == 0
         assert child.end() == -signal.SIGTERM
     assert f"ended process {child.pid} (measuring of alone)" in capsys.readouterr().out
+
+
+def test_pictures_know_no_font_of_the_machine(folder, monkeypatch):
+    monkeypatch.setenv("FONTCONFIG_FILE", "/etc/fonts/fonts.conf")
+    assert cli.run(["validate"], {}) == 0
+    folders = re.findall("<dir>(.*?)</dir>", Path(os.environ["FONTCONFIG_FILE"]).read_text())  # with none, the usual ones are searched
+    assert folders
+    assert not any(Path(name).exists() for name in folders)
 
 
 def test_an_interrupt_is_nobodys_failure_and_the_first_is_the_last(folder, monkeypatch, capsys):
