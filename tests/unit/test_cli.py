@@ -32,8 +32,8 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def handlers():
-    """Signals are the test runner's again."""
-    before = {number: signal.getsignal(number) for number in interrupts.INTERRUPTS}
+    """Signals as a terminal leaves them, whoever runs the tests; then they are the test runner's again."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in interrupts.INTERRUPTS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
