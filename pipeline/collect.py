@@ -33,7 +33,8 @@ def folder_name(run_id: str, attempt: int, job_id: str) -> str:
     """
     if not RUN_ID.fullmatch(run_id):
         raise ArtifactError(
-            f"run id {run_id!r} cannot be part of a file name", hint="letters, digits, dot, dash and underscore; 64 at most"
+            f"run id {run_id!r} cannot be part of a file name",
+            hint="letters, digits, dot, dash and underscore; 64 at most",
         )
     return f"bench-{run_id}-{attempt}-{job_id}"
 
@@ -55,7 +56,9 @@ def collect(outcome: Measurement | Failure, record: JobRecord, staging: Path, ou
     except OSError as error:
         _refuse_existing(folder)
         raise ArtifactError(
-            f"cannot write {folder.name}: {error.strerror}", where=str(out), hint="free some space or name another --out"
+            f"cannot write {folder.name}: {error.strerror}",
+            where=str(out),
+            hint="free some space or name another --out",
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -77,12 +80,20 @@ def workplace(out: Path, run_id: str, attempt: int, job_id: str) -> Path:
 def sweep(out: Path, run_id: str) -> list[Path]:
     """Remove the folders in which this run was at work and was not allowed to finish, and give them; those in use stay."""
     name = re.escape(run_id)  # run a is not run a-b
-    ours = re.compile(rf"(\.logs-{name}-[a-z0-9_]{{8}}|\.bench-{name}-\d+-[a-z0-9][a-z0-9.-]*)(~[0-9a-f]{{8}})?")
-    folders = [entry for entry in sorted(out.iterdir()) if entry.is_dir() and not entry.is_symlink()] if out.is_dir() else []
+    ours = re.compile(
+        rf"(\.logs-{name}-[a-z0-9_]{{8}}|\.bench-{name}-\d+-[a-z0-9][a-z0-9.-]*)(~[0-9a-f]{{8}})?"
+    )
+    folders = (
+        [entry for entry in sorted(out.iterdir()) if entry.is_dir() and not entry.is_symlink()]
+        if out.is_dir()
+        else []
+    )
     found = [(folder, match) for folder in folders if (match := ours.fullmatch(folder.name))]
     removed: list[Path] = []
     for folder, match in found:
-        with sole(out / match[1]) as is_left:  # goes at the end; what is half packed belongs to whoever works on it
+        with sole(
+            out / match[1]
+        ) as is_left:  # goes at the end; what is half packed belongs to whoever works on it
             if is_left and match[2]:
                 with suppress(FileNotFoundError):  # its owner was about to
                     shutil.rmtree(folder)
@@ -98,11 +109,17 @@ def _refuse_existing(folder: Path) -> None:
 
 def _staged(staging: Path) -> dict[str, Path]:
     """Raw files by their path in the result folder."""
-    files = {name: path for name, path in _files(staging).items() if name.startswith("raw/")} if (staging / "raw").is_dir() else {}
+    files = (
+        {name: path for name, path in _files(staging).items() if name.startswith("raw/")}
+        if (staging / "raw").is_dir()
+        else {}
+    )
     for name, path in files.items():
         if not RAW_PATH.fullmatch(name):
             raise ArtifactError(
-                f"raw file of an unusual name: {name!r}", where=str(staging), hint="letters, digits and _.+=-, no leading dot"
+                f"raw file of an unusual name: {name!r}",
+                where=str(staging),
+                hint="letters, digits and _.+=-, no leading dot",
             )
         _refuse_large(path, LARGEST_RAW)
     return files
@@ -156,10 +173,18 @@ def find(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if not path.is_dir():
-            raise ArtifactError("no such folder", where=str(path), hint="name result folders, or folders that hold them")
-        below = sorted(entry for entry in path.iterdir() if entry.name.startswith("bench-") and entry.is_dir())
-        is_result = path.name.startswith("bench-") or any((path / name).exists() for name in (SUMS, *DOCUMENTS))
-        if path.name in {entry.name for entry in below}:  # an artifact that holds its folder instead of its files
+            raise ArtifactError(
+                "no such folder", where=str(path), hint="name result folders, or folders that hold them"
+            )
+        below = sorted(
+            entry for entry in path.iterdir() if entry.name.startswith("bench-") and entry.is_dir()
+        )
+        is_result = path.name.startswith("bench-") or any(
+            (path / name).exists() for name in (SUMS, *DOCUMENTS)
+        )
+        if path.name in {
+            entry.name for entry in below
+        }:  # an artifact that holds its folder instead of its files
             found.append(path / path.name)
         else:
             found += find(below) if below else [path] if is_result else []
@@ -171,13 +196,19 @@ def read(folder: Path) -> Arrival:
     try:
         return _read(folder)
     except OSError as error:
-        raise ArtifactError(f"cannot be read: {error.strerror}", where=str(error.filename or folder)) from error
+        raise ArtifactError(
+            f"cannot be read: {error.strerror}", where=str(error.filename or folder)
+        ) from error
 
 
 def _read(folder: Path) -> Arrival:
     files = _files(folder)
     if SUMS not in files:
-        raise ArtifactError(f"torn: no {SUMS}", where=str(folder), hint="the run ended before it was complete; fetch it again or drop it")
+        raise ArtifactError(
+            f"torn: no {SUMS}",
+            where=str(folder),
+            hint="the run ended before it was complete; fetch it again or drop it",
+        )
     listed = _document(files[SUMS])
     sums = _sums(listed, files[SUMS])
     _refuse_difference(folder, sums, files)
@@ -207,8 +238,16 @@ def _files(folder: Path) -> dict[str, Path]:
         elif stat.S_ISREG(mode) and path != folder:
             found[path.relative_to(folder).as_posix()] = path
         else:
-            kind = "a symbolic link" if stat.S_ISLNK(mode) else "not a folder" if path == folder else "not a regular file"
-            raise ArtifactError(f"{path.name!r} is {kind}", where=str(folder), hint="result folders hold regular files only")
+            kind = (
+                "a symbolic link"
+                if stat.S_ISLNK(mode)
+                else "not a folder"
+                if path == folder
+                else "not a regular file"
+            )
+            raise ArtifactError(
+                f"{path.name!r} is {kind}", where=str(folder), hint="result folders hold regular files only"
+            )
     return found
 
 
@@ -220,7 +259,9 @@ def _sums(listed: bytes, where: Path) -> dict[str, str]:
         name = match[2] if match else ""
         if match is None or name in sums or (name not in DOCUMENTS and not RAW_PATH.fullmatch(name)):
             hint = f"each line is a SHA-256, two blanks and one of {', '.join(DOCUMENTS)} or a file below raw/, once"
-            raise ArtifactError(f"line is not understood: {line[:120]!r}", where=f"{where}:{number}", hint=hint)
+            raise ArtifactError(
+                f"line is not understood: {line[:120]!r}", where=f"{where}:{number}", hint=hint
+            )
         sums[name] = match[1]
     return sums
 
@@ -229,9 +270,17 @@ def _refuse_difference(folder: Path, sums: Mapping[str, str], files: Mapping[str
     missing = sorted(set(sums) - set(files))
     unlisted = sorted(set(files) - set(sums) - {SUMS})
     if missing:
-        raise ArtifactError(f"missing: {', '.join(missing)}", where=str(folder), hint=f"{SUMS} lists it; fetch the folder again")
+        raise ArtifactError(
+            f"missing: {', '.join(missing)}",
+            where=str(folder),
+            hint=f"{SUMS} lists it; fetch the folder again",
+        )
     if unlisted:
-        raise ArtifactError(f"not listed in {SUMS}: {unlisted[0]!r}", where=str(folder), hint="foreign files are refused; remove it")
+        raise ArtifactError(
+            f"not listed in {SUMS}: {unlisted[0]!r}",
+            where=str(folder),
+            hint="foreign files are refused; remove it",
+        )
     if "job.json" not in sums or ("results.json" in sums) == ("error.json" in sums):
         hint = "a result folder has job.json and either results.json or error.json"
         raise ArtifactError("not a result folder", where=str(folder), hint=hint)
@@ -241,15 +290,24 @@ def _refuse_damage(sums: Mapping[str, str], files: Mapping[str, Path], content: 
     for name, wanted in sums.items():
         found = hashlib.sha256(content[name]).hexdigest() if name in content else _raw_sha256(files[name])
         if found != wanted:
-            raise ArtifactError(f"not the file that {SUMS} lists: SHA-256 differs", where=str(files[name]), hint="damaged; fetch it again")
+            raise ArtifactError(
+                f"not the file that {SUMS} lists: SHA-256 differs",
+                where=str(files[name]),
+                hint="damaged; fetch it again",
+            )
 
 
 def _refuse_other_name(folder: Path, record: JobRecord) -> str:
     """A folder that is called otherwise altogether is a single artifact as download-artifact unpacks it: job.json names it."""
-    wanted, called = folder_name(record.provenance.run_id, record.provenance.attempt, record.job.id), folder.absolute().name
+    wanted, called = (
+        folder_name(record.provenance.run_id, record.provenance.attempt, record.job.id),
+        folder.absolute().name,
+    )
     if (called.startswith("bench-") and called != wanted) or record.job.id != record.job.recipe.id:
         hint = f"keep the name that the run gave it, {wanted!r}"
-        raise ArtifactError("the folder's name is not the one that its job.json says", where=str(folder), hint=hint)
+        raise ArtifactError(
+            "the folder's name is not the one that its job.json says", where=str(folder), hint=hint
+        )
     return wanted
 
 
@@ -258,14 +316,20 @@ def _refuse_other_concs(folder: Path, record: JobRecord, points: Iterable[Point]
     foreign = sorted(set(concs) - set(record.job.recipe.conc))
     if foreign or len(concs) != len(set(concs)):
         what = f"conc {foreign[0]} is not in job.json" if foreign else "the same conc twice"
-        raise ArtifactError(what, where=str(folder / "results.json"), hint="the file is foreign; fetch the folder again")
+        raise ArtifactError(
+            what, where=str(folder / "results.json"), hint="the file is foreign; fetch the folder again"
+        )
 
 
 def _refuse_other_raw(folder: Path, points: Iterable[Point], sums: Mapping[str, str]) -> None:
     for raw in (raw for point in points for raw in point.raw):
         if sums.get(raw.path) != raw.sha256:
             what = "is missing" if raw.path not in sums else "is another file than the one that was measured"
-            raise ArtifactError(f"{raw.path!r} {what}", where=str(folder / "results.json"), hint="points and raw files belong together")
+            raise ArtifactError(
+                f"{raw.path!r} {what}",
+                where=str(folder / "results.json"),
+                hint="points and raw files belong together",
+            )
 
 
 def _document(path: Path) -> bytes:
@@ -281,7 +345,9 @@ def _raw_sha256(path: Path) -> str:
 def _refuse_large(path: Path, largest: int) -> None:
     size = path.stat().st_size
     if size > largest:
-        raise ArtifactError(f"{size} bytes, more than the {largest >> 20} MiB that are taken", where=str(path))
+        raise ArtifactError(
+            f"{size} bytes, more than the {largest >> 20} MiB that are taken", where=str(path)
+        )
 
 
 def _sha256(path: Path) -> str:

@@ -23,7 +23,9 @@ def judge(recipe: Recipe, sku: Sku, llm: Llm) -> tuple[Hbm, ...] | None:
 
 def budget_tokens(recipe: Recipe, role: Role) -> int:
     """Tokens that one scheduler may batch in a step: the flag, else what the recipe declares for a simulator."""
-    return _number(recipe, role, "max-num-batched-tokens", getattr(recipe.simulate, role).max_num_batched_tokens)
+    return _number(
+        recipe, role, "max-num-batched-tokens", getattr(recipe.simulate, role).max_num_batched_tokens
+    )
 
 
 def max_num_seqs(recipe: Recipe, role: Role) -> int:
@@ -42,7 +44,11 @@ def offloaded_share(pool: Pool) -> float:
 def indexer_cache(pool: Pool) -> str:
     """Which indexer cache the pool keeps: ``fp4-indexer`` when the attention config asks for it, else ``fp8-indexer``."""
     config = pool.flags.get("attention-config")
-    return "fp4-indexer" if isinstance(config, dict) and config.get("use_fp4_indexer_cache") is True else "fp8-indexer"
+    return (
+        "fp4-indexer"
+        if isinstance(config, dict) and config.get("use_fp4_indexer_cache") is True
+        else "fp8-indexer"
+    )
 
 
 def narrowest(recipe: Recipe, role: Role, sku: Sku, llm: Llm) -> str | None:
@@ -63,8 +69,14 @@ def _role(recipe: Recipe, role: Role, capacity_gb: float, llm: Llm) -> Hbm:
     pool, weights = recipe.pools[role], llm.precisions[recipe.precision]
     routed = weights.routed_gb / (pool.tp * pool.dp * pool.pp)
     tokens = budget_tokens(recipe, role)
-    activation = tokens * (4 * llm.attention_heads / pool.tp * llm.head_dim + 16 * llm.hidden) + tokens * pool.dp * 4 * llm.hidden
-    kv_per_token = llm.kv.bytes_per_token["fp4-indexer" if indexer_cache(pool) == "fp4-indexer" else "fp8-indexer"] / pool.pp
+    activation = (
+        tokens * (4 * llm.attention_heads / pool.tp * llm.head_dim + 16 * llm.hidden)
+        + tokens * pool.dp * 4 * llm.hidden
+    )
+    kv_per_token = (
+        llm.kv.bytes_per_token["fp4-indexer" if indexer_cache(pool) == "fp4-indexer" else "fp8-indexer"]
+        / pool.pp
+    )
     kv_per_sequence = llm.kv.bytes_per_sequence / pool.pp
     longest = recipe.workload.isl + (recipe.workload.osl if role == "decode" else 0)
     sequence = longest * kv_per_token + kv_per_sequence

@@ -41,7 +41,13 @@ class Considered:
     is_measured: bool = False
 
 
-def plan(request: Request, cluster: Cluster, catalogue: Catalogue, timing: Timing | None, considered: Iterable[Considered]) -> Plan:
+def plan(
+    request: Request,
+    cluster: Cluster,
+    catalogue: Catalogue,
+    timing: Timing | None,
+    considered: Iterable[Considered],
+) -> Plan:
     """Jobs of ``cluster`` in id order, and every recipe left out with its reason; PlanError when nothing is left."""
     jobs: list[Job] = []
     left_out: list[LeftOut] = []
@@ -52,7 +58,12 @@ def plan(request: Request, cluster: Cluster, catalogue: Catalogue, timing: Timin
         elif fnmatchcase(one.job.id, request.select):
             left_out.append(LeftOut(recipe=one.job.id, reason=reason))
     if len(jobs) < request.shard[0] and not request.any_size:
-        left_out.append(LeftOut(recipe=f"shard {request.shard[0]}/{request.shard[1]}", reason=f"there are {len(jobs)} jobs in all"))
+        left_out.append(
+            LeftOut(
+                recipe=f"shard {request.shard[0]}/{request.shard[1]}",
+                reason=f"there are {len(jobs)} jobs in all",
+            )
+        )
     jobs = jobs[request.shard[0] - 1 :: request.shard[1]]
     _refuse_impossible(jobs, left_out, request, cluster)
     recipes = [job.recipe for job in jobs]
@@ -74,7 +85,9 @@ def plan(request: Request, cluster: Cluster, catalogue: Catalogue, timing: Timin
     )
 
 
-def job(recipe: Recipe, cluster: Cluster, catalogue: Catalogue, timing: Timing | None, hbm: tuple[Hbm, ...] | None) -> Job:
+def job(
+    recipe: Recipe, cluster: Cluster, catalogue: Catalogue, timing: Timing | None, hbm: tuple[Hbm, ...] | None
+) -> Job:
     """One recipe as a job: its digests, its fit, its price in GPU-hours."""
     environment = {
         "sku": catalogue.skus[recipe.sku].measured_digest,
@@ -96,7 +109,14 @@ def job(recipe: Recipe, cluster: Cluster, catalogue: Catalogue, timing: Timing |
 def identity(job: Job) -> str:
     """What a job measures: equal identities need no second measurement."""
     client = job.recipe.client.model_dump_json()
-    return "|".join([job.deployment_digest, client, str(job.recipe.conc), *(f"{k}={v}" for k, v in sorted(job.environment.items()))])
+    return "|".join(
+        [
+            job.deployment_digest,
+            client,
+            str(job.recipe.conc),
+            *(f"{k}={v}" for k, v in sorted(job.environment.items())),
+        ]
+    )
 
 
 def matrix(plan: Plan) -> Mapping[str, list[dict[str, object]]]:
@@ -107,7 +127,10 @@ def matrix(plan: Plan) -> Mapping[str, list[dict[str, object]]]:
 def legs(plan: Plan) -> list[dict[str, object]]:
     """One entry a job: its id, its name as GitHub shows it, the labels of the runner that takes it."""
     runs_on = list(plan.cluster.runs_on)
-    return [{"id": job.id, "name": f"{job.recipe.sku} {job.recipe.shape}", "runs_on": runs_on} for job in plan.jobs]
+    return [
+        {"id": job.id, "name": f"{job.recipe.sku} {job.recipe.shape}", "runs_on": runs_on}
+        for job in plan.jobs
+    ]
 
 
 def shards_needed(jobs: Sequence[int], size: int) -> int:
@@ -116,13 +139,19 @@ def shards_needed(jobs: Sequence[int], size: int) -> int:
     >>> shards_needed([3, 2], 5), shards_needed([3, 2], 3), shards_needed([300], 250)
     (1, 2, 2)
     """
-    return next(count for count in range(1, sum(jobs) + 2) if sum(ceil(one / count) for one in jobs) <= max(size, len(jobs)))
+    return next(
+        count
+        for count in range(1, sum(jobs) + 2)
+        if sum(ceil(one / count) for one in jobs) <= max(size, len(jobs))
+    )
 
 
 def part(plan: Plan, whole: Plan, shard: tuple[int, int]) -> Plan:
     """Of a plan, the jobs that are every N-th of ``whole`` from the I-th on, under the same plan id."""
     share = {job.id for job in whole.jobs[shard[0] - 1 :: shard[1]]}
-    return plan.model_copy(update={"jobs": tuple(job for job in plan.jobs if job.id in share), "shard": f"{shard[0]}/{shard[1]}"})
+    return plan.model_copy(
+        update={"jobs": tuple(job for job in plan.jobs if job.id in share), "shard": f"{shard[0]}/{shard[1]}"}
+    )
 
 
 def shard(text: str) -> tuple[int, int]:
@@ -136,10 +165,16 @@ def shard(text: str) -> tuple[int, int]:
 def _reason(one: Considered, request: Request, cluster: Cluster) -> str | None:
     checks: tuple[tuple[bool, Callable[[], str]], ...] = (
         (not fnmatchcase(one.job.id, request.select), lambda: "not selected"),
-        (one.job.recipe.purpose != cluster.purpose, lambda: f"a {one.job.recipe.purpose} recipe; {cluster.id} runs {cluster.purpose} ones"),
+        (
+            one.job.recipe.purpose != cluster.purpose,
+            lambda: f"a {one.job.recipe.purpose} recipe; {cluster.id} runs {cluster.purpose} ones",
+        ),
         (one.job.recipe.sku not in cluster.skus, lambda: f"cluster {cluster.id} has no {one.job.recipe.sku}"),
         (any(h.verdict == "does not fit" for h in one.job.hbm), lambda: "does not fit into HBM; see `fit`"),
-        (request.since is not None and one.was_identity == identity(one.job), lambda: f"unchanged since {request.since}"),
+        (
+            request.since is not None and one.was_identity == identity(one.job),
+            lambda: f"unchanged since {request.since}",
+        ),
         (one.is_measured, lambda: "this deployment has been measured already, in the same environment"),
     )
     return next((say() for applies, say in checks if applies), None)
@@ -147,16 +182,26 @@ def _reason(one: Considered, request: Request, cluster: Cluster) -> str | None:
 
 def _refuse_impossible(jobs: list[Job], left_out: list[LeftOut], request: Request, cluster: Cluster) -> None:
     if not jobs and not request.any_size:
-        why = "; ".join(f"{one.recipe}: {one.reason}" for one in left_out[:3]) or f"no recipe matches {request.select!r}"
+        why = (
+            "; ".join(f"{one.recipe}: {one.reason}" for one in left_out[:3])
+            or f"no recipe matches {request.select!r}"
+        )
         raise PlanError("nothing to run", where=f"cluster {cluster.id}", hint=why)
     if len(jobs) > MAX_JOBS and not request.any_size:
         shards = ceil(len(jobs) * request.shard[1] / MAX_JOBS)
-        raise PlanError(f"{len(jobs)} jobs, and a workflow run takes {MAX_JOBS}", hint=f"plan {shards} shards: --shard 1/{shards} …")
+        raise PlanError(
+            f"{len(jobs)} jobs, and a workflow run takes {MAX_JOBS}",
+            hint=f"plan {shards} shards: --shard 1/{shards} …",
+        )
 
 
 def _gpu_hours(recipe: Recipe, gpus_per_tray: int, timing: Timing | None) -> float | None:
     """GPUs held x the seconds that the fitted throughputs give for all measured tokens; None where a point was never fitted."""
-    fitted = {(error.recipe, error.conc): error.fitted_total_tok_s_gpu for error in timing.errors} if timing else {}
+    fitted = (
+        {(error.recipe, error.conc): error.fitted_total_tok_s_gpu for error in timing.errors}
+        if timing
+        else {}
+    )
     mean_tokens = (recipe.workload.isl + recipe.workload.osl) * (1 + recipe.client.shortest) / 2
     hours = 0.0
     for conc in recipe.conc:

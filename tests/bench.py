@@ -26,7 +26,9 @@ class Figure:
 def timed(*words: str, codes: tuple[int, ...] = (0,)) -> Figure:
     """One run of ``python -m pipeline``: wall and processor seconds of it and its children, memory of the largest process."""
     before, start = os.times(), time.perf_counter()
-    child = subprocess.Popen([sys.executable, "-m", "pipeline", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     wall, after = time.perf_counter() - start, os.times()
@@ -49,8 +51,17 @@ def show(name: str, runs: list[Figure], bound: str) -> None:
 def said_once() -> str:
     """How often the recipes say the same line again; the 14 published rows took 1,653 lines of which 201 were distinct upstream."""
     catalogue = ("recipes/models", "recipes/clusters", "recipes")
-    files = [path for path in Path("recipes").rglob("*.yaml") if str(path.parent) not in catalogue or path.name == "_base.yaml"]
-    lines = [line.strip() for path in files for line in path.read_text().splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    files = [
+        path
+        for path in Path("recipes").rglob("*.yaml")
+        if str(path.parent) not in catalogue or path.name == "_base.yaml"
+    ]
+    lines = [
+        line.strip()
+        for path in files
+        for line in path.read_text().splitlines()
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
     return f"recipes: {len(set(lines))} distinct of {len(lines)} lines ({len(set(lines)) / len(lines):.0%}) in {len(files)} files"
 
 
@@ -60,7 +71,9 @@ def main(words: list[str]) -> None:
 
         bench.main(words[1:])
         return
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; median wall [min, max], processor, memory of the largest process")
+    print(
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; median wall [min, max], processor, memory of the largest process"
+    )
     if words[:1] == ["aggregate"]:
         bench_aggregate.main(words[1:], timed, show)
         return
@@ -70,19 +83,32 @@ def main(words: list[str]) -> None:
         plan = ("plan", "--cluster", "laptop", "--out", str(work / "plan.json"))
         show("validate", [timed("validate") for _ in range(5)], "promised: 1.5 s")
         show("plan", [timed(*plan) for _ in range(5)], "promised: 2 s")
-        since = [timed(*plan, "--since", "HEAD~1", codes=(0, 4)) for _ in range(3)]  # 4: that commit changed no recipe
+        since = [
+            timed(*plan, "--since", "HEAD~1", codes=(0, 4)) for _ in range(3)
+        ]  # 4: that commit changed no recipe
         show("plan --since HEAD~1", since, "")
         timed(*plan)
-        for name, extra, bound in (("nightly --quick", ["--quick"], "promised: 60 s"), ("nightly", [], "promised: 360 s, 2048 MiB")):
+        for name, extra, bound in (
+            ("nightly --quick", ["--quick"], "promised: 60 s"),
+            ("nightly", [], "promised: 360 s, 2048 MiB"),
+        ):
             if not extra and "--full" not in words:
                 continue
             results, history = work / f"results-{len(extra)}", work / f"history-{len(extra)}"
             steps = [timed("run", str(work / "plan.json"), "--out", str(results), *extra)]
             steps.append(timed("ingest", str(results), "--history", str(history)))
-            report = ("report", "reports/gb300-vs-gb200.yaml", "--history", str(history), "--out", str(work / "report"))
+            report = (
+                "report",
+                "reports/gb300-vs-gb200.yaml",
+                "--history",
+                str(history),
+                "--out",
+                str(work / "report"),
+            )
             steps.append(timed(*report))
             whole = Figure(
-                *(sum(column) for column in zip(*((s.wall_s, s.cpu_s) for s in steps), strict=True)), max(s.peak_mib for s in steps)
+                *(sum(column) for column in zip(*((s.wall_s, s.cpu_s) for s in steps), strict=True)),
+                max(s.peak_mib for s in steps),
             )
             show(name, [whole], bound)
             show("  of which report", steps[-1:], "")

@@ -36,8 +36,16 @@ def main(words: list[str], timed: Callable, show: Callable) -> None:
         fetch = ("fetch", "--repo", fake.repository, "--run-id", str(RUN), "--out", results)
         show(f"fetch of {count} artifacts", [timed(*fetch)], "promised: 1024 MiB")
         show("  the same again", [timed(*fetch)], "promised: 1024 MiB")
-        show("ingest", [timed("ingest", results, "--history", history, "--plan", str(work / "plan.json"))], "promised: 1024 MiB")
-        show("report", [timed("report", REPORT, "--history", history, "--out", str(work / "report"))], "promised: 1024 MiB")
+        show(
+            "ingest",
+            [timed("ingest", results, "--history", history, "--plan", str(work / "plan.json"))],
+            "promised: 1024 MiB",
+        )
+        show(
+            "report",
+            [timed("report", REPORT, "--history", history, "--out", str(work / "report"))],
+            "promised: 1024 MiB",
+        )
         print(f"{len(fake.requests)} requests to the API, {len(fake.blob_requests)} downloads")
 
 
@@ -59,12 +67,19 @@ def artifacts(work: Path, plan: Plan, count: int) -> Iterator[tuple[str, Path]]:
 def documents(job: Job, digest: str) -> dict[str, str]:
     made = rows.record(job.recipe, run=str(RUN)).provenance
     raw = (RawFile(path="raw/requests.bin", sha256=digest, bytes=RAW_BYTES),)
-    points = tuple(rows.point(job.recipe, conc, 1000.0, 30.0).model_copy(update={"raw": raw}) for conc in job.recipe.conc)
-    return {"job.json": JobRecord(job=job, provenance=made).to_json(), "results.json": Result(points=points).to_json()}
+    points = tuple(
+        rows.point(job.recipe, conc, 1000.0, 30.0).model_copy(update={"raw": raw}) for conc in job.recipe.conc
+    )
+    return {
+        "job.json": JobRecord(job=job, provenance=made).to_json(),
+        "results.json": Result(points=points).to_json(),
+    }
 
 
 def pack(target: Path, texts: dict[str, str], raw: bytes, digest: str) -> None:
-    sums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()} | {"raw/requests.bin": digest}
+    sums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()} | {
+        "raw/requests.bin": digest
+    }
     listed = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for name, content in {**texts, "raw/requests.bin": raw, collect.SUMS: listed}.items():

@@ -32,12 +32,22 @@ def main() -> None:
         read = [knots.read(at) for knots in frontiers]
         ours.append(time.perf_counter() - start)
         start = time.perf_counter()
-        other = [PchipInterpolator(knots.x, knots.y, extrapolate=False)(at) for knots in frontiers if len(knots.x) > 1]
+        other = [
+            PchipInterpolator(knots.x, knots.y, extrapolate=False)(at)
+            for knots in frontiers
+            if len(knots.x) > 1
+        ]
         scipys.append(time.perf_counter() - start)
     unreachable = sum(value is None for row in read for value in row)
-    print(f"{CURVES:,} curves x {POINTS} points x {AT} interactivities, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, n={RUNS}")
-    print(f"frontier and readings {sorted(ours)[1]:8.2f} s [{min(ours):.2f}, {max(ours):.2f}]  promised: {BOUND_S:.0f} s")
-    print(f"PCHIP of the same knots {sorted(scipys)[1]:6.2f} s [{min(scipys):.2f}, {max(scipys):.2f}]  without the frontier")
+    print(
+        f"{CURVES:,} curves x {POINTS} points x {AT} interactivities, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, n={RUNS}"
+    )
+    print(
+        f"frontier and readings {sorted(ours)[1]:8.2f} s [{min(ours):.2f}, {max(ours):.2f}]  promised: {BOUND_S:.0f} s"
+    )
+    print(
+        f"PCHIP of the same knots {sorted(scipys)[1]:6.2f} s [{min(scipys):.2f}, {max(scipys):.2f}]  without the frontier"
+    )
     print(f"{len(read) * AT:,} readings, {unreachable:,} unreachable; {len(other):,} PCHIP curves")
     if min(ours) > BOUND_S:
         sys.exit(f"slower than promised: {min(ours):.2f} s")

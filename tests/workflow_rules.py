@@ -22,7 +22,12 @@ def breaches(path: str, text: str) -> Iterator[str]:
     """Every breach of a workflow or of a local action."""
     document = yaml.safe_load(text)
     for number, line in enumerate(text.splitlines(), 1):
-        if "uses:" in line and "uses: ./" not in line and not line.lstrip().startswith("#") and not PINNED.match(line):
+        if (
+            "uses:" in line
+            and "uses: ./" not in line
+            and not line.lstrip().startswith("#")
+            and not PINNED.match(line)
+        ):
             yield f"{path}:{number}: an action is pinned by its full commit, with its version as comment"
     if "jobs" in document:
         yield from _workflow(path, document, document.get("on", document.get(True)))
@@ -34,12 +39,18 @@ def _workflow(path: str, document: Mapping[str, Any], events: Any) -> Iterator[s
     if document.get("permissions") != {}:
         yield f"{path}: `permissions: {{}}` at the top, and what a job needs at the job"
     concurrency = document.get("concurrency") or {}
-    if "cancel-in-progress" not in concurrency or not re.search(r"\$\{\{.*(github|inputs)\.", str(concurrency.get("group"))):
+    if "cancel-in-progress" not in concurrency or not re.search(
+        r"\$\{\{.*(github|inputs)\.", str(concurrency.get("group"))
+    ):
         yield f"{path}: a concurrency group that names its run or ref, and whether it cancels"
     names = set(events) if isinstance(events, dict) else {events}
     if "pull_request_target" in names:
         yield f"{path}: pull_request_target runs with rights on code of strangers"
-    if "pull_request" in names and path.endswith("recipes.yml") and (events["pull_request"] or {}).get("paths") != ["recipes/**"]:
+    if (
+        "pull_request" in names
+        and path.endswith("recipes.yml")
+        and (events["pull_request"] or {}).get("paths") != ["recipes/**"]
+    ):
         yield f"{path}: pull requests that touch recipes/** and no others"
     for name, job in document["jobs"].items():
         yield from _job(f"{path}: {name}", job, names)
@@ -55,19 +66,28 @@ def _job(where: str, job: Mapping[str, Any], events: set[str]) -> Iterator[str]:
         yield f"{where}: secrets by name, never all of them"
     if "strategy" in job and job["strategy"].get("fail-fast") is not False:
         yield f"{where}: fail-fast: false, one leg says nothing about another"
-    if events & {"pull_request"} and any(value == "write" for value in (job.get("permissions") or {}).values()):
+    if events & {"pull_request"} and any(
+        value == "write" for value in (job.get("permissions") or {}).values()
+    ):
         yield f"{where}: nothing that a pull request starts may write"
-    if "workflow_run" in events and (job.get("permissions") or {}).get("contents") == "write" and not _knows_whose(job):
+    if (
+        "workflow_run" in events
+        and (job.get("permissions") or {}).get("contents") == "write"
+        and not _knows_whose(job)
+    ):
         yield f"{where}: a fork's workflow may bear any name: a job that writes asks for workflow_run.event and its head_repository"
     labels = job.get("runs-on", "")
-    if events & {"pull_request", "workflow_run"} and RACK_LABELS & set(labels if isinstance(labels, list) else [labels]):
+    if events & {"pull_request", "workflow_run"} and RACK_LABELS & set(
+        labels if isinstance(labels, list) else [labels]
+    ):
         yield f"{where}: a rack is reached through bench.yml, behind the label or a reviewed commit"
 
 
 def _knows_whose(job: Mapping[str, Any]) -> bool:
     condition = str(job.get("if", ""))
     return all(
-        f"github.event.workflow_run.{field}" in condition for field in ("event ==", "head_repository.full_name == github.repository")
+        f"github.event.workflow_run.{field}" in condition
+        for field in ("event ==", "head_repository.full_name == github.repository")
     )
 
 
@@ -77,9 +97,15 @@ def _thin(where: str, steps: list[Mapping[str, Any]]) -> Iterator[str]:
             yield f"{where}: a run of more than {LONGEST_RUN} lines belongs into a verb"
         if "${{" in step.get("run", ""):
             yield f"{where}: values reach a run through env, never through an expression"
-        if step.get("uses", "").startswith("actions/checkout@") and step.get("with", {}).get("persist-credentials") is not False:
+        if (
+            step.get("uses", "").startswith("actions/checkout@")
+            and step.get("with", {}).get("persist-credentials") is not False
+        ):
             yield f"{where}: persist-credentials: false"
-        if step.get("uses", "").startswith("actions/upload-artifact@") and not {"if-no-files-found", "retention-days"} <= set(step["with"]):
+        if step.get("uses", "").startswith("actions/upload-artifact@") and not {
+            "if-no-files-found",
+            "retention-days",
+        } <= set(step["with"]):
             yield f"{where}: an artifact says how long it lives, and that it may not be empty"
 
 
@@ -94,7 +120,9 @@ def check(folder: Path) -> list[str]:
     """Every breach below a .github folder."""
     files = [*sorted(folder.glob("workflows/*.yml")), *sorted(folder.glob("actions/*/action.yml"))]
     found = [] if files else [f"{folder}: no workflow"]
-    return found + [breach for path in files for breach in breaches(path.as_posix(), path.read_text(encoding="utf-8"))]
+    return found + [
+        breach for path in files for breach in breaches(path.as_posix(), path.read_text(encoding="utf-8"))
+    ]
 
 
 if __name__ == "__main__":

@@ -29,7 +29,9 @@ class Limit:
     bare: tuple[Bare, ...] = ()
 
 
-def answer(iso: Sequence[IsoRow], titles: Sequence[str], *, bar: float, origin: str, limit: Limit | None = None) -> Sentence | None:
+def answer(
+    iso: Sequence[IsoRow], titles: Sequence[str], *, bar: float, origin: str, limit: Limit | None = None
+) -> Sentence | None:
     """Ranges of the grid that each SKU wins per dollar by ``bar`` (relative) or more, the largest win first.
 
     Only the first and the last SKU are compared, as in every ratio of the report; None with nothing to compare. Rows that only one
@@ -47,7 +49,9 @@ def answer(iso: Sequence[IsoRow], titles: Sequence[str], *, bar: float, origin: 
     parts += [said for side in (0, -1) if (said := _alone(values, iso, side))]
     said = "; ".join(parts)
     if limit is None:
-        return Sentence(words=f"More tokens per dollar at equal tok/s/user: {said} ({{origin}})", values=values)
+        return Sentence(
+            words=f"More tokens per dollar at equal tok/s/user: {said} ({{origin}})", values=values
+        )
     start = "With a median TTFT of at most {limit:grid} s, more tokens per dollar at so many tok/s/user or more, of the deployments that "
     return Sentence(words=f"{start}were run: {said}{_bare(values, limit.bare)} ({{origin}}).", values=values)
 
@@ -60,7 +64,11 @@ def _bare(values: Values, ranges: Sequence[Bare]) -> str:
         for index, one in group:
             values |= {f"b{index}low": one.low or 0.0, f"b{index}high": one.high, f"b{index}": title}
             place = f"below {{b{index}high:interactivity}}"
-            said.append(place if one.low is None else f"between {{b{index}low:interactivity}} and {{b{index}high:interactivity}}")
+            said.append(
+                place
+                if one.low is None
+                else f"between {{b{index}low:interactivity}} and {{b{index}high:interactivity}}"
+            )
         clauses.append(f"{{b{index}}} has none {' or '.join(said)}")
     return "".join(f"; {clause}" for clause in clauses)
 
@@ -95,7 +103,11 @@ def _part(values: Values, winner: str, rows: list[IsoRow]) -> str:
     best = max(rows, key=lambda row: _advantage(row, winner))
     values |= {f"{key}best": _advantage(best, winner), f"{key}at": best.interactivity}
     about = "≈ " if best.directional else ""
-    peak = f"{about}{{{key}best:ratio}}" if len(rows) == 1 else f"up to {about}{{{key}best:ratio}} at {{{key}at:grid}}"
+    peak = (
+        f"{about}{{{key}best:ratio}}"
+        if len(rows) == 1
+        else f"up to {about}{{{key}best:ratio}} at {{{key}at:grid}}"
+    )
     return f"{{{winner}}} {where}, {peak}{_points(values, best, winner, key)}"
 
 
@@ -110,7 +122,11 @@ def _points(values: Values, row: IsoRow, winner: str, key: str) -> str:
 
 def _alone(values: Values, iso: Sequence[IsoRow], side: int) -> str:
     """Where this side alone has a figure."""
-    rows = [row for row in iso if row.cells[side].total_tok_s_gpu is not None and row.cells[-1 - side].total_tok_s_gpu is None]
+    rows = [
+        row
+        for row in iso
+        if row.cells[side].total_tok_s_gpu is not None and row.cells[-1 - side].total_tok_s_gpu is None
+    ]
     if not rows:
         return ""
     name = "first" if side == 0 else "last"

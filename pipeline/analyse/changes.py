@@ -58,7 +58,9 @@ def compare(
     return tuple(_change(pair, relevant_change) for pair in _pairs(list(rows), earlier, set(planned)))
 
 
-def _pairs(rows: list[HistoryRow], earlier: dict[tuple[str, int], HistoryRow], planned: set[str]) -> list[Pair]:
+def _pairs(
+    rows: list[HistoryRow], earlier: dict[tuple[str, int], HistoryRow], planned: set[str]
+) -> list[Pair]:
     pairs, met = [], set()
     for row in rows:
         recipe = row.record.job.recipe
@@ -66,7 +68,11 @@ def _pairs(rows: list[HistoryRow], earlier: dict[tuple[str, int], HistoryRow], p
         met.add(key)
         pairs.append(Pair(row, earlier[key] if key else None, is_planned=True))
     concs = {row.record.job.recipe.id: row.record.job.recipe.conc for row in rows}
-    gone = [Pair(None, row, is_planned=_is_wanted(row, concs, planned)) for key, row in earlier.items() if key not in met]
+    gone = [
+        Pair(None, row, is_planned=_is_wanted(row, concs, planned))
+        for key, row in earlier.items()
+        if key not in met
+    ]
     return pairs + gone
 
 
@@ -129,13 +135,17 @@ def differing(before: JobRecord, after: JobRecord) -> tuple[FieldDiff, ...]:
     """Fields that change a measurement and are not the same, by dotted path; the git commit is not one of them."""
     old, new = _fields(before), _fields(after)
     paths = sorted(path for path in old.keys() | new.keys() if old.get(path, ABSENT) != new.get(path, ABSENT))
-    return tuple(FieldDiff(field=path, before=old.get(path, ABSENT), after=new.get(path, ABSENT)) for path in paths)
+    return tuple(
+        FieldDiff(field=path, before=old.get(path, ABSENT), after=new.get(path, ABSENT)) for path in paths
+    )
 
 
 def _fields(record: JobRecord) -> dict[str, str]:
     provenance = record.provenance
     asked = {**record.job.recipe.measured_fields, "client": record.client_settings}
-    ran = {name: getattr(provenance, name) for name in ("seed", "origin", "measure", "time_scale", "versions")}
+    ran = {
+        name: getattr(provenance, name) for name in ("seed", "origin", "measure", "time_scale", "versions")
+    }
     digests = {name: text[:12] for name, text in record.job.environment.items()}
     return dict(flat({**asked, "provenance": ran, "environment": digests}))
 

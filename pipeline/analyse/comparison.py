@@ -46,7 +46,9 @@ def comparison(data: ReportData, kinds: Sequence[Family], iso: Sequence[IsoRow])
         exchange_finding=paper.exchange_finding(exchanged, llm, asked.exchange) if llm else None,
         ratios=ratio_curves(kinds, skus=data.skus, definition=definition),
         confounders=confounders(data.rows, definition.skus),
-        what_if=what_if.what_if(main.curves, iso, skus=data.skus, definition=definition, span=asked.price_span),
+        what_if=what_if.what_if(
+            main.curves, iso, skus=data.skus, definition=definition, span=asked.price_span
+        ),
         slo=slo,
         slo_answer=answer(slo, list(titles.values()), bar=asked.level_within, origin=origin, limit=limit),
         slo_left=what_if.left_within(main.curves, limit_ms),

@@ -16,7 +16,13 @@ from pipeline.schema.recipe import Recipe
 Kind = Literal["budget", "software", "flag", "environment"]
 
 BUDGETS: Final = frozenset(
-    {"max-num-batched-tokens", "max-num-seqs", "max-model-len", "gpu-memory-utilization", "max-cudagraph-capture-size"}
+    {
+        "max-num-batched-tokens",
+        "max-num-seqs",
+        "max-model-len",
+        "gpu-memory-utilization",
+        "max-cudagraph-capture-size",
+    }
     | {"offload-group-size", "offload-num-in-group"}
 )
 SHAPE: Final = frozenset({"workers", "tp", "pp", "dp", "ep"})
@@ -49,7 +55,9 @@ def _fields(recipe: Recipe) -> Iterable[tuple[str, str]]:
         fields[role] = {name: value for name, value in fields[role].items() if name not in SHAPE}
         # A nested option is one thing that somebody set, so it stays one field.
         flags = fields[role]["flags"].items()
-        fields[role]["flags"] = {name: json.dumps(value) if isinstance(value, dict) else value for name, value in flags}
+        fields[role]["flags"] = {
+            name: json.dumps(value) if isinstance(value, dict) else value for name, value in flags
+        }
     return flat(fields)
 
 
@@ -75,4 +83,8 @@ def _said(count: Counter[str]) -> str:
     """Every value, the most frequent first; with its share where there is more than one."""
     total = sum(count.values())
     ordered = sorted(count.items(), key=lambda item: (-item[1], item[0]))
-    return ordered[0][0] if len(ordered) == 1 else ", ".join(f"{value} ({times} of {total})" for value, times in ordered)
+    return (
+        ordered[0][0]
+        if len(ordered) == 1
+        else ", ".join(f"{value} ({times} of {total})" for value, times in ordered)
+    )

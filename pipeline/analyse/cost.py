@@ -16,7 +16,9 @@ def usd_per_mtok(usd_per_gpu_hour: float | None, total_tok_s_gpu: float | None) 
     return usd_per_gpu_hour * 1e6 / (3600 * total_tok_s_gpu)
 
 
-def usd_per_mtok_held(usd_per_gpu_hour: float | None, total_tok_s_gpu: float | None, *, counted: int, held: int) -> float | None:
+def usd_per_mtok_held(
+    usd_per_gpu_hour: float | None, total_tok_s_gpu: float | None, *, counted: int, held: int
+) -> float | None:
     """The same when every GPU that the scheduler gave is paid, not only those in the denominator of tok/s/GPU."""
     cost = usd_per_mtok(usd_per_gpu_hour, total_tok_s_gpu)
     return None if cost is None else cost * held / counted

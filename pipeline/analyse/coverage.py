@@ -14,7 +14,11 @@ State = Literal["ran", "refused", "failed", "missing", "not in plan"]
 
 
 def coverage(
-    rows: Iterable[HistoryRow], previous: Iterable[HistoryRow], *, planned: tuple[str, ...], skus: tuple[str, ...]
+    rows: Iterable[HistoryRow],
+    previous: Iterable[HistoryRow],
+    *,
+    planned: tuple[str, ...],
+    skus: tuple[str, ...],
 ) -> tuple[CoverageRow, ...]:
     """One row a planned recipe, in plan order, then those that ran without being planned; ``ran`` means every point of it."""
     by_recipe: dict[str, list[HistoryRow]] = {recipe: [] for recipe in planned}
@@ -29,7 +33,9 @@ def coverage(
 
 def _ran(rows: list[HistoryRow], *, is_planned: bool) -> CoverageRow:
     recipe, infra = rows[0].record.job.recipe, [row.point.gpus_held for row in rows if row.point]
-    hours = [row.point.gpus_held * row.point.duration_s / 3600 for row in rows if isinstance(row.point, Point)]
+    hours = [
+        row.point.gpus_held * row.point.duration_s / 3600 for row in rows if isinstance(row.point, Point)
+    ]
     troubles = [f"c{row.conc} {why}" for row in rows if (why := why_no_point(row, ""))]
     gone = sorted(set(recipe.conc) - {row.conc for row in rows})
     troubles += [f"c{conc} missing: no result arrived" for conc in gone]
@@ -72,7 +78,9 @@ def _missing(recipe: str, earlier: HistoryRow | None, skus: tuple[str, ...]) -> 
 def hbm_rows(rows: Iterable[HistoryRow]) -> tuple[HbmRow, ...]:
     """HBM of every role of every recipe that was planned, once each."""
     jobs = {row.record.job.id: row.record.job for row in rows}
-    return tuple(HbmRow(recipe=job.id, sku=job.recipe.sku, hbm=hbm) for job in jobs.values() for hbm in job.hbm)
+    return tuple(
+        HbmRow(recipe=job.id, sku=job.recipe.sku, hbm=hbm) for job in jobs.values() for hbm in job.hbm
+    )
 
 
 def provenance_rows(rows: Iterable[HistoryRow]) -> tuple[ProvenanceRow, ...]:
@@ -93,7 +101,8 @@ def _provenance(rows: list[HistoryRow]) -> ProvenanceRow:
         folder=rows[0].folder,
         started_at=provenance.started_at,
         deployment_digest=record.job.deployment_digest,
-        git_sha=(provenance.git_sha or "unknown")[:12] + (" with local changes" if provenance.git_dirty else ""),
+        git_sha=(provenance.git_sha or "unknown")[:12]
+        + (" with local changes" if provenance.git_dirty else ""),
         seed=provenance.seed,
         versions=", ".join(f"{name} {version}" for name, version in sorted(provenance.versions.items())),
         host=_host(provenance.host),

@@ -32,7 +32,12 @@ class Frontier:
     def of(cls, curve: Curve) -> Self:
         """The frontier of a curve."""
         knots = curve.knots
-        return cls(Knots(tuple(one.interactivity or 0.0 for one in knots), tuple(one.total_tok_s_gpu for one in knots)), knots)
+        return cls(
+            Knots(
+                tuple(one.interactivity or 0.0 for one in knots), tuple(one.total_tok_s_gpu for one in knots)
+            ),
+            knots,
+        )
 
     def cell(self, at: float, usd_per_gpu_hour: float | None, gap: float, cost: CostMode) -> IsoCell:
         """Throughput, cost and wait read at an interactivity; between knots farther apart than ``gap`` they are directional."""
@@ -70,13 +75,17 @@ class Family:
         return sum(point.status == "ok" for curve in self.curves for point in curve.points)
 
 
-def families(rows: Iterable[HistoryRow], *, skus: dict[str, Sku], definition: Definition) -> tuple[Family, ...]:
+def families(
+    rows: Iterable[HistoryRow], *, skus: dict[str, Sku], definition: Definition
+) -> tuple[Family, ...]:
     """Rows with points as curves of the definition's SKUs at its prices, the largest family first."""
     order, tier = definition.skus, definition.price_tier
     grouped: dict[str, dict[str, list[HistoryRow]]] = {}
     for row in rows:
         if row.point is not None and row.record.job.recipe.sku in order:
-            grouped.setdefault(family_key(row.record), {}).setdefault(row.record.job.recipe.sku, []).append(row)
+            grouped.setdefault(family_key(row.record), {}).setdefault(row.record.job.recipe.sku, []).append(
+                row
+            )
     found = []
     for by_sku in grouped.values():
         curves = tuple(curve_of(by_sku[sku], skus[sku], tier) for sku in order if sku in by_sku)
@@ -97,19 +106,27 @@ def family_key(record: JobRecord) -> str:
     """What may be read beside one another: LLM, workload, engine, client settings, origin, measure."""
     recipe, provenance = record.job.recipe, record.provenance
     what = [recipe.model, recipe.precision, recipe.engine, recipe.workload.isl, recipe.workload.osl]
-    return digest([*what, record.client_settings, provenance.origin, provenance.measure, provenance.time_scale])
+    return digest(
+        [*what, record.client_settings, provenance.origin, provenance.measure, provenance.time_scale]
+    )
 
 
 def curve_of(rows: list[HistoryRow], sku: Sku, tier: str) -> Curve:
     """Rows of one family on one SKU, with cost at the price of a tier."""
     price = sku.price(tier)
-    points = [_curve_point(row, row.point, price.usd_per_gpu_hour if price else None) for row in rows if row.point is not None]
+    points = [
+        _curve_point(row, row.point, price.usd_per_gpu_hour if price else None)
+        for row in rows
+        if row.point is not None
+    ]
     points.sort(key=lambda point: (point.interactivity or inf, point.recipe, point.conc))
     trusted = [point for point in points if point.status == "ok"]
     knots = frontier(trusted, x=lambda point: point.interactivity, y=lambda point: point.total_tok_s_gpu)
     marked = (point.model_copy(update={"is_knot": any(point is knot for knot in knots)}) for point in points)
     record = rows[0].record
-    return Curve(sku=sku.id, title=sku.title, origin=record.provenance.origin, points=tuple(marked), kind=kind(record))
+    return Curve(
+        sku=sku.id, title=sku.title, origin=record.provenance.origin, points=tuple(marked), kind=kind(record)
+    )
 
 
 def _curve_point(row: HistoryRow, point: Point | StatedPoint, usd_per_gpu_hour: float | None) -> CurvePoint:
@@ -130,7 +147,9 @@ def _curve_point(row: HistoryRow, point: Point | StatedPoint, usd_per_gpu_hour: 
         ttft_p50_ms=point.ttft_ms.p50,
         ttft_p99_ms=point.ttft_ms.p99,
         usd_per_mtok=usd_per_mtok(usd_per_gpu_hour, throughput),
-        usd_per_mtok_held=usd_per_mtok_held(usd_per_gpu_hour, throughput, counted=point.gpus_counted, held=point.gpus_held),
+        usd_per_mtok_held=usd_per_mtok_held(
+            usd_per_gpu_hour, throughput, counted=point.gpus_counted, held=point.gpus_held
+        ),
         gpus_counted=point.gpus_counted,
         gpus_held=point.gpus_held,
         requests=point.requests,
@@ -140,21 +159,34 @@ def _curve_point(row: HistoryRow, point: Point | StatedPoint, usd_per_gpu_hour: 
     )
 
 
-def iso_table(curves: Iterable[Curve], *, skus: dict[str, Sku], definition: Definition, cost: CostMode = "derived") -> tuple[IsoRow, ...]:
+def iso_table(
+    curves: Iterable[Curve], *, skus: dict[str, Sku], definition: Definition, cost: CostMode = "derived"
+) -> tuple[IsoRow, ...]:
     """Every SKU of the definition read at every abscissa of its grid; an absent curve is unreachable."""
     frontiers = {curve.sku: Frontier.of(curve) for curve in curves}
     prices = {sku: skus[sku].price(definition.price_tier) for sku in definition.skus}
-    columns = [(frontiers.get(sku), price.usd_per_gpu_hour if price else None) for sku, price in prices.items()]
+    columns = [
+        (frontiers.get(sku), price.usd_per_gpu_hour if price else None) for sku, price in prices.items()
+    ]
     return tuple(iso_row(columns, at, definition.directional_gap, cost) for at in definition.interactivity)
 
 
-def iso_row(columns: Sequence[tuple[Frontier | None, float | None]], at: float, gap: float, cost: CostMode) -> IsoRow:
+def iso_row(
+    columns: Sequence[tuple[Frontier | None, float | None]], at: float, gap: float, cost: CostMode
+) -> IsoRow:
     """Frontiers with their prices per GPU-hour read at one interactivity; no frontier is unreachable."""
-    return with_ratios(at, tuple(frontier.cell(at, usd, gap, cost) if frontier else UNREACHABLE for frontier, usd in columns))
+    return with_ratios(
+        at, tuple(frontier.cell(at, usd, gap, cost) if frontier else UNREACHABLE for frontier, usd in columns)
+    )
 
 
 def with_ratios(at: float, cells: tuple[IsoCell, ...]) -> IsoRow:
     """Cells as a row: throughput last over first, cost first over last."""
     first, last = cells[0], cells[-1]
     throughput = ratio(last.total_tok_s_gpu, first.total_tok_s_gpu)
-    return IsoRow(interactivity=at, cells=cells, throughput_ratio=throughput, cost_ratio=ratio(first.usd_per_mtok, last.usd_per_mtok))
+    return IsoRow(
+        interactivity=at,
+        cells=cells,
+        throughput_ratio=throughput,
+        cost_ratio=ratio(first.usd_per_mtok, last.usd_per_mtok),
+    )

@@ -16,7 +16,9 @@ def drift(kept: ReportData, new: ReportData, *, tolerance: float) -> tuple[Moved
     return tuple(_moved(before, after, tolerance))
 
 
-def _moved(before: dict[tuple[str, int, str], float], after: dict[tuple[str, int, str], float], tolerance: float) -> Iterator[Moved]:
+def _moved(
+    before: dict[tuple[str, int, str], float], after: dict[tuple[str, int, str], float], tolerance: float
+) -> Iterator[Moved]:
     for key in sorted(before.keys() | after.keys()):
         recipe, conc, figure = key
         old, new = before.get(key), after.get(key)
@@ -25,9 +27,16 @@ def _moved(before: dict[tuple[str, int, str], float], after: dict[tuple[str, int
 
 
 def _figures(data: ReportData) -> dict[tuple[str, int, str], float]:
-    return {(row.record.job.id, row.conc, figure): value for row in data.rows for figure, value in _of(row) if value}
+    return {
+        (row.record.job.id, row.conc, figure): value
+        for row in data.rows
+        for figure, value in _of(row)
+        if value
+    }
 
 
 def _of(row: HistoryRow) -> Iterator[tuple[str, float | None]]:
     if row.point is not None and row.point.status == "ok":  # one that is refused now is missing
-        yield from zip(FIGURES, (row.point.total_tok_s_gpu, row.point.tpot_ms.p50, row.point.ttft_ms.p50), strict=True)
+        yield from zip(
+            FIGURES, (row.point.total_tok_s_gpu, row.point.tpot_ms.p50, row.point.ttft_ms.p50), strict=True
+        )

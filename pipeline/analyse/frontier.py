@@ -12,7 +12,11 @@ Better = tuple[Way, Way]  # of x, of y
 
 
 def frontier(
-    points: Iterable[T], *, x: Callable[[T], float | None], y: Callable[[T], float | None], better: Better = ("more", "more")
+    points: Iterable[T],
+    *,
+    x: Callable[[T], float | None],
+    y: Callable[[T], float | None],
+    better: Better = ("more", "more"),
 ) -> list[T]:
     """Undominated points by strictly rising ``x``; plain dominance, no hull. ``better`` says which way each axis is good.
 
@@ -27,7 +31,11 @@ def frontier(
     [(1, 5), (2, 6)]
     """
     right, up = (1 if way == "more" else -1 for way in better)
-    eligible = [(right * px, up * py, point) for point in points if (px := _finite(x(point))) > 0 and (py := _finite(y(point))) > -inf]
+    eligible = [
+        (right * px, up * py, point)
+        for point in points
+        if (px := _finite(x(point))) > 0 and (py := _finite(y(point))) > -inf
+    ]
     kept, best = [], -inf
     for _, height, point in sorted(eligible, key=lambda item: (-item[0], -item[1])):
         if height > best:

@@ -34,7 +34,9 @@ def _slopes(x: Floats, y: Floats) -> Floats:
     s = np.diff(y) / h
     parabola = (s[:-1] * h[1:] + s[1:] * h[:-1]) / (h[:-1] + h[1:])
     sign = np.where(s < 0, -1.0, 1.0)
-    inner = (sign[:-1] + sign[1:]) * np.minimum(np.minimum(np.abs(s[:-1]), np.abs(s[1:])), np.abs(parabola) / 2)
+    inner = (sign[:-1] + sign[1:]) * np.minimum(
+        np.minimum(np.abs(s[:-1]), np.abs(s[1:])), np.abs(parabola) / 2
+    )
     first, last = (3 * s[0] - inner[0]) / 2, (3 * s[-1] - inner[-1]) / 2
     return np.concatenate(([first], inner, [last]))
 
@@ -67,7 +69,11 @@ def readings(knots_x: Sequence[float], knots_y: Sequence[float], at: Sequence[fl
 
 def _inside(knots_x: Sequence[float], knots_y: Sequence[float], at: Sequence[float]) -> list[float]:
     if len(knots_x) > 2:
-        return _hermite(np.asarray(knots_x, dtype=np.float64), np.asarray(knots_y, dtype=np.float64), np.asarray(at, dtype=np.float64))
+        return _hermite(
+            np.asarray(knots_x, dtype=np.float64),
+            np.asarray(knots_y, dtype=np.float64),
+            np.asarray(at, dtype=np.float64),
+        )
     shares = [(t - knots_x[0]) / (knots_x[1] - knots_x[0]) for t in at]
     return [(1 - share) * knots_y[0] + share * knots_y[1] for share in shares]
 
@@ -111,7 +117,9 @@ class Knots:
         """tok/s/GPU at each of ``at``; None = unreachable."""
         return readings(self.x, self.y, at)
 
-    def cost(self, at: Sequence[float], usd_per_gpu_hour: float | None, mode: CostMode = "derived") -> list[float | None]:
+    def cost(
+        self, at: Sequence[float], usd_per_gpu_hour: float | None, mode: CostMode = "derived"
+    ) -> list[float | None]:
         """USD per million tokens at each of ``at``.
 
         ``derived``: of the throughput that is read. ``article``: the cost of each knot, splined apart, as the published study

@@ -16,7 +16,12 @@ Reading = Callable[[Sku], float | None]
 MEMORY: Final = "HBM as sold"
 SPECS: Final[tuple[tuple[str, str, str, Reading], ...]] = (
     (MEMORY, "GB", "count", lambda sku: sku.hbm_gb),
-    ("HBM that nvidia-smi shows", "GB", "gb", lambda sku: None if sku.hbm_bytes is None else sku.hbm_bytes / 1e9),
+    (
+        "HBM that nvidia-smi shows",
+        "GB",
+        "gb",
+        lambda sku: None if sku.hbm_bytes is None else sku.hbm_bytes / 1e9,
+    ),
     ("HBM bandwidth", "TB/s", "grid", lambda sku: sku.hbm_tb_s),
     ("dense FP4", "TFLOP/s", "count", lambda sku: sku.fp4_tflops),
     ("dense FP8", "TFLOP/s", "count", lambda sku: sku.fp8_tflops),
@@ -47,26 +52,40 @@ BOUNDS: Final = (
 
 def specs(skus: Sequence[Sku], tier: str) -> tuple[SpecRow, ...]:
     """Every specification of the SKUs per GPU, then the price; ratios are last over first."""
-    rows = [_spec(label, unit, quantity, [read(sku) for sku in skus]) for label, unit, quantity, read in SPECS]
+    rows = [
+        _spec(label, unit, quantity, [read(sku) for sku in skus]) for label, unit, quantity, read in SPECS
+    ]
     prices = [price.usd_per_gpu_hour if (price := sku.price(tier)) else None for sku in skus]
     return (*rows, _spec(f"price, {tier} tier", "USD/GPU-hour", "grid", prices))
 
 
 def _spec(label: str, unit: str, quantity: str, values: list[float | None]) -> SpecRow:
-    return SpecRow(label=label, unit=unit or "GPUs", quantity=quantity, values=tuple(values), ratio=ratio(values[-1], values[0]))
+    return SpecRow(
+        label=label,
+        unit=unit or "GPUs",
+        quantity=quantity,
+        values=tuple(values),
+        ratio=ratio(values[-1], values[0]),
+    )
 
 
 def radar(skus: Sequence[Sku], peers: Iterable[Sku]) -> tuple[RadarAxis, ...]:
     """Each specification that any SKU states as a share of the maximum over the SKUs and their peers."""
     known = [*skus, *peers]
     shown = [(RADAR[label], read) for label, _, _, read in SPECS if label in RADAR]
-    return tuple(_axis(label, read, skus, known) for label, read in shown if any(read(sku) is not None for sku in known))
+    return tuple(
+        _axis(label, read, skus, known)
+        for label, read in shown
+        if any(read(sku) is not None for sku in known)
+    )
 
 
 def _axis(label: str, read: Reading, skus: Sequence[Sku], known: Sequence[Sku]) -> RadarAxis:
     best = max(value for sku in known if (value := read(sku)) is not None)
     shares = tuple(ratio(read(sku), best) for sku in skus)
-    return RadarAxis(label=label, best=", ".join(sku.title for sku in known if read(sku) == best), shares=shares)
+    return RadarAxis(
+        label=label, best=", ".join(sku.title for sku in known if read(sku) == best), shares=shares
+    )
 
 
 def ceilings(rows: Sequence[SpecRow]) -> tuple[Ceiling, ...]:
@@ -90,16 +109,22 @@ def ceiling_finding(rows: Sequence[Ceiling], iso: Sequence[IsoRow], origin: str)
     read = [row for row in iso if row.cost_ratio is not None]
     if not known or not read:
         return None
-    best, most = max(known, key=lambda row: row.tokens_per_dollar_ratio or 0.0), max(read, key=lambda row: row.cost_ratio or 0.0)
+    best, most = (
+        max(known, key=lambda row: row.tokens_per_dollar_ratio or 0.0),
+        max(read, key=lambda row: row.cost_ratio or 0.0),
+    )
     ceiling, reached = best.tokens_per_dollar_ratio or 0.0, most.cost_ratio or 0.0
     about = "≈ " if most.directional else ""
     words = "No single resource gives more than {ceiling:ratio} the tokens per dollar; the curves read "
     words += about + "{reached:ratio} at {at:grid} tok/s/user ({origin})"
     if reached > ceiling:
-        words += (
-            f", {about}{{above:ratio}} that: what is above comes from the shapes that fit, the shapes that were run, and their settings"
-        )
-    values: dict[str, float | str] = {"ceiling": ceiling, "reached": reached, "at": most.interactivity, "origin": origin}
+        words += f", {about}{{above:ratio}} that: what is above comes from the shapes that fit, the shapes that were run, and their settings"
+    values: dict[str, float | str] = {
+        "ceiling": ceiling,
+        "reached": reached,
+        "at": most.interactivity,
+        "origin": origin,
+    }
     return Sentence(words=words + ".", values={**values, "above": reached / ceiling})
 
 
@@ -113,7 +138,14 @@ def exchange(
     """
     rows = []
     for ep in assumed.ep:
-        per_token = llm.layers * llm.experts_per_token * llm.hidden * (assumed.dispatch_bytes + assumed.combine_bytes) * (ep - 1) / ep
+        per_token = (
+            llm.layers
+            * llm.experts_per_token
+            * llm.hidden
+            * (assumed.dispatch_bytes + assumed.combine_bytes)
+            * (ep - 1)
+            / ep
+        )
         gigabytes = per_token * assumed.tokens_per_rank / 1e9
         step_ms, held = _fastest(ep, assumed, ran)
         rows.append(
@@ -121,7 +153,9 @@ def exchange(
                 ep=ep,
                 experts_per_gpu=llm.experts / ep,
                 mb_per_token=per_token / 1e6,
-                scaleup_ms=tuple(1000 * gigabytes / sku.scaleup_gb_s if ep <= sku.domain_gpus else None for sku in skus),
+                scaleup_ms=tuple(
+                    1000 * gigabytes / sku.scaleup_gb_s if ep <= sku.domain_gpus else None for sku in skus
+                ),
                 scaleout_ms=1000 * gigabytes / assumed.scaleout_gb_s,
                 step_ms=step_ms,
                 step_tokens=held,
@@ -130,7 +164,9 @@ def exchange(
     return tuple(rows)
 
 
-def _fastest(ep: int, assumed: ExchangeAssumptions, ran: Sequence[tuple[CurvePoint, WorkerPool]]) -> tuple[float | None, float | None]:
+def _fastest(
+    ep: int, assumed: ExchangeAssumptions, ran: Sequence[tuple[CurvePoint, WorkerPool]]
+) -> tuple[float | None, float | None]:
     """The fastest step of such a decode worker, ms, and the tokens that each of its ranks decodes, at most."""
     steps = [
         (point.tpot_p50_ms, min(point.conc / (pool.workers * pool.dp), assumed.tokens_per_rank))
@@ -148,12 +184,21 @@ def exchange_finding(rows: Sequence[ExchangeRow], llm: Llm, assumed: ExchangeAss
     widest = ran[-1]
     step, held = widest.step_ms or 1.0, widest.step_tokens or 0.0
     share = held / assumed.tokens_per_rank
-    inside, outside = [share * one for one in widest.scaleup_ms if one is not None], share * widest.scaleout_ms
+    inside, outside = (
+        [share * one for one in widest.scaleup_ms if one is not None],
+        share * widest.scaleout_ms,
+    )
     words = "A decode step has {collectives:count} exchanges ({layers:count} layers, out and back). With {tokens:grid} tokens a rank, "
     words += "at most what the fastest EP{ep} step held, {step:ms} ms, they take "
     words += "{up:ms} ms inside the scale-up domain ({up_share:percent}) and " if inside else ""
     words += "{out:ms} ms over scale-out ({out_share:percent})."
     up = max(inside, default=0.0)
-    values: dict[str, float | str] = {"ep": str(widest.ep), "tokens": held, "step": step, "up": up, "out": outside}
+    values: dict[str, float | str] = {
+        "ep": str(widest.ep),
+        "tokens": held,
+        "step": step,
+        "up": up,
+        "out": outside,
+    }
     values |= {"layers": float(llm.layers), "collectives": 2.0 * llm.layers}
     return Sentence(words=words, values={**values, "up_share": up / step, "out_share": outside / step})

@@ -26,10 +26,15 @@ class Pair:
     usd_first: float | None = None
     usd_second: float | None = None
 
-    def ratios(self, at: Sequence[float], quantity: Quantity, cost: CostMode = "derived") -> list[float | None]:
+    def ratios(
+        self, at: Sequence[float], quantity: Quantity, cost: CostMode = "derived"
+    ) -> list[float | None]:
         """The ratio at each of ``at``; None where a side is unreachable or has no price."""
         if quantity == "total_tok_s_gpu":
-            return [ratio(second, first) for first, second in zip(self.first.read(at), self.second.read(at), strict=True)]
+            return [
+                ratio(second, first)
+                for first, second in zip(self.first.read(at), self.second.read(at), strict=True)
+            ]
         costs = self.first.cost(at, self.usd_first, cost), self.second.cost(at, self.usd_second, cost)
         return [ratio(first, second) for first, second in zip(*costs, strict=True)]
 
@@ -53,8 +58,13 @@ def peak(pair: Pair, grid: Sequence[float], quantity: Quantity, cost: CostMode =
     def ratios(at: Floats) -> Floats:
         return np.asarray(pair.ratios(at.tolist(), quantity, cost), dtype=np.float64)
 
-    stops = sorted({low, high, *(x for knots in (pair.first, pair.second) for x in knots.x if low < x < high)})
-    at = np.concatenate([np.linspace(left, right, SAMPLES, endpoint=False) for left, right in pairwise(stops)] + [np.asarray([high])])
+    stops = sorted(
+        {low, high, *(x for knots in (pair.first, pair.second) for x in knots.x if low < x < high)}
+    )
+    at = np.concatenate(
+        [np.linspace(left, right, SAMPLES, endpoint=False) for left, right in pairwise(stops)]
+        + [np.asarray([high])]
+    )
     values = ratios(at)
     local = sorted(_maxima(at, values, ratios), key=lambda place: -place.ratio)
     low_end, high_end = Place(at=low, ratio=float(values[0])), Place(at=high, ratio=float(values[-1]))

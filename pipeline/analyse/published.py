@@ -29,11 +29,15 @@ def peak_of(study: Tables, *, axis: Axis, quantity: Quantity, cost: CostMode = "
     if len(order) < 2:
         return None
     grid = tuple(float(row.label) for row in study.iso.rows) if study.iso else ()
-    pair = Pair(knots(study, order[0], axis), knots(study, order[-1], axis), rates.get(order[0]), rates.get(order[-1]))
+    pair = Pair(
+        knots(study, order[0], axis), knots(study, order[-1], axis), rates.get(order[0]), rates.get(order[-1])
+    )
     return peak(pair, grid, quantity, cost)
 
 
-def published_iso(study: Tables, at: Sequence[float], *, axis: Axis, cost: CostMode, gap: float) -> tuple[IsoRow, ...]:
+def published_iso(
+    study: Tables, at: Sequence[float], *, axis: Axis, cost: CostMode, gap: float
+) -> tuple[IsoRow, ...]:
     """The study's SKUs read at each interactivity, by its own rates; TTFT and shape are not stated, so None."""
     curves = [(knots(study, sku, axis), study.usd_per_gpu_hour.get(sku)) for sku in skus(study)]
     return tuple(with_ratios(t, tuple(_cell(curve, usd, t, cost, gap) for curve, usd in curves)) for t in at)
@@ -44,7 +48,13 @@ def _cell(curve: Knots, usd: float | None, t: float, cost: CostMode, gap: float)
     if between is None:
         return UNREACHABLE
     throughput, costs = curve.read([t])[0], curve.cost([t], usd, cost)[0]
-    return IsoCell(total_tok_s_gpu=throughput, usd_per_mtok=costs, ttft_p50_ms=None, shape=None, directional=between > gap)
+    return IsoCell(
+        total_tok_s_gpu=throughput,
+        usd_per_mtok=costs,
+        ttft_p50_ms=None,
+        shape=None,
+        directional=between > gap,
+    )
 
 
 def _x(row: PublishedRow, axis: Axis) -> float | None:

@@ -12,7 +12,9 @@ from pipeline.schema.report import Definition
 STEPS = 120  # enough for a line to look smooth
 
 
-def ratio_curves(kinds: Iterable[Family], *, skus: dict[str, Sku], definition: Definition) -> tuple[RatioCurve, ...]:
+def ratio_curves(
+    kinds: Iterable[Family], *, skus: dict[str, Sku], definition: Definition
+) -> tuple[RatioCurve, ...]:
     """One curve a family that has knots of both the first and the last SKU, from the later start to the earlier end."""
     curves = ((family.kind, _points(family, skus, definition)) for family in kinds)
     return tuple(RatioCurve(kind=kind, points=points) for kind, points in curves if points)
@@ -25,7 +27,9 @@ def _points(family: Family, skus: dict[str, Sku], definition: Definition) -> tup
         return ()
     low, high = max(first[0], last[0]), min(first[-1], last[-1])
     grid = tuple(low + (high - low) * step / STEPS for step in range(1, STEPS))
-    rows = iso_table(family.curves, skus=skus, definition=definition.model_copy(update={"interactivity": grid}))
+    rows = iso_table(
+        family.curves, skus=skus, definition=definition.model_copy(update={"interactivity": grid})
+    )
     return tuple(
         RatioPoint(interactivity=row.interactivity, throughput=row.throughput_ratio, cost=row.cost_ratio)
         for row in rows

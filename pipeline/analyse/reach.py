@@ -10,7 +10,9 @@ from pipeline.analyse.iso import Knots
 STEP = 1e-5  # small against any knot distance, large against rounding of doubles
 
 
-def reach(curve: Knots, read: Callable[[Knots], float | None], *, half_x: float, half_y: float) -> float | None:
+def reach(
+    curve: Knots, read: Callable[[Knots], float | None], *, half_x: float, half_y: float
+) -> float | None:
     """Σ over knots of |∂F/∂x| · half_x + |∂F/∂y| · half_y, the steeper of both sides; None where ``read`` is unreachable.
 
     ``read`` takes a curve to a figure: a throughput, a cost, a ratio with another curve.
@@ -20,9 +22,15 @@ def reach(curve: Knots, read: Callable[[Knots], float | None], *, half_x: float,
         return None
     total = 0.0
     for index in range(len(curve.x)):
-        moved = [[replace(curve, **{axis: _moved(getattr(curve, axis), index, step)}) for step in (-STEP, STEP)] for axis in ("x", "y")]
+        moved = [
+            [replace(curve, **{axis: _moved(getattr(curve, axis), index, step)}) for step in (-STEP, STEP)]
+            for axis in ("x", "y")
+        ]
         for half, sides in zip((half_x, half_y), moved, strict=True):
-            total += half * max((abs(value - at_face) / STEP for side in sides if (value := read(side)) is not None), default=0.0)
+            total += half * max(
+                (abs(value - at_face) / STEP for side in sides if (value := read(side)) is not None),
+                default=0.0,
+            )
     return total
 
 

@@ -24,8 +24,12 @@ def analyse(data: ReportData) -> Report:
     rows, previous = _sorted(data.rows, definition.skus), _sorted(data.previous, definition.skus)
     kinds = families(rows, skus=data.skus, definition=definition)
     main = kinds[0] if kinds else Family(kind="nothing ran", curves=())
-    published = [(study, study_family(study, skus=data.skus, definition=definition)) for study in data.studies]
-    whole = [family for family in kinds if not family.is_reduced]  # a reduced count stands beside nobody's full runs
+    published = [
+        (study, study_family(study, skus=data.skus, definition=definition)) for study in data.studies
+    ]
+    whole = [
+        family for family in kinds if not family.is_reduced
+    ]  # a reduced count stands beside nobody's full runs
     shown = (*kinds, *(family for _, family in published)) if len(whole) == len(kinds) else kinds
     iso = iso_table(main.curves, skus=data.skus, definition=definition)
     changes = compare(rows, previous, planned=data.planned, relevant_change=definition.relevant_change)
@@ -37,7 +41,11 @@ def analyse(data: ReportData) -> Report:
     compared = comparison(data, shown if kinds else (), iso)
     said_of_limit = (compared.slo_answer,) if compared and compared.slo_answer else ()
     names = list(titles.values())
-    said_of_studies = [study_finding(section, iso, origin or "", titles=names, bar=bar) for section in sections if section.beside]
+    said_of_studies = [
+        study_finding(section, iso, origin or "", titles=names, bar=bar)
+        for section in sections
+        if section.beside
+    ]
     return Report(
         name=data.name,
         definition=definition,
@@ -45,7 +53,11 @@ def analyse(data: ReportData) -> Report:
         headline=sentences.headline(changes, covered, definition),
         answer=answer(iso, names, bar=bar, origin=origin or "nothing ran"),
         rule=sentences.rule(definition),
-        findings=(*sentences.findings(iso, main, titles, _between(main, definition)), *said_of_limit, *filter(None, said_of_studies)),
+        findings=(
+            *sentences.findings(iso, main, titles, _between(main, definition)),
+            *said_of_limit,
+            *filter(None, said_of_studies),
+        ),
         banners=sentences.banners(shown, covered, data.timing),
         origin=origin,
         run=", ".join(sorted({run_name(row) for row in rows})) or "none",
@@ -83,7 +95,9 @@ def price_in_words(sku: Sku, tier: str) -> str:
 def _check_skus(data: ReportData) -> None:
     unknown = [sku for sku in data.definition.skus if sku not in data.skus]
     if unknown:
-        raise ArtifactError(f"the definition names SKUs that the data does not hold: {', '.join(unknown)}", where=data.name)
+        raise ArtifactError(
+            f"the definition names SKUs that the data does not hold: {', '.join(unknown)}", where=data.name
+        )
 
 
 def _sorted(rows: tuple[HistoryRow, ...], skus: tuple[str, ...]) -> list[HistoryRow]:
@@ -101,4 +115,6 @@ def _timing_source(timing: Timing | None) -> str:
         return ""
     versions = ", ".join(f"{name} {version}" for name, version in sorted(timing.versions.items()))
     source = f"{timing.points} ({timing.points_origin}, SHA-256 {timing.points_sha256[:12]})"
-    return f"{source}, fitted on {timing.fitted_on} with {timing.requests_per_conc} × conc requests; {versions}"
+    return (
+        f"{source}, fitted on {timing.fitted_on} with {timing.requests_per_conc} × conc requests; {versions}"
+    )

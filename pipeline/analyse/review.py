@@ -29,14 +29,20 @@ def differences(before: Mapping[str, Side], after: Mapping[str, Side]) -> tuple[
     """Every recipe that measures something else, by id; one that was renamed is held against its former self."""
     former = {name: _former(side, before) for name, side in after.items()}
     renamed = {old for new, old in former.items() if old is not None}
-    pairs = [(name, before[old] if (old := former[name]) else None, side) for name, side in sorted(after.items())]
+    pairs = [
+        (name, before[old] if (old := former[name]) else None, side) for name, side in sorted(after.items())
+    ]
     gone = [(name, side, None) for name, side in sorted(before.items()) if name not in renamed]
     return tuple(
-        _difference(*pair) for pair in [*pairs, *gone] if pair[1] is None or pair[2] is None or pair[1].identity != pair[2].identity
+        _difference(*pair)
+        for pair in [*pairs, *gone]
+        if pair[1] is None or pair[2] is None or pair[1].identity != pair[2].identity
     )
 
 
-def names_before(diffs: Sequence[RecipeDiff], before: Mapping[str, Side], after: Mapping[str, Side]) -> set[str]:
+def names_before(
+    diffs: Sequence[RecipeDiff], before: Mapping[str, Side], after: Mapping[str, Side]
+) -> set[str]:
     """What the changed and removed recipes were called before."""
     changed = {_former(after[one.recipe], before) for one in diffs if one.state == "changed"}
     return {name for name in changed if name} | {one.recipe for one in diffs if one.state == "removed"}
@@ -86,7 +92,11 @@ def iso_pairs(before: Report, after: Report) -> tuple[IsoPair, ...]:
     for index, sku in enumerate(after.definition.skus):
         for old, new in zip(before.iso, after.iso, strict=True):
             pairs.append(_pair(sku, index, old, new))
-    return tuple(one for one in pairs if one.before.total_tok_s_gpu is not None or one.after.total_tok_s_gpu is not None)
+    return tuple(
+        one
+        for one in pairs
+        if one.before.total_tok_s_gpu is not None or one.after.total_tok_s_gpu is not None
+    )
 
 
 def _pair(sku: str, index: int, before: IsoRow, after: IsoRow) -> IsoPair:
@@ -103,7 +113,9 @@ def _pair(sku: str, index: int, before: IsoRow, after: IsoRow) -> IsoPair:
 def judged(found: Comparison, bar: float) -> ReviewData:
     """The same with a verdict; ``bar``: smallest relative change of tok/s/GPU worth a person's time."""
     found_fields = {name: getattr(found, name) for name in Comparison.model_fields}
-    return ReviewData.model_validate({**found_fields, "verdict": _overall(found, bar), "headline": _headline(found, bar)})
+    return ReviewData.model_validate(
+        {**found_fields, "verdict": _overall(found, bar), "headline": _headline(found, bar)}
+    )
 
 
 def _overall(found: Comparison, bar: float) -> Verdict:
@@ -131,19 +143,26 @@ def _headline(found: Comparison, bar: float) -> Sentence:
         )
         return Sentence(words=words, values={"errors": errors})
     if not found.recipes:
-        return Sentence(words="no recipe measures something else than at {base}", values={"base": found.base[:12]})
+        return Sentence(
+            words="no recipe measures something else than at {base}", values={"base": found.base[:12]}
+        )
     figures, values = _figures(found, bar)
     failed = sum(one.verdict == "unknown" and one.reason not in NO_VERDICT for one in found.changes)
     if failed and failed < len(found.changes):
         figures += "; not predicted: {failed:count} of {points:count} points"
         values |= {"failed": failed, "points": len(found.changes)}
-    return Sentence(words="{what}: " + figures + " ({unproven})", values={"what": _what(found.recipes), "unproven": UNPROVEN, **values})
+    return Sentence(
+        words="{what}: " + figures + " ({unproven})",
+        values={"what": _what(found.recipes), "unproven": UNPROVEN, **values},
+    )
 
 
 def _what(recipes: Sequence[RecipeDiff]) -> str:
     """What was changed: by name where it is one thing, else counted."""
     states = [one.state for one in recipes]
-    counted = ", ".join(f"{states.count(state)} {state}" for state in ("changed", "added", "removed") if state in states)
+    counted = ", ".join(
+        f"{states.count(state)} {state}" for state in ("changed", "added", "removed") if state in states
+    )
     if set(states) != {"changed"}:
         return f"{_short(recipes[0])} {states[0]}" if len(recipes) == 1 else f"recipes: {counted}"
     where = _short(recipes[0]) if len(recipes) == 1 else f"{len(recipes)} recipes"
@@ -160,7 +179,9 @@ def _edit(diff: RecipeDiff) -> str:
     if diff.shape_before != diff.shape_after:
         return f"{diff.shape_before} → {diff.shape_after}"
     if 0 < len(diff.settings) <= 2:
-        return ", ".join(f"{one.role} {one.name.lstrip('-')} {one.before} → {one.after}" for one in diff.settings)
+        return ", ".join(
+            f"{one.role} {one.name.lstrip('-')} {one.before} → {one.after}" for one in diff.settings
+        )
     if diff.settings:
         return f"{len(diff.settings)} settings"
     if diff.conc_before != diff.conc_after:
@@ -174,8 +195,16 @@ def _list(concs: Sequence[int]) -> str:
 
 def _figures(found: Comparison, bar: float) -> tuple[str, dict[str, float | str]]:
     """Best and worst at equal interactivity where curves moved, else at equal concurrency where points did."""
-    curves = [(pair.change, f"at {pair.interactivity:g} tok/s/user") for pair in found.iso if pair.change is not None]
-    points = [(one.tok_s_gpu_change, f"at conc {one.conc}") for one in found.changes if one.tok_s_gpu_change is not None]
+    curves = [
+        (pair.change, f"at {pair.interactivity:g} tok/s/user")
+        for pair in found.iso
+        if pair.change is not None
+    ]
+    points = [
+        (one.tok_s_gpu_change, f"at conc {one.conc}")
+        for one in found.changes
+        if one.tok_s_gpu_change is not None
+    ]
     if any(abs(change) >= bar for change, _ in curves):
         return _range(curves, bar)
     if any(abs(change) >= bar for change, _ in points):
@@ -183,8 +212,12 @@ def _figures(found: Comparison, bar: float) -> tuple[str, dict[str, float | str]
         return words + (", none at equal interactivity" if curves else ""), values
     if points:
         return "predicted no change of {bar:percent} or more", {"bar": bar}
-    reasons = list(dict.fromkeys(one.reason for one in found.changes if one.reason and one.reason not in NO_VERDICT))
-    return "{reason}", {"reason": f"not predicted: {reasons[0]}" if reasons else "nothing earlier to compare with"}
+    reasons = list(
+        dict.fromkeys(one.reason for one in found.changes if one.reason and one.reason not in NO_VERDICT)
+    )
+    return "{reason}", {
+        "reason": f"not predicted: {reasons[0]}" if reasons else "nothing earlier to compare with"
+    }
 
 
 def _range(known: Sequence[tuple[float, str]], bar: float) -> tuple[str, dict[str, float | str]]:

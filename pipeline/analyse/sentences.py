@@ -25,18 +25,28 @@ def overall(changes: tuple[Change, ...], coverage: tuple[CoverageRow, ...]) -> V
     return "better" if said["better"] else "same"
 
 
-def headline(changes: tuple[Change, ...], coverage: tuple[CoverageRow, ...], definition: Definition) -> Sentence:
+def headline(
+    changes: tuple[Change, ...], coverage: tuple[CoverageRow, ...], definition: Definition
+) -> Sentence:
     """The verdict in one line: the largest change where there is one, else what ran and what it was compared with."""
     for verdict, word in (("worse", "slower"), ("better", "faster")):
-        moved = sorted((change for change in changes if change.verdict == verdict), key=lambda change: -abs(change.tok_s_gpu_change or 0))
+        moved = sorted(
+            (change for change in changes if change.verdict == verdict),
+            key=lambda change: -abs(change.tok_s_gpu_change or 0),
+        )
         if moved:
             return _moved(moved, word, coverage)
-    return Sentence(words="{ran} · {compared}", values={"ran": _ran(coverage), "compared": _compared(changes, definition)})
+    return Sentence(
+        words="{ran} · {compared}", values={"ran": _ran(coverage), "compared": _compared(changes, definition)}
+    )
 
 
 def _moved(moved: list[Change], word: str, coverage: tuple[CoverageRow, ...]) -> Sentence:
     first = moved[0]
-    cause = ", ".join(f"{diff.field} {diff.before} → {diff.after}" for diff in first.differs[:2]) or "nothing that was asked for differs"
+    cause = (
+        ", ".join(f"{diff.field} {diff.before} → {diff.after}" for diff in first.differs[:2])
+        or "nothing that was asked for differs"
+    )
     cause += f" and {len(first.differs) - 2} more fields" if len(first.differs) > 2 else ""
     others = f" · {len(moved) - 1} more {word}" if len(moved) > 1 else ""
     gaps = "" if all(row.state == "ran" for row in coverage) else f" · {_ran(coverage)}"
@@ -59,7 +69,9 @@ def _ran(coverage: tuple[CoverageRow, ...]) -> str:
     points = f"{sum(row.points for row in planned)}/{least}{sum(row.planned_points or 0 for row in planned)} points"
     states = Counter(row.state for row in planned if row.state != "ran")
     names = {row.state: f" ({row.recipe.rsplit('.', 1)[-1]})" for row in planned}
-    gaps = "".join(f" · {count} {state}{names[state] if count == 1 else ''}" for state, count in sorted(states.items()))
+    gaps = "".join(
+        f" · {count} {state}{names[state] if count == 1 else ''}" for state, count in sorted(states.items())
+    )
     return f"{complete}/{len(planned)} deployments · {points}{gaps}"
 
 
@@ -70,7 +82,9 @@ def _compared(changes: tuple[Change, ...], definition: Definition) -> str:
     new = f", {said['new']} new" if said["new"] else ""
     unknown = f", {said['unknown']} not comparable" if said["unknown"] else ""
     if not said["same"]:
-        reasons = Counter(change.reason for change in changes if change.verdict == "unknown" and change.reason != NO_EARLIER)
+        reasons = Counter(
+            change.reason for change in changes if change.verdict == "unknown" and change.reason != NO_EARLIER
+        )
         return f"no verdict: {reasons.most_common(1)[0][0]} ({said['unknown']} points{new})"
     runs = sorted({change.before_run for change in changes if change.verdict == "same"})
     against = f"run {runs[0]}" if len(runs) == 1 else f"{len(runs)} runs"
@@ -99,10 +113,14 @@ def findings(
     found = []
     rows = [row for row in iso if row.throughput_ratio is not None and len(row.cells) > 1]
     if rows and family:
-        largest = _peak(max(rows, key=lambda row: row.throughput_ratio or 0.0), rows, family, list(titles.values()))
+        largest = _peak(
+            max(rows, key=lambda row: row.throughput_ratio or 0.0), rows, family, list(titles.values())
+        )
         words, more = (between.words, between.values) if between else ("", {})
         found.append(Sentence(words=f"{largest.words}{words}.", values={**largest.values, **more}))
-    points = [point for curve in family.curves for point in curve.points if point.status == "ok"] if family else []
+    points = (
+        [point for curve in family.curves for point in curve.points if point.status == "ok"] if family else []
+    )
     slow = [point for point in points if (point.ttft_p50_ms or 0.0) > LONG_TTFT_MS]
     if slow:
         worst = max(slow, key=lambda point: point.ttft_p50_ms or 0.0)
@@ -113,14 +131,22 @@ def findings(
             "count": f"{len(slow)} of {len(points)}",
             "worst": worst.ttft_p50_ms or 0.0,
         }
-        found.append(Sentence(words=words, values={**values, "point": f"{titles[worst.sku]} {worst.shape} c{worst.conc}"}))
+        found.append(
+            Sentence(
+                words=words, values={**values, "point": f"{titles[worst.sku]} {worst.shape} c{worst.conc}"}
+            )
+        )
     return tuple(found)
 
 
 def _peak(best: IsoRow, rows: list[IsoRow], family: Family, titles: list[str]) -> Sentence:
     about, low, high = ("≈ " if row.directional else "" for row in (best, rows[0], rows[-1]))
     cost = f" and {about}{{cost:ratio}} the tokens per dollar" if best.cost_ratio is not None else ""
-    ends = f"; {low}{{low_ratio:ratio}} at {{low:grid}}, {high}{{high_ratio:ratio}} at {{high:grid}}" if len(rows) > 1 else ""
+    ends = (
+        f"; {low}{{low_ratio:ratio}} at {{low:grid}}, {high}{{high_ratio:ratio}} at {{high:grid}}"
+        if len(rows) > 1
+        else ""
+    )
     return Sentence(
         words=f"{{last}} over {{first}}: {about}{{ratio:ratio}} the tok/s/GPU{cost} at {{at:grid}} tok/s/user, the largest on this grid "
         f"({{low:grid}} to {{high:grid}}, {{kind}}{{marked}}){ends}",
@@ -158,7 +184,9 @@ def between(pair: Pair, definition: Definition) -> Sentence | None:
     return Sentence(words=f"; between and beyond: {inside}, {end}", values=values)
 
 
-def banners(kinds: tuple[Family, ...], coverage: tuple[CoverageRow, ...], timing: Timing | None) -> tuple[Sentence, ...]:
+def banners(
+    kinds: tuple[Family, ...], coverage: tuple[CoverageRow, ...], timing: Timing | None
+) -> tuple[Sentence, ...]:
     """What a reader must know before reading a number: origin, reduced request counts, gaps, kinds that are not mixed."""
     said = []
     curves = [curve for family in kinds for curve in family.curves]
@@ -166,7 +194,9 @@ def banners(kinds: tuple[Family, ...], coverage: tuple[CoverageRow, ...], timing
     if "simulated" in origins:
         said.append(_simulated(timing, kinds[0].kind))
     if "published" in origins:
-        said.append(Sentence(words="published: figures of others, restated here and not measured by this project"))
+        said.append(
+            Sentence(words="published: figures of others, restated here and not measured by this project")
+        )
     warning = "reduced request count: {kind}; never compared with full runs, good for trying things out only"
     said += [Sentence(words=warning, values={"kind": family.kind}) for family in kinds if family.is_reduced]
     gaps = sum(row.is_gap for row in coverage)
@@ -186,12 +216,16 @@ def banners(kinds: tuple[Family, ...], coverage: tuple[CoverageRow, ...], timing
 
 def _simulated(timing: Timing | None, kind: str) -> Sentence:
     is_live = "(replay," not in kind
-    start = "simulated: " + ("Dynamo live over HTTP with simulated engines" if is_live else "Dynamo's scheduler in virtual time")
+    start = "simulated: " + (
+        "Dynamo live over HTTP with simulated engines" if is_live else "Dynamo's scheduler in virtual time"
+    )
     if timing is None:
         return Sentence(words=start + ", timing parameters not recorded")
     errors = timing.relative_errors
     how_well = (
-        "median error {median:percent}, largest {largest:percent} (tok/s/GPU and TPOT of {n} points)" if errors else "errors not recorded"
+        "median error {median:percent}, largest {largest:percent} (tok/s/GPU and TPOT of {n} points)"
+        if errors
+        else "errors not recorded"
     )
     values: dict[str, float | str] = {
         "points": timing.points,
@@ -201,4 +235,6 @@ def _simulated(timing: Timing | None, kind: str) -> Sentence:
     }
     if errors:
         values |= {"median": median(errors), "largest": errors[-1]}
-    return Sentence(words=start + ", timing fitted to {points} ({origin}) on {date}, " + how_well, values=values)
+    return Sentence(
+        words=start + ", timing fitted to {points} ({origin}) on {date}, " + how_well, values=values
+    )

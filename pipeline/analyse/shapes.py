@@ -16,7 +16,9 @@ def shape_rows(fits: Sequence[ShapeFit], skus: Sequence[str]) -> tuple[ShapeRow,
     for shape in dict.fromkeys(fit.hbm.shape for fit in fits):
         of_shape = [fit for fit in fits if fit.hbm.shape == shape]
         cells = tuple(_cell({fit.hbm.role: fit.hbm for fit in of_shape if fit.sku == sku}) for sku in known)
-        rows.append(ShapeRow(shape=shape, gpus=of_shape[0].gpus, weights_gb=of_shape[0].hbm.weights_gb, cells=cells))
+        rows.append(
+            ShapeRow(shape=shape, gpus=of_shape[0].gpus, weights_gb=of_shape[0].hbm.weights_gb, cells=cells)
+        )
     return tuple(rows)
 
 
@@ -46,7 +48,9 @@ def capacities(fits: Sequence[ShapeFit], skus: Sequence[str]) -> tuple[float, ..
     return tuple(next(fit.hbm.capacity_gb for fit in fits if fit.sku == sku) for sku in _known(fits, skus))
 
 
-def shape_findings(rows: Sequence[ShapeRow], fits: Sequence[ShapeFit], titles: dict[str, str]) -> tuple[Sentence, ...]:
+def shape_findings(
+    rows: Sequence[ShapeRow], fits: Sequence[ShapeFit], titles: dict[str, str]
+) -> tuple[Sentence, ...]:
     """What does not fit and why, then the smallest worker that does; one sentence a SKU."""
     return tuple(_finding(rows, at, titles[sku]) for at, sku in enumerate(_known(fits, list(titles))))
 
@@ -58,7 +62,10 @@ def _finding(rows: Sequence[ShapeRow], at: int, title: str) -> Sentence:
     if not fitting:
         return Sentence(words="{sku} holds none of these workers.", values=values)
     smallest = min(row.gpus for row in fitting)
-    values |= {"gpus": str(smallest), "names": ", ".join(row.shape for row in fitting if row.gpus == smallest)}
+    values |= {
+        "gpus": str(smallest),
+        "names": ", ".join(row.shape for row in fitting if row.gpus == smallest),
+    }
     words = "{sku}: the smallest worker that fits has {gpus} GPUs ({names})"
     if refused:
         least = min(refused, key=lambda row: row.cells[at].weights_share)

@@ -45,7 +45,11 @@ def side_by_side(kind: Kind, sides: tuple[Side, Side], skus: dict[str, Sku], rea
     """Everything that two sides can be compared by; ``notes`` says what they cannot."""
     together = tuple(_together(kind, sides, skus, reading))
     a, b = sides
-    changes = compare(b.rows, a.rows, planned=(), relevant_change=reading.relevant_change) if kind in ("runs", "images") else ()
+    changes = (
+        compare(b.rows, a.rows, planned=(), relevant_change=reading.relevant_change)
+        if kind in ("runs", "images")
+        else ()
+    )
     return SideBySide(
         kind=kind,
         names=(a.name, b.name),
@@ -71,21 +75,29 @@ def newest(rows: Iterable[HistoryRow]) -> tuple[HistoryRow, ...]:
     return tuple(chosen)
 
 
-def _together(kind: Kind, sides: tuple[Side, Side], skus: dict[str, Sku], reading: Reading) -> Iterable[Together]:
+def _together(
+    kind: Kind, sides: tuple[Side, Side], skus: dict[str, Sku], reading: Reading
+) -> Iterable[Together]:
     """A table for each family, and within it for each SKU where a side is more than one."""
     grouped = [_grouped(side.rows, by_sku=kind in ("runs", "images")) for side in sides]
     for group in dict.fromkeys(key for groups in grouped for key in groups):
         found = [groups.get(group, []) for groups in grouped]
         owners = [skus.get(own[0].record.job.recipe.sku) if own else None for own in found]
-        curves = [curve_of(own, sku, reading.tier) if sku else None for own, sku in zip(found, owners, strict=True)]
-        prices = [price.usd_per_gpu_hour if sku and (price := sku.price(reading.tier)) else None for sku in owners]
+        curves = [
+            curve_of(own, sku, reading.tier) if sku else None for own, sku in zip(found, owners, strict=True)
+        ]
+        prices = [
+            price.usd_per_gpu_hour if sku and (price := sku.price(reading.tier)) else None for sku in owners
+        ]
         frontiers = [Frontier.of(curve) if curve else None for curve in curves]
         columns = list(zip(frontiers, prices, strict=True))
         known = [curve for curve in curves if curve]
         if not known:
             continue
         rows = [iso_row(columns, t, reading.gap, "derived") for t in reading.at]
-        pair = Pair(frontiers[0].knots, frontiers[1].knots, *prices) if frontiers[0] and frontiers[1] else None
+        pair = (
+            Pair(frontiers[0].knots, frontiers[1].knots, *prices) if frontiers[0] and frontiers[1] else None
+        )
         yield Together(
             kind=known[0].kind,
             about=known[0].title if group[1] else "",
@@ -120,14 +132,19 @@ def specs(a: Sku, b: Sku, tier: str) -> tuple[SpecLine, ...]:
         "power, kW": (a.kw_per_gpu, b.kw_per_gpu),
         f"{tier}, $/GPU-hour": (prices[0], prices[1]),
     }
-    return tuple(SpecLine(label=label, values=values, ratio=ratio(values[1], values[0])) for label, values in lines.items())
+    return tuple(
+        SpecLine(label=label, values=values, ratio=ratio(values[1], values[0]))
+        for label, values in lines.items()
+    )
 
 
 def differing_recipes(a: Recipe, b: Recipe) -> tuple[FieldDiff, ...]:
     """Fields of two resolved recipes that change a measurement and are not the same, by dotted path."""
     old, new = dict(flat(a.measured_fields)), dict(flat(b.measured_fields))
     paths = sorted(path for path in old.keys() | new.keys() if old.get(path, ABSENT) != new.get(path, ABSENT))
-    return tuple(FieldDiff(field=path, before=old.get(path, ABSENT), after=new.get(path, ABSENT)) for path in paths)
+    return tuple(
+        FieldDiff(field=path, before=old.get(path, ABSENT), after=new.get(path, ABSENT)) for path in paths
+    )
 
 
 def _notes(sides: tuple[Side, Side], together: Sequence[Together]) -> Iterable[str]:

@@ -14,9 +14,23 @@ from pipeline.analyse.published import peak_of, published_iso
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.lint import Linted
 from pipeline.schema.published import Axis, CostMode, PublishedRow, Quantity, Study
-from pipeline.schema.report import Beside, Curve, CurvePoint, Definition, IsoRow, ReportData, Sentence, StudyPeak, StudyPoint, StudySection
+from pipeline.schema.report import (
+    Beside,
+    Curve,
+    CurvePoint,
+    Definition,
+    IsoRow,
+    ReportData,
+    Sentence,
+    StudyPeak,
+    StudyPoint,
+    StudySection,
+)
 
-AXES: dict[Axis, str] = {"interactivity": "1000 / median TPOT", "interactivity_as_printed": "the tok/s/user as printed"}
+AXES: dict[Axis, str] = {
+    "interactivity": "1000 / median TPOT",
+    "interactivity_as_printed": "the tok/s/user as printed",
+}
 
 
 def study_family(study: Study, *, skus: dict[str, Sku], definition: Definition) -> Family:
@@ -28,14 +42,18 @@ def study_family(study: Study, *, skus: dict[str, Sku], definition: Definition) 
         if rows:
             price = skus[sku].price(definition.price_tier)
             points = [_point(study, row, price.usd_per_gpu_hour if price else None) for row in rows]
-            curves.append(Curve(sku=sku, title=skus[sku].title, origin="published", points=_marked(points), kind=kind))
+            curves.append(
+                Curve(sku=sku, title=skus[sku].title, origin="published", points=_marked(points), kind=kind)
+            )
     return Family(kind=kind, curves=tuple(curves))
 
 
 def _marked(points: list[CurvePoint]) -> tuple[CurvePoint, ...]:
     points.sort(key=lambda point: (point.interactivity or inf, point.recipe, point.conc))
     knots = frontier(points, x=lambda point: point.interactivity, y=lambda point: point.total_tok_s_gpu)
-    return tuple(point.model_copy(update={"is_knot": any(point is knot for knot in knots)}) for point in points)
+    return tuple(
+        point.model_copy(update={"is_knot": any(point is knot for knot in knots)}) for point in points
+    )
 
 
 def _point(study: Study, row: PublishedRow, rate: float | None) -> CurvePoint:
@@ -85,7 +103,11 @@ def study_section(study: Study, data: ReportData, published: Family, ours: Seque
         points=tuple(_beside(study, row, ours[:1]) for row in study.rows if row.sku in definition.skus),
         iso=iso_table(published.curves, skus=data.skus, definition=definition),
         beside=tuple(
-            Beside(kind=family.kind, origin=family.curves[0].origin, rows=iso_table(family.curves, skus=data.skus, definition=definition))
+            Beside(
+                kind=family.kind,
+                origin=family.curves[0].origin,
+                rows=iso_table(family.curves, skus=data.skus, definition=definition),
+            )
             for family in ours
         ),
         printed=printed,
@@ -97,7 +119,9 @@ def study_section(study: Study, data: ReportData, published: Family, ours: Seque
 
 
 def _beside(study: Study, row: PublishedRow, ours: Sequence[Family]) -> StudyPoint:
-    points = [point for family in ours for curve in family.curves for point in curve.points if point.status == "ok"]
+    points = [
+        point for family in ours for curve in family.curves for point in curve.points if point.status == "ok"
+    ]
     mine = next((point for point in points if (point.recipe, point.conc) == (row.recipe, row.conc)), None)
     return StudyPoint(
         sku=row.sku,
@@ -138,7 +162,9 @@ def _peaks(study: Study, printed_axis: Axis, gap: float) -> Iterable[StudyPeak]:
             )
 
 
-def study_finding(section: StudySection, iso: Sequence[IsoRow], origin: str, *, titles: Sequence[str], bar: float) -> Sentence | None:
+def study_finding(
+    section: StudySection, iso: Sequence[IsoRow], origin: str, *, titles: Sequence[str], bar: float
+) -> Sentence | None:
     """Where our ratio is largest, what the study's figures read there, and where they favour the other SKU; None without two readings.
 
     Costs that both call level, nearer than ``bar`` (relative), favour nobody.
@@ -148,8 +174,16 @@ def study_finding(section: StudySection, iso: Sequence[IsoRow], origin: str, *, 
     if not rows:
         return None
     ours, theirs = max(rows, key=lambda row: row[0].throughput_ratio or 0.0)
-    values: dict[str, float | str] = {"origin": origin, "source": section.study.source, "day": section.study.measured_on}
-    values |= {"at": ours.interactivity, "ours": ours.throughput_ratio or 0.0, "theirs": theirs.throughput_ratio or 0.0}
+    values: dict[str, float | str] = {
+        "origin": origin,
+        "source": section.study.source,
+        "day": section.study.measured_on,
+    }
+    values |= {
+        "at": ours.interactivity,
+        "ours": ours.throughput_ratio or 0.0,
+        "theirs": theirs.throughput_ratio or 0.0,
+    }
     words = f"Published figures ({{source}}, dated {{day}} by its source) read {_about(theirs)}{{theirs:ratio}} the tok/s/GPU "
     words += f"at {{at:grid}} tok/s/user, where the {{origin}} ones read {_about(ours)}{{ours:ratio}}"
     for index, (mine, other) in enumerate(row for row in pairs if _disagree(*row, bar)):
@@ -169,7 +203,9 @@ def _disagree(ours: IsoRow, theirs: IsoRow, bar: float) -> bool:
     """Whether the costs favour different SKUs, and at least one of them by ``bar`` or more."""
     if ours.cost_ratio is None or theirs.cost_ratio is None:
         return False
-    return (ours.cost_ratio > 1) != (theirs.cost_ratio > 1) and not (is_level(ours.cost_ratio, bar) and is_level(theirs.cost_ratio, bar))
+    return (ours.cost_ratio > 1) != (theirs.cost_ratio > 1) and not (
+        is_level(ours.cost_ratio, bar) and is_level(theirs.cost_ratio, bar)
+    )
 
 
 def _summary(linted: Linted) -> Sentence:
@@ -183,7 +219,5 @@ def _summary(linted: Linted) -> Sentence:
         "holds": len(linted.of("holds")),
     }
     words = "By the rules of tables, {wrong:count} printed figures cannot be what they are computed from. Of the claims of the text and "
-    words += (
-        "its charts, {claims:count} do not hold and {holds:count} do. At the edge of their rounding: {edges:count}. Notes: {notes:count}."
-    )
+    words += "its charts, {claims:count} do not hold and {holds:count} do. At the edge of their rounding: {edges:count}. Notes: {notes:count}."
     return Sentence(words=words, values={name: float(count) for name, count in counts.items()})

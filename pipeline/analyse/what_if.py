@@ -16,7 +16,12 @@ from pipeline.schema.report import Curve, CurvePoint, Definition, IsoCell, IsoRo
 
 
 def what_if(
-    curves: Sequence[Curve], iso: Sequence[IsoRow], *, skus: dict[str, Sku], definition: Definition, span: float
+    curves: Sequence[Curve],
+    iso: Sequence[IsoRow],
+    *,
+    skus: dict[str, Sku],
+    definition: Definition,
+    span: float,
 ) -> tuple[WhatIf, ...]:
     """Tokens per dollar of the last SKU over the first where an assumption is another; None where a side is unreachable.
 
@@ -55,7 +60,10 @@ def bare(curves: Iterable[Curve], *, definition: Definition, limit_ms: float) ->
     """Stretches of the grid, longer than what makes a reading directional, in which a SKU has no point within the limit."""
     start, end, found = definition.interactivity[0], definition.interactivity[-1], []
     for curve in curves:
-        knots = [knot.interactivity or 0.0 for knot in _rebuilt(curve, lambda point: _if_within(point, limit_ms)).knots]
+        knots = [
+            knot.interactivity or 0.0
+            for knot in _rebuilt(curve, lambda point: _if_within(point, limit_ms)).knots
+        ]
         if knots and knots[0] - start > definition.directional_gap:
             found.append(Bare(curve.title, None, knots[0]))
         found += [
@@ -84,13 +92,17 @@ def left_within(curves: Iterable[Curve], limit_ms: float) -> tuple[str, ...]:
     said = []
     for curve in curves:
         trusted = [point for point in curve.points if point.status == "ok"]
-        said.append(f"{curve.title} {sum(_if_within(point, limit_ms) is not None for point in trusted)} of {len(trusted)} points")
+        said.append(
+            f"{curve.title} {sum(_if_within(point, limit_ms) is not None for point in trusted)} of {len(trusted)} points"
+        )
     return tuple(said)
 
 
 def _as_held(point: CurvePoint) -> CurvePoint:
     """tok/s over every GPU that the scheduler gave."""
-    return point.model_copy(update={"total_tok_s_gpu": point.total_tok_s_gpu * point.gpus_counted / point.gpus_held})
+    return point.model_copy(
+        update={"total_tok_s_gpu": point.total_tok_s_gpu * point.gpus_counted / point.gpus_held}
+    )
 
 
 def _if_within(point: CurvePoint, limit_ms: float) -> CurvePoint | None:
@@ -99,7 +111,9 @@ def _if_within(point: CurvePoint, limit_ms: float) -> CurvePoint | None:
 
 def _rebuilt(curve: Curve, change: Callable[[CurvePoint], CurvePoint | None]) -> Curve:
     """The curve with its trusted points changed or left out, on the frontier of what remains."""
-    points = [changed for point in curve.points if point.status == "ok" and (changed := change(point)) is not None]
+    points = [
+        changed for point in curve.points if point.status == "ok" and (changed := change(point)) is not None
+    ]
     points.sort(key=lambda point: (point.interactivity or inf, point.recipe, point.conc))
     knots = frontier(points, x=lambda point: point.interactivity, y=lambda point: point.total_tok_s_gpu)
     marked = (point.model_copy(update={"is_knot": any(point is knot for knot in knots)}) for point in points)

@@ -65,7 +65,9 @@ class Fit:
     def __init__(self, rows: Sequence[Row], simulate: Simulate) -> None:
         self.rows, self.simulate = tuple(rows), simulate
         self.known: dict[Loop, tuple[float, float]] = {}
-        self.correction: dict[Row, Vector] = {row: np.zeros(2) for row in self.rows}  # log(replay / surrogate) of duration and TPOT
+        self.correction: dict[Row, Vector] = {
+            row: np.zeros(2) for row in self.rows
+        }  # log(replay / surrogate) of duration and TPOT
         self.names = {row: _names(row, self.rows) for row in self.rows}
         self.parameters: Parameters = self._start()
         self.jacobian: Vector = np.empty((0, 0))
@@ -95,7 +97,10 @@ class Fit:
             move = np.linalg.lstsq(jacobian, -residuals, rcond=1e-3)[0]
             move *= min(1.0, LARGEST_MOVE / float(np.abs(move).max()))
             for scale in (1.0, 0.5, 0.25, 0.125):
-                trial = {name: value * float(np.exp(scale * by)) for (name, value), by in zip(parameters.items(), move, strict=True)}
+                trial = {
+                    name: value * float(np.exp(scale * by))
+                    for (name, value), by in zip(parameters.items(), move, strict=True)
+                }
                 trial_residuals = self.residuals([(row, trial) for row in rows])
                 if trial_residuals @ trial_residuals < residuals @ residuals:
                     break
@@ -112,7 +117,14 @@ class Fit:
         figures = []
         for (row, parameters), run in zip(points, self._surrogate(points), strict=True):
             duration, tpot = np.array(run) * np.exp(self.correction[row])
-            figures.append(np.log([rate(row, duration, parameters[self.names[row].overhead]) / row.total_tok_s_gpu, tpot / row.tpot_ms]))
+            figures.append(
+                np.log(
+                    [
+                        rate(row, duration, parameters[self.names[row].overhead]) / row.total_tok_s_gpu,
+                        tpot / row.tpot_ms,
+                    ]
+                )
+            )
         return np.concatenate(figures)
 
     def uncertainty(self, row: Row) -> float:
@@ -129,13 +141,21 @@ class Fit:
         start = {}
         for name in sorted({name for names in self.names.values() for name in names}):
             word, _, kind = name.partition("@")[0].partition(".")
-            start[name] = self._highest_rate(name) if word == "tok_s_gpu" else START[f"{word}.{kind[0]}" if kind else word]
+            start[name] = (
+                self._highest_rate(name)
+                if word == "tok_s_gpu"
+                else START[f"{word}.{kind[0]}" if kind else word]
+            )
         return start
 
     def _highest_rate(self, name: str) -> float:
         """A little more than the input rate of the busiest point that shares the parameter."""
         rates = [
-            row.total_tok_s_gpu * row.recipe.gpus_counted / row.recipe.prefill.gpus * sum(row.lengths.inputs) / row.tokens
+            row.total_tok_s_gpu
+            * row.recipe.gpus_counted
+            / row.recipe.prefill.gpus
+            * sum(row.lengths.inputs)
+            / row.tokens
             for row, names in self.names.items()
             if name in names
         ]
@@ -143,7 +163,9 @@ class Fit:
 
     def _linearise(self) -> None:
         shifted = [
-            {**self.parameters, name: value * float(np.exp(sign * STEP))} for name, value in self.parameters.items() for sign in (1, -1)
+            {**self.parameters, name: value * float(np.exp(sign * STEP))}
+            for name, value in self.parameters.items()
+            for sign in (1, -1)
         ]
         residuals = self.residuals([(row, parameters) for parameters in shifted for row in self.rows])
         up_down = residuals.reshape(len(self.parameters), 2, -1)
@@ -154,7 +176,10 @@ class Fit:
 
     def _surrogate(self, points: Sequence[tuple[Row, Parameters]]) -> list[tuple[float, float]]:
         loops = [_loop(row, self.names[row], parameters) for row, parameters in points]
-        todo = sorted({loop for loop in loops if loop not in self.known}, key=lambda loop: -loop.conc * loop.decode_ranks)
+        todo = sorted(
+            {loop for loop in loops if loop not in self.known},
+            key=lambda loop: -loop.conc * loop.decode_ranks,
+        )
         self.known.update(zip(todo, self.simulate(todo), strict=True))
         return [self.known[loop] for loop in loops]
 
@@ -173,7 +198,10 @@ def sku_timing(sku: str, rows: Sequence[Row], parameters: Parameters) -> SkuTimi
         prefill[first] = PrefillTiming(kind=first, tok_s_gpu=parameters[names.rate])
         slope_of = names.slope.partition(".")[2].partition("@")[0]
         decode[second] = DecodeTiming(
-            kind=second, step_ms=parameters[names.step], us_per_kv_ktoken=parameters[names.slope], slope_of=slope_of
+            kind=second,
+            step_ms=parameters[names.step],
+            us_per_kv_ktoken=parameters[names.slope],
+            slope_of=slope_of,
         )
     return SkuTiming(
         sku=sku,
@@ -201,10 +229,17 @@ def _names(row: Row, rows: Sequence[Row]) -> Names:
         family = [kind for kind in counts if kind[0] == decode[0] and counts[kind] > 1]
         if not family:
             hint = "add a point of this worker shape"
-            raise PipelineError(f"one point cannot tell step and slope of {decode} apart", where=row.recipe.id, hint=hint)
+            raise PipelineError(
+                f"one point cannot tell step and slope of {decode} apart", where=row.recipe.id, hint=hint
+            )
         slope = max(family, key=lambda kind: counts[kind])
     weights = "offload" if prefill.endswith("-offload") else "resident"
-    return Names(f"overhead_s@{sku}", f"tok_s_gpu.{weights}@{sku}", f"step_ms.{decode}@{sku}", f"slope.{slope}@{memory}")
+    return Names(
+        f"overhead_s@{sku}",
+        f"tok_s_gpu.{weights}@{sku}",
+        f"step_ms.{decode}@{sku}",
+        f"slope.{slope}@{memory}",
+    )
 
 
 def _loop(row: Row, names: Names, parameters: Parameters) -> Loop:

@@ -29,7 +29,11 @@ class Given:
     def is_of(self, recipe: Recipe, sku: str) -> bool:
         """Whether a recipe on ``sku`` deploys this shape at this concurrency."""
         mine = (_shape(self.prefill), _shape(self.decode))
-        return sku == recipe.sku and self.conc in recipe.conc and mine == (_shape(recipe.prefill), _shape(recipe.decode))
+        return (
+            sku == recipe.sku
+            and self.conc in recipe.conc
+            and mine == (_shape(recipe.prefill), _shape(recipe.decode))
+        )
 
 
 def read_points(text: str, *, where: str) -> list[Given]:
@@ -37,7 +41,9 @@ def read_points(text: str, *, where: str) -> list[Given]:
     reader = csv.DictReader(io.StringIO(text))
     missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
     if missing:
-        raise RecipeError([Problem(where, 1, 1, f"missing columns {', '.join(missing)}", f"needed: {', '.join(COLUMNS)}")])
+        raise RecipeError(
+            [Problem(where, 1, 1, f"missing columns {', '.join(missing)}", f"needed: {', '.join(COLUMNS)}")]
+        )
     points, problems = [], []
     for line, cells in enumerate(reader, start=2):
         try:
@@ -57,9 +63,19 @@ def _given(line: int, cells: dict[str, str]) -> Given:
         return value
 
     def pool(role: str) -> WorkerPool:
-        return WorkerPool(pp=1, **{field: int(number(f"{role}_{field}")) for field in ("workers", "tp", "dp", "ep")})
+        return WorkerPool(
+            pp=1, **{field: int(number(f"{role}_{field}")) for field in ("workers", "tp", "dp", "ep")}
+        )
 
-    return Given(line, cells["sku"], int(number("conc")), pool("prefill"), pool("decode"), number("total_tok_s_gpu"), number("tpot_ms"))
+    return Given(
+        line,
+        cells["sku"],
+        int(number("conc")),
+        pool("prefill"),
+        pool("decode"),
+        number("total_tok_s_gpu"),
+        number("tpot_ms"),
+    )
 
 
 def _shape(pool: WorkerPool) -> tuple[int, ...]:

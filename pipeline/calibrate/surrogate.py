@@ -94,7 +94,12 @@ class _State:
         self.is_prefilling[rank] = bool(queue)
         if queue:
             request = queue.popleft()
-            self.push(self.loop.lengths.inputs[request] / self.loop.prefill_tok_s, is_decode=False, rank=rank, request=request)
+            self.push(
+                self.loop.lengths.inputs[request] / self.loop.prefill_tok_s,
+                is_decode=False,
+                rank=rank,
+                request=request,
+            )
 
     def hand_over(self, request: int) -> None:
         rank = self.handed % self.loop.decode_ranks

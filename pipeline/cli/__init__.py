@@ -50,11 +50,15 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
         _tell(f"{error}" or "interrupted")
         return InterruptedRunError.exit_code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our stdout has gone; not our error
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # the reader of our stdout has gone; not our error
         return 0
     except Exception:
         traceback.print_exc()
-        _tell(f"this is a bug; rackbench {__version__}, Python {platform.python_version()}, {platform.platform()}")
+        _tell(
+            f"this is a bug; rackbench {__version__}, Python {platform.python_version()}, {platform.platform()}"
+        )
         return BUG
 
 
@@ -78,7 +82,11 @@ def _interrupt(number: int, _frame: object) -> None:
 
 def _settle_libraries() -> None:
     """Dynamo logs to stderr and its transformers import remarks on a missing PyTorch; neither concerns a replay. Pictures know no fonts."""
-    for name, value in {"DYN_LOG": "error", "TRANSFORMERS_VERBOSITY": "critical", "HF_HUB_OFFLINE": "1"}.items():
+    for name, value in {
+        "DYN_LOG": "error",
+        "TRANSFORMERS_VERBOSITY": "critical",
+        "HF_HUB_OFFLINE": "1",
+    }.items():
         os.environ.setdefault(name, value)
     os.environ["FONTCONFIG_FILE"] = str(FONTS)
 
@@ -110,7 +118,9 @@ def _annotate(error: RecipeError, env: Mapping[str, str]) -> None:
 
 def parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     """Everything that ``python -m pipeline`` understands; defaults that GitHub Actions knows come from ``env``."""
-    top = argparse.ArgumentParser(prog="python -m pipeline", description="Benchmarks of disaggregated LLM recipes on NVL72 racks.")
+    top = argparse.ArgumentParser(
+        prog="python -m pipeline", description="Benchmarks of disaggregated LLM recipes on NVL72 racks."
+    )
     top.add_argument("--version", action="version", version=f"rackbench {__version__}")
     verbs = Verbs(top.add_subparsers(metavar="VERB", required=True))
     recipes.add(verbs)

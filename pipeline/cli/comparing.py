@@ -54,7 +54,9 @@ def compare(arguments: argparse.Namespace, world: World) -> int:
     from pipeline.analyse.sides import Reading
     from pipeline.flow import comparing
 
-    reading = Reading(at=arguments.at, tier=arguments.tier, gap=arguments.gap, relevant_change=arguments.relevant_change)
+    reading = Reading(
+        at=arguments.at, tier=arguments.tier, gap=arguments.gap, relevant_change=arguments.relevant_change
+    )
     compared = comparing.compare(world, (arguments.a, arguments.b), arguments.history, reading)
     print(compared.to_json() if arguments.json else render.side_by_side(compared), end="")
     return 0
@@ -90,9 +92,17 @@ ways.__name__ = "pair of more or less, like more,less"
 def add(verbs: Verbs) -> None:
     """The verbs of this module."""
     example = "points.csv --at 16,20,27 --json"
-    added = verbs.add("iso", iso, "read the frontier of each SKU of a CSV at given interactivities", example, needs_recipes=False)
+    added = verbs.add(
+        "iso",
+        iso,
+        "read the frontier of each SKU of a CSV at given interactivities",
+        example,
+        needs_recipes=False,
+    )
     added.add_argument("csv", type=Path, metavar="CSV", help="columns sku, interactivity and total_tok_s_gpu")
-    added.add_argument("--at", type=abscissas, required=True, metavar="LIST", help="tok/s/user, separated by commas")
+    added.add_argument(
+        "--at", type=abscissas, required=True, metavar="LIST", help="tok/s/user, separated by commas"
+    )
     added.add_argument("--x", default="interactivity", metavar="COLUMN", help="read along this column")
     added.add_argument("--y", default="total_tok_s_gpu", metavar="COLUMN", help="read this column")
     added.add_argument(
@@ -103,13 +113,24 @@ def add(verbs: Verbs) -> None:
         "the file has it, and less is better of usd_*, ttft*, tpot* and *_ms",
     )
     added.add_argument(
-        "--cost", choices=["derived", "article"], help="USD per million tokens: of the throughput read, or splined apart (text: derived)"
+        "--cost",
+        choices=["derived", "article"],
+        help="USD per million tokens: of the throughput read, or splined apart (text: derived)",
     )
     added.add_argument("--tier", choices=TIERS, default="hyperscaler", help="price per GPU-hour")
-    added.add_argument("--gap", type=positive, default=10.0, metavar="N", help="readings between knots farther apart are directional")
+    added.add_argument(
+        "--gap",
+        type=positive,
+        default=10.0,
+        metavar="N",
+        help="readings between knots farther apart are directional",
+    )
     added.add_argument("--json", action="store_true")
     added = verbs.add(
-        "lint", lint, "check published tables and claims against themselves", "reports/published/2026-05-22-gb300-vs-gb200.yaml"
+        "lint",
+        lint,
+        "check published tables and claims against themselves",
+        "reports/published/2026-05-22-gb300-vs-gb200.yaml",
     )
     added.add_argument(
         "tables",
@@ -118,14 +139,34 @@ def add(verbs: Verbs) -> None:
         metavar="TABLES",
         help="YAML of a study, or of tables and claims alone; or a CSV of points or of an iso table",
     )
-    added.add_argument("--tier", choices=TIERS, default="hyperscaler", help="price per GPU-hour that a CSV is held against")
+    added.add_argument(
+        "--tier", choices=TIERS, default="hyperscaler", help="price per GPU-hour that a CSV is held against"
+    )
     added.add_argument("--json", action="store_true")
-    added = verbs.add("compare", compare, "compare two SKUs, runs, recipes or images", "gb200 gb300 --history history")
+    added = verbs.add(
+        "compare", compare, "compare two SKUs, runs, recipes or images", "gb200 gb300 --history history"
+    )
     added.add_argument("a", metavar="A", help="SKU or alias, run id, recipe id or path, or image")
     added.add_argument("b", metavar="B")
-    added.add_argument("--history", metavar="URL", help="where points come from; without, only what recipes and SKUs say")
-    added.add_argument("--at", type=abscissas, default=GRID, metavar="LIST", help="tok/s/user (default: %(default)s)")
+    added.add_argument(
+        "--history", metavar="URL", help="where points come from; without, only what recipes and SKUs say"
+    )
+    added.add_argument(
+        "--at", type=abscissas, default=GRID, metavar="LIST", help="tok/s/user (default: %(default)s)"
+    )
     added.add_argument("--tier", choices=TIERS, default="hyperscaler", help="price per GPU-hour")
-    added.add_argument("--gap", type=positive, default=10.0, metavar="N", help="readings between knots farther apart are directional")
-    added.add_argument("--relevant-change", type=share, default=0.01, metavar="SHARE", help="what is better or worse (default: 0.01)")
+    added.add_argument(
+        "--gap",
+        type=positive,
+        default=10.0,
+        metavar="N",
+        help="readings between knots farther apart are directional",
+    )
+    added.add_argument(
+        "--relevant-change",
+        type=share,
+        default=0.01,
+        metavar="SHARE",
+        help="what is better or worse (default: 0.01)",
+    )
     added.add_argument("--json", action="store_true")

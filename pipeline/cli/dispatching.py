@@ -33,7 +33,9 @@ def matrix(arguments: argparse.Namespace, world: World) -> int:
         plan_id=arguments.plan_id or None,
     )
     clusters = arguments.clusters.replace(",", " ").split()
-    made = dispatching.matrix(world, wish, clusters, size=arguments.shard_size, may_be_empty=arguments.may_be_empty)
+    made = dispatching.matrix(
+        world, wish, clusters, size=arguments.shard_size, may_be_empty=arguments.may_be_empty
+    )
     _append(Path(arguments.github_output), made.outputs())
     for plan in made.plans:
         world.say(f"{len(plan.jobs)} jobs for {plan.cluster.id}, shard {plan.shard} of plan {plan.plan_id}")
@@ -45,9 +47,14 @@ def dispatch(arguments: argparse.Namespace, world: World) -> int:
     from pipeline.flow import dispatching
 
     inputs = {**arguments.inputs, **dict(arguments.also)}
-    github, workflow = door(world, arguments.env), dispatching.Workflow(arguments.repo, arguments.workflow, arguments.ref)
+    github, workflow = (
+        door(world, arguments.env),
+        dispatching.Workflow(arguments.repo, arguments.workflow, arguments.ref),
+    )
     if arguments.shards:
-        dispatching.dispatch_shards(world, github, workflow, dispatching.further_shards(inputs, arguments.shards))
+        dispatching.dispatch_shards(
+            world, github, workflow, dispatching.further_shards(inputs, arguments.shards)
+        )
         return 0
     dispatching.dispatch(github, workflow, inputs)
     world.say(f"started {arguments.workflow} at {arguments.ref}")
@@ -59,7 +66,9 @@ def watchdog(arguments: argparse.Namespace, world: World) -> int:
     from pipeline.flow import dispatching
 
     since = world.clock.now() - timedelta(hours=arguments.hours)
-    found = dispatching.last_scheduled(door(world, arguments.env), arguments.repo, arguments.workflow, since=since)
+    found = dispatching.last_scheduled(
+        door(world, arguments.env), arguments.repo, arguments.workflow, since=since
+    )
     if found:
         world.say(f"{arguments.workflow} ran on schedule: {found}")
         return 0
@@ -80,16 +89,35 @@ def _append(path: Path, lines: str) -> None:
 def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     """The verbs of this module."""
     example = "--clusters 'gb200-slurm gb300-k8s' --event nightly --out plans"
-    added = verbs.add("matrix", matrix, "plan several clusters for one workflow run, and say how many runs it takes", example)
+    added = verbs.add(
+        "matrix",
+        matrix,
+        "plan several clusters for one workflow run, and say how many runs it takes",
+        example,
+    )
     added.add_argument("--clusters", required=True, metavar="NAMES", help="between blanks or commas")
     added.add_argument("--event", choices=["nightly", "pull-request", "dispatch"], default="dispatch")
     added.add_argument("--select", default="*", metavar="GLOB", help="over recipe ids")
-    added.add_argument("--since", metavar="REV", help="only what measures something else than at this git revision")
-    added.add_argument("--skip-measured", metavar="HISTORY", help="leave out what this history has measured already")
+    added.add_argument(
+        "--since", metavar="REV", help="only what measures something else than at this git revision"
+    )
+    added.add_argument(
+        "--skip-measured", metavar="HISTORY", help="leave out what this history has measured already"
+    )
     added.add_argument("--shard", default="", metavar="I/N", help="default: the first of as many as it takes")
-    added.add_argument("--shard-size", type=number(1, ROOM), default=ROOM, metavar="N", help=f"jobs in one run; default {ROOM}")
-    added.add_argument("--plan-id", default="", help="of the run whose further shard this is; default: a new one")
-    added.add_argument("--may-be-empty", action="store_true", help="nothing to run is an answer, not an error")
+    added.add_argument(
+        "--shard-size",
+        type=number(1, ROOM),
+        default=ROOM,
+        metavar="N",
+        help=f"jobs in one run; default {ROOM}",
+    )
+    added.add_argument(
+        "--plan-id", default="", help="of the run whose further shard this is; default: a new one"
+    )
+    added.add_argument(
+        "--may-be-empty", action="store_true", help="nothing to run is an answer, not an error"
+    )
     added.add_argument("--out", type=Path, required=True, metavar="DIR")
     added.set_defaults(github_output=env.get("GITHUB_OUTPUT") or os.devnull)
     example = "nightly.yml --ref main --with select='*gb300*' --with force=true"
@@ -99,18 +127,34 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     words: dict[str, Any] = {"dest": "also", "type": setting, "nargs": "+", "action": "extend", "default": []}
     added.add_argument("--with", **words, metavar="NAME=VALUE", help="goes before --inputs")
     added.add_argument(
-        "--shards", type=number(2, 1000), metavar="N", help="one run each for shards 2 to N, but for those that were started"
+        "--shards",
+        type=number(2, 1000),
+        metavar="N",
+        help="one run each for shards 2 to N, but for those that were started",
     )
-    added.add_argument("--ref", required=not env.get("GITHUB_REF_NAME"), default=env.get("GITHUB_REF_NAME"), metavar="BRANCH")
+    added.add_argument(
+        "--ref", required=not env.get("GITHUB_REF_NAME"), default=env.get("GITHUB_REF_NAME"), metavar="BRANCH"
+    )
     _on_github(added, env)
-    added = verbs.add("watchdog", watchdog, "fail when a scheduled workflow did not run", "nightly.yml --hours 26", needs_recipes=False)
+    added = verbs.add(
+        "watchdog",
+        watchdog,
+        "fail when a scheduled workflow did not run",
+        "nightly.yml --hours 26",
+        needs_recipes=False,
+    )
     added.add_argument("workflow", metavar="FILE")
     added.add_argument("--hours", type=number(1, 1000), default=26, metavar="N")
     _on_github(added, env)
 
 
 def _on_github(added: argparse.ArgumentParser, env: Mapping[str, str]) -> None:
-    added.add_argument("--repo", type=repository, required=not env.get("GITHUB_REPOSITORY"), default=env.get("GITHUB_REPOSITORY"))
+    added.add_argument(
+        "--repo",
+        type=repository,
+        required=not env.get("GITHUB_REPOSITORY"),
+        default=env.get("GITHUB_REPOSITORY"),
+    )
     added.set_defaults(env=env)
 
 

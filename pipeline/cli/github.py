@@ -44,7 +44,10 @@ def publish(arguments: argparse.Namespace, world: World) -> int:
 
     env: Mapping[str, str] = arguments.env
     if (arguments.folder is None) == (arguments.nothing is None):
-        raise PipelineError("a folder or --nothing, one of them", hint="publish build/report --to …, or publish --nothing NAME WHY --to …")
+        raise PipelineError(
+            "a folder or --nothing, one of them",
+            hint="publish build/report --to …, or publish --nothing NAME WHY --to …",
+        )
     told = _told_run(env)
     run = Run(
         repository=env.get("GITHUB_REPOSITORY", ""),
@@ -70,7 +73,9 @@ def publish(arguments: argparse.Namespace, world: World) -> int:
     publishing.publish(world, wish, publishing.Doors(SystemHttp(), lambda: door(world, env)))
     if wish.nothing:
         notice("error", f"nothing was measured: {wish.nothing[1]}")
-        raise ArtifactError("nothing was measured", where=run.url, hint=f"{wish.nothing[1]}: look at that run")
+        raise ArtifactError(
+            "nothing was measured", where=run.url, hint=f"{wish.nothing[1]}: look at that run"
+        )
     return 0
 
 
@@ -99,7 +104,9 @@ def door(world: World, env: Mapping[str, str], cache: Path | None = None) -> Git
 
     token = env.get("GITHUB_TOKEN") or env.get("GH_TOKEN") or ""
     if not token:
-        world.say("no GITHUB_TOKEN or GH_TOKEN: GitHub answers 60 requests an hour, and gives no artifact to strangers")
+        world.say(
+            "no GITHUB_TOKEN or GH_TOKEN: GitHub answers 60 requests an hour, and gives no artifact to strangers"
+        )
     api = env.get("GITHUB_API_URL") or API
     if not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/]", api):
         raise PipelineError("the token is sent over https only", where=f"GITHUB_API_URL {api}")
@@ -127,7 +134,9 @@ def _told_run(env: Mapping[str, str]) -> _Told | None:
         head = str(run["head_sha"]), str(run["head_repository"]["full_name"])
         return _Told(str(int(run["id"])), int(run.get("run_attempt", 1)), *head)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PipelineError(f"the event has no workflow_run with a head: {error!r}", where=f"GITHUB_EVENT_PATH {path}") from error
+        raise PipelineError(
+            f"the event has no workflow_run with a head: {error!r}", where=f"GITHUB_EVENT_PATH {path}"
+        ) from error
 
 
 def repository(text: str) -> str:
@@ -142,34 +151,70 @@ def targets(text: str) -> list[str]:
     named = [word.strip() for word in text.split(",") if word.strip()]
     unknown = [word for word in named if word not in TARGETS]
     if unknown or not named:
-        raise argparse.ArgumentTypeError(f"{', '.join(unknown) or 'nothing'}; it is told to: {', '.join(TARGETS)}")
+        raise argparse.ArgumentTypeError(
+            f"{', '.join(unknown) or 'nothing'}; it is told to: {', '.join(TARGETS)}"
+        )
     return named
 
 
 def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     """The verbs of this module."""
     added = verbs.add(
-        "fetch", fetch, "bring the result folders of a run here", "--repo acme/bench --run-id 26105123 --out results", needs_recipes=False
+        "fetch",
+        fetch,
+        "bring the result folders of a run here",
+        "--repo acme/bench --run-id 26105123 --out results",
+        needs_recipes=False,
     )
-    added.add_argument("--repo", type=repository, required=not env.get("GITHUB_REPOSITORY"), default=env.get("GITHUB_REPOSITORY"))
+    added.add_argument(
+        "--repo",
+        type=repository,
+        required=not env.get("GITHUB_REPOSITORY"),
+        default=env.get("GITHUB_REPOSITORY"),
+    )
     added.add_argument("--run-id", type=number(1), required=True, metavar="N")
     added.add_argument("--attempt", type=number(1), metavar="N", help="nothing newer than this attempt")
     added.add_argument("--out", type=Path, required=True, metavar="DIR")
     added.set_defaults(env=env)
     added = verbs.add(
-        "publish", publish, "tell a report or a review on GitHub", "build/report --to summary,issue,pages --site site", needs_recipes=False
+        "publish",
+        publish,
+        "tell a report or a review on GitHub",
+        "build/report --to summary,issue,pages --site site",
+        needs_recipes=False,
     )
     folder = "a rendered report, or a review (review.json and comment.md)"
     added.add_argument("folder", type=Path, nargs="?", metavar="DIR", help=folder)
     nothing = "instead of a folder: tell that there is no report NAME, and fail"
     added.add_argument("--nothing", nargs=2, metavar=("NAME", "WHY"), help=nothing)
     added.add_argument(
-        "--to", type=targets, action="append", required=True, metavar="LIST", help="summary, comment, check, pages, feed, issue, webhook"
+        "--to",
+        type=targets,
+        action="append",
+        required=True,
+        metavar="LIST",
+        help="summary, comment, check, pages, feed, issue, webhook",
     )
-    added.add_argument("--run-id", type=run_id, default=env.get("GITHUB_RUN_ID") or None, help="default: GitHub's, or a workflow_run's")
+    added.add_argument(
+        "--run-id",
+        type=run_id,
+        default=env.get("GITHUB_RUN_ID") or None,
+        help="default: GitHub's, or a workflow_run's",
+    )
     added.add_argument("--attempt", type=number(1), default=env.get("GITHUB_RUN_ATTEMPT") or "1")
-    added.add_argument("--site", type=Path, default=Path("site"), metavar="DIR", help="of the pages and their index, feed and badge")
-    added.add_argument("--site-url", default="", metavar="URL", help="where the site is served: makes links and shows pictures")
+    added.add_argument(
+        "--site",
+        type=Path,
+        default=Path("site"),
+        metavar="DIR",
+        help="of the pages and their index, feed and badge",
+    )
+    added.add_argument(
+        "--site-url",
+        default="",
+        metavar="URL",
+        help="where the site is served: makes links and shows pictures",
+    )
     added.set_defaults(env=env)
     added = verbs.add(
         "sync",
@@ -178,10 +223,18 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
         "--branch history --history history --remote origin",
         needs_recipes=False,
     )
-    added.add_argument("--history", type=Path, required=True, metavar="DIR", help="a history, or a site with its pages")
+    added.add_argument(
+        "--history", type=Path, required=True, metavar="DIR", help="a history, or a site with its pages"
+    )
     added.add_argument("--branch", default="history")
     added.add_argument("--remote", default="origin")
-    added.add_argument("--repository", type=Path, default=Path(), metavar="DIR", help="a checkout that knows the remote; default: here")
+    added.add_argument(
+        "--repository",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="a checkout that knows the remote; default: here",
+    )
     added.add_argument("--message", default=_message(env), help="of the commit")
     pages = "then have GitHub build the Pages of this repository, where it has any"
     added.add_argument("--build-pages", type=repository, metavar="OWNER/NAME", help=pages)
@@ -190,4 +243,8 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
 
 def _message(env: Mapping[str, str]) -> str:
     run_id = env.get("GITHUB_RUN_ID")
-    return f"Add run {run_id} attempt {env.get('GITHUB_RUN_ATTEMPT') or 1}" if run_id else "Add what was measured"
+    return (
+        f"Add run {run_id} attempt {env.get('GITHUB_RUN_ATTEMPT') or 1}"
+        if run_id
+        else "Add what was measured"
+    )

@@ -30,13 +30,37 @@ def sweep(arguments: argparse.Namespace, world: World) -> int:
 
 def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     """The verbs of this module."""
-    added = verbs.add("manifest", manifest, "print all that a plan's launcher would start", "plan.json --job ID", needs_recipes=False)
+    added = verbs.add(
+        "manifest",
+        manifest,
+        "print all that a plan's launcher would start",
+        "plan.json --job ID",
+        needs_recipes=False,
+    )
     added.add_argument("plan", type=Path)
     added.add_argument("--job", metavar="ID")
-    added.add_argument("--run-id", type=run_id, default=env.get("GITHUB_RUN_ID") or "RUN", help="default: GitHub's, where there is one")
-    added = verbs.add("sweep", sweep, "end and remove what a killed run left behind", "--run-id 26105123 --cluster local-live")
+    added.add_argument(
+        "--run-id",
+        type=run_id,
+        default=env.get("GITHUB_RUN_ID") or "RUN",
+        help="default: GitHub's, where there is one",
+    )
+    added = verbs.add(
+        "sweep",
+        sweep,
+        "end and remove what a killed run left behind",
+        "--run-id 26105123 --cluster local-live",
+    )
     default = env.get("GITHUB_RUN_ID") or None
-    added.add_argument("--run-id", type=run_id, default=default, required=default is None, help="default: GitHub's, where there is one")
+    added.add_argument(
+        "--run-id",
+        type=run_id,
+        default=default,
+        required=default is None,
+        help="default: GitHub's, where there is one",
+    )
     added.add_argument("--cluster", required=True, metavar="NAME")
     added.add_argument("--job", metavar="ID", help="this job's alone, where others of the run still live")
-    added.add_argument("--out", type=Path, metavar="DIR", help="also remove the run's unfinished folders below this one")
+    added.add_argument(
+        "--out", type=Path, metavar="DIR", help="also remove the run's unfinished folders below this one"
+    )

@@ -18,7 +18,13 @@ def validate(arguments: argparse.Namespace, world: World) -> int:
     errors = sum(problem.severity == "error" for problem in problems)
     if arguments.json:
         fields = ("path", "line", "col", "severity", "what", "hint")
-        print(json.dumps([{field: getattr(problem, field) for field in fields} for problem in problems], indent=1, ensure_ascii=False))
+        print(
+            json.dumps(
+                [{field: getattr(problem, field) for field in fields} for problem in problems],
+                indent=1,
+                ensure_ascii=False,
+            )
+        )
     else:
         print("".join(f"{problem}\n" for problem in problems), end="")
     if arguments.annotate:
@@ -26,7 +32,9 @@ def validate(arguments: argparse.Namespace, world: World) -> int:
 
         for problem in problems:
             annotate(problem)
-    world.say(f"{errors} error{'s' * (errors != 1)}, {len(problems) - errors} warning{'s' * (len(problems) - errors != 1)}")
+    world.say(
+        f"{errors} error{'s' * (errors != 1)}, {len(problems) - errors} warning{'s' * (len(problems) - errors != 1)}"
+    )
     return RecipeError.exit_code if errors else 0
 
 
@@ -56,7 +64,12 @@ def schema(arguments: argparse.Namespace, world: World) -> int:
 
 def add(verbs: Verbs) -> None:
     """The verbs of this module."""
-    added = verbs.add("validate", validate, "find every mistake of all recipes, or of these files", "recipes/deepseek-v4-pro-fp4")
+    added = verbs.add(
+        "validate",
+        validate,
+        "find every mistake of all recipes, or of these files",
+        "recipes/deepseek-v4-pro-fp4",
+    )
     added.add_argument("paths", nargs="*", type=Path, metavar="PATH")
     added.add_argument("--json", action="store_true")
     added.add_argument("--annotate", action="store_true", help="also print GitHub annotations")
@@ -72,9 +85,16 @@ def add(verbs: Verbs) -> None:
         default="resolved",
         help="argv and environment of every process on the rack",
     )
-    which.add_argument("--origin", dest="how", action="store_const", const="origin", help="where each value came from")
+    which.add_argument(
+        "--origin", dest="how", action="store_const", const="origin", help="where each value came from"
+    )
     added.add_argument("--json", action="store_true")
-    added = verbs.add("fit", fit, "judge HBM by component, with verdict and headroom", "'deepseek-v4-pro-fp4.*' --sku gb200-nvl72")
+    added = verbs.add(
+        "fit",
+        fit,
+        "judge HBM by component, with verdict and headroom",
+        "'deepseek-v4-pro-fp4.*' --sku gb200-nvl72",
+    )
     added.add_argument("recipe", nargs="+", help="recipe id or glob")
     added.add_argument("--sku", help="judge on another SKU than the recipe's")
     added.add_argument("--json", action="store_true")

@@ -33,12 +33,41 @@ def review(arguments: argparse.Namespace, world: World) -> int:
 
 def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     """The verbs of this module."""
-    added = verbs.add("review", review, "say what a branch changes in the recipes, and predict it", "--base main --out build/review")
-    added.add_argument("--base", required=True, metavar="REV", help="branch or commit to compare with, from where this one left it")
+    added = verbs.add(
+        "review",
+        review,
+        "say what a branch changes in the recipes, and predict it",
+        "--base main --out build/review",
+    )
+    added.add_argument(
+        "--base",
+        required=True,
+        metavar="REV",
+        help="branch or commit to compare with, from where this one left it",
+    )
     added.add_argument("--out", type=Path, required=True, metavar="DIR")
-    added.add_argument("--cluster", default="laptop", metavar="NAME", help="whose timing predicts; default laptop")
-    added.add_argument("--quick", action="store_true", help="one request per concurrency instead of the recipe's ten")
-    added.add_argument("--points-only", action="store_true", help="replay changed recipes only: no comparison at equal interactivity")
-    added.add_argument("--workers", type=number(1), default=os.cpu_count() or 1, metavar="N", help="replays at once (default: one a core)")
+    added.add_argument(
+        "--cluster", default="laptop", metavar="NAME", help="whose timing predicts; default laptop"
+    )
+    added.add_argument(
+        "--quick", action="store_true", help="one request per concurrency instead of the recipe's ten"
+    )
+    added.add_argument(
+        "--points-only",
+        action="store_true",
+        help="replay changed recipes only: no comparison at equal interactivity",
+    )
+    added.add_argument(
+        "--workers",
+        type=number(1),
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="replays at once (default: one a core)",
+    )
     repository = env.get("HEAD_REPOSITORY") or env.get("GITHUB_REPOSITORY") or "local/checkout"
-    added.add_argument("--repository", default=repository, metavar="OWNER/NAME", help="that the branch is in; a fork's, where it is one")
+    added.add_argument(
+        "--repository",
+        default=repository,
+        metavar="OWNER/NAME",
+        help="that the branch is in; a fork's, where it is one",
+    )

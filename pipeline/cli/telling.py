@@ -39,8 +39,17 @@ def retract(arguments: argparse.Namespace, world: World) -> int:
     from pipeline import store
 
     at = world.clock.now().isoformat(timespec="seconds")
-    store.retract(arguments.history, arguments.run_id, arguments.attempt, reason=arguments.reason, who=arguments.who, at=at)
-    world.say(f"run {arguments.run_id} is retracted: every reader of {arguments.history} leaves it out from now on")
+    store.retract(
+        arguments.history,
+        arguments.run_id,
+        arguments.attempt,
+        reason=arguments.reason,
+        who=arguments.who,
+        at=at,
+    )
+    world.say(
+        f"run {arguments.run_id} is retracted: every reader of {arguments.history} leaves it out from now on"
+    )
     return 0
 
 
@@ -70,7 +79,10 @@ def report(arguments: argparse.Namespace, world: World) -> int:
         from pipeline.flow import comparing
 
         linted = comparing.lint_report(arguments.out)
-        world.say(render.lint_text(linted, "wrong", "edge") or "the linter finds nothing in the tables of this report")
+        world.say(
+            render.lint_text(linted, "wrong", "edge")
+            or "the linter finds nothing in the tables of this report"
+        )
         if linted.wrong:
             return LINT
     return GATE if arguments.gate and made.verdict == "worse" else 0
@@ -81,7 +93,9 @@ def drift(arguments: argparse.Namespace, world: World) -> int:
 
     moved = telling.drift(arguments.kept, arguments.new, tolerance=arguments.tolerance)
     print(moved, end="")
-    world.say(f"{'moved' if moved else 'nothing moved'} by more than {arguments.tolerance:.1%} against {arguments.kept}")
+    world.say(
+        f"{'moved' if moved else 'nothing moved'} by more than {arguments.tolerance:.1%} against {arguments.kept}"
+    )
     return GATE if moved else 0
 
 
@@ -94,7 +108,13 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
         "results --history history",
         needs_recipes=False,
     )
-    added.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="folders with results; FILE.yaml = a published study")
+    added.add_argument(
+        "folders",
+        nargs="+",
+        type=Path,
+        metavar="DIR",
+        help="folders with results; FILE.yaml = a published study",
+    )
     added.add_argument("--history", required=True, metavar="URL")
     added.add_argument(
         "--plan",
@@ -106,7 +126,11 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     )
     added.add_argument("--json", action="store_true")
     added = verbs.add(
-        "retract", retract, "take a run out of every later reading", "123 --reason 'wrong image' --history history", needs_recipes=False
+        "retract",
+        retract,
+        "take a run out of every later reading",
+        "123 --reason 'wrong image' --history history",
+        needs_recipes=False,
     )
     added.add_argument("run_id", metavar="RUN")
     added.add_argument("--attempt", type=number(1), help="default: every attempt")
@@ -118,7 +142,12 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     added.add_argument("sql")
     added.add_argument("--json", action="store_true")
     added.add_argument("--history", required=True, metavar="URL")
-    added = verbs.add("report", report, "render a report", "reports/gb300-vs-gb200.yaml --history history --out build/report")
+    added = verbs.add(
+        "report",
+        report,
+        "render a report",
+        "reports/gb300-vs-gb200.yaml --history history --out build/report",
+    )
     added.add_argument("definition", type=Path)
     added.add_argument("--history", metavar="URL", help="default: the data.json that the report keeps")
     added.add_argument("--run-id", metavar="RUN", help="report this run; default: the newest of each recipe")
@@ -127,7 +156,11 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     added.add_argument("--out", type=Path, required=True, metavar="DIR")
     refresh = "keep the rows of data.json, read the definition and all facts again"
     added.add_argument("--refresh", action="store_true", help=refresh)
-    added.add_argument("--lint", action="store_true", help=f"exit {LINT} when a figure of its tables does not follow from those beside it")
+    added.add_argument(
+        "--lint",
+        action="store_true",
+        help=f"exit {LINT} when a figure of its tables does not follow from those beside it",
+    )
     added.add_argument("--gate", action="store_true", help=f"exit {GATE} when the verdict is worse")
     added = verbs.add(
         "drift",

@@ -20,7 +20,9 @@ class Verbs:
     def __init__(self, subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         self.subparsers = subparsers
 
-    def add(self, name: str, verb: Verb, promise: str, example: str, *, needs_recipes: bool = True) -> argparse.ArgumentParser:
+    def add(
+        self, name: str, verb: Verb, promise: str, example: str, *, needs_recipes: bool = True
+    ) -> argparse.ArgumentParser:
         """A verb with what it promises and an example of its words; gives the parser that takes its arguments."""
         added = self.subparsers.add_parser(
             name,
@@ -28,7 +30,12 @@ class Verbs:
             description=promise[0].upper() + promise[1:] + ".",
             epilog=f"example: python -m pipeline {name} {example}",
         )
-        added.add_argument("--recipes", type=Path, metavar="DIR", help="recipes folder (default: the one around the current folder)")
+        added.add_argument(
+            "--recipes",
+            type=Path,
+            metavar="DIR",
+            help="recipes folder (default: the one around the current folder)",
+        )
         added.set_defaults(verb=verb, needs_recipes=needs_recipes)
         return added
 
@@ -40,7 +47,9 @@ def number(low: int, high: int | None = None) -> Callable[[str], int]:
             raise ValueError
         return value
 
-    parse.__name__ = f"number of {low} or more" if high is None else f"number from {low} to {high}"  # argparse: invalid NAME value
+    parse.__name__ = (
+        f"number of {low} or more" if high is None else f"number from {low} to {high}"
+    )  # argparse: invalid NAME value
     return parse
 
 

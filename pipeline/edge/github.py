@@ -76,7 +76,9 @@ class GitHub:
 
     def write(self, method: str, path: str, document: Mapping[str, Any] | None = None) -> Any:
         """Send a document, if any. A POST that may or may not have been done (5xx, no answer) is not repeated: look, then write again."""
-        request = _Request(method, self._url(path, {}), json.dumps(document).encode() if document is not None else None)
+        request = _Request(
+            method, self._url(path, {}), json.dumps(document).encode() if document is not None else None
+        )
         return self._document(self._send(request, taken=WRITTEN), path)
 
     def download(self, path: str, to: Path, *, most_bytes: int) -> None:
@@ -103,7 +105,9 @@ class GitHub:
         found = NEXT.search(answer.headers.get("link", ""))
         following = urljoin(url, found[1]) if found else None
         if following and _origin(following) != _origin(self.api):
-            raise GitHubError("the next page is on another host, which is not given the token", where=f"GET {url}")
+            raise GitHubError(
+                "the next page is on another host, which is not given the token", where=f"GET {url}"
+            )
         return following
 
     def _read(self, url: str) -> Answer:
@@ -116,7 +120,11 @@ class GitHub:
         if answer.status in REDIRECTS:  # a renamed repository
             target = urljoin(url, answer.headers.get("location", ""))
             if _origin(target) != _origin(self.api):
-                raise GitHubError("redirected to another host, which is not given the token", where=f"GET {url}", status=answer.status)
+                raise GitHubError(
+                    "redirected to another host, which is not given the token",
+                    where=f"GET {url}",
+                    status=answer.status,
+                )
             answer = self._send(_Request("GET", target), taken=frozenset({200}))
         self.cache.put(url, answer)
         return answer
@@ -150,7 +158,9 @@ class GitHub:
             **({"If-None-Match": request.etag} if request.etag else {}),
         }
         try:
-            return self.http.request(request.method, request.url, headers=headers, body=request.body, timeout_s=TIMEOUT_S)
+            return self.http.request(
+                request.method, request.url, headers=headers, body=request.body, timeout_s=TIMEOUT_S
+            )
         except ConnectionLostError as error:
             return Answer(0, {}, error.what.encode())
 
@@ -176,7 +186,9 @@ class GitHub:
         try:
             return json.loads(answer.body)
         except (ValueError, RecursionError) as error:
-            raise GitHubError(f"not JSON: {error}", where=path, hint=_request_id(answer), status=answer.status) from error
+            raise GitHubError(
+                f"not JSON: {error}", where=path, hint=_request_id(answer), status=answer.status
+            ) from error
 
 
 def _limited_for(answer: Answer, now: float, attempt: int) -> float | None:
@@ -203,7 +215,12 @@ def _refused(method: str, url: str, answer: Answer) -> GitHubError:
     }.get(answer.status, "")
     what = f"{answer.status} {_message(answer)}" if answer.status else _message(answer)
     request_id = _request_id(answer) if answer.status else ""
-    return GitHubError(what, where=f"{method} {url}", hint="; ".join(filter(None, (request_id, advice))), status=answer.status)
+    return GitHubError(
+        what,
+        where=f"{method} {url}",
+        hint="; ".join(filter(None, (request_id, advice))),
+        status=answer.status,
+    )
 
 
 def _request_id(answer: Answer) -> str:

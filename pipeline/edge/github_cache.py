@@ -34,7 +34,9 @@ class Cache:
         """Remember a whole answer that has an ETag."""
         if answer.status != 200 or "etag" not in answer.headers:
             return
-        kept = Answer(200, {name: answer.headers[name] for name in KEPT if name in answer.headers}, answer.body)
+        kept = Answer(
+            200, {name: answer.headers[name] for name in KEPT if name in answer.headers}, answer.body
+        )
         if self.folder is None:
             self._known[url] = kept
             return
@@ -42,7 +44,10 @@ class Cache:
             self.folder.mkdir(parents=True, exist_ok=True)
             file = self._file(self.folder, url)
             temporary = file.with_suffix(".tmp")
-            temporary.write_text(json.dumps({"url": url, "headers": dict(kept.headers), "body": kept.body.decode()}), encoding="utf-8")
+            temporary.write_text(
+                json.dumps({"url": url, "headers": dict(kept.headers), "body": kept.body.decode()}),
+                encoding="utf-8",
+            )
             temporary.replace(file)
 
     @staticmethod

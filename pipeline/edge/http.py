@@ -34,7 +34,13 @@ class Http(Protocol):
     """What a room needs of the network."""
 
     def request(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None, timeout_s: float
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout_s: float,
     ) -> Answer:
         """One request, redirects not followed; ConnectionLostError when there was no answer."""
         ...
@@ -59,11 +65,25 @@ class SystemHttp:
         self._session.trust_env = through_proxy
 
     def request(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None, timeout_s: float
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout_s: float,
     ) -> Answer:
         """One request, redirects not followed; ConnectionLostError when there was no answer."""
         try:
-            found = self._session.request(method, url, headers=headers, data=body, timeout=timeout_s, allow_redirects=False, auth=_as_it_is)
+            found = self._session.request(
+                method,
+                url,
+                headers=headers,
+                data=body,
+                timeout=timeout_s,
+                allow_redirects=False,
+                auth=_as_it_is,
+            )
         except requests.RequestException as error:
             reason = getattr(error.args[0] if error.args else None, "reason", error)
             raise ConnectionLostError(f"no answer: {reason}", where=f"{method} {url}") from error
@@ -73,13 +93,21 @@ class SystemHttp:
         """GET without any header of ours; a body of status 200 goes to the file ``to``, never more than ``most_bytes`` of it."""
         where = f"GET {url.partition('?')[0]}"  # what follows is a signature
         try:
-            with self._session.get(url, stream=True, timeout=timeout_s, allow_redirects=False, auth=_as_it_is) as found:
+            with self._session.get(
+                url, stream=True, timeout=timeout_s, allow_redirects=False, auth=_as_it_is
+            ) as found:
                 if found.status_code != requests.codes.ok:
-                    return Answer(found.status_code, _lower(found.headers), next(found.iter_content(MOST_OF_AN_ERROR), b""))
+                    return Answer(
+                        found.status_code,
+                        _lower(found.headers),
+                        next(found.iter_content(MOST_OF_AN_ERROR), b""),
+                    )
                 _save(found, to, most_bytes=most_bytes, where=where)
                 return Answer(found.status_code, _lower(found.headers), b"")
         except requests.RequestException as error:
-            raise ConnectionLostError(f"it broke off, or there was none: {type(error).__name__}", where=where) from error
+            raise ConnectionLostError(
+                f"it broke off, or there was none: {type(error).__name__}", where=where
+            ) from error
 
 
 def _save(found: requests.Response, to: Path, *, most_bytes: int, where: str) -> None:
@@ -97,7 +125,9 @@ def _save(found: requests.Response, to: Path, *, most_bytes: int, where: str) ->
     except OSError as error:
         if isinstance(error, requests.RequestException):
             raise
-        raise PipelineError(f"cannot be written: {error.strerror}", where=str(to), hint="is the disk full or read-only?") from error
+        raise PipelineError(
+            f"cannot be written: {error.strerror}", where=str(to), hint="is the disk full or read-only?"
+        ) from error
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

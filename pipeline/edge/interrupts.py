@@ -14,7 +14,9 @@ INTERRUPTS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def held() -> Iterator[None]:
     """They are heard at the end: for what must not be left half done, such as a child that runs and is not yet on anybody's list."""
     waiting: list[int] = []
-    before = {number: signal.signal(number, lambda number, _frame: waiting.append(number)) for number in INTERRUPTS}
+    before = {
+        number: signal.signal(number, lambda number, _frame: waiting.append(number)) for number in INTERRUPTS
+    }
     try:
         yield
     finally:

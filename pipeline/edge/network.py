@@ -30,11 +30,17 @@ def loopback_only() -> Iterator[None]:
     A thread that is in such a network already may stay where it is. LaunchError where the machine does not allow it.
     """
     if not HERE.exists():
-        raise LaunchError("network namespaces are Linux's", hint="set local.isolation: none in the cluster document")
+        raise LaunchError(
+            "network namespaces are Linux's", hint="set local.isolation: none in the cluster document"
+        )
     with _handle() as before:
         code = _call("unshare", CLONE_NEWNET)
         if code and not _is_loopback_only():
-            raise LaunchError(f"no network namespace of our own: {os.strerror(code)}", where="unshare(CLONE_NEWNET)", hint=WAYS)
+            raise LaunchError(
+                f"no network namespace of our own: {os.strerror(code)}",
+                where="unshare(CLONE_NEWNET)",
+                hint=WAYS,
+            )
         if not code:
             _refuse_one_way(before)
         _up(LOOPBACK)
@@ -59,7 +65,9 @@ def free_block(first: int, last: int, count: int) -> int:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that only wait for their end do not count
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # connections that only wait for their end do not count
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
@@ -81,7 +89,11 @@ def _refuse_one_way(before: int) -> None:
     """Go back and forth once: a user namespace without a network of its own lets nobody return."""
     with _handle() as own:
         if code := _call("setns", before, CLONE_NEWNET):
-            raise LaunchError(f"no way back to the network from before: {os.strerror(code)}", where="setns(CLONE_NEWNET)", hint=WAYS)
+            raise LaunchError(
+                f"no way back to the network from before: {os.strerror(code)}",
+                where="setns(CLONE_NEWNET)",
+                hint=WAYS,
+            )
         _call("setns", own, CLONE_NEWNET)
 
 
@@ -110,4 +122,6 @@ def _up(name: str) -> None:
         try:
             fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", name.encode(), flags | IFF_UP))
         except OSError as error:
-            raise LaunchError(f"{name} is down and cannot be set up: {error.strerror}", where="SIOCSIFFLAGS", hint=WAYS) from error
+            raise LaunchError(
+                f"{name} is down and cannot be set up: {error.strerror}", where="SIOCSIFFLAGS", hint=WAYS
+            ) from error

@@ -64,7 +64,9 @@ def _control_groups() -> list[Path]:
         for line in (PROC / "self/cgroup").read_text("utf-8").splitlines():
             if line.startswith("0::"):
                 innermost = CGROUPS / line[len("0::/") :]
-                return [folder for folder in (innermost, *innermost.parents) if folder.is_relative_to(CGROUPS)]
+                return [
+                    folder for folder in (innermost, *innermost.parents) if folder.is_relative_to(CGROUPS)
+                ]
     return []
 
 
@@ -90,7 +92,9 @@ def _words(path: Path) -> list[str]:
 
 
 def _settings(environment: bytes) -> dict[str, str]:
-    pairs = (pair.partition("=") for pair in environment.decode("utf-8", errors="replace").split("\0") if pair)
+    pairs = (
+        pair.partition("=") for pair in environment.decode("utf-8", errors="replace").split("\0") if pair
+    )
     return {name: value for name, _, value in pairs}
 
 

@@ -70,7 +70,9 @@ def half(folder: Path) -> Path:
 
 
 def _cannot_be_made(parent: Path, error: OSError) -> PipelineError:
-    return PipelineError(f"cannot be made: {error.strerror}", where=str(parent), hint="is the disk full or read-only?")
+    return PipelineError(
+        f"cannot be made: {error.strerror}", where=str(parent), hint="is the disk full or read-only?"
+    )
 
 
 def _taken(folder: Path) -> IO[bytes] | None:
@@ -80,9 +82,14 @@ def _taken(folder: Path) -> IO[bytes] | None:
             is_new = True
         except FileExistsError:
             is_new = False
-        with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as stack:  # it has gone, or is going
+        with (
+            contextlib.suppress(FileNotFoundError),
+            contextlib.ExitStack() as stack,
+        ):  # it has gone, or is going
             if not _is_own(folder):
-                raise PipelineError("not a folder of ours, though it has the name of one", where=str(folder), hint="remove it")
+                raise PipelineError(
+                    "not a folder of ours, though it has the name of one", where=str(folder), hint="remove it"
+                )
             lock = stack.enter_context((folder / LOCK).open("ab"))
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -112,7 +119,9 @@ def _clear(folder: Path) -> None:
 
 def _sweep(parent: Path, prefix: str) -> None:
     for folder in parent.glob(f"{prefix}*"):
-        with contextlib.suppress(OSError):  # somebody works in it, or it has gone; without locks on this filesystem nobody can tell
+        with contextlib.suppress(
+            OSError
+        ):  # somebody works in it, or it has gone; without locks on this filesystem nobody can tell
             if not _is_own(folder):
                 continue  # a stranger's, in a folder for everybody's temporary files
             with (folder / LOCK).open("ab") as lock:

@@ -68,7 +68,9 @@ class Child:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.end()
 
 
@@ -86,19 +88,30 @@ def end_all(children: Sequence[Child], *, grace_s: float) -> None:
 class Shell:
     """The machine's own programs. ``env`` is the whole environment of the program; None = ours."""
 
-    def run(self, argv: Sequence[str], *, timeout_s: float, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Completed:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Completed:
         """Run to the end, whatever the exit code; PipelineError when the program is missing or takes longer than ``timeout_s``."""
         process = _start(argv, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         with process:
             try:
                 stdout, stderr = process.communicate(timeout=timeout_s)
             except subprocess.TimeoutExpired as error:
-                raise PipelineError(f"{argv[0]} did not end within {timeout_s:g} s", where=" ".join(argv)) from error
+                raise PipelineError(
+                    f"{argv[0]} did not end within {timeout_s:g} s", where=" ".join(argv)
+                ) from error
             finally:
                 _signal_group(process.pid, signal.SIGKILL)
         return Completed(process.returncode, _text(stdout), _text(stderr))
 
-    def spawn(self, argv: Sequence[str], *, log: Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Child:
+    def spawn(
+        self, argv: Sequence[str], *, log: Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> Child:
         """Start and return at once; stdout and stderr are appended to ``log``."""
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
@@ -109,22 +122,37 @@ class Shell:
 
 
 def _start(
-    argv: Sequence[str], *, cwd: Path | None, env: Mapping[str, str] | None, stdout: int | IO[bytes], stderr: int | IO[bytes]
+    argv: Sequence[str],
+    *,
+    cwd: Path | None,
+    env: Mapping[str, str] | None,
+    stdout: int | IO[bytes],
+    stderr: int | IO[bytes],
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
-            list(argv), cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True
+            list(argv),
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
         )
     except FileNotFoundError as error:
         if cwd is not None and not cwd.is_dir():
             raise PipelineError(f"no such folder to run {argv[0]} in", where=str(cwd)) from error
-        raise PipelineError(f"{argv[0]} is not installed", where=" ".join(argv), hint="install it, or put it on PATH") from error
+        raise PipelineError(
+            f"{argv[0]} is not installed", where=" ".join(argv), hint="install it, or put it on PATH"
+        ) from error
     except OSError as error:
         raise PipelineError(f"{argv[0]} cannot be started: {error.strerror}", where=" ".join(argv)) from error
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # gone; macOS says EPERM of a group of zombies
+    with contextlib.suppress(
+        ProcessLookupError, PermissionError
+    ):  # gone; macOS says EPERM of a group of zombies
         os.killpg(group, number)
 
 

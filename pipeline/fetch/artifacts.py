@@ -29,7 +29,9 @@ class Candidate:
     expired: bool
 
 
-def candidates(github: GitHub, repository: str, run_id: int, attempt: int | None) -> dict[str, list[Candidate]]:
+def candidates(
+    github: GitHub, repository: str, run_id: int, attempt: int | None
+) -> dict[str, list[Candidate]]:
     """By job, the newest attempt first (of one attempt the newest id); ``attempt`` given: none after it."""
     found: dict[str, list[Candidate]] = {}
     for one in github.pages(f"repos/{repository}/actions/runs/{run_id}/artifacts", "artifacts"):
@@ -44,14 +46,20 @@ def _candidate(one: dict[str, Any], run_id: int) -> Candidate | None:
     if match is None or int(match["run"]) != run_id:
         return None
     digest = str(one.get("digest") or "")
-    return Candidate(int(one["id"]), match[0], match["job"], int(match["attempt"]), digest, expired=bool(one["expired"]))
+    return Candidate(
+        int(one["id"]), match[0], match["job"], int(match["attempt"]), digest, expired=bool(one["expired"])
+    )
 
 
 def download(github: GitHub, repository: str, one: Candidate, scratch: Path) -> Path:
     """Its result folder below ``scratch``, unpacked and as yet unread; ArtifactError when it is expired, torn or not to be trusted."""
     where = f"artifact {one.name} ({one.id})"
     if one.expired:
-        raise ArtifactError("expired: GitHub no longer has it", where=where, hint="its figures are in history if it was ingested in time")
+        raise ArtifactError(
+            "expired: GitHub no longer has it",
+            where=where,
+            hint="its figures are in history if it was ingested in time",
+        )
     packed, folder = scratch / f"{one.id}.zip", scratch / str(one.id) / one.name
     shutil.rmtree(folder.parent, ignore_errors=True)
     try:
@@ -74,4 +82,6 @@ def _refuse_difference(packed: Path, digest: str, where: str) -> None:
     with packed.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != digest.removeprefix("sha256:"):
-        raise ArtifactError("not the zip that GitHub's digest states", where=where, hint="damaged on the way; fetch it again")
+        raise ArtifactError(
+            "not the zip that GitHub's digest states", where=where, hint="damaged on the way; fetch it again"
+        )

@@ -29,17 +29,23 @@ def unpack(packed: Path, folder: Path, *, where: str) -> None:
             for entry in entries:
                 _write(archive, entry, folder / entry.filename, where)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise ArtifactError(f"not a whole zip: {error}", where=where, hint="torn or foreign; fetch it again") from error
+        raise ArtifactError(
+            f"not a whole zip: {error}", where=where, hint="torn or foreign; fetch it again"
+        ) from error
     except OSError as error:
         raise PipelineError(
-            f"cannot be unpacked: {error.strerror or error}", where=str(folder), hint="is the disk full or read-only?"
+            f"cannot be unpacked: {error.strerror or error}",
+            where=str(folder),
+            hint="is the disk full or read-only?",
         ) from error
 
 
 def _refuse_oddities(entries: list[zipfile.ZipInfo], packed_bytes: int, where: str) -> None:
     hint = "nothing was unpacked; the artifact is foreign"
     if len(entries) > MOST_FILES:
-        raise ArtifactError(f"{len(entries)} files, more than the {MOST_FILES} that are taken", where=where, hint=hint)
+        raise ArtifactError(
+            f"{len(entries)} files, more than the {MOST_FILES} that are taken", where=where, hint=hint
+        )
     seen: set[str] = set()
     for entry in entries:
         kind = stat.S_IFMT(entry.external_attr >> 16)
@@ -64,5 +70,7 @@ def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, where
         while chunk := source.read(CHUNK):
             left -= len(chunk)
             if left < 0:
-                raise ArtifactError(f"{entry.filename!r} is longer than it says", where=where, hint="the artifact is foreign")
+                raise ArtifactError(
+                    f"{entry.filename!r} is longer than it says", where=where, hint="the artifact is foreign"
+                )
             file.write(chunk)

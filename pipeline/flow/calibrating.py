@@ -28,7 +28,9 @@ from pipeline.schema.plan import Job
 from pipeline.schema.timing import PointError, SkuTiming, Timing
 
 CLOSE = 0.005  # a surrogate that is off by more than this (log) is corrected and the fit repeated once
-IDENTIFIABLE = 0.10  # a left-out point that the others predict with a larger s.d. than this is not identifiable
+IDENTIFIABLE = (
+    0.10  # a left-out point that the others predict with a larger s.d. than this is not identifiable
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,11 @@ def calibrate(world: World, points: Path, out: Path, *, workers: int) -> str:
     text = read(points)
     book = read_book(world)
     is_study = points.suffix == ".yaml"
-    given = given_by(points, book.catalogue) if is_study else room.read_points(text.decode(errors="replace"), where=str(points))
+    given = (
+        given_by(points, book.catalogue)
+        if is_study
+        else room.read_points(text.decode(errors="replace"), where=str(points))
+    )
     rows = _rows(book, given, str(points))
     with _processes(workers) as surrogates:
         fit = Fit(rows, lambda loops: list(surrogates.map(room.closed_loop, loops)))
@@ -83,7 +89,9 @@ def calibrate(world: World, points: Path, out: Path, *, workers: int) -> str:
         fitted_on=world.clock.now().date().isoformat(),
         requests_per_conc=recipe.client.requests_per_conc,
         versions=replayed[rows[0]].versions,
-        skus=tuple(room.sku_timing(sku, rows, fit.parameters) for sku in sorted({row.recipe.sku for row in rows})),
+        skus=tuple(
+            room.sku_timing(sku, rows, fit.parameters) for sku in sorted({row.recipe.sku for row in rows})
+        ),
         errors=tuple(_error(row, replayed[row], left_out[row]) for row in rows),
     )
     write(out, timing.to_json())
@@ -98,15 +106,32 @@ def _rows(book: Book, given: Sequence[room.Given], where: str) -> list[Row]:
         sku = book.catalogue.sku(point.sku)
         recipe = next((one for one in book.recipes.values() if sku and point.is_of(one, sku.id)), None)
         if sku is None:
-            problems.append(Problem(where, point.line, 1, f"unknown SKU {point.sku!r}", nearest(point.sku, book.catalogue.skus)))
+            problems.append(
+                Problem(
+                    where,
+                    point.line,
+                    1,
+                    f"unknown SKU {point.sku!r}",
+                    nearest(point.sku, book.catalogue.skus),
+                )
+            )
         elif recipe is None:
             shape = f"{point.prefill.workers} x {point.prefill.shape} + {point.decode.workers} x {point.decode.shape}"
             problems.append(
-                Problem(where, point.line, 1, f"no recipe deploys {shape} at {point.conc} on {sku.id}", "write the recipe first")
+                Problem(
+                    where,
+                    point.line,
+                    1,
+                    f"no recipe deploys {shape} at {point.conc} on {sku.id}",
+                    "write the recipe first",
+                )
             )
         else:
             drawn = lengths.draw(
-                recipe.workload, recipe.client, requests=point.conc * recipe.client.requests_per_conc, seed=recipe.client.seed
+                recipe.workload,
+                recipe.client,
+                requests=point.conc * recipe.client.requests_per_conc,
+                seed=recipe.client.seed,
             )
             tokens = room.Lengths(*(tuple(side.tolist()) for side in drawn))
             rows.append(Row(recipe, sku.hbm_tb_s, point.conc, point.total_tok_s_gpu, point.tpot_ms, tokens))
@@ -135,7 +160,9 @@ def _leave_one_out(world: World, book: Book, fit: Fit, workers: int) -> dict[Row
         parameters = fit.solve([one for one in fit.rows if one is not row], 3)
         timings[row] = _timing(fit, row, parameters)
     replayed = _replay(book, list(timings.items()), workers)
-    world.say(f"left out {len(timings)} points in turn; {len(spreads) - len(timings)} are not identifiable from the others")
+    world.say(
+        f"left out {len(timings)} points in turn; {len(spreads) - len(timings)} are not identifiable from the others"
+    )
     return {row: _LeftOut(spread, replayed.get(row)) for row, spread in spreads.items()}
 
 
@@ -153,7 +180,9 @@ def _error(row: Row, fitted: _Replayed, left_out: _LeftOut) -> PointError:
         tpot_ms=row.tpot_ms,
         fitted_total_tok_s_gpu=room.rate(row, fitted.duration_s, fitted.overhead_s),
         fitted_tpot_ms=fitted.tpot_ms,
-        left_out_total_tok_s_gpu=room.rate(row, predicted.duration_s, predicted.overhead_s) if predicted else None,
+        left_out_total_tok_s_gpu=room.rate(row, predicted.duration_s, predicted.overhead_s)
+        if predicted
+        else None,
         left_out_tpot_ms=predicted.tpot_ms if predicted else None,
         left_out_sd=left_out.spread if math.isfinite(left_out.spread) else None,
     )
@@ -164,9 +193,15 @@ def _replay(book: Book, points: Sequence[tuple[Row, SkuTiming]], workers: int) -
     tasks = []
     for row, timing in points:
         recipe = row.recipe
-        job = planning.job(recipe, book.catalogue.clusters["laptop"], book.catalogue, None, judge(book, recipe))
+        job = planning.job(
+            recipe, book.catalogue.clusters["laptop"], book.catalogue, None, judge(book, recipe)
+        )
         client = recipe.client
-        tasks.append(_Task(job, book.catalogue.skus[recipe.sku], timing, row.conc, client.requests_per_conc, client.seed))
+        tasks.append(
+            _Task(
+                job, book.catalogue.skus[recipe.sku], timing, row.conc, client.requests_per_conc, client.seed
+            )
+        )
     order = sorted(range(len(tasks)), key=lambda index: -tasks[index].conc)
     with _processes(workers, per_child=1) as pool:
         results = list(pool.map(_one_replay, [tasks[index] for index in order]))
@@ -179,7 +214,12 @@ def _one_replay(task: _Task) -> _Replayed:
         setup = replay.Setup(job, task.sku, task.timing, task.requests_per_conc, task.seed, Path(staging))
         measured = replay.measure(setup, clock=SystemClock())
     (point,) = measured.points
-    return _Replayed(point.duration_s - point.overhead_s, point.overhead_s, point.tpot_ms.p50 or math.nan, measured.versions)
+    return _Replayed(
+        point.duration_s - point.overhead_s,
+        point.overhead_s,
+        point.tpot_ms.p50 or math.nan,
+        measured.versions,
+    )
 
 
 @contextmanager

@@ -69,8 +69,14 @@ def iso(world: World, wish: IsoWish, *, as_json: bool) -> str:
     mode = wish.cost or "derived"
     is_throughput = wish.y == THROUGHPUT
     if wish.cost and not is_throughput:
-        raise PipelineError(f"cost is of {THROUGHPUT}, not of {wish.y}", hint=f"leave out --cost, or read --y {THROUGHPUT}")
-    prices = {sku: usd for sku in knots if (usd := _price(catalogue, sku, wish.tier)) is not None} if is_throughput else {}
+        raise PipelineError(
+            f"cost is of {THROUGHPUT}, not of {wish.y}", hint=f"leave out --cost, or read --y {THROUGHPUT}"
+        )
+    prices = (
+        {sku: usd for sku in knots if (usd := _price(catalogue, sku, wish.tier)) is not None}
+        if is_throughput
+        else {}
+    )
     readings = read_curves(knots, wish.at, prices, mode)
     if as_json:
         return json.dumps(_iso_json(wish, readings, prices, column, better), indent=1) + "\n"
@@ -98,12 +104,20 @@ def compare(world: World, names: tuple[str, str], history: str | None, reading: 
     known = [_meanings(book, name, rows) for name in names]
     for name, meanings in zip(names, known, strict=True):
         if not meanings:
-            where = f", and no run or image of {history}" if history else "; runs and images need --history URL"
-            raise PipelineError(f"{name!r} is no SKU or recipe of this checkout{where}", hint=_near(book, name, rows))
+            where = (
+                f", and no run or image of {history}" if history else "; runs and images need --history URL"
+            )
+            raise PipelineError(
+                f"{name!r} is no SKU or recipe of this checkout{where}", hint=_near(book, name, rows)
+            )
     kind = next((kind for kind in known[0] if kind in known[1]), None)
     if kind is None:
-        said = " and ".join(f"{name} is one of the {next(iter(found))}" for name, found in zip(names, known, strict=True))
-        raise PipelineError(f"{said}: they cannot be compared", hint="name two SKUs, two runs, two recipes or two images")
+        said = " and ".join(
+            f"{name} is one of the {next(iter(found))}" for name, found in zip(names, known, strict=True)
+        )
+        raise PipelineError(
+            f"{said}: they cannot be compared", hint="name two SKUs, two runs, two recipes or two images"
+        )
     return analyse.side_by_side(kind, (known[0][kind], known[1][kind]), book.catalogue.skus, reading)
 
 
@@ -120,14 +134,18 @@ def _meanings(book: Book, name: str, rows: Sequence[HistoryRow]) -> dict[Kind, S
     if run := tuple(row for row in rows if row.run[0] == name):
         found["runs"] = Side(name, run)
     if name in _images(rows):
-        found["images"] = Side(name, analyse.newest(row for row in rows if row.record.job.recipe.image == name))
+        found["images"] = Side(
+            name, analyse.newest(row for row in rows if row.record.job.recipe.image == name)
+        )
     return found
 
 
 def _near(book: Book, name: str, rows: Sequence[HistoryRow]) -> str:
     """The nearest of everything that can be named; the SKUs where nothing is near."""
     skus = {alias.lower() for sku in book.catalogue.skus.values() for alias in (sku.id, *sku.aliases)}
-    close = get_close_matches(name.lower(), [*skus, *book.recipes, *_images(rows), *(row.run[0] for row in rows)], n=1)
+    close = get_close_matches(
+        name.lower(), [*skus, *book.recipes, *_images(rows), *(row.run[0] for row in rows)], n=1
+    )
     return f"did you mean `{close[0]}`?" if close else f"SKUs: {', '.join(sorted(book.catalogue.skus))}"
 
 
@@ -140,7 +158,11 @@ def _is_usual(wish: IsoWish) -> bool:
 
 
 def _iso_json(
-    wish: IsoWish, readings: Sequence[comparing.Reading], prices: dict[str, float], column: str, better: Better
+    wish: IsoWish,
+    readings: Sequence[comparing.Reading],
+    prices: dict[str, float],
+    column: str,
+    better: Better,
 ) -> dict[str, Any]:
     fields = {"sku", "interactivity", "total_tok_s_gpu", *(["usd_per_mtok"] if wish.cost else [])}
     answer: dict[str, Any] = {"rows": [one.model_dump(include=fields) for one in readings]}
@@ -150,7 +172,9 @@ def _iso_json(
     if wish.cost:
         answer["cost"] = {"mode": wish.cost, "tier": wish.tier, "usd_per_gpu_hour": prices}
     wide = [one for one in readings if one.is_directional(wish.gap)]
-    answer["directional"] = [{"sku": one.sku, "interactivity": one.interactivity, "gap": one.gap} for one in wide]
+    answer["directional"] = [
+        {"sku": one.sku, "interactivity": one.interactivity, "gap": one.gap} for one in wide
+    ]
     return answer
 
 
@@ -165,7 +189,11 @@ def _ranked(wish: IsoWish) -> tuple[str, Better, list[Ranked]]:
     if wish.better or THROUGHPUT not in tables.header(text):
         return wish.y, wish.better or (_way(wish.x), _way(wish.y)), [Ranked(spot, spot.y) for spot in spots]
     ranks = tables.spots(text, where=where, x=wish.x, y=THROUGHPUT)
-    return THROUGHPUT, (_way(wish.x), "more"), [Ranked(spot, rank.y) for spot, rank in zip(spots, ranks, strict=True)]
+    return (
+        THROUGHPUT,
+        (_way(wish.x), "more"),
+        [Ranked(spot, rank.y) for spot, rank in zip(spots, ranks, strict=True)],
+    )
 
 
 def _way(column: str) -> Way:
@@ -173,13 +201,19 @@ def _way(column: str) -> Way:
     return "less" if column.startswith(("usd_", "ttft", "tpot")) or column.endswith("_ms") else "more"
 
 
-def _say_dominated(world: World, wish: IsoWish, sku: str, found: Sequence[Ranked], kept: Sequence[Ranked]) -> None:
+def _say_dominated(
+    world: World, wish: IsoWish, sku: str, found: Sequence[Ranked], kept: Sequence[Ranked]
+) -> None:
     places = {(one.spot.x, one.rank) for one in kept}
     seen: set[tuple[float, float]] = set()
     for one in found:
         place = (one.spot.x, one.rank)
         if not any(one is knot for knot in kept):
-            why = "the same point twice" if place in seen or place in places else "dominated: another point is as good in both"
+            why = (
+                "the same point twice"
+                if place in seen or place in places
+                else "dominated: another point is as good in both"
+            )
             world.say(f"{wish.csv}:{one.spot.line}: {sku} at {one.spot.x:g} is left out, {why}")
         seen.add(place)
 

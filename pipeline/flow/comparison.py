@@ -12,13 +12,20 @@ from pipeline.schema.comparison import FitAssumptions, ShapeFit
 from pipeline.schema.recipe import Pool, Recipe
 
 
-def shape_fits(recipe: Recipe, skus: Sequence[Sku], llm: Llm, assumed: FitAssumptions) -> tuple[ShapeFit, ...]:
+def shape_fits(
+    recipe: Recipe, skus: Sequence[Sku], llm: Llm, assumed: FitAssumptions
+) -> tuple[ShapeFit, ...]:
     """Memory of every assumed shape on every SKU, both roles; lengths and precision are the recipe's."""
-    return tuple(one for shape in assumed.shapes for sku in skus for one in _fits(recipe, shape, sku, llm, assumed))
+    return tuple(
+        one for shape in assumed.shapes for sku in skus for one in _fits(recipe, shape, sku, llm, assumed)
+    )
 
 
 def _fits(recipe: Recipe, shape: str, sku: Sku, llm: Llm, assumed: FitAssumptions) -> Iterator[ShapeFit]:
-    prefill, decode = _pool(shape, assumed.prefill_tokens, assumed), _pool(shape, assumed.decode_tokens, assumed)
+    prefill, decode = (
+        _pool(shape, assumed.prefill_tokens, assumed),
+        _pool(shape, assumed.decode_tokens, assumed),
+    )
     judged = fit.judge(recipe.model_copy(update={"prefill": prefill, "decode": decode}), sku, llm)
     for hbm in judged or ():
         yield ShapeFit(sku=sku.id, gpus=prefill.gpus_per_worker, hbm=hbm)
@@ -28,5 +35,9 @@ def _pool(shape: str, tokens: int, assumed: FitAssumptions) -> Pool:
     """One worker of a shape with the assumed budgets; its KV is asked for one sequence, so that what is left is all room."""
     kind, width = re.sub(r"\d+$", "", shape), int(re.sub(r"^\D+", "", shape))
     tp, dp, ep = {"TP": (width, 1, 1), "TEP": (width, 1, width), "DEP": (1, width, width)}[kind]
-    flags: dict[str, Any] = {"gpu-memory-utilization": assumed.utilisation, "max-num-batched-tokens": tokens, "max-num-seqs": 1}
+    flags: dict[str, Any] = {
+        "gpu-memory-utilization": assumed.utilisation,
+        "max-num-batched-tokens": tokens,
+        "max-num-seqs": 1,
+    }
     return Pool(workers=1, tp=tp, pp=1, dp=dp, ep=ep, flags=flags)

@@ -51,7 +51,10 @@ class Matrix:
     @property
     def clusters(self) -> list[dict[str, Any]]:
         """One entry a cluster: its legs, and how many of them it can take at once."""
-        return [{"name": plan.cluster.id, "max_parallel": plan.cluster.racks, "jobs": planning.legs(plan)} for plan in self.plans]
+        return [
+            {"name": plan.cluster.id, "max_parallel": plan.cluster.racks, "jobs": planning.legs(plan)}
+            for plan in self.plans
+        ]
 
     def outputs(self) -> str:
         """Lines for $GITHUB_OUTPUT; the plans themselves travel as an artifact."""
@@ -65,15 +68,25 @@ def matrix(world: World, wish: Wish, clusters: list[str], *, size: int, may_be_e
     The shard of a job depends on the recipes and ``wish.select`` alone: runs that start later, with more measured, agree on it.
     """
     plan_id = wish.plan_id or new_plan_id(world)
-    asked = [replace(wish, cluster=cluster, plan_id=plan_id, shard="1/1", any_size=True) for cluster in clusters]
+    asked = [
+        replace(wish, cluster=cluster, plan_id=plan_id, shard="1/1", any_size=True) for cluster in clusters
+    ]
     wanted = [make(world, one) for one in asked]
     _say_left_out(world, wanted)
     if not any(plan.jobs for plan in wanted) and not may_be_empty:
-        raise PlanError("nothing to run", where=f"clusters {', '.join(clusters)}", hint=f"no job is left of --select {wish.select!r}")
+        raise PlanError(
+            "nothing to run",
+            where=f"clusters {', '.join(clusters)}",
+            hint=f"no job is left of --select {wish.select!r}",
+        )
     if not wish.shard and sum(len(plan.jobs) for plan in wanted) <= size:
         return _written(wish.out, Matrix(plan_id, tuple(wanted), 1))
     whole = [make(world, replace(one, since=None, skip_measured=None)) for one in asked]
-    shard = planning.shard(wish.shard) if wish.shard else (1, planning.shards_needed([len(plan.jobs) for plan in whole], size))
+    shard = (
+        planning.shard(wish.shard)
+        if wish.shard
+        else (1, planning.shards_needed([len(plan.jobs) for plan in whole], size))
+    )
     parts = tuple(planning.part(plan, every, shard) for plan, every in zip(wanted, whole, strict=True))
     return _written(wish.out, Matrix(plan_id, parts, shard[1]))
 
@@ -125,7 +138,9 @@ def shard_title(workflow: str, inputs: Mapping[str, Any]) -> str:
 
 
 def _titles(github: GitHub, workflow: Workflow, *, since: datetime) -> set[str]:
-    runs = github.pages(f"{workflow.path}/runs", "workflow_runs", event="workflow_dispatch", created=_from(since))
+    runs = github.pages(
+        f"{workflow.path}/runs", "workflow_runs", event="workflow_dispatch", created=_from(since)
+    )
     return {str(run["display_title"]) for run in runs}
 
 
@@ -144,5 +159,10 @@ def _input(value: Any) -> str:
 
 def last_scheduled(github: GitHub, repository: str, workflow: str, *, since: datetime) -> str | None:
     """Address of the newest run of a workflow that its schedule started since then; None when there is none."""
-    runs = github.pages(f"repos/{repository}/actions/workflows/{workflow}/runs", "workflow_runs", event="schedule", created=_from(since))
+    runs = github.pages(
+        f"repos/{repository}/actions/workflows/{workflow}/runs",
+        "workflow_runs",
+        event="schedule",
+        created=_from(since),
+    )
     return next((str(run["html_url"]) for run in runs), None)

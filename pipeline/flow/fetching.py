@@ -38,11 +38,15 @@ class Fetched:
 
 def fetch_run(world: World, wish: Wish, github: GitHub) -> Fetched:
     """Fetch what is not here yet; folders that are here and whole are skipped, jobs without a whole attempt are in ``lost``."""
-    github.get(f"repos/{wish.repository}/actions/runs/{wish.run_id}")  # a wrong number is told from a run without artifacts
+    github.get(
+        f"repos/{wish.repository}/actions/runs/{wish.run_id}"
+    )  # a wrong number is told from a run without artifacts
     jobs = fetch.candidates(github, wish.repository, wish.run_id, wish.attempt)
     if not jobs:
         hint = "a finished job uploads bench-RUN-ATTEMPT-RECIPE; does the run measure at all?"
-        raise ArtifactError("the run has no artifact of results", where=f"{wish.repository} run {wish.run_id}", hint=hint)
+        raise ArtifactError(
+            "the run has no artifact of results", where=f"{wish.repository} run {wish.run_id}", hint=hint
+        )
     fetched = Fetched([], [], [])
     with scratch(wish.out, ".fetch-") as unpacked:
         for number, (job, attempts) in enumerate(jobs.items(), start=1):
@@ -54,7 +58,9 @@ def fetch_run(world: World, wish: Wish, github: GitHub) -> Fetched:
     return fetched
 
 
-def _fetch_job(world: World, wish: Wish, github: GitHub, attempts: list[Candidate], unpacked: Path, fetched: Fetched) -> None:  # noqa: PLR0913, PLR0917  # one call site
+def _fetch_job(
+    world: World, wish: Wish, github: GitHub, attempts: list[Candidate], unpacked: Path, fetched: Fetched
+) -> None:  # noqa: PLR0913, PLR0917  # one call site
     errors: list[ArtifactError] = []
     for one in attempts:
         target = wish.out / one.name
@@ -103,4 +109,8 @@ def lost_error(fetched: Fetched, wish: Wish) -> ArtifactError | None:
     if not fetched.lost:
         return None
     what = f"{len(fetched.lost)} jobs have no whole artifact: " + "; ".join(map(str, fetched.lost))
-    return ArtifactError(what, where=f"{wish.repository} run {wish.run_id}", hint="the others are fetched; run the same command again")
+    return ArtifactError(
+        what,
+        where=f"{wish.repository} run {wish.run_id}",
+        hint="the others are fetched; run the same command again",
+    )

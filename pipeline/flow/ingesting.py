@@ -34,7 +34,9 @@ def ingest(folders: Sequence[Path], history: str, plans: Sequence[Path] = ()) ->
     if not found and not planned:
         names = ", ".join(map(str, folders))
         raise ArtifactError(
-            "no result folder", where=names, hint="a finished job leaves bench-RUN-ATTEMPT-RECIPE/; a killed one leaves nothing to ingest"
+            "no result folder",
+            where=names,
+            hint="a finished job leaves bench-RUN-ATTEMPT-RECIPE/; a killed one leaves nothing to ingest",
         )
     whole, damaged = _read(found)
     newest = _newest(whole)
@@ -64,7 +66,11 @@ def _newest(whole: Sequence[Arrival]) -> list[Arrival]:
     for one in whole:
         job = one.record.provenance.run_id, one.record.job.id
         attempts[job] = max(attempts.get(job, 0), one.record.provenance.attempt)
-    return [one for one in whole if attempts[one.record.provenance.run_id, one.record.job.id] == one.record.provenance.attempt]
+    return [
+        one
+        for one in whole
+        if attempts[one.record.provenance.run_id, one.record.job.id] == one.record.provenance.attempt
+    ]
 
 
 def _has_stand_in(folder: Path, newest: Sequence[Arrival]) -> bool:
@@ -77,12 +83,18 @@ def _has_stand_in(folder: Path, newest: Sequence[Arrival]) -> bool:
     return False
 
 
-def _lacking(plans: Mapping[Path, Plan], arrived: Sequence[Arrival], lost: Sequence[ArtifactError]) -> ArtifactError | None:
+def _lacking(
+    plans: Mapping[Path, Plan], arrived: Sequence[Arrival], lost: Sequence[ArtifactError]
+) -> ArtifactError | None:
     """Planned and not arrived, by id and by what was to be deployed; or arrived in pieces."""
     came = {(one.record.job.id, one.record.job.deployment_digest) for one in arrived}
     jobs = [job for plan in plans.values() for job in plan.jobs]
     missing = sorted(job.id for job in jobs if (job.id, job.deployment_digest) not in came)
-    parts = [f"{len(missing)} of {len(jobs)} planned jobs did not arrive: {', '.join(missing)}"] if missing else []
+    parts = (
+        [f"{len(missing)} of {len(jobs)} planned jobs did not arrive: {', '.join(missing)}"]
+        if missing
+        else []
+    )
     parts += [f"damaged: {error.where}" for error in lost]
     hint = "what arrived is stored; run the failed legs again, then ingest again"
     return ArtifactError("; ".join(parts), where=", ".join(map(str, plans)), hint=hint) if parts else None

@@ -42,9 +42,15 @@ def manifest(world: World, path: Path, job_id: str | None, run_id: str) -> str:
     plan = read_plan(path)
     jobs = [job for job in plan.jobs if job_id in (None, job.id)]
     if not jobs:
-        raise PlanError(f"no job {job_id!r} in the plan", where=str(path), hint=nearest(str(job_id), [job.id for job in plan.jobs]))
+        raise PlanError(
+            f"no job {job_id!r} in the plan",
+            where=str(path),
+            hint=nearest(str(job_id), [job.id for job in plan.jobs]),
+        )
     launcher = _launcher(plan.cluster)
-    return "\n".join(launcher.manifest(order(world, plan, job, run_id=run_id, attempt=1), plan.cluster) for job in jobs)
+    return "\n".join(
+        launcher.manifest(order(world, plan, job, run_id=run_id, attempt=1), plan.cluster) for job in jobs
+    )
 
 
 @contextmanager
@@ -77,7 +83,11 @@ def sweep(world: World, run_id: str, on: str, *, job: str | None, out: Path | No
 def _launcher(cluster: Cluster) -> Launcher:
     launcher = LAUNCHERS.get(cluster.launcher or "")
     if launcher is None:
-        what = f"launcher {cluster.launcher} is not built yet" if cluster.launcher else "a cluster without a launcher deploys nothing"
+        what = (
+            f"launcher {cluster.launcher} is not built yet"
+            if cluster.launcher
+            else "a cluster without a launcher deploys nothing"
+        )
         raise LaunchError(what, where=f"cluster {cluster.id}", hint=f"built: {', '.join(LAUNCHERS)}")
     return launcher
 
@@ -89,7 +99,11 @@ def _means(world: World) -> Means:
 def _model_path(world: World, cluster: Cluster, model: str) -> str:
     stated = cluster.model_paths.get(model)
     if stated is None:
-        raise LaunchError(f"no files of {model} on this cluster", where=f"cluster {cluster.id}", hint=f"say where: model_paths.{model}")
+        raise LaunchError(
+            f"no files of {model} on this cluster",
+            where=f"cluster {cluster.id}",
+            hint=f"say where: model_paths.{model}",
+        )
     if cluster.launcher != "local" or Path(stated).is_absolute():
         return stated
     return str((recipes_root(world.recipes) / stated).resolve())

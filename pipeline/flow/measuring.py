@@ -57,7 +57,11 @@ def run(world: World, wish: Run) -> list[Path]:
         return _run_all(world, wish, plan)
     job = plan.job(wish.job)
     if job is None:
-        raise PlanError(f"no job {wish.job!r} in the plan", where=str(wish.plan), hint=nearest(wish.job, [one.id for one in plan.jobs]))
+        raise PlanError(
+            f"no job {wish.job!r} in the plan",
+            where=str(wish.plan),
+            hint=nearest(wish.job, [one.id for one in plan.jobs]),
+        )
     return [_run_one(world, wish, plan, job)]
 
 
@@ -66,7 +70,11 @@ def _run_one(world: World, wish: Run, plan: Plan, job: Job) -> Path:
     staging = collect.workplace(wish.out, wish.run_id, wish.attempt, job.id)
     with sole(staging) as is_ours:
         if not is_ours:
-            raise ArtifactError("another process is at work on the result of this name", where=str(staging), hint=collect.RETRY)
+            raise ArtifactError(
+                "another process is at work on the result of this name",
+                where=str(staging),
+                hint=collect.RETRY,
+            )
         collect.refuse_taken(wish.out, wish.run_id, wish.attempt, job.id)
         outcome: Measurement | PipelineError
         try:
@@ -89,7 +97,9 @@ def _measure(world: World, attempt: Attempt, staging: Path) -> Measurement:
 
         return serving.measure(world, attempt, staging)
     if plan.timing is None:
-        raise PlanError("the plan has no timing for a replay", where=f"cluster {plan.cluster.id}", hint="plan again")
+        raise PlanError(
+            "the plan has no timing for a replay", where=f"cluster {plan.cluster.id}", hint="plan again"
+        )
     from pipeline.measure import replay
 
     setup = replay.Setup(
@@ -111,7 +121,9 @@ def _refusal(measured: Measurement, job: Job) -> MeasureError | None:
         return None
     said = [f"c{point.conc} {reason}" for point in refused for reason in point.reasons]
     said += [f"c{conc} was not measured any more" for conc in missing]
-    return MeasureError(f"{len(refused)} of {len(job.recipe.conc)} points refused: {'; '.join(said)}", where=job.id)
+    return MeasureError(
+        f"{len(refused)} of {len(job.recipe.conc)} points refused: {'; '.join(said)}", where=job.id
+    )
 
 
 def _attempt(world: World, wish: Run, plan: Plan, job: Job) -> Attempt:
@@ -130,7 +142,9 @@ def _attempt(world: World, wish: Run, plan: Plan, job: Job) -> Attempt:
 def _run_all(world: World, wish: Run, plan: Plan) -> list[Path]:
     """Children, the longest job first, as many at once as there are workers; all end with this process."""
     with scratch(wish.out, f".logs-{wish.run_id}-") as logs, _crew(world, wish, plan, logs) as crew:
-        at_once = min(wish.workers, plan.cluster.racks) if plan.cluster.launcher else wish.workers  # live deployments share the place
+        at_once = (
+            min(wish.workers, plan.cluster.racks) if plan.cluster.launcher else wish.workers
+        )  # live deployments share the place
         waiting = sorted(plan.jobs, key=lambda job: -sum(job.recipe.conc))
         while waiting or crew.running:
             while waiting and len(crew.running) < at_once:
@@ -156,7 +170,10 @@ def _crew(world: World, wish: Run, plan: Plan, logs: Path) -> Iterator[_Crew]:
     try:
         yield crew
     finally:
-        end_all(list(crew.running.values()), grace_s=LEAVING_S + (plan.cluster.local.stop_s if plan.cluster.local else 0))
+        end_all(
+            list(crew.running.values()),
+            grace_s=LEAVING_S + (plan.cluster.local.stop_s if plan.cluster.local else 0),
+        )
         with suppress(OSError, PipelineError):  # it is found by the next sweep
             collect.sweep(wish.out, wish.run_id)
 
@@ -181,9 +198,22 @@ class _Crew:
         wish = self.wish
         from pipeline.launch.base import JOB, RUN
 
-        argv = ["env", f"{RUN}={wish.run_id}", f"{JOB}={job.id}", sys.executable, "-m", "pipeline"]  # a sweep finds it when we are gone
+        argv = [
+            "env",
+            f"{RUN}={wish.run_id}",
+            f"{JOB}={job.id}",
+            sys.executable,
+            "-m",
+            "pipeline",
+        ]  # a sweep finds it when we are gone
         argv += ["run", str(wish.plan), "--job", job.id, "--out", str(wish.out)]
-        argv += ["--run-id", wish.run_id, "--attempt", str(wish.attempt), *(["--quick"] if wish.quick else [])]
+        argv += [
+            "--run-id",
+            wish.run_id,
+            "--attempt",
+            str(wish.attempt),
+            *(["--quick"] if wish.quick else []),
+        ]
         argv += ["--seed", str(wish.seed)] if wish.seed is not None else []
         with held():
             self.running[job.id] = self.world.shell.spawn(argv, log=self.log(job.id))
@@ -224,7 +254,9 @@ class _Crew:
             return
         cause = f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         error = LaunchError(
-            f"the measuring process was {cause}" if code < 0 else f"the measuring process {cause}", where=name, hint=tail[-500:]
+            f"the measuring process was {cause}" if code < 0 else f"the measuring process {cause}",
+            where=name,
+            hint=tail[-500:],
         )
         with sole(collect.workplace(self.wish.out, self.wish.run_id, self.wish.attempt, name)) as is_ours:
             if is_ours and not folder.exists():

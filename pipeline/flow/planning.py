@@ -50,7 +50,9 @@ def make(world: World, wish: Wish) -> Plan:
     before = _identities_at(world, wish.since, wish.cluster) if wish.since else {}
     measured = _measured(wish.skip_measured) if wish.skip_measured else frozenset()
     considered = [
-        planning.Considered(job, was_identity=before.get(job.id), is_measured=planning.identity(job) in measured)
+        planning.Considered(
+            job, was_identity=before.get(job.id), is_measured=planning.identity(job) in measured
+        )
         for job in _jobs(book, cluster, timing)
     ]
     sha, dirty = revisions.head(world)
@@ -98,7 +100,9 @@ def read_plan(path: Path) -> Plan:
         raise PlanError("a plan that names a job twice", where=str(path))
     unknown = {job.recipe.sku for job in plan.jobs} - plan.skus.keys()
     if unknown:
-        raise PlanError(f"a plan without the SKU that its jobs name: {', '.join(sorted(unknown))}", where=str(path))
+        raise PlanError(
+            f"a plan without the SKU that its jobs name: {', '.join(sorted(unknown))}", where=str(path)
+        )
     return plan
 
 
@@ -112,13 +116,18 @@ def _cluster(book: Book, name: str) -> Cluster:
 def _timing(path: Path) -> Timing:
     if not path.is_file():
         raise PlanError(
-            "the cluster's timing document is missing", where=str(path), hint="make it: python -m pipeline calibrate POINTS --out FILE"
+            "the cluster's timing document is missing",
+            where=str(path),
+            hint="make it: python -m pipeline calibrate POINTS --out FILE",
         )
     return Timing.from_json(read(path), where=str(path))
 
 
 def _jobs(book: Book, cluster: Cluster, timing: Timing | None) -> list[Job]:
-    return [planning.job(recipe, cluster, book.catalogue, timing, judge(book, recipe)) for recipe in book.recipes.values()]
+    return [
+        planning.job(recipe, cluster, book.catalogue, timing, judge(book, recipe))
+        for recipe in book.recipes.values()
+    ]
 
 
 def _measured(history: str) -> frozenset[str]:
@@ -134,7 +143,9 @@ def _measured(history: str) -> frozenset[str]:
         if row.point is not None and row.point.status == "ok" and is_full:
             sound.setdefault((*row.run, job.id), set()).add(row.conc)
             jobs[*row.run, job.id] = job
-    return frozenset(planning.identity(job) for key, job in jobs.items() if sound[key] == set(job.recipe.conc))
+    return frozenset(
+        planning.identity(job) for key, job in jobs.items() if sound[key] == set(job.recipe.conc)
+    )
 
 
 def _identities_at(world: World, since: str, cluster_name: str) -> dict[str, str]:

@@ -29,7 +29,9 @@ class Attempt:
 def record(world: World, attempt: Attempt, outcome: Measurement | PipelineError) -> JobRecord:
     """job.json: what was to run, and all that is known of where and how it ran."""
     plan, job, cluster = attempt.plan, attempt.job, attempt.plan.cluster
-    origin: Origin = "simulated" if cluster.measure == "replay" or cluster.engine_override == "mocker" else "measured"
+    origin: Origin = (
+        "simulated" if cluster.measure == "replay" or cluster.engine_override == "mocker" else "measured"
+    )
     measured = outcome if isinstance(outcome, Measurement) else None
     provenance = Provenance(
         run_id=attempt.run_id,
@@ -48,10 +50,14 @@ def record(world: World, attempt: Attempt, outcome: Measurement | PipelineError)
         started_at=attempt.started_at,
         finished_at=world.clock.now().isoformat(timespec="seconds"),
         stages_s=measured.stages_s if measured else {},
-        commands={name: surroundings.command(argv) for name, argv in measured.commands.items()} if measured else {},
+        commands={name: surroundings.command(argv) for name, argv in measured.commands.items()}
+        if measured
+        else {},
         environment=surroundings.environment(world.env),
         gpus=measured.gpus if measured else None,
-        image_digest=_image_digest(cluster.images.get(job.recipe.image, job.recipe.image)) if origin == "measured" else None,
+        image_digest=_image_digest(cluster.images.get(job.recipe.image, job.recipe.image))
+        if origin == "measured"
+        else None,
         recipe_digest=digest(job.recipe.model_dump(mode="json")),
     )
     return JobRecord(job=job, provenance=provenance)

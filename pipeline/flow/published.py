@@ -52,8 +52,14 @@ def read_tables(path: Path, catalogue: Catalogue, tier: str) -> Tables:
     text, where = _text(path), str(path)
     prices = {sku.id: price.usd_per_gpu_hour for sku in catalogue.skus.values() if (price := sku.price(tier))}
     if printed.is_iso(text):
-        return Tables(title=path.name, usd_per_gpu_hour=prices, iso=printed.iso(text, where=where, catalogue=catalogue))
-    return Tables(title=path.name, usd_per_gpu_hour=prices, points=printed.points(text, where=where, catalogue=catalogue))
+        return Tables(
+            title=path.name, usd_per_gpu_hour=prices, iso=printed.iso(text, where=where, catalogue=catalogue)
+        )
+    return Tables(
+        title=path.name,
+        usd_per_gpu_hour=prices,
+        points=printed.points(text, where=where, catalogue=catalogue),
+    )
 
 
 def unread_columns(path: Path) -> tuple[str, ...]:
@@ -94,7 +100,11 @@ def ingest(world: World, paths: Sequence[Path], history: str) -> list[RunSummary
 
 
 def _arrivals(paths: Iterable[Path], book: Book) -> list[Arrival]:
-    return [arrival for path in paths for arrival in store.published(read_study(path, book.catalogue), book.recipes, where=str(path))]
+    return [
+        arrival
+        for path in paths
+        for arrival in store.published(read_study(path, book.catalogue), book.recipes, where=str(path))
+    ]
 
 
 def _inconsistent(study: Tables, node: Node, catalogue: Catalogue) -> Iterator[Problem]:
@@ -116,4 +126,7 @@ def _inconsistent(study: Tables, node: Node, catalogue: Catalogue) -> Iterator[P
         mark = node.at(("iso", "rows", index)).mark
         width = len(study.iso.skus)
         if len(row.total_tok_s_gpu) != width or len(row.usd_per_mtok) not in (0, width):
-            yield mark.problem(f"row {row.label} has another number of cells than the {width} SKUs", "null where a cell is unreachable")
+            yield mark.problem(
+                f"row {row.label} has another number of cells than the {width} SKUs",
+                "null where a cell is unreachable",
+            )

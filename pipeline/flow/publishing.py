@@ -73,7 +73,9 @@ def publish(world: World, wish: Wish, doors: Doors) -> list[str]:
     entry = _entry(world, wish, message) if SITE & set(wish.targets) or wish.site_url else None
     address = room.site.page_url(entry) if entry else ""
     message = replace(message, body=room.with_pictures(message.body, address))
-    doors = replace(doors, github=cache(doors.github))  # one client, so that a second lies between the writes of two targets too
+    doors = replace(
+        doors, github=cache(doors.github)
+    )  # one client, so that a second lies between the writes of two targets too
     done: list[str] = []
     errors: list[PipelineError] = []
     for target in sorted(wish.targets, key=TARGETS.index):
@@ -106,7 +108,10 @@ def _again_if_it_may_help(world: World, tell: Callable[[], str]) -> str:
 def _tell(target: str, wish: Wish, doors: Doors, message: Message, entry: PageEntry | None) -> str:
     if target == "summary":
         if wish.summary is None:
-            raise PipelineError("GITHUB_STEP_SUMMARY is not set", hint="it is inside of GitHub Actions; elsewhere name a file by it")
+            raise PipelineError(
+                "GITHUB_STEP_SUMMARY is not set",
+                hint="it is inside of GitHub Actions; elsewhere name a file by it",
+            )
         return room.summary.publish(message, wish.here or wish.run, wish.summary)
     if target == "webhook":
         page = room.site.page_url(entry) if entry else ""
@@ -114,7 +119,10 @@ def _tell(target: str, wish: Wish, doors: Doors, message: Message, entry: PageEn
     if target in SITE:
         return _to_site(target, wish, entry)
     if not wish.run.repository:
-        raise PipelineError("GITHUB_REPOSITORY is not set", hint="it is inside of GitHub Actions; elsewhere set it to OWNER/NAME")
+        raise PipelineError(
+            "GITHUB_REPOSITORY is not set",
+            hint="it is inside of GitHub Actions; elsewhere set it to OWNER/NAME",
+        )
     if target == "comment":
         return room.comment.publish(message, wish.run, doors.github(), bots_only=wish.in_actions)
     if target == "check":
@@ -126,7 +134,9 @@ def _tell(target: str, wish: Wish, doors: Doors, message: Message, entry: PageEn
 
 def _to_site(target: str, wish: Wish, entry: PageEntry | None) -> str:
     if entry is None or (wish.folder / "review.json").exists():
-        raise PipelineError("a review has no page", where=str(wish.folder), hint="reports have: publish a report's folder")
+        raise PipelineError(
+            "a review has no page", where=str(wish.folder), hint="reports have: publish a report's folder"
+        )
     done = room.site.add(wish.site, wish.folder, entry) if target == "pages" else "feed: made again"
     room.site.rebuild(wish.site)
     return f"{done}; {wish.site}/index.html"
@@ -137,7 +147,9 @@ def read_message(wish: Wish) -> Message:
     if wish.nothing:
         return _nothing(wish, *wish.nothing)
     if not wish.folder.is_dir():
-        raise PipelineError("no such folder", where=str(wish.folder), hint="name a rendered report, or a review")
+        raise PipelineError(
+            "no such folder", where=str(wish.folder), hint="name a rendered report, or a review"
+        )
     return _review(wish) if (wish.folder / "review.json").exists() else _report(wish)
 
 
@@ -145,7 +157,9 @@ def _nothing(wish: Wish, name: str, why: str) -> Message:
     headline = f"🔴 nothing was measured: {why}"
     body = f"# {headline}\n\n" + (f"[The run]({wish.run.url}) says more.\n" if wish.run.url else "")
     sha = wish.head.sha if wish.head else wish.run.sha
-    return Message(name=name, verdict="unknown", headline=headline, body=body, head_sha=sha, has_failures=True)
+    return Message(
+        name=name, verdict="unknown", headline=headline, body=body, head_sha=sha, has_failures=True
+    )
 
 
 def _report(wish: Wish) -> Message:
@@ -154,7 +168,11 @@ def _report(wish: Wish) -> Message:
 
     path = wish.folder / "data.json"
     if not path.is_file():
-        raise ArtifactError("neither data.json nor review.json", where=str(wish.folder), hint="name a rendered report, or a review")
+        raise ArtifactError(
+            "neither data.json nor review.json",
+            where=str(wish.folder),
+            hint="name a rendered report, or a review",
+        )
     data = ReportData.from_json(read(path), where=str(path))
     report = analyse.analyse(data)
     body = read(wish.folder / "README.md").decode("utf-8", errors="replace")
@@ -167,7 +185,9 @@ def _report(wish: Wish) -> Message:
         head_sha=wish.head.sha if wish.head else wish.run.sha,
         head_repository=wish.head.repository if wish.head else "",
         origin=report.origin,
-        has_failures=any(row.state in ("failed", "refused") or _did_not_arrive(row, data) for row in report.coverage),
+        has_failures=any(
+            row.state in ("failed", "refused") or _did_not_arrive(row, data) for row in report.coverage
+        ),
     )
 
 
@@ -191,12 +211,18 @@ def _review(wish: Wish) -> Message:
     files = {name: wish.folder / name for name in ("review.json", "comment.md")}
     for path in files.values():
         if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST_REVIEW:
-            raise ArtifactError(f"not a regular file of at most {LARGEST_REVIEW >> 20} MiB", where=str(path), hint="the review is foreign")
+            raise ArtifactError(
+                f"not a regular file of at most {LARGEST_REVIEW >> 20} MiB",
+                where=str(path),
+                hint="the review is foreign",
+            )
     review = Review.from_json(read(files["review.json"]), where=str(files["review.json"]))
     head = wish.head or Head(review.head_sha, review.repository)
     if head.sha != review.head_sha:
         what = f"the review is of {review.head_sha[:12]}, the event of {head.sha[:12]}"
-        raise ArtifactError(what, where=str(files["review.json"]), hint="a review speaks for its own commit only")
+        raise ArtifactError(
+            what, where=str(files["review.json"]), hint="a review speaks for its own commit only"
+        )
     body = read(files["comment.md"]).decode("utf-8", errors="replace")
     return Message(
         name="review",

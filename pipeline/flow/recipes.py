@@ -23,7 +23,9 @@ def validate(world: World, paths: Sequence[Path]) -> list[Problem]:
         wanted = tuple(path.resolve() for path in paths)
         for path in wanted:
             if not path.exists():
-                raise PipelineError("no such file", where=str(path), hint="name a file or folder below recipes/")
+                raise PipelineError(
+                    "no such file", where=str(path), hint="name a file or folder below recipes/"
+                )
         problems = _concerning(problems, wanted, world)
     return [_from_here(world, one) for one in problems]
 
@@ -34,7 +36,11 @@ def _concerning(problems: Iterable[Problem], wanted: Sequence[Path], world: Worl
     read = [root / path for path in texts(root)]
     for path in wanted:
         if not any(file.is_relative_to(path) for file in read):
-            raise PipelineError("nothing here that validate reads", where=str(path), hint="it reads the YAML files below recipes/")
+            raise PipelineError(
+                "nothing here that validate reads",
+                where=str(path),
+                hint="it reads the YAML files below recipes/",
+            )
 
     def concerns(file: Path) -> bool:
         is_shared = file.name.startswith("_") or file.parent.name == "models" or file.name == "skus.yaml"
@@ -102,7 +108,9 @@ def _unfit(book: Book) -> Iterable[Problem]:
                     f"{hbm.role} {hbm.shape} does not fit {sku.id}: {hbm.weights_gb:.1f} GB of weights and {hbm.kv_gb:.1f} GB of KV"
                     f" in {hbm.budget_gb:.1f} GB (short of {-hbm.headroom_gb:.1f} GB)"
                 )
-                yield book.mark(recipe.id, hbm.role).problem(what, f"{better} would fit" if better else "no width of it would fit")
+                yield book.mark(recipe.id, hbm.role).problem(
+                    what, f"{better} would fit" if better else "no width of it would fit"
+                )
 
 
 def _from_here(world: World, problem: Problem) -> Problem:

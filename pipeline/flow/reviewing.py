@@ -57,12 +57,21 @@ def review(world: World, wish: Wish) -> ReviewData:
         before = replace(world, recipes=_export(world, base, Path(scratch) / "base" / "recipes"))
         known = recipes.validate(before, [])
         problems = tuple(_annotation(one) for one in _new(recipes.validate(world, []), known, world, before))
-        found = Comparison(problems=problems, base=base, head=head, base_problems=sum(one.severity == "error" for one in known))
+        found = Comparison(
+            problems=problems,
+            base=base,
+            head=head,
+            base_problems=sum(one.severity == "error" for one in known),
+        )
         if not any(one.severity == "error" for one in problems):
-            found = _compared(found, _half(before, wish.cluster), _half(world, wish.cluster), wish, Path(scratch))
+            found = _compared(
+                found, _half(before, wish.cluster), _half(world, wish.cluster), wish, Path(scratch)
+            )
     data = analyse.judged(found, BAR)
     line = render.review_headline(data)
-    told = Review(verdict=data.verdict, headline=line, head_sha=head, repository=wish.repository, annotations=problems)
+    told = Review(
+        verdict=data.verdict, headline=line, head_sha=head, repository=wish.repository, annotations=problems
+    )
     write(wish.out / "review.json", told.to_json())
     write(wish.out / "comment.md", render.comment(data))
     return data
@@ -93,7 +102,10 @@ def _export(world: World, commit: str, folder: Path) -> Path:
 
 def _half(world: World, cluster: str) -> Half:
     book, jobs = survey(world, cluster)
-    sides = {name: analyse.Side(job, _settings(book, job.recipe), planning.identity(job)) for name, job in jobs.items()}
+    sides = {
+        name: analyse.Side(job, _settings(book, job.recipe), planning.identity(job))
+        for name, job in jobs.items()
+    }
     return Half(world, book, sides)
 
 
@@ -124,7 +136,9 @@ def _rest_of_curves(diffs: Sequence[RecipeDiff], half: Half) -> list[str]:
     """Unchanged recipes that stand on a curve with a changed one: same LLM, precision, SKU and workload."""
     changed = {one.recipe for one in diffs}
     curves = {_curve(side.job.recipe) for name, side in half.sides.items() if name in changed}
-    return [name for name, side in half.sides.items() if name not in changed and _curve(side.job.recipe) in curves]
+    return [
+        name for name, side in half.sides.items() if name not in changed and _curve(side.job.recipe) in curves
+    ]
 
 
 def _curve(recipe: Recipe) -> tuple[str, str, str, int, int]:
@@ -135,10 +149,14 @@ def _replay(half: Half, names: Collection[str], wish: Wish, folder: Path) -> lis
     """These recipes in virtual time; one that cannot be replayed has its reason in its rows."""
     if not names:
         return []
-    asked = PlanWish(wish.cluster, "pull-request", "*", None, None, "1/1", folder / "plan.json", any_size=True)
+    asked = PlanWish(
+        wish.cluster, "pull-request", "*", None, None, "1/1", folder / "plan.json", any_size=True
+    )
     plan = make(half.world, asked)
     if plan.cluster.measure != "replay":
-        raise PlanError(f"cluster {wish.cluster} does not measure in virtual time", hint="--cluster laptop does")
+        raise PlanError(
+            f"cluster {wish.cluster} does not measure in virtual time", hint="--cluster laptop does"
+        )
     chosen = plan.model_copy(update={"jobs": tuple(job for job in plan.jobs if job.id in names)})
     if not chosen.jobs:
         return []
@@ -166,5 +184,14 @@ def _read_curves(half: Half, skus: tuple[str, ...], rows: Sequence[HistoryRow]) 
         directional_gap=10.0,
     )
     known = {sku: half.book.catalogue.skus[sku] for sku in skus}
-    made = ReportData(name="review", definition=definition, skus=known, llms={}, timing=None, planned=(), rows=tuple(rows), previous=())
+    made = ReportData(
+        name="review",
+        definition=definition,
+        skus=known,
+        llms={},
+        timing=None,
+        planned=(),
+        rows=tuple(rows),
+        previous=(),
+    )
     return analyse.analyse(made)

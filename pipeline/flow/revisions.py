@@ -26,7 +26,9 @@ def commit(world: World, revision: str) -> str:
         if not found.code:
             return found.stdout.strip()
     hint = "name a commit, tag or branch that is here or on origin; in CI the whole history has to be fetched"
-    raise PlanError(f"git does not know {revision!r}", where=str(world.recipes), hint=_last_line(found) or hint)
+    raise PlanError(
+        f"git does not know {revision!r}", where=str(world.recipes), hint=_last_line(found) or hint
+    )
 
 
 def left_at(world: World, revision: str) -> str:
@@ -38,13 +40,19 @@ def left_at(world: World, revision: str) -> str:
 def documents(world: World, commit: str) -> dict[str, str]:
     """The YAML and JSON files below recipes/ as a commit has them, by name."""
     names = _told(world, "ls-tree", "-r", "-z", "--name-only", commit, "--", ".").split("\0")
-    return {name: _told(world, "show", f"{commit}:./{name}") for name in names if name.endswith((".yaml", ".json"))}
+    return {
+        name: _told(world, "show", f"{commit}:./{name}")
+        for name in names
+        if name.endswith((".yaml", ".json"))
+    }
 
 
 def _told(world: World, *words: str) -> str:
     done = _ask(world, *words)
     if done.code:
-        raise PlanError(f"git {words[0]} failed for {words[-1]!r}", where=str(world.recipes), hint=_last_line(done))
+        raise PlanError(
+            f"git {words[0]} failed for {words[-1]!r}", where=str(world.recipes), hint=_last_line(done)
+        )
     return done.stdout
 
 

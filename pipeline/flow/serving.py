@@ -30,17 +30,26 @@ def measure(world: World, attempt: Attempt, staging: Path) -> Measurement:
             return _measured(world, attempt, staging, logs)
     except OSError as error:
         if error.errno not in NO_ROOM:
-            raise LaunchError(str(error.strerror or error), where=str(error.filename or f"cluster {attempt.plan.cluster.id}")) from error
-        raise MeasureError(f"cannot write: {error.strerror}", where=str(staging), hint="is the disk full? no point was kept") from error
+            raise LaunchError(
+                str(error.strerror or error),
+                where=str(error.filename or f"cluster {attempt.plan.cluster.id}"),
+            ) from error
+        raise MeasureError(
+            f"cannot write: {error.strerror}", where=str(staging), hint="is the disk full? no point was kept"
+        ) from error
 
 
 def _measured(world: World, attempt: Attempt, staging: Path, logs: Path) -> Measurement:
     job, cluster = attempt.job, attempt.plan.cluster
-    if cluster.local is not None and shutil.which(cluster.client, path=world.env.get("PATH")) is None:  # elsewhere only the place knows
+    if (
+        cluster.local is not None and shutil.which(cluster.client, path=world.env.get("PATH")) is None
+    ):  # elsewhere only the place knows
         raise PipelineError(f"the load client {cluster.client!r} is not on PATH", hint=aiperf.INSTALL)
     wanted = launching.order(world, attempt.plan, job, run_id=attempt.run_id, attempt=attempt.attempt)
     if cluster.launcher in LAUNCHERS:  # first, so that a launch that fails leaves what it would have started
-        (staging / "manifest.txt").write_text(LAUNCHERS[cluster.launcher].manifest(wanted, cluster), encoding="utf-8")
+        (staging / "manifest.txt").write_text(
+            LAUNCHERS[cluster.launcher].manifest(wanted, cluster), encoding="utf-8"
+        )
         pack(staging / "manifest.txt", staging, "manifest.txt")
     with launching.deployed(world, cluster, wanted, logs) as endpoint:
         means = aiperf.Means(world.shell, SystemHttp(through_proxy=False), world.clock)

@@ -20,15 +20,32 @@ def show(world: World, name: str, how: Literal["resolved", "commands", "origin"]
     if how == "origin":
         leaves = [(path, value, str(mark)) for path, value, mark in book.origins(recipe.id)]
         if as_json:
-            return json.dumps([{"field": path, "value": value, "place": place} for path, value, place in leaves], indent=1) + "\n"
+            return (
+                json.dumps(
+                    [{"field": path, "value": value, "place": place} for path, value, place in leaves],
+                    indent=1,
+                )
+                + "\n"
+            )
         width = max(len(path) for path, _, _ in leaves)
-        return "".join(f"{path:<{width}}  {json.dumps(value, ensure_ascii=False)}  ({place})\n" for path, value, place in leaves)
+        return "".join(
+            f"{path:<{width}}  {json.dumps(value, ensure_ascii=False)}  ({place})\n"
+            for path, value, place in leaves
+        )
     if how == "commands":
         placed = layout.place(recipe, book.catalogue.skus[recipe.sku].gpus_per_tray)
-        commands = dynamo.commands(recipe, served_name=book.catalogue.llms[recipe.model].served_name, model_path="/model", layout=placed)
+        commands = dynamo.commands(
+            recipe,
+            served_name=book.catalogue.llms[recipe.model].served_name,
+            model_path="/model",
+            layout=placed,
+        )
         if as_json:
             fields = ("name", "role", "tray", "argv", "env")
-            return json.dumps([{field: getattr(one, field) for field in fields} for one in commands], indent=1) + "\n"
+            return (
+                json.dumps([{field: getattr(one, field) for field in fields} for one in commands], indent=1)
+                + "\n"
+            )
         return dynamo.describe(commands)
     return recipe.to_json() if as_json else _summary(recipe) + recipe.to_json()
 
@@ -41,7 +58,12 @@ def fit(world: World, names: Sequence[str], sku: str | None, *, as_json: bool) -
     if as_json:
         derived = ("weights_gb", "budget_gb", "kv_budget_gb", "headroom_gb", "max_sequences", "verdict")
         rows = [
-            {"recipe": recipe.id, "sku": sku or recipe.sku, **hbm.model_dump(), **{field: getattr(hbm, field) for field in derived}}
+            {
+                "recipe": recipe.id,
+                "sku": sku or recipe.sku,
+                **hbm.model_dump(),
+                **{field: getattr(hbm, field) for field in derived},
+            }
             for recipe, roles in judged
             for hbm in roles or ()
         ]

@@ -50,8 +50,15 @@ def sync(world: World, wish: Wish) -> Synced:
     ArtifactError, and nothing pushed, when both have a file of one name with different content: neither is ever overwritten.
     """
     git = _Git(world, wish.repository)
-    git.run("check-ref-format", f"refs/heads/{wish.branch}", hint="name the branch of the history, e.g. --branch history")
-    with scratch(Path(tempfile.gettempdir()), "rackbench-sync-") as folder, git.worktree(folder / "tree") as tree:
+    git.run(
+        "check-ref-format",
+        f"refs/heads/{wish.branch}",
+        hint="name the branch of the history, e.g. --branch history",
+    )
+    with (
+        scratch(Path(tempfile.gettempdir()), "rackbench-sync-") as folder,
+        git.worktree(folder / "tree") as tree,
+    ):
         pulled: set[str] = set()
         for attempt in range(TRIES):
             tree.reset_to(wish.remote, wish.branch)
@@ -97,7 +104,9 @@ def _copy(source: Path, target: Path) -> None:
         temporary.replace(target)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise PipelineError(f"cannot be written: {error.strerror}", where=str(target), hint="is the disk full or read-only?") from error
+        raise PipelineError(
+            f"cannot be written: {error.strerror}", where=str(target), hint="is the disk full or read-only?"
+        ) from error
 
 
 def _rebuild(folder: Path, tree: Path) -> None:
@@ -171,9 +180,13 @@ class _Worktree:
         done = self._git.ask("push", "--quiet", remote, f"HEAD:refs/heads/{branch}")
         if done.code == 0:
             return True
-        if self._tip(remote, branch) == self._base and not re.search(r"cannot lock ref|failed to update ref", done.stderr):
+        if self._tip(remote, branch) == self._base and not re.search(
+            r"cannot lock ref|failed to update ref", done.stderr
+        ):
             raise PipelineError(
-                _last_words(done), where=f"git push {_shown(remote)} {branch}", hint="may we write there? nothing is lost, sync again"
+                _last_words(done),
+                where=f"git push {_shown(remote)} {branch}",
+                hint="may we write there? nothing is lost, sync again",
             )
         return False
 
@@ -182,14 +195,19 @@ class _Worktree:
         found = self._git.ask("ls-remote", "--exit-code", "--heads", remote, f"refs/heads/{branch}")
         if found.code not in {0, 2}:
             raise PipelineError(
-                _last_words(found), where=f"git ls-remote {_shown(remote)}", hint="is the remote named, and may we read it?"
+                _last_words(found),
+                where=f"git ls-remote {_shown(remote)}",
+                hint="is the remote named, and may we read it?",
             )
         return found.stdout.split()[0] if found.code == 0 else ""
 
 
 def _last_words(done: Completed) -> str:
     lines = [line for line in (done.stderr.strip() or done.stdout.strip()).splitlines() if line.strip()]
-    text = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1] if lines else f"exit code {done.code}")
+    text = next(
+        (line for line in lines if line.startswith(("fatal:", "error:"))),
+        lines[-1] if lines else f"exit code {done.code}",
+    )
     return _shown(text)
 
 

@@ -66,7 +66,9 @@ def drift(kept: Path, new: Path, *, tolerance: float) -> str:
 
 def _kept(path: Path) -> ReportData:
     if not path.is_file():
-        raise PipelineError("no kept data for this report", where=str(path), hint="name a history: --history URL")
+        raise PipelineError(
+            "no kept data for this report", where=str(path), hint="name a history: --history URL"
+        )
     return ReportData.from_json(read(path), where=str(path))
 
 
@@ -82,7 +84,9 @@ def _from_history(world: World, wish: Wish) -> ReportData:
     definition, book = _asked(world, wish)
     planned = {job.recipe.id: job.recipe for path in wish.plans for job in read_plan(path).jobs}
     chosen = _chosen(wish, definition, book, _own(wish, definition, planned))
-    awaited = tuple(sorted(planned.keys() & {recipe.id for recipe in chosen}))  # as far as the report tells of it
+    awaited = tuple(
+        sorted(planned.keys() & {recipe.id for recipe in chosen})
+    )  # as far as the report tells of it
     current, previous = _nights(wish, chosen, awaited)
     if not current and not awaited:
         raise PipelineError(
@@ -90,7 +94,9 @@ def _from_history(world: World, wish: Wish) -> ReportData:
             where=wish.history or "",
             hint="ingest one first: python -m pipeline ingest DIR --history URL",
         )
-    return _built(world, wish, definition, book, (chosen, current, previous)).model_copy(update={"awaited": awaited})
+    return _built(world, wish, definition, book, (chosen, current, previous)).model_copy(
+        update={"awaited": awaited}
+    )
 
 
 def _own(wish: Wish, definition: Definition, planned: Mapping[str, Recipe]) -> list[Recipe]:
@@ -98,20 +104,29 @@ def _own(wish: Wish, definition: Definition, planned: Mapping[str, Recipe]) -> l
     if not (wish.history and wish.run_id):
         return []
     measured = {
-        row.record.job.recipe.id: row.record.job.recipe for row in store.rows(wish.history, select=definition.select, run_id=wish.run_id)
+        row.record.job.recipe.id: row.record.job.recipe
+        for row in store.rows(wish.history, select=definition.select, run_id=wish.run_id)
     }
     return list({**planned, **measured}.values())
 
 
-def _nights(wish: Wish, chosen: Sequence[Recipe], awaited: Sequence[str]) -> tuple[tuple[HistoryRow, ...], tuple[HistoryRow, ...]]:
+def _nights(
+    wish: Wish, chosen: Sequence[Recipe], awaited: Sequence[str]
+) -> tuple[tuple[HistoryRow, ...], tuple[HistoryRow, ...]]:
     """Rows now and before. A recipe that the run had to bring and did not has none now, and its newest of any run before."""
     history = wish.history or ""
     if not wish.plans:
         return store.latest(history, {recipe.id: recipe.was for recipe in chosen}, run_id=wish.run_id)
-    current, previous = store.latest(history, {recipe.id: recipe.was for recipe in chosen if recipe.id in awaited}, run_id=wish.run_id)
-    others, before = store.latest(history, {recipe.id: recipe.was for recipe in chosen if recipe.id not in awaited})
+    current, previous = store.latest(
+        history, {recipe.id: recipe.was for recipe in chosen if recipe.id in awaited}, run_id=wish.run_id
+    )
+    others, before = store.latest(
+        history, {recipe.id: recipe.was for recipe in chosen if recipe.id not in awaited}
+    )
     came = {row.record.job.recipe.id for row in current}
-    stale, _ = store.latest(history, {recipe.id: recipe.was for recipe in chosen if recipe.id in set(awaited) - came})
+    stale, _ = store.latest(
+        history, {recipe.id: recipe.was for recipe in chosen if recipe.id in set(awaited) - came}
+    )
     return current + others, previous + before + stale
 
 
@@ -140,8 +155,15 @@ def _chosen(wish: Wish, definition: Definition, book: Book, own: Sequence[Recipe
     """What the definition selects of the book and of the told run's own recipes, which stand for the book's of the same or a former id."""
     known = {one.id: one for one in own if one.model in book.catalogue.llms}
     names = {*known, *(name for one in known.values() for name in one.was)}
-    recipes = {**{name: one for name, one in book.recipes.items() if names.isdisjoint((name, *one.was))}, **known}
-    chosen = [recipe for recipe in recipes.values() if fnmatchcase(recipe.id, definition.select) and recipe.sku in definition.skus]
+    recipes = {
+        **{name: one for name, one in book.recipes.items() if names.isdisjoint((name, *one.was))},
+        **known,
+    }
+    chosen = [
+        recipe
+        for recipe in recipes.values()
+        if fnmatchcase(recipe.id, definition.select) and recipe.sku in definition.skus
+    ]
     if not chosen:
         raise PipelineError(f"no recipe matches {definition.select!r}", where=str(wish.definition))
     return chosen
@@ -156,7 +178,10 @@ def _built(
 ) -> ReportData:
     """Everything that the pages need; ``told`` is what was chosen, its rows and the rows before them."""
     chosen, rows, previous = told
-    skus, llms = book.catalogue.skus, {llm: book.catalogue.llms[llm] for llm in sorted({recipe.model for recipe in chosen})}
+    skus, llms = (
+        book.catalogue.skus,
+        {llm: book.catalogue.llms[llm] for llm in sorted({recipe.model for recipe in chosen})},
+    )
     asked, own = definition.comparison, [skus[sku] for sku in definition.skus]
     published = asked.published if asked else ()
     return ReportData(
@@ -186,4 +211,8 @@ def _timing(world: World, rows: Sequence[HistoryRow]) -> Timing | None:
 
 def query(history: str, sql: str, *, as_json: bool) -> str:
     """Rows of a SQL query over history, as a table or as JSON."""
-    return json.dumps(store.query(history, sql), indent=1, default=str) + "\n" if as_json else store.query_text(history, sql)
+    return (
+        json.dumps(store.query(history, sql), indent=1, default=str) + "\n"
+        if as_json
+        else store.query_text(history, sql)
+    )

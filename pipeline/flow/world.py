@@ -41,12 +41,18 @@ def recipes_root(start: Path) -> Path:
         for candidate in (folder, folder / "recipes"):
             if (candidate / "skus.yaml").is_file():
                 return candidate
-    raise PipelineError("no recipes found", where=str(start), hint="run from a checkout, or name a path below recipes/")
+    raise PipelineError(
+        "no recipes found", where=str(start), hint="run from a checkout, or name a path below recipes/"
+    )
 
 
 def texts(root: Path) -> dict[str, bytes]:
     """Every YAML file below recipes/ by its path relative to it, those with another ending too: they are refused by name."""
-    return {path.relative_to(root).as_posix(): read(path) for path in sorted(root.rglob("*.y*ml")) if path.is_file()}
+    return {
+        path.relative_to(root).as_posix(): read(path)
+        for path in sorted(root.rglob("*.y*ml"))
+        if path.is_file()
+    }
 
 
 def read(path: Path) -> bytes:
@@ -67,4 +73,6 @@ def write(path: Path, content: str | bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise PipelineError(f"cannot be written: {error.strerror}", where=str(path), hint="is the disk full or read-only?") from error
+        raise PipelineError(
+            f"cannot be written: {error.strerror}", where=str(path), hint="is the disk full or read-only?"
+        ) from error

@@ -48,7 +48,9 @@ class Launcher(Protocol):
         """All that will be started, as text: the same for the same order, with run id and wall-clock limit; LaunchError if refused."""
         ...
 
-    def deployed(self, order: Order, cluster: Cluster, *, means: Means, logs: Path) -> AbstractContextManager[Endpoint]:
+    def deployed(
+        self, order: Order, cluster: Cluster, *, means: Means, logs: Path
+    ) -> AbstractContextManager[Endpoint]:
         """Lends the deployment once it answers, and takes down all that it put up; logs of its processes go below ``logs``.
 
         LaunchError when it is refused, dies, or does not answer in time.

@@ -67,7 +67,12 @@ def _counted(values: Sequence[str]) -> str:
     """``a-{0..3}.json`` for three values or more that count up between the same words; empty for all others."""
     found = [one for value in values if (one := LAST_NUMBER.fullmatch(value))]
     numbers, around = [int(one[2]) for one in found], {(one[1], one[3]) for one in found}
-    if len(values) < 3 or len(found) < len(values) or len(around) > 1 or numbers != list(range(numbers[0], numbers[0] + len(values))):
+    if (
+        len(values) < 3
+        or len(found) < len(values)
+        or len(around) > 1
+        or numbers != list(range(numbers[0], numbers[0] + len(values)))
+    ):
         return ""
     ((head, tail),) = around
     return f"{head}{{{numbers[0]}..{numbers[-1]}}}{tail}"
@@ -84,13 +89,26 @@ def _role(role: str, members: list[Command]) -> Iterator[str]:
     arguments = _by_worker([[_options(one) for one in crew] for crew in crews])
     variables = _by_worker([[_environment(one) for one in crew] for crew in crews])
     yield f"{role}: {len(crews)} worker{'s' * (len(crews) > 1)}, {len(members)} process{'es' * (len(members) > 1)}"
-    yield from _wrapped("  argv:", [words[0] if _is_shared(words) else f"{name} ..." for name, words in arguments.items()])
+    yield from _wrapped(
+        "  argv:", [words[0] if _is_shared(words) else f"{name} ..." for name, words in arguments.items()]
+    )
     yield from _wrapped("  env: ", [words[0] for words in variables.values() if _is_shared(words)])
     for index, crew in enumerate(crews):
-        own = [words[index] for part in (arguments, variables) for words in part.values() if not _is_shared(words)]
+        own = [
+            words[index]
+            for part in (arguments, variables)
+            for words in part.values()
+            if not _is_shared(words)
+        ]
         worker = _worker(crew[0])
-        name = worker if len(crew) == 1 else f"{worker}-{braces([one.name.removeprefix(worker + '-') for one in crew])}"
-        yield from _wrapped(f"  {name} on {braces([one.tray for one in crew])}:", [word for word in own if word])
+        name = (
+            worker
+            if len(crew) == 1
+            else f"{worker}-{braces([one.name.removeprefix(worker + '-') for one in crew])}"
+        )
+        yield from _wrapped(
+            f"  {name} on {braces([one.tray for one in crew])}:", [word for word in own if word]
+        )
 
 
 def _worker(one: Command) -> str:

@@ -34,7 +34,14 @@ def commands(recipe: Recipe, *, served_name: str, model_path: str, layout: Layou
     for process in layout.processes:
         pool = recipe.pools[process.role]
         crew = layout.worker(process.role, process.worker)
-        model = ["--model", model_path, "--served-model-name", served_name, "--disaggregation-mode", process.role]
+        model = [
+            "--model",
+            model_path,
+            "--served-model-name",
+            served_name,
+            "--disaggregation-mode",
+            process.role,
+        ]
         parallel = _parallel(pool, process, crew, per_tray=recipe.dp_launch == "per-tray")
         argv = ["python3", "-m", "dynamo.vllm", *model, *_worker_flags(pool, process, parallel)]
         env = {**pool.env, **shared, **_ports(process, crosses_trays=crew[-1].tray != crew[0].tray)}
@@ -47,7 +54,9 @@ def alike(commands: Sequence[Command]) -> dict[Role, dict[str, str]]:
     found: dict[Role, dict[str, str]] = {}
     for role in ROLES:
         first, *others = [settings(one) for one in commands if one.role == role]
-        shared = {name: value for name, value in first.items() if all(one.get(name) == value for one in others)}
+        shared = {
+            name: value for name, value in first.items() if all(one.get(name) == value for one in others)
+        }
         found[role] = {name: value for name, value in shared.items() if not PLACE.fullmatch(name)}
     return found
 
@@ -85,8 +94,19 @@ def _worker_flags(pool: Pool, process: Process, parallel: list[str]) -> list[str
     kv_transfer = {name: value for name, value in pool.flags.items() if name == "kv-transfer-config"}
     others = {name: value for name, value in pool.flags.items() if name != "kv-transfer-config"}
     devices = ["--device-ids", ",".join(map(str, process.devices))]
-    dumped = ["--dump-config-to", f"{process.name}.json"]  # one a process: of a name shared by a worker's ranks the last wins
-    return [*render_flags(kv_transfer), *devices, *parallel, "--request-plane", "tcp", *dumped, *render_flags(others)]
+    dumped = [
+        "--dump-config-to",
+        f"{process.name}.json",
+    ]  # one a process: of a name shared by a worker's ranks the last wins
+    return [
+        *render_flags(kv_transfer),
+        *devices,
+        *parallel,
+        "--request-plane",
+        "tcp",
+        *dumped,
+        *render_flags(others),
+    ]
 
 
 def _parallel(pool: Pool, process: Process, crew: tuple[Process, ...], *, per_tray: bool) -> list[str]:
@@ -97,10 +117,20 @@ def _parallel(pool: Pool, process: Process, crew: tuple[Process, ...], *, per_tr
     if pool.dp > 1:
         argv += ["--data-parallel-size", str(pool.dp)]
         if per_tray and not is_cut:
-            argv += ["--data-parallel-size-local", str(process.dp_ranks), "--data-parallel-start-rank", str(process.dp_rank)]
+            argv += [
+                "--data-parallel-size-local",
+                str(process.dp_ranks),
+                "--data-parallel-start-rank",
+                str(process.dp_rank),
+            ]
         elif not is_cut:
             argv += ["--data-parallel-rank", str(process.dp_rank)]
-        argv += ["--data-parallel-address", address, "--data-parallel-rpc-port", str(DP_RPC_PORT + leader.seat)]
+        argv += [
+            "--data-parallel-address",
+            address,
+            "--data-parallel-rpc-port",
+            str(DP_RPC_PORT + leader.seat),
+        ]
         argv += ["--data-parallel-hybrid-lb"] if per_tray and not is_cut else []
     if is_cut:
         argv += ["--master-addr", address, "--nnodes", str(len(crew)), "--node-rank", str(process.rank)]
@@ -135,7 +165,12 @@ def _addresses(layout: Layout) -> dict[str, str]:
 def _services(layout: Layout) -> tuple[Command, Command]:
     """NATS and etcd."""
     tray = tray_name(layout.services_tray)
-    clients = ["--listen-client-urls", f"http://0.0.0.0:{ETCD_PORT}", "--advertise-client-urls", f"http://{tray}:{ETCD_PORT}"]
+    clients = [
+        "--listen-client-urls",
+        f"http://0.0.0.0:{ETCD_PORT}",
+        "--advertise-client-urls",
+        f"http://{tray}:{ETCD_PORT}",
+    ]
     peer = f"http://{tray}:{ETCD_PEER_PORT}"
     peers = ["--listen-peer-urls", f"http://0.0.0.0:{ETCD_PEER_PORT}", "--initial-advertise-peer-urls", peer]
     etcd = ("etcd", "--name", "default", *clients, *peers, "--initial-cluster", f"default={peer}")

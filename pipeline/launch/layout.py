@@ -68,7 +68,9 @@ def place(recipe: Recipe, gpus_per_tray: int) -> Layout:
         for worker, (first, seat) in enumerate(_seats(pool, tray, gpus_per_tray)):
             processes += _worker(role, pool, worker, _Seat(first, seat, size, gpus_per_tray))
         tray = processes[-1].tray + 1
-    return Layout(gpus_per_tray=gpus_per_tray, infra_trays=recipe.infra_trays, trays=tray, processes=tuple(processes))
+    return Layout(
+        gpus_per_tray=gpus_per_tray, infra_trays=recipe.infra_trays, trays=tray, processes=tuple(processes)
+    )
 
 
 def instances(layout: Layout) -> dict[Role, int]:

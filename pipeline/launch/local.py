@@ -61,7 +61,9 @@ def deployed(order: Order, cluster: Cluster, *, means: Means, logs: Path) -> Ite
         mocker.write_tables(order, where)
         crew = up.enter_context(_crew(order, site))
         commands = mocker.commands(order, layout, where)
-        argvs = {one.name: (*_prefix({**_marks(order, one.name), **one.env}, site), *one.argv) for one in commands}
+        argvs = {
+            one.name: (*_prefix({**_marks(order, one.name), **one.env}, site), *one.argv) for one in commands
+        }
         for name, argv in argvs.items():
             crew[name] = means.shell.spawn(argv, log=logs / f"{name}.log", cwd=state)
         started = means.clock.monotonic()
@@ -102,7 +104,9 @@ def _site(cluster: Cluster) -> LocalSite:
     missing = list(cluster.needs())
     if cluster.local is None or missing:
         raise LaunchError(
-            f"launcher local needs {', '.join(missing)}", where=f"cluster {cluster.id}", hint="say it in the cluster document"
+            f"launcher local needs {', '.join(missing)}",
+            where=f"cluster {cluster.id}",
+            hint="say it in the cluster document",
         )
     return cluster.local
 
@@ -116,7 +120,13 @@ def _prefix(settings: dict[str, str], site: LocalSite) -> list[str]:
     """Words before a command: its environment, its wall-clock limit, and that it ends with whoever started it, even by SIGKILL."""
     last_breath = ["setpriv", "--pdeathsig", "KILL"]
     limit = ["timeout", f"--kill-after={site.stop_s}", str(site.time_s)]
-    return ["env", *(f"{name}={value}" for name, value in settings.items()), *last_breath, *limit, *last_breath]
+    return [
+        "env",
+        *(f"{name}={value}" for name, value in settings.items()),
+        *last_breath,
+        *limit,
+        *last_breath,
+    ]
 
 
 def _state_name(order: Order) -> str:
@@ -131,8 +141,12 @@ def _state(order: Order) -> Iterator[Path]:
         folder.mkdir(mode=0o700)
         (folder / "discovery").mkdir()
     except FileExistsError as error:
-        hint = f"it runs already, or was killed: python -m pipeline sweep --run-id {order.run_id} --cluster NAME"
-        raise LaunchError("this run has a deployment of this recipe already", where=str(folder), hint=hint) from error
+        hint = (
+            f"it runs already, or was killed: python -m pipeline sweep --run-id {order.run_id} --cluster NAME"
+        )
+        raise LaunchError(
+            "this run has a deployment of this recipe already", where=str(folder), hint=hint
+        ) from error
     except OSError as error:
         raise LaunchError(f"cannot be made: {error.strerror}", where=str(folder)) from error
     try:
@@ -168,7 +182,9 @@ def _metrics(command: Command) -> str:
 
 
 def _instances(commands: Sequence[Command]) -> tuple[Instance, ...]:
-    return tuple(Instance(one.name, role, _metrics(one)) for role in ROLES for one in commands if one.role == role)
+    return tuple(
+        Instance(one.name, role, _metrics(one)) for role in ROLES for one in commands if one.role == role
+    )
 
 
 def _is_over(means: Means, began: float, site: LocalSite) -> bool:
@@ -183,7 +199,9 @@ def _dead(crew: dict[str, Child], logs: Path, is_over: Callable[[], bool]) -> li
 
 def _obituary(name: str, code: int, log: Path, *, is_over: bool) -> str:
     lines = log.read_text("utf-8", errors="replace").splitlines()[-TAIL:] if log.is_file() else []
-    if code == LIMIT_REACHED or (code in KILLED and is_over):  # whoever does not leave in time is killed, and its `timeout` with it
+    if code == LIMIT_REACHED or (
+        code in KILLED and is_over
+    ):  # whoever does not leave in time is killed, and its `timeout` with it
         cause = "reached its wall-clock limit"
     else:
         cause = f"was killed by signal {-code}" if code < 0 else f"exited with {code}"

@@ -23,7 +23,10 @@ FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")
 def end_run(run_id: str, job: str | None, *, grace_s: float) -> list[str]:
     """End all processes of a run here, or of one job of it; says which."""
     ended = processes.end({RUN: run_id} if job is None else {RUN: run_id, JOB: job}, grace_s=grace_s)
-    return [f"ended process {one.pid} ({one.settings.get(PROCESS, 'measuring')} of {one.settings.get(JOB, run_id)})" for one in ended]
+    return [
+        f"ended process {one.pid} ({one.settings.get(PROCESS, 'measuring')} of {one.settings.get(JOB, run_id)})"
+        for one in ended
+    ]
 
 
 def versions() -> dict[str, str]:
@@ -44,7 +47,9 @@ def refuse_model(order: Order, cluster: Cluster) -> None:
         try:
             json.loads(path.read_bytes())
         except ValueError as error:
-            raise LaunchError(f"not JSON: {error}", where=str(path), hint="Dynamo would never list the LLM") from error
+            raise LaunchError(
+                f"not JSON: {error}", where=str(path), hint="Dynamo would never list the LLM"
+            ) from error
         except OSError as error:
             raise LaunchError(f"cannot be read: {error.strerror}", where=str(path)) from error
 
@@ -67,4 +72,7 @@ def refuse_size(engines: int, site: LocalSite) -> None:
             f"too big for this machine: {engines} engine processes, a frontend and a load client need {need_cores} cores"
             f" and {need_mb / 1000:.1f} GB, there are {have_cores} cores and {have_mb / 1000:.1f} GB free"
         )
-        raise LaunchError(what, hint="take fewer workers, dp_launch: per-tray, or measure it in virtual time: cluster laptop")
+        raise LaunchError(
+            what,
+            hint="take fewer workers, dp_launch: per-tray, or measure it in virtual time: cluster laptop",
+        )

@@ -44,7 +44,15 @@ def commands(order: Order, layout: Layout, place: Place) -> tuple[Command, ...]:
     A process with several data-parallel ranks simulates as many schedulers; a headless one, which computes for another, has none.
     """
     shared = _shared(place)
-    frontend = (place.python, "-m", "dynamo.frontend", "--http-host", HOST, "--http-port", str(place.first_port))
+    frontend = (
+        place.python,
+        "-m",
+        "dynamo.frontend",
+        "--http-host",
+        HOST,
+        "--http-port",
+        str(place.first_port),
+    )
     found = [Command("frontend", "frontend", "this machine", frontend, shared)]
     for number, process in enumerate((one for one in layout.processes if not one.headless), start=1):
         env = {**shared, "DYN_SYSTEM_PORT": str(place.first_port + number)}
@@ -62,12 +70,17 @@ def write_tables(order: Order, place: Place) -> None:
     if order.timing is None:
         raise LaunchError(f"no timing for {order.sku.id}", hint="the cluster document names it under timing")
     for role in ROLES:
-        columns: dict[str, Any] = {name: np.array(column) for name, column in mocker.table(role, order.job.recipe, order.timing).items()}
+        columns: dict[str, Any] = {
+            name: np.array(column)
+            for name, column in mocker.table(role, order.job.recipe, order.timing).items()
+        }
         path = table_path(role, place)
         try:
             np.savez(str(path), **columns)
         except OSError as error:
-            raise LaunchError(f"cannot be written: {error.strerror}", where=str(path), hint="is the disk full?") from error
+            raise LaunchError(
+                f"cannot be written: {error.strerror}", where=str(path), hint="is the disk full?"
+            ) from error
 
 
 def _worker(order: Order, process: Process, place: Place) -> tuple[str, ...]:
@@ -75,12 +88,32 @@ def _worker(order: Order, process: Process, place: Place) -> tuple[str, ...]:
     sequences = PROMPTS_AT_ONCE if role == "prefill" else mocker.max_num_seqs(recipe, role)
     told = mocker.arguments(order.job, role, order.sku, sequences=sequences)
     told["kv_transfer_bandwidth"] /= place.time_scale  # the one time that Dynamo's speed-up leaves as it is
-    argv = [place.python, "-m", "dynamo.mocker", "--model-path", order.model_path, "--model-name", order.llm.served_name]
-    argv += ["--disaggregation-mode", role, "--engine-type", "vllm", "--data-parallel-size", str(process.dp_ranks)]
+    argv = [
+        place.python,
+        "-m",
+        "dynamo.mocker",
+        "--model-path",
+        order.model_path,
+        "--model-name",
+        order.llm.served_name,
+    ]
+    argv += [
+        "--disaggregation-mode",
+        role,
+        "--engine-type",
+        "vllm",
+        "--data-parallel-size",
+        str(process.dp_ranks),
+    ]
     for name, flag in FLAGS.items():
         argv += [f"--{flag}", f"{told[name]:g}" if isinstance(told[name], float) else str(told[name])]
     argv.append("--enable-prefix-caching" if told["enable_prefix_caching"] else "--no-enable-prefix-caching")
-    argv += ["--planner-profile-data", str(table_path(role, place)), "--speedup-ratio", repr(1 / place.time_scale)]
+    argv += [
+        "--planner-profile-data",
+        str(table_path(role, place)),
+        "--speedup-ratio",
+        repr(1 / place.time_scale),
+    ]
     return tuple(argv)
 
 

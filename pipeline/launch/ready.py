@@ -14,7 +14,9 @@ from pipeline.errors import LaunchError, PipelineError
 from pipeline.schema.recipe import Role
 
 COMPONENTS: dict[str, Role] = {"prefill": "prefill", "backend": "decode"}  # Dynamo's names of the roles
-SERVED = re.compile(r'^dynamo_component_requests_total\{(?=[^}]*dynamo_endpoint="generate")[^}]*\} (\S+)$', re.MULTILINE)
+SERVED = re.compile(
+    r'^dynamo_component_requests_total\{(?=[^}]*dynamo_endpoint="generate")[^}]*\} (\S+)$', re.MULTILINE
+)
 POLL_S = 0.1
 ASK_S = 10.0  # for an answer that costs nothing
 TOKENS = 4
@@ -48,7 +50,11 @@ def wait(expected: Expected, watch: Watch) -> dict[Role, frozenset[str]]:
         if (gone := watch.dead()) or not missing:
             break
         if watch.clock.monotonic() >= deadline:
-            raise LaunchError(f"not ready after {watch.limit_s:g} s: {missing}", where=expected.url, hint="its logs say more")
+            raise LaunchError(
+                f"not ready after {watch.limit_s:g} s: {missing}",
+                where=expected.url,
+                hint="its logs say more",
+            )
         watch.clock.sleep(POLL_S)
     if gone:
         others = ", ".join(one.split(maxsplit=1)[0] for one in gone[1:])
@@ -78,7 +84,9 @@ def _look(expected: Expected, watch: Watch, deadline: float) -> tuple[dict[Role,
     url, http = expected.url, watch.http
     try:
         found = instances(url, http)
-        missing = _uncounted(found, expected) or _unlisted(expected, http) or _refused(expected, watch, deadline)
+        missing = (
+            _uncounted(found, expected) or _unlisted(expected, http) or _refused(expected, watch, deadline)
+        )
         if missing:
             return found, missing
         found = instances(url, http)
@@ -94,7 +102,11 @@ def _uncounted(found: Mapping[Role, frozenset[str]], expected: Expected) -> str:
 
 def _unlisted(expected: Expected, http: Http) -> str:
     listed = [str(one.get("id")) for one in _json(http, f"{expected.url}/v1/models").get("data", [])]
-    return "" if expected.served_name in listed else f"the frontend lists {', '.join(listed) or 'nothing'}, not {expected.served_name}"
+    return (
+        ""
+        if expected.served_name in listed
+        else f"the frontend lists {', '.join(listed) or 'nothing'}, not {expected.served_name}"
+    )
 
 
 def _refused(expected: Expected, watch: Watch, deadline: float) -> str:

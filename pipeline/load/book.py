@@ -125,14 +125,18 @@ class _Shelf:
         entries = skus_node.value if isinstance(skus_node.value, dict) else {}
         skus = {name: self.document(Sku, node, {"id": name}) for name, node in entries.items()}
         llms = {name: self.document(Llm, node, {"id": name}) for name, node in self.folder("models")}
-        clusters = {name: self.document(Cluster, node, {"id": name}) for name, node in self.folder("clusters")}
+        clusters = {
+            name: self.document(Cluster, node, {"id": name}) for name, node in self.folder("clusters")
+        }
         found = Catalogue(
             skus={name: sku for name, sku in skus.items() if sku},
             llms={name: llm for name, llm in llms.items() if llm},
             clusters={name: cluster for name, cluster in clusters.items() if cluster},
         )
         for name, cluster in found.clusters.items():
-            self.problems += _cluster_findings(cluster, self.files[f"clusters/{name}.yaml"], self.declared_skus())
+            self.problems += _cluster_findings(
+                cluster, self.files[f"clusters/{name}.yaml"], self.declared_skus()
+            )
         return found
 
     def declared_skus(self) -> frozenset[str]:
@@ -169,9 +173,17 @@ class _Shelf:
             return None, node  # its own file or one that it inherits from has been answered for
         name = {"id": recipe_id(path)}
         recipe = self.document(Recipe, node, name)
-        checked = recipe or salvage(Recipe, node, name, STAND_INS)  # every mistake at once: the rest is checked too
+        checked = recipe or salvage(
+            Recipe, node, name, STAND_INS
+        )  # every mistake at once: the rest is checked too
         if checked is not None:
-            self.problems += check(checked, node, str(PurePosixPath(path).parent), catalogue, self.declared_skus() | self.declared_llms())
+            self.problems += check(
+                checked,
+                node,
+                str(PurePosixPath(path).parent),
+                catalogue,
+                self.declared_skus() | self.declared_llms(),
+            )
         broken = any(problem.severity == "error" for problem in self.problems[before:])
         if recipe is not None:  # what it refers to may be broken, which has been said there
             broken = broken or recipe.sku not in catalogue.skus or recipe.model not in catalogue.llms
@@ -180,7 +192,11 @@ class _Shelf:
     def layers(self, path: str) -> list[Node]:
         """What a recipe is merged from: the bases of the folders from the top down, the partials, the file itself."""
         folders = [*reversed(PurePosixPath(path).parents)]
-        bases = [self.files[base] for base in (str(folder / "_base.yaml") for folder in folders) if base in self.files]
+        bases = [
+            self.files[base]
+            for base in (str(folder / "_base.yaml") for folder in folders)
+            if base in self.files
+        ]
         return [_spread(layer) for layer in (*bases, *self.partials(path, ()))]
 
     def partials(self, path: str, above: tuple[str, ...]) -> list[Node]:
@@ -193,8 +209,14 @@ class _Shelf:
             found = self.partial(str(name.plain), path)
             if found is None or found in above:
                 what = "no partial" if found is None else "a circle of partials:"
-                known = [PurePosixPath(file).stem for file in self.files if PurePosixPath(file).name.startswith("_")]
-                self.problems.append(name.mark.problem(f"{what} `{name.plain}`", nearest(str(name.plain), known)))
+                known = [
+                    PurePosixPath(file).stem
+                    for file in self.files
+                    if PurePosixPath(file).name.startswith("_")
+                ]
+                self.problems.append(
+                    name.mark.problem(f"{what} `{name.plain}`", nearest(str(name.plain), known))
+                )
             else:
                 layers += self.partials(found, (*above, path))
         if extends is not None and not isinstance(extends.value, list):
@@ -232,9 +254,13 @@ def _twins(recipes: Mapping[str, Recipe], nodes: Mapping[str, Node]) -> Iterator
         twin = first.setdefault(recipe.deployment_digest, name)
         if twin != name:
             what = f"the same deployment as {twin}"
-            yield nodes[name].mark.problem(what, "put both concurrencies into one recipe; one deployment is one file")
+            yield nodes[name].mark.problem(
+                what, "put both concurrencies into one recipe; one deployment is one file"
+            )
         if name in former:
-            yield nodes[name].mark.problem(f"{former[name]} says it was {name}, which still exists", "take it out of `was`")
+            yield nodes[name].mark.problem(
+                f"{former[name]} says it was {name}, which still exists", "take it out of `was`"
+            )
 
 
 def _leaves(node: Node, path: tuple[str, ...]) -> Iterator[tuple[str, Any, Mark]]:

@@ -15,7 +15,13 @@ from pipeline.schema.recipe import ROLES, Pool, Recipe, Role
 
 FLAG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-NUMBERS = {"max-num-seqs": int, "max-num-batched-tokens": int, "max-model-len": int, "block-size": int, "gpu-memory-utilization": float}
+NUMBERS = {
+    "max-num-seqs": int,
+    "max-num-batched-tokens": int,
+    "max-model-len": int,
+    "block-size": int,
+    "gpu-memory-utilization": float,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,9 @@ class _PoolCheck:
         pool, rank, tray = self.pool, self.pool.gpus_per_rank, sku.gpus_per_tray
         if rank > tray and not pool.crosses_trays:
             what = f"{self.role} tp {pool.tp} x pp {pool.pp} needs {rank} GPUs, a tray of {sku.id} has {tray}"
-            yield self.node.at(("tp",)).mark.problem(what, "if it is meant to cross trays, say crosses_trays: true")
+            yield self.node.at(("tp",)).mark.problem(
+                what, "if it is meant to cross trays, say crosses_trays: true"
+            )
         if pool.gpus_per_worker % tray and tray % pool.gpus_per_worker:
             what = f"a {self.role} worker of {pool.gpus_per_worker} GPUs fills no whole number of trays of {tray}"
             yield self.node.mark.problem(what, "use a multiple or a divisor of the tray")
@@ -66,18 +74,29 @@ class _PoolCheck:
         pool, ranks = self.pool, self.pool.tp * self.pool.dp
         where = self.node.at(("ep",)).mark
         if pool.ep != 1 and ranks % pool.ep:
-            yield where.problem(f"{self.role} ep {pool.ep} does not divide tp x dp = {ranks}", f"ep is 1 or {ranks}")
+            yield where.problem(
+                f"{self.role} ep {pool.ep} does not divide tp x dp = {ranks}", f"ep is 1 or {ranks}"
+            )
         elif pool.ep not in (1, ranks):
-            yield where.problem(f"{self.role} ep {pool.ep}: vLLM spreads experts over all tp x dp = {ranks} GPUs", f"ep is 1 or {ranks}")
+            yield where.problem(
+                f"{self.role} ep {pool.ep}: vLLM spreads experts over all tp x dp = {ranks} GPUs",
+                f"ep is 1 or {ranks}",
+            )
         if pool.dp > 1 and pool.ep == 1:
-            yield where.problem(f"{self.role} dp {pool.dp} without ep: every rank would hold all experts", f"ep: {ranks}")
+            yield where.problem(
+                f"{self.role} dp {pool.dp} without ep: every rank would hold all experts", f"ep: {ranks}"
+            )
 
     def dividing(self, llm: Llm) -> Iterator[Problem]:
         pool = self.pool
         if llm.experts % pool.ep:
-            yield self.node.at(("ep",)).mark.problem(f"{llm.experts} experts of {llm.id} do not divide by ep {pool.ep}")
+            yield self.node.at(("ep",)).mark.problem(
+                f"{llm.experts} experts of {llm.id} do not divide by ep {pool.ep}"
+            )
         if llm.attention_heads % pool.tp:
-            yield self.node.at(("tp",)).mark.problem(f"{llm.attention_heads} attention heads of {llm.id} do not divide by tp {pool.tp}")
+            yield self.node.at(("tp",)).mark.problem(
+                f"{llm.attention_heads} attention heads of {llm.id} do not divide by tp {pool.tp}"
+            )
 
     def flag_names(self) -> Iterator[Problem]:
         flags = self.node.at(("flags",))
@@ -85,50 +104,87 @@ class _PoolCheck:
             where = flags.at((name,)).key or flags.mark
             bare = name.removeprefix("no-")
             if not FLAG.fullmatch(name):
-                yield where.problem(f"`{name}` is not a kebab-case vLLM option", f"write `{name.strip('-').replace('_', '-').lower()}`")
+                yield where.problem(
+                    f"`{name}` is not a kebab-case vLLM option",
+                    f"write `{name.strip('-').replace('_', '-').lower()}`",
+                )
             elif name in FROM_SHAPE:
-                yield where.problem(f"flag `{name}` comes from the shape", f"set {FROM_SHAPE[name]} of {self.role} instead")
+                yield where.problem(
+                    f"flag `{name}` comes from the shape", f"set {FROM_SHAPE[name]} of {self.role} instead"
+                )
             elif name not in KNOWN and bare not in KNOWN:
-                yield where.warning(f"`{name}` is not a vLLM option that this project knows", nearest(bare, KNOWN).split(":")[0])
+                yield where.warning(
+                    f"`{name}` is not a vLLM option that this project knows",
+                    nearest(bare, KNOWN).split(":")[0],
+                )
 
     def flag_values(self) -> Iterator[Problem]:
         flags = self.node.at(("flags",))
         simulated = getattr(self.recipe.simulate, self.role)
-        declared = {"max-num-seqs": simulated.max_num_seqs, "max-num-batched-tokens": simulated.max_num_batched_tokens}
+        declared = {
+            "max-num-seqs": simulated.max_num_seqs,
+            "max-num-batched-tokens": simulated.max_num_batched_tokens,
+        }
         for name, kind in NUMBERS.items():
             value = self.pool.flags.get(name)
             where = flags.at((name,)).mark
             if value is None:
-                if name in ("max-num-seqs", "max-num-batched-tokens", "gpu-memory-utilization") and not declared.get(name):
+                if name in (
+                    "max-num-seqs",
+                    "max-num-batched-tokens",
+                    "gpu-memory-utilization",
+                ) and not declared.get(name):
                     place = f"simulate.{self.role}" if name in declared else f"{self.role}.flags"
                     yield flags.mark.problem(
-                        f"{self.role} leaves {name} to vLLM's default", f"say it, or declare it under {place}: nothing is guessed"
+                        f"{self.role} leaves {name} to vLLM's default",
+                        f"say it, or declare it under {place}: nothing is guessed",
                     )
-            elif isinstance(value, bool) or not isinstance(value, int if kind is int else int | float) or value <= 0:
+            elif (
+                isinstance(value, bool)
+                or not isinstance(value, int if kind is int else int | float)
+                or value <= 0
+            ):
                 yield where.problem(f"{name} is a positive number", f"given: {value!r}")
         if "block-size" not in self.pool.flags:
             yield flags.mark.problem(
-                f"{self.role} leaves block-size to vLLM's default", f"say it under {self.role}.flags: nothing is guessed"
+                f"{self.role} leaves block-size to vLLM's default",
+                f"say it under {self.role}.flags: nothing is guessed",
             )
-        group, offloaded = self.pool.flags.get("offload-group-size", 1), self.pool.flags.get("offload-num-in-group", 1)
+        group, offloaded = (
+            self.pool.flags.get("offload-group-size", 1),
+            self.pool.flags.get("offload-num-in-group", 1),
+        )
         if not (isinstance(group, int) and isinstance(offloaded, int) and 0 < offloaded <= group):
-            where = flags.at(("offload-num-in-group" if "offload-num-in-group" in self.pool.flags else "offload-group-size",)).mark
+            where = flags.at(
+                (
+                    "offload-num-in-group"
+                    if "offload-num-in-group" in self.pool.flags
+                    else "offload-group-size",
+                )
+            ).mark
             yield where.problem(
-                f"{offloaded} of every {group} layers cannot be offloaded", "offload-num-in-group is 1 … offload-group-size"
+                f"{offloaded} of every {group} layers cannot be offloaded",
+                "offload-num-in-group is 1 … offload-group-size",
             )
         longest = self.recipe.workload.isl + self.recipe.workload.osl
         limit = self.pool.flags.get("max-model-len")
         if isinstance(limit, int) and not isinstance(limit, bool) and 0 < limit < longest:
-            yield flags.at(("max-model-len",)).mark.problem(f"max-model-len {limit} is shorter than isl + osl = {longest}")
+            yield flags.at(("max-model-len",)).mark.problem(
+                f"max-model-len {limit} is shorter than isl + osl = {longest}"
+            )
         share = self.pool.flags.get("gpu-memory-utilization")
         if isinstance(share, int | float) and share > 1:
-            yield flags.at(("gpu-memory-utilization",)).mark.problem(f"gpu-memory-utilization {share} is a share of HBM", "at most 1")
+            yield flags.at(("gpu-memory-utilization",)).mark.problem(
+                f"gpu-memory-utilization {share} is a share of HBM", "at most 1"
+            )
 
     def environment(self) -> Iterator[Problem]:
         env = self.node.at(("env",))
         for name in self.pool.env:
             if not VARIABLE.fullmatch(name):
-                yield (env.at((name,)).key or env.mark).problem(f"`{name}` is not a name of an environment variable")
+                yield (env.at((name,)).key or env.mark).problem(
+                    f"`{name}` is not a name of an environment variable"
+                )
 
 
 def folder_of(recipe: Recipe) -> str:
@@ -136,17 +192,25 @@ def folder_of(recipe: Recipe) -> str:
 
     Lengths are in binary thousands: 8192 in and 1024 out is ``8k1k``.
     """
-    lengths = "".join(f"{n // 1024}k" if n % 1024 == 0 else f"{n}-" for n in (recipe.workload.isl, recipe.workload.osl)).strip("-")
+    lengths = "".join(
+        f"{n // 1024}k" if n % 1024 == 0 else f"{n}-" for n in (recipe.workload.isl, recipe.workload.osl)
+    ).strip("-")
     return f"{recipe.model}-{recipe.precision}/{recipe.sku}/{lengths}"
 
 
-def check(recipe: Recipe, node: Node, folder: str, catalogue: Catalogue, declared: frozenset[str]) -> Iterator[Problem]:
+def check(
+    recipe: Recipe, node: Node, folder: str, catalogue: Catalogue, declared: frozenset[str]
+) -> Iterator[Problem]:
     """Every finding about one recipe that parsed; ``declared`` are the SKUs and LLMs that exist, sound or not."""
     sku, llm = catalogue.skus.get(recipe.sku), catalogue.llms.get(recipe.model)
     if sku is None and recipe.sku not in declared:
-        yield node.at(("sku",)).mark.problem(f"unknown SKU `{recipe.sku}`", nearest(recipe.sku, catalogue.skus))
+        yield node.at(("sku",)).mark.problem(
+            f"unknown SKU `{recipe.sku}`", nearest(recipe.sku, catalogue.skus)
+        )
     if llm is None and recipe.model not in declared:
-        yield node.at(("model",)).mark.problem(f"unknown LLM `{recipe.model}`", nearest(recipe.model, catalogue.llms))
+        yield node.at(("model",)).mark.problem(
+            f"unknown LLM `{recipe.model}`", nearest(recipe.model, catalogue.llms)
+        )
     if llm is not None and recipe.precision not in llm.precisions:
         yield node.at(("precision",)).mark.problem(
             f"no weights of {llm.id} in {recipe.precision} are known", f"known: {', '.join(llm.precisions)}"
@@ -155,10 +219,13 @@ def check(recipe: Recipe, node: Node, folder: str, catalogue: Catalogue, declare
     yield from _requests(recipe, node)
     if folder != folder_of(recipe):
         yield node.mark.problem(
-            f"this recipe belongs in {folder_of(recipe)}/, not in {folder}/", "move it, or mend model, precision, sku, isl, osl"
+            f"this recipe belongs in {folder_of(recipe)}/, not in {folder}/",
+            "move it, or mend model, precision, sku, isl, osl",
         )
     if "@sha256:" not in recipe.image:
-        yield node.at(("image",)).mark.warning(f"image {recipe.image} is a tag: it can change under you", "pin it: NAME@sha256:…")
+        yield node.at(("image",)).mark.warning(
+            f"image {recipe.image} is a tag: it can change under you", "pin it: NAME@sha256:…"
+        )
     for role in ROLES:
         yield from _PoolCheck(role, recipe.pools[role], node.at((role,)), sku, llm, recipe).findings()
     if sku is None:
@@ -181,7 +248,11 @@ def _requests(recipe: Recipe, node: Node) -> Iterator[Problem]:
     for name, length in (("isl", recipe.workload.isl), ("osl", recipe.workload.osl)):
         if int(length * recipe.client.shortest) < 1:
             what = f"{name} {length} from {recipe.client.shortest:g} of it on is also 0 tokens"
-            yield node.at(("workload", name)).mark.problem(what, "client.shortest: 1 makes all requests alike")
+            yield node.at(("workload", name)).mark.problem(
+                what, "client.shortest: 1 makes all requests alike"
+            )
     if not recipe.client.ignore_eos:
         what = "a stream that may end by itself cannot be told from one that was cut"
-        yield node.at(("client", "ignore_eos")).mark.problem(what, "ignore_eos: true; lengths are those of the workload")
+        yield node.at(("client", "ignore_eos")).mark.problem(
+            what, "ignore_eos: true; lengths are those of the workload"
+        )

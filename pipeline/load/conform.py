@@ -26,7 +26,11 @@ def nearest(word: str, known: Iterable[str], *, what: str = "known") -> str:
 
 def conform(model: type[D], node: Node, extra: dict[str, Any]) -> tuple[D | None, list[Problem]]:
     """Validate ``node`` (plus fields that its place gives it) as ``model``; all findings, each at its place."""
-    taken = [node.at((name,)).key or node.mark for name in extra if isinstance(node.value, dict) and name in node.value]
+    taken = [
+        node.at((name,)).key or node.mark
+        for name in extra
+        if isinstance(node.value, dict) and name in node.value
+    ]
     said = [mark.problem("a name that the file's place gives", "take it out") for mark in taken]
     try:
         return model.model_validate_json(json.dumps({**node.plain, **extra})), said
@@ -47,7 +51,9 @@ def salvage(model: type[D], node: Node, extra: dict[str, Any], stand_ins: Mappin
             findings = error.errors()
         for finding in findings:
             location = finding["loc"]
-            if finding["type"] == "extra_forbidden" or (len(location) > 2 and location[1] in ("flags", "env")):
+            if finding["type"] == "extra_forbidden" or (
+                len(location) > 2 and location[1] in ("flags", "env")
+            ):
                 _remove(plain, location)
             elif location[0] in stand_ins:
                 plain[str(location[0])] = stand_ins[str(location[0])]
@@ -71,11 +77,15 @@ def _problem(model: type[BaseModel], node: Node, finding: ErrorDetails) -> Probl
     path = ".".join(map(str, location))
     if finding["type"] == "extra_forbidden":
         where = found.key or found.mark
-        return where.problem(f"unknown key `{path}`", nearest(name, _names_at(model, location[:-1]), what="keys here"))
+        return where.problem(
+            f"unknown key `{path}`", nearest(name, _names_at(model, location[:-1]), what="keys here")
+        )
     if finding["type"] == "missing":
         where = found.key or found.mark
         return where.problem(f"missing `{path}`", "say it here, or in a _base.yaml above")
-    return found.mark.problem(f"`{path}`: {finding['msg'][0].lower()}{finding['msg'][1:]}", _type_hint(finding))
+    return found.mark.problem(
+        f"`{path}`: {finding['msg'][0].lower()}{finding['msg'][1:]}", _type_hint(finding)
+    )
 
 
 def _type_hint(finding: ErrorDetails) -> str:
@@ -91,7 +101,11 @@ def _names_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[s
     """Field names (as written in YAML) of the model at ``location``."""
     here: type[BaseModel] | None = model
     for step in location:
-        field = next((f for name, f in here.model_fields.items() if step in (name, f.alias)), None) if here else None
+        field = (
+            next((f for name, f in here.model_fields.items() if step in (name, f.alias)), None)
+            if here
+            else None
+        )
         annotation = field.annotation if field else None
         here = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
     return [field.alias or name for name, field in here.model_fields.items() if name != "id"] if here else []

@@ -25,10 +25,22 @@ AMBIGUOUS = tuple(
         (r"(y|yes|n|no|on|off|true|false)", TRUTH, "write true or false, or quote it"),
         (r"~?|null", "an empty value or another spelling of null", "write null, or quote it"),
         (r"[-+]?0[0-9_]+", "a leading zero: octal to some YAML readers", "drop the zero, or quote it"),
-        (r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?e[-+]?[0-9]+", "a number to some readers, a string to others", "write it out, or quote it"),
+        (
+            r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?e[-+]?[0-9]+",
+            "a number to some readers, a string to others",
+            "write it out, or quote it",
+        ),
         (r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?", "base 60 to some YAML readers", "quote it"),
-        (r"[-+]?(0x[0-9a-f_]+|0b[01_]+|0o[0-7_]+|[0-9]+_[0-9_]*)", "not a decimal number to every reader", "write it out, or quote it"),
-        (r"\.(inf|nan)|\+[0-9.]+|-?\.[0-9]+|-?[0-9]+\.", "not a plain decimal number", "write digits on both sides of the point"),
+        (
+            r"[-+]?(0x[0-9a-f_]+|0b[01_]+|0o[0-7_]+|[0-9]+_[0-9_]*)",
+            "not a decimal number to every reader",
+            "write it out, or quote it",
+        ),
+        (
+            r"\.(inf|nan)|\+[0-9.]+|-?\.[0-9]+|-?[0-9]+\.",
+            "not a plain decimal number",
+            "write digits on both sides of the point",
+        ),
     )
 )
 
@@ -123,7 +135,11 @@ class _Reader:
             elif key_node.value in entries:
                 first = entries[key_node.value].key
                 where = f"line {first.line}" if first else "above"
-                self.problems.append(mark.problem(f"duplicate key `{key_node.value}`", f"it stands at {where} already; keep one"))
+                self.problems.append(
+                    mark.problem(
+                        f"duplicate key `{key_node.value}`", f"it stands at {where} already; keep one"
+                    )
+                )
             else:
                 entries[key_node.value] = self.read(value_node, mark)
         return entries

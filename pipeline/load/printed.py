@@ -50,7 +50,9 @@ def points(text: str, *, where: str, catalogue: Catalogue) -> PointTable:
     columns = _point_columns(read[0].cells)
     digits = {name: max(decimals(line.cells[column]) for line in read) for column, name in columns.items()}
     unknown = _unknown_skus([(line.number, line.cells["sku"]) for line in read], where, catalogue)
-    rows = _each(read, where, lambda line: PublishedRow.model_validate(_point(line, columns, catalogue)), unknown)
+    rows = _each(
+        read, where, lambda line: PublishedRow.model_validate(_point(line, columns, catalogue)), unknown
+    )
     return PointTable(decimals=digits, rows=tuple(rows))  # type: ignore[arg-type]  # the names above
 
 
@@ -65,7 +67,9 @@ def iso(text: str, *, where: str, catalogue: Catalogue) -> PublishedIso:
     read = lines(text, where=where, needed=(LABEL,))
     columns = _iso_columns(list(read[0].cells))
     if not columns.speeds:
-        raise RecipeError([Problem(where, 1, 1, "no column of tok/s/GPU", "name one a SKU: gb200_tok_s_gpu, …")])
+        raise RecipeError(
+            [Problem(where, 1, 1, "no column of tok/s/GPU", "name one a SKU: gb200_tok_s_gpu, …")]
+        )
     _check_order(columns, where)
     unknown = _unknown_skus([(1, name) for name in columns.skus], where, catalogue)
     rows = _each(read, where, lambda line: PublishedIsoRow.model_validate(_iso_row(line, columns)), unknown)
@@ -112,7 +116,12 @@ def unread(text: str) -> tuple[str, ...]:
         columns = _iso_columns(names)
         known = {LABEL, *columns.speeds, *columns.costs, columns.throughput_ratio, columns.cost_ratio}
     else:
-        known = {*NEEDED, "gpus_held", *_point_columns(names), *(f"{role}_{field}" for role in ROLES for field in SHAPE)}
+        known = {
+            *NEEDED,
+            "gpus_held",
+            *_point_columns(names),
+            *(f"{role}_{field}" for role in ROLES for field in SHAPE),
+        }
     return tuple(name for name in names if name not in known)
 
 
@@ -120,7 +129,10 @@ def _unknown_skus(named: Iterable[tuple[int, str]], where: str, catalogue: Catal
     """What no SKU is called could be held against no price, so it is a problem, as it is in a study."""
     names = {name.lower() for sku in catalogue.skus.values() for name in (sku.id, *sku.aliases)}
     unknown = [(number, name) for number, name in named if catalogue.sku(name) is None]
-    return [Problem(where, number, 1, f"unknown SKU `{name}`", nearest(name.lower(), names)) for number, name in unknown]
+    return [
+        Problem(where, number, 1, f"unknown SKU `{name}`", nearest(name.lower(), names))
+        for number, name in unknown
+    ]
 
 
 def _sku_id(name: str, catalogue: Catalogue) -> str:
@@ -137,7 +149,12 @@ def _check_order(columns: IsoColumns, where: str) -> None:
     )
     wrong = [(found, name) for found, name in wanted if found and found != name]
     if wrong:
-        raise RecipeError([Problem(where, 1, 1, f"column `{found}`", f"with these SKU columns it is {name}") for found, name in wrong])
+        raise RecipeError(
+            [
+                Problem(where, 1, 1, f"column `{found}`", f"with these SKU columns it is {name}")
+                for found, name in wrong
+            ]
+        )
 
 
 def _each(read: Sequence[Line], where: str, row: Callable[[Line], Any], problems: list[Problem]) -> list[Any]:
@@ -149,9 +166,19 @@ def _each(read: Sequence[Line], where: str, row: Callable[[Line], Any], problems
         except ValidationError as error:
             for finding in error.errors():
                 place = ".".join(map(str, finding["loc"]))
-                problems.append(Problem(where, line.number, 1, f"`{place}`: {finding['msg'].lower()}", f"given: {finding['input']!r}"))
+                problems.append(
+                    Problem(
+                        where,
+                        line.number,
+                        1,
+                        f"`{place}`: {finding['msg'].lower()}",
+                        f"given: {finding['input']!r}",
+                    )
+                )
         except ValueError as error:
-            problems.append(Problem(where, line.number, 1, str(error), "a number, or empty where there is none"))
+            problems.append(
+                Problem(where, line.number, 1, str(error), "a number, or empty where there is none")
+            )
     if problems:
         raise RecipeError(sorted(problems, key=lambda one: one.line))
     return rows
@@ -160,7 +187,11 @@ def _each(read: Sequence[Line], where: str, row: Callable[[Line], Any], problems
 def _point(line: Line, columns: dict[str, str], catalogue: Catalogue) -> dict[str, Any]:
     cells = line.cells
     row: dict[str, Any] = {"sku": _sku_id(cells["sku"], catalogue)}
-    row |= {"conc": int(cells["conc"]), "gpus_prefill": int(cells["prefill_gpus"]), "gpus_decode": int(cells["decode_gpus"])}
+    row |= {
+        "conc": int(cells["conc"]),
+        "gpus_prefill": int(cells["prefill_gpus"]),
+        "gpus_decode": int(cells["decode_gpus"]),
+    }
     row |= {name: _number(cells[column]) for column, name in columns.items()}
     if cells.get("gpus_held"):
         row["gpus_held"] = int(cells["gpus_held"])
@@ -173,8 +204,15 @@ def _point(line: Line, columns: dict[str, str], catalogue: Catalogue) -> dict[st
 def _iso_row(line: Line, columns: IsoColumns) -> dict[str, Any]:
     many = {"total_tok_s_gpu": columns.speeds, "usd_per_mtok": columns.costs}
     one = {"throughput_ratio": columns.throughput_ratio, "cost_ratio": columns.cost_ratio}
-    row: dict[str, Any] = {field: tuple(_number(line.cells[name]) if name else None for name in names) for field, names in many.items()}
-    return {"label": line.cells[LABEL], **row, **{field: _number(line.cells[name]) for field, name in one.items() if name}}
+    row: dict[str, Any] = {
+        field: tuple(_number(line.cells[name]) if name else None for name in names)
+        for field, names in many.items()
+    }
+    return {
+        "label": line.cells[LABEL],
+        **row,
+        **{field: _number(line.cells[name]) for field, name in one.items() if name},
+    }
 
 
 def _number(text: str) -> float | None:

@@ -34,18 +34,34 @@ def lines(text: str, *, where: str, needed: Sequence[str]) -> list[Line]:
     """Every row, or RecipeError: an absent or doubled column, a row of another length, no rows."""
     reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
     try:
-        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(cell.strip() for cell in row)]
+        rows = [
+            (reader.line_num, [cell.strip() for cell in row])
+            for row in reader
+            if any(cell.strip() for cell in row)
+        ]
     except csv.Error as error:
         raise RecipeError([Problem(where, reader.line_num, 1, f"not CSV: {error}")]) from error
     if not rows:
         raise RecipeError([Problem(where, 1, 1, "an empty file", f"needed columns: {', '.join(needed)}")])
     (_, header), body = rows[0], rows[1:]
     problems = [
-        Problem(where, 1, 1, f"no column `{name}`", nearest(name, header, what="columns here")) for name in needed if name not in header
+        Problem(where, 1, 1, f"no column `{name}`", nearest(name, header, what="columns here"))
+        for name in needed
+        if name not in header
     ]
-    problems += [Problem(where, 1, 1, f"two columns `{name}`", "keep one") for name in dict.fromkeys(header) if header.count(name) > 1]
     problems += [
-        Problem(where, number, 1, f"{len(row)} cells, the header has {len(header)}", "a missing or an unquoted comma")
+        Problem(where, 1, 1, f"two columns `{name}`", "keep one")
+        for name in dict.fromkeys(header)
+        if header.count(name) > 1
+    ]
+    problems += [
+        Problem(
+            where,
+            number,
+            1,
+            f"{len(row)} cells, the header has {len(header)}",
+            "a missing or an unquoted comma",
+        )
         for number, row in body
         if len(row) != len(header)
     ]
@@ -77,7 +93,15 @@ def spots(text: str, *, where: str, x: str, y: str) -> list[Spot]:
         found.append(Spot(line.number, line.cells["sku"], values[0] or 0.0, values[1] or 0.0))
     origins = sorted({line.cells.get("origin", "") for line in read})
     if len(origins) > 1:
-        problems.append(Problem(where, 1, 1, f"rows of several origins: {', '.join(origins)}", "they never share a frontier; keep one"))
+        problems.append(
+            Problem(
+                where,
+                1,
+                1,
+                f"rows of several origins: {', '.join(origins)}",
+                "they never share a frontier; keep one",
+            )
+        )
     if problems:
         raise RecipeError(problems)
     return found
@@ -101,5 +125,7 @@ def _number(line: Line, column: str, where: str, problems: list[Problem]) -> flo
     if math.isfinite(value):
         return value
     what = f"`{column}` is empty" if not text else f"`{column}` is {text!r}"
-    problems.append(Problem(where, line.number, 1, what, "a finite number; leave the row out when there is none"))
+    problems.append(
+        Problem(where, line.number, 1, what, "a finite number; leave the row out when there is none")
+    )
     return None

@@ -28,11 +28,16 @@ from pipeline.schema.endpoint import Endpoint, scratch_prefix
 from pipeline.schema.result import Measurement, Point, RawFile
 
 INSTALL = "`nox -s client` installs it; then put .nox/client/bin on PATH, or name the program in the cluster document as `client`"
-UNSET = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")  # with either, AIPerf 0.13.0 refuses a tokenizer that is a folder
+UNSET = (
+    "HF_HUB_OFFLINE",
+    "TRANSFORMERS_OFFLINE",
+)  # with either, AIPerf 0.13.0 refuses a tokenizer that is a folder
 POLL_S, LOOK_S = 0.1, 1.0  # how often the client is looked at, and the deployment
 DYING_S = 300.0  # what a loop may go on for once the deployment is no longer whole, so that the client writes down what it saw
 FLUSHED_S = 3.0  # until a record is in AIPerf's file
-FRUITLESS = 2  # runs of the client in a row that began no loop: a third would end no other way, and the rack waits
+FRUITLESS = (
+    2  # runs of the client in a row that began no loop: a third would end no other way, and the rack waits
+)
 SETTLE_S = 5.0  # until requests of a client that died are cancelled and counted
 MAY_PREFER = re.compile("^(--router-mode|DYN_ROUTER_MODE=)")  # of instances, one to another
 NOT_THERE = (126, 127)  # exit codes of `env` for a program that it cannot run or find
@@ -104,13 +109,19 @@ def measure(setup: Setup, means: Means) -> Measurement:
     todo, number, fruitless, began = setup.job.recipe.conc, 0, 0, means.clock.monotonic()
     while todo:
         number += 1
-        found, spent, recorded, has_begun = _run(setup, means, todo, f"client-{number}" if number > 1 else "client")
+        found, spent, recorded, has_begun = _run(
+            setup, means, todo, f"client-{number}" if number > 1 else "client"
+        )
         points += found
         versions["aiperf"] = recorded.version or versions["aiperf"]
         todo = todo[len(found) :]
         stages = {name: seconds + spent[name] for name, seconds in stages.items()}
         fruitless = 0 if recorded.loops or has_begun else fruitless + 1
-        if fruitless == FRUITLESS or setup.endpoint.alive() or means.clock.monotonic() - began > setup.job.recipe.limits.time_s:
+        if (
+            fruitless == FRUITLESS
+            or setup.endpoint.alive()
+            or means.clock.monotonic() - began > setup.job.recipe.limits.time_s
+        ):
             break
         if todo:
             means.clock.sleep(SETTLE_S)
@@ -123,7 +134,9 @@ def measure(setup: Setup, means: Means) -> Measurement:
     )
 
 
-def _run(setup: Setup, means: Means, concs: Sequence[int], name: str) -> tuple[list[Point], dict[str, float], Recorded, bool]:
+def _run(
+    setup: Setup, means: Means, concs: Sequence[int], name: str
+) -> tuple[list[Point], dict[str, float], Recorded, bool]:
     """Points of one run of AIPerf, with the one in which it broke off; where its time went; what it wrote; and whether a loop began."""
     out = setup.staging / name
     began = means.clock.monotonic()
@@ -136,9 +149,17 @@ def _run(setup: Setup, means: Means, concs: Sequence[int], name: str) -> tuple[l
     last = len(concs) - 1 if ran.last < 0 else ran.last
     raw = _keep(setup, out, name)
     points = [_point(setup, ran, recorded, at).model_copy(update={"raw": raw}) for at in range(last + 1)]
-    warmup, measured = (sum(recorded.phases_s.get(of(conc), 0.0) for conc in concs) for of in (aiperf_load.warmup, aiperf_load.loop))
+    warmup, measured = (
+        sum(recorded.phases_s.get(of(conc), 0.0) for conc in concs)
+        for of in (aiperf_load.warmup, aiperf_load.loop)
+    )
     measured = measured or sum(one.duration_s for one in points)
-    return points, {"warm-up": warmup, "measure": measured, "client": max(0.0, whole - warmup - measured)}, recorded, ran.has_begun
+    return (
+        points,
+        {"warm-up": warmup, "measure": measured, "client": max(0.0, whole - warmup - measured)},
+        recorded,
+        ran.has_begun,
+    )
 
 
 def _point(setup: Setup, ran: Ran, recorded: Recorded, at: int) -> Point:
@@ -157,8 +178,12 @@ def _point(setup: Setup, ran: Ran, recorded: Recorded, at: int) -> Point:
         cut_streams=lost,
         migrations=counters.migrated(before.reading, after.reading, lost or 0),
         served=counters.served(before.reading, after.reading, setup.endpoint.instances),
-        shares=counters.shares(before.reading, after.reading, setup.endpoint.instances) if _takes_turns(setup.endpoint) else {},
-        expected_served=None if trouble else setup.sent(conc) + setup.warming(conc),  # nobody knows what it had sent
+        shares=counters.shares(before.reading, after.reading, setup.endpoint.instances)
+        if _takes_turns(setup.endpoint)
+        else {},
+        expected_served=None
+        if trouble
+        else setup.sent(conc) + setup.warming(conc),  # nobody knows what it had sent
         clock_step_s=(after.wall - before.wall).total_seconds() - spent,
         chunk=_chunk(setup.endpoint),
     )
@@ -167,7 +192,12 @@ def _point(setup: Setup, ran: Ran, recorded: Recorded, at: int) -> Point:
 
 def _chunk(endpoint: Endpoint) -> int:
     """Output tokens that its workers were told to send in one piece, by the commands that started them; 1 unless they were told."""
-    told = (int(value) for argv in endpoint.commands.values() for option, value in pairwise(argv) if option == "--stream-interval")
+    told = (
+        int(value)
+        for argv in endpoint.commands.values()
+        for option, value in pairwise(argv)
+        if option == "--stream-interval"
+    )
     return max(told, default=1)
 
 
@@ -180,13 +210,17 @@ def _watch(setup: Setup, means: Means, concs: Sequence[int], out: Path) -> Ran:
     """Run AIPerf to its end, or to the end of the loop in which the deployment changed."""
     ran, log = Ran(concs, [_mark(setup, means)]), Log(out / aiperf_files.LOG)
     with tempfile.TemporaryDirectory(prefix=scratch_prefix(setup.run_id, setup.job.id)) as scratch:
-        argv = setup.endpoint.beside([*_environment(scratch, setup.job.recipe.limits.time_s), *aiperf_load.command(setup, out)])
+        argv = setup.endpoint.beside(
+            [*_environment(scratch, setup.job.recipe.limits.time_s), *aiperf_load.command(setup, out)]
+        )
         with means.shell.spawn(argv, log=out / "console.log") as child:
             code = _follow(setup, means, child, ran, log)
     log.look()
     ran.has_begun = any(aiperf_load.loop(conc) in log.begun for conc in concs)
     if code in NOT_THERE:
-        what = f"the load client {setup.program!r} cannot be run: {aiperf_files.last_word(out / 'console.log')}"
+        what = (
+            f"the load client {setup.program!r} cannot be run: {aiperf_files.last_word(out / 'console.log')}"
+        )
         raise PipelineError(what, hint=INSTALL)
     if code:
         ran.stop(trouble=_farewell(code, out / "console.log"))
@@ -208,7 +242,9 @@ def _follow(setup: Setup, means: Means, child: Child, ran: Ran, log: Log) -> int
         log.look()
         now = clock.monotonic()
         has_ended = ran.ended < len(ran.concs) and aiperf_load.loop(ran.concs[ran.ended]) in log.ended
-        mark = _mark_between(setup, means, ran, log) if has_ended else None  # first: a look may take longer than the pause
+        mark = (
+            _mark_between(setup, means, ran, log) if has_ended else None
+        )  # first: a look may take longer than the pause
         if changed_at is None and (has_ended or now - looked_at > LOOK_S):
             looked_at = now
             if changes := setup.endpoint.alive():
@@ -216,7 +252,11 @@ def _follow(setup: Setup, means: Means, child: Child, ran: Ran, log: Log) -> int
                 changed_at = now
         if mark is not None:
             ran.marks.append(mark)
-        if changed_at is not None and ran.last < ran.ended < len(ran.concs) and now - ran.marks[-1].steady > FLUSHED_S:
+        if (
+            changed_at is not None
+            and ran.last < ran.ended < len(ran.concs)
+            and now - ran.marks[-1].steady > FLUSHED_S
+        ):
             return _ended(child, ran)
         if changed_at is not None and now - changed_at > DYING_S:
             return _ended(child, ran, f"ended {DYING_S:.0f} s after the deployment had changed")
@@ -243,7 +283,10 @@ def _farewell(code: int, log: Path) -> str:
 def _environment(scratch: str, limit_s: int) -> list[str]:
     """Prompts of all loops are read before the first: it may take as long as the recipe may, and not AIPerf's five minutes."""
     unset = [word for name in UNSET for word in ("-u", name)]
-    patience = [f"{name}={limit_s}" for name in ("AIPERF_DATASET_CONFIGURATION_TIMEOUT", "AIPERF_SERVICE_PROFILE_CONFIGURE_TIMEOUT")]
+    patience = [
+        f"{name}={limit_s}"
+        for name in ("AIPERF_DATASET_CONFIGURATION_TIMEOUT", "AIPERF_SERVICE_PROFILE_CONFIGURE_TIMEOUT")
+    ]
     return ["env", *unset, f"TMPDIR={scratch}", *patience]
 
 
@@ -256,7 +299,9 @@ def _mark_between(setup: Setup, means: Means, ran: Ran, log: Log) -> Mark:
     began = means.clock.monotonic()
     mark = _mark(setup, means)
     log.look()
-    following = {of(conc) for conc in ran.concs[ran.ended + 1 :][:1] for of in (aiperf_load.warmup, aiperf_load.loop)}
+    following = {
+        of(conc) for conc in ran.concs[ran.ended + 1 :][:1] for of in (aiperf_load.warmup, aiperf_load.loop)
+    }
     took_long = mark.steady - began > aiperf_load.pause_s(setup) / 2
     return mark.of_no_loop() if following and (took_long or following & log.begun) else mark
 

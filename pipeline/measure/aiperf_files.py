@@ -72,15 +72,22 @@ def _loops(path: Path, asked: Mapping[str, Sequence[int]]) -> dict[str, tuple[Re
         metadata = record["metadata"]
         if metadata["benchmark_phase"] == "profiling":
             base = metadata["request_start_ns"] if base is None else base
-            found[metadata["phase_name"]].setdefault(metadata["conversation_id"], _request(record, asked, base))
-    return {name: tuple(sorted(requests.values(), key=lambda request: request.start_s)) for name, requests in found.items()}
+            found[metadata["phase_name"]].setdefault(
+                metadata["conversation_id"], _request(record, asked, base)
+            )
+    return {
+        name: tuple(sorted(requests.values(), key=lambda request: request.start_s))
+        for name, requests in found.items()
+    }
 
 
 def _request(record: dict[str, Any], asked: Mapping[str, Sequence[int]], base: int) -> Request:
     metadata, metrics = record["metadata"], record["metrics"]
     session = metadata["conversation_id"]
     if session not in asked:
-        raise MeasureError(f"nobody asked for what AIPerf calls {session}", hint="another version of AIPerf? 0.13.0 is read")
+        raise MeasureError(
+            f"nobody asked for what AIPerf calls {session}", hint="another version of AIPerf? 0.13.0 is read"
+        )
     output, prompt = _value(metrics, "usage_completion_tokens"), _value(metrics, "usage_prompt_tokens")
     cancelled = "cancelled by the client" if metadata["was_cancelled"] else ""
     return Request(
@@ -139,7 +146,9 @@ def _own_word(path: Path) -> tuple[str, str]:
             return "it says that it was cancelled", version
         return "" if summary["is_complete"] else "it says that its results are not complete", version
     except (ValueError, KeyError, TypeError) as error:
-        raise MeasureError(f"not an aggregate of AIPerf: {error}", where=str(path), hint="0.13.0 is read") from error
+        raise MeasureError(
+            f"not an aggregate of AIPerf: {error}", where=str(path), hint="0.13.0 is read"
+        ) from error
 
 
 def _phases(path: Path) -> dict[str, float]:
@@ -149,4 +158,6 @@ def _phases(path: Path) -> dict[str, float]:
     except FileNotFoundError:
         return {}
     except (ValueError, KeyError, TypeError) as error:
-        raise MeasureError(f"not a phase manifest of AIPerf: {error}", where=str(path), hint="0.13.0 is read") from error
+        raise MeasureError(
+            f"not a phase manifest of AIPerf: {error}", where=str(path), hint="0.13.0 is read"
+        ) from error

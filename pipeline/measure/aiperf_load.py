@@ -19,7 +19,10 @@ from pipeline.schema.endpoint import Endpoint
 from pipeline.schema.plan import Job
 
 CONFIG, PROMPTS, ASKED = "load.json", "prompts.jsonl", "asked.json"
-PAUSE_S, ASKING_S = 0.5, 0.1  # without a request between two loops, and so much more for each instance that is asked then
+PAUSE_S, ASKING_S = (
+    0.5,
+    0.1,
+)  # without a request between two loops, and so much more for each instance that is asked then
 NEVER_REQ_S = 1e-3  # a rate whose first request comes long after the pause
 SEEDS = 2**32
 
@@ -70,7 +73,10 @@ def write(setup: Setup, concs: Sequence[int], out: Path) -> dict[str, tuple[int,
     with (out / PROMPTS).open("w", encoding="utf-8") as file:
         for phase in document["benchmark"]["phases"]:
             lengths = _lengths(setup, phase)
-            seed = (setup.seed, *phase["name"].encode())  # by name: a second run must not send what the first has sent
+            seed = (
+                setup.seed,
+                *phase["name"].encode(),
+            )  # by name: a second run must not send what the first has sent
             texts = prompts.texts(pool, [isl for isl, _ in lengths], seed=seed)
             for at, (text, (isl, osl)) in enumerate(zip(texts, lengths, strict=True)):
                 session = f"{phase['name']}-{at}"
@@ -109,7 +115,9 @@ def config(setup: Setup, concs: Sequence[int], out: Path) -> dict[str, Any]:
                 "prompts": {"corpus": "random"},
             }
         ],
-        "phases": [phase for at, conc in enumerate(concs) for phase in _phases(setup, conc, is_first=at == 0)],
+        "phases": [
+            phase for at, conc in enumerate(concs) for phase in _phases(setup, conc, is_first=at == 0)
+        ],
         "artifacts": {"dir": str(out), "records": ["jsonl"], "autoPlot": False},
         "gpuTelemetry": {"enabled": False},
         "serverMetrics": {"enabled": False},
@@ -120,10 +128,27 @@ def config(setup: Setup, concs: Sequence[int], out: Path) -> dict[str, Any]:
 
 def _phases(setup: Setup, conc: int, *, is_first: bool) -> list[dict[str, Any]]:
     """A pause, unless it is the first; the warm-up, if there is one; the loop."""
-    pause = {"name": f"pause-c{conc}", "kind": "warmup", "type": "constant", "rate": NEVER_REQ_S, "duration": pause_s(setup)}
-    warming = {"name": warmup(conc), "kind": "warmup", "type": "poisson", "rate": setup.job.recipe.client.warmup_req_s}
+    pause = {
+        "name": f"pause-c{conc}",
+        "kind": "warmup",
+        "type": "constant",
+        "rate": NEVER_REQ_S,
+        "duration": pause_s(setup),
+    }
+    warming = {
+        "name": warmup(conc),
+        "kind": "warmup",
+        "type": "poisson",
+        "rate": setup.job.recipe.client.warmup_req_s,
+    }
     warming |= {"requests": setup.warming(conc), "concurrency": conc}
-    measured = {"name": loop(conc), "kind": "profiling", "type": "concurrency", "requests": setup.sent(conc), "concurrency": conc}
+    measured = {
+        "name": loop(conc),
+        "kind": "profiling",
+        "type": "concurrency",
+        "requests": setup.sent(conc),
+        "concurrency": conc,
+    }
     return [*([] if is_first else [pause]), *([warming] if setup.warming(conc) else []), measured]
 
 

@@ -16,7 +16,9 @@ SERVED, MIGRATED = "dynamo_component_requests_total", "dynamo_frontend_model_mig
 MAY_MIGRATE = "dynamo_frontend_model_migration_limit"  # times that the frontend may send one request to yet another worker
 LOST_STREAM = b"Cannot recreate stream"
 TIMEOUT_S = 5.0
-SAMPLE = re.compile(r"^(?P<name>[A-Za-z_:][A-Za-z0-9_:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)", re.MULTILINE)
+SAMPLE = re.compile(
+    r"^(?P<name>[A-Za-z_:][A-Za-z0-9_:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)", re.MULTILINE
+)
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
@@ -52,23 +54,38 @@ def unread(reading: Reading) -> Reading:
 
 def served(before: Reading, after: Reading, instances: Sequence[Instance]) -> dict[str, int | None]:
     """Requests that each role served in between; None as soon as one of its instances does not say."""
-    return {role: _sum(of_instance.values()) for role, of_instance in shares(before, after, instances).items()}
+    return {
+        role: _sum(of_instance.values()) for role, of_instance in shares(before, after, instances).items()
+    }
 
 
-def shares(before: Reading, after: Reading, instances: Sequence[Instance]) -> dict[str, dict[str, int | None]]:
+def shares(
+    before: Reading, after: Reading, instances: Sequence[Instance]
+) -> dict[str, dict[str, int | None]]:
     """Requests that each instance of a role served in between; None where it does not say."""
-    return {role: {one.name: _served(before, after, one.name) for one in instances if one.role == role} for role in ROLES}
+    return {
+        role: {one.name: _served(before, after, one.name) for one in instances if one.role == role}
+        for role in ROLES
+    }
 
 
 def replaced(before: Reading, after: Reading) -> list[str]:
     """Instances that are another process than before."""
     pairs = ((name, worker, after.workers[name]) for name, worker in before.workers.items())
-    return [f"{name} is another process than before" for name, old, new in pairs if old and new and old.id != new.id]
+    return [
+        f"{name} is another process than before"
+        for name, old, new in pairs
+        if old and new and old.id != new.id
+    ]
 
 
 def migrated(before: Reading, after: Reading, lost: int) -> int | None:
     """Requests that changed their worker in between; Dynamo counts the ``lost`` ones too, which tried to and could not."""
-    return None if before.migrations is None or after.migrations is None else max(0, after.migrations - before.migrations - lost)
+    return (
+        None
+        if before.migrations is None or after.migrations is None
+        else max(0, after.migrations - before.migrations - lost)
+    )
 
 
 def lost_streams(log: Path, before: Reading, after: Reading) -> int | None:
@@ -89,7 +106,11 @@ def values(text: str, name: str, **labels: str) -> list[float]:
     """A metric's samples that have these labels."""
     wanted = labels.items()
     found = (match for match in SAMPLE.finditer(text) if match["name"] == name)
-    return [float(match["value"]) for match in found if wanted <= dict(LABEL.findall(match["labels"] or "")).items()]
+    return [
+        float(match["value"])
+        for match in found
+        if wanted <= dict(LABEL.findall(match["labels"] or "")).items()
+    ]
 
 
 def total(text: str, name: str, **labels: str) -> float:
@@ -117,7 +138,12 @@ def _worker(instance: Instance, http: Http) -> Worker | None:
     text = None if instance.metrics_url is None else _text(instance.metrics_url, http)
     if text is None:
         return None
-    ids = {value for match in SAMPLE.finditer(text) for label, value in LABEL.findall(match["labels"] or "") if label == "worker_id"}
+    ids = {
+        value
+        for match in SAMPLE.finditer(text)
+        for label, value in LABEL.findall(match["labels"] or "")
+        if label == "worker_id"
+    }
     return Worker(round(total(text, SERVED, dynamo_endpoint="generate")), ",".join(sorted(ids)))
 
 

@@ -31,7 +31,12 @@ def trace(inputs: Tokens, outputs: Tokens, *, block: int) -> Iterator[str]:
     for isl, osl in zip(inputs.tolist(), outputs.tolist(), strict=True):
         blocks = -(-isl // block)
         yield json.dumps(
-            {"timestamp": 0, "input_length": isl, "output_length": osl, "hash_ids": list(range(first, first + blocks))},
+            {
+                "timestamp": 0,
+                "input_length": isl,
+                "output_length": osl,
+                "hash_ids": list(range(first, first + blocks)),
+            },
             separators=(",", ":"),
         )
         first += blocks

@@ -50,7 +50,11 @@ def pack(source: Path, staging: Path, name: str) -> RawFile:
     target = staging / "raw" / f"{name}.gz"
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with source.open("rb") as content, target.open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+        with (
+            source.open("rb") as content,
+            target.open("wb") as file,
+            gzip.GzipFile("", "wb", 6, file, mtime=0) as packed,
+        ):
             shutil.copyfileobj(content, packed, 1 << 20)
     except OSError:
         target.unlink(missing_ok=True)  # no half file

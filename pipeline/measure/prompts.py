@@ -20,7 +20,9 @@ from pipeline.errors import PipelineError, lacking
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-WORD = re.compile("[Ġ▁]([a-z]{2,})")  # a whole word as byte-level BPE and SentencePiece write it, its space in front
+WORD = re.compile(
+    "[Ġ▁]([a-z]{2,})"
+)  # a whole word as byte-level BPE and SentencePiece write it, its space in front
 FEWEST = 100  # different words, or a prompt would hardly be random
 
 
@@ -33,7 +35,10 @@ def words(place: str) -> list[str]:
     end, kept = 0, []
     for word in candidates:
         begin, end = end, end + len(word) + 1
-        is_whole = (begin, end) in whole or (begin + 1, end) in whole  # by some tokenizers' account, its space is not part of it
+        is_whole = (begin, end) in whole or (
+            begin + 1,
+            end,
+        ) in whole  # by some tokenizers' account, its space is not part of it
         if is_whole and begun[begin] + begun[begin + 1] == 1:  # nor is it a token of its own
             kept.append(word)
     if len(kept) < FEWEST:
@@ -62,10 +67,14 @@ def _tokenizer(place: str) -> Tokenizer:
         raise lacking("measuring a live endpoint", "live", error.name) from error
     path = Path(place) / "tokenizer.json"
     if not path.is_file():
-        raise PipelineError("no such tokenizer", where=str(path), hint="the cluster document says where under model_paths")
+        raise PipelineError(
+            "no such tokenizer", where=str(path), hint="the cluster document says where under model_paths"
+        )
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises plain Exception
-        raise PipelineError(f"not a tokenizer: {error}", where=str(path), hint="fetch the model's files again") from error
+        raise PipelineError(
+            f"not a tokenizer: {error}", where=str(path), hint="fetch the model's files again"
+        ) from error
     tokenizer.no_truncation()
     return tokenizer

@@ -61,10 +61,14 @@ def measure(setup: Setup, *, clock: Clock) -> Measurement:
         measured = tuple(point(engine, setup, conc) for conc in setup.job.recipe.conc)
     except OSError as error:
         raise MeasureError(
-            f"cannot write: {error.strerror}", where=str(setup.staging), hint="is the disk full? nothing was kept"
+            f"cannot write: {error.strerror}",
+            where=str(setup.staging),
+            hint="is the disk full? nothing was kept",
         ) from error
     stages = {"load": loaded - start, "measure": clock.monotonic() - loaded}
-    return Measurement(points=measured, versions={name: metadata.version(name) for name in PACKAGES}, stages_s=stages)
+    return Measurement(
+        points=measured, versions={name: metadata.version(name) for name in PACKAGES}, stages_s=stages
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,9 @@ class Engine:
     def load(cls) -> Engine:
         """Import Dynamo, or say which extra is missing."""
         try:
-            return cls(import_module("dynamo.replay").run_trace_replay, import_module("dynamo.mocker").MockEngineArgs)
+            return cls(
+                import_module("dynamo.replay").run_trace_replay, import_module("dynamo.mocker").MockEngineArgs
+            )
         except ModuleNotFoundError as error:
             raise lacking("virtual-time measurement", "simulate", error.name) from error
 
@@ -94,7 +100,14 @@ def point(engine: Engine, setup: Setup, conc: int) -> Point:
     raw, records = keep(requests_file, setup.staging / "raw" / f"{requests_file.name}.gz")
     _refuse_short(records, outputs.tolist(), setup.job, conc)
     # In virtual time no stream is lost, nobody moves and no clock is set.
-    seen = Seen(conc, requests, tuple(_request(record) for record in records), cut_streams=0, migrations=0, clock_step_s=0.0)
+    seen = Seen(
+        conc,
+        requests,
+        tuple(_request(record) for record in records),
+        cut_streams=0,
+        migrations=0,
+        clock_step_s=0.0,
+    )
     duration = float(report["duration_ms"]) / 1000 + timing.overhead_s
     found = points.point(recipe, setup.sku, seen, judge(seen), duration_s=duration)
     return found.model_copy(update={"overhead_s": timing.overhead_s, "raw": (raw,)})
@@ -113,7 +126,9 @@ def _request(record: Mapping[str, Any]) -> Request:
     )
 
 
-def _replay(engine: Engine, setup: Setup, conc: int, lines: Iterable[str], requests_file: Path) -> Mapping[str, Any]:
+def _replay(
+    engine: Engine, setup: Setup, conc: int, lines: Iterable[str], requests_file: Path
+) -> Mapping[str, Any]:
     recipe = setup.job.recipe
     trace_file = requests_file.with_name(f"trace-c{conc}.jsonl")
     trace_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -155,7 +170,11 @@ def beside_main_thread(call: Callable[[], Mapping[str, Any]]) -> Mapping[str, An
 def worker(role: Role, setup: Setup, sequences: int) -> dict[str, Any]:
     """Engine arguments of one simulated worker, which is one DP rank (or one TP group) of the pool."""
     told = mocker.arguments(setup.job, role, setup.sku, sequences=sequences)
-    return {"worker_type": role, **told, "planner_profile_data": str(table(role, setup.job.recipe, setup.timing, setup.staging))}
+    return {
+        "worker_type": role,
+        **told,
+        "planner_profile_data": str(table(role, setup.job.recipe, setup.timing, setup.staging)),
+    }
 
 
 def prompts_at_once(setup: Setup, conc: int) -> int:
@@ -178,7 +197,9 @@ def prompts_at_once(setup: Setup, conc: int) -> int:
 def table(role: Role, recipe: Recipe, timing: SkuTiming, staging: Path) -> Path:
     """Write the timing table (NPZ, float64) of one role and return its path."""
     path = staging / f"timing-{role}.npz"
-    columns: dict[str, Any] = {name: np.array(column) for name, column in mocker.table(role, recipe, timing).items()}
+    columns: dict[str, Any] = {
+        name: np.array(column) for name, column in mocker.table(role, recipe, timing).items()
+    }
     np.savez(path, **columns)
     return path
 
@@ -198,7 +219,10 @@ def keep(requests_file: Path, target: Path) -> tuple[RawFile, list[dict[str, Any
 def _session(line: bytes) -> int:
     found = SESSION.search(line)
     if found is None:
-        raise MeasureError("a line of the per-request file has no session id", hint="another version of Dynamo? this one is read: 1.4.2")
+        raise MeasureError(
+            "a line of the per-request file has no session id",
+            hint="another version of Dynamo? this one is read: 1.4.2",
+        )
     return int(found[1])
 
 
@@ -207,11 +231,18 @@ def _refuse_incomplete(report: Mapping[str, Any], requests: int, job: Job, conc:
     if done != requests:
         blocks = ", ".join(f"{h.role} {h.kv_budget_gb:.1f} GB for KV" for h in job.hbm)
         raise MeasureError(
-            f"{done} of {requests} requests completed at conc {conc}", where=job.id, hint=f"is the KV pool too small? {blocks}"
+            f"{done} of {requests} requests completed at conc {conc}",
+            where=job.id,
+            hint=f"is the KV pool too small? {blocks}",
         )
 
 
 def _refuse_short(records: list[dict[str, Any]], outputs: list[int], job: Job, conc: int) -> None:
-    short = sum(r["output_length"] != asked or r["terminal_status"] != "completed" for r, asked in zip(records, outputs, strict=True))
+    short = sum(
+        r["output_length"] != asked or r["terminal_status"] != "completed"
+        for r, asked in zip(records, outputs, strict=True)
+    )
     if short:
-        raise MeasureError(f"{short} of {len(outputs)} requests ended before their last token at conc {conc}", where=job.id)
+        raise MeasureError(
+            f"{short} of {len(outputs)} requests ended before their last token at conc {conc}", where=job.id
+        )

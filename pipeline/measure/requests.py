@@ -23,7 +23,9 @@ class Request:
     output: int | None  # output tokens as the server counted them; None when the stream ended without saying
     input: int | None
     error: str = ""  # what the client was told instead of an answer
-    latency_ms: float | None = None  # to the last token; None where the client only knows when the stream was closed
+    latency_ms: float | None = (
+        None  # to the last token; None where the client only knows when the stream was closed
+    )
     held_ms: float | None = None  # how long the client itself held the request back
     asked_input: int | None = None  # tokens of the prompt by our own count; None where nobody made one
 
@@ -46,7 +48,11 @@ class Request:
 
     def latency_at(self, tokens: float) -> float:
         """Latency of an answer of so many tokens at this one's pace, ms; its own where the pace is unknown."""
-        return self.e2e_ms if self.ttft_ms is None or self.tpot_ms is None else self.ttft_ms + self.tpot_ms * (tokens - 1)
+        return (
+            self.e2e_ms
+            if self.ttft_ms is None or self.tpot_ms is None
+            else self.ttft_ms + self.tpot_ms * (tokens - 1)
+        )
 
     @property
     def is_whole(self) -> bool:
@@ -74,7 +80,9 @@ def steady_window(requests: Sequence[Request], conc: int) -> Window:
     starts = sorted(request.start_s for request in requests)
     first = min(request.end_s for request in requests)
     last = starts[max(0, len(starts) - conc)]
-    mean_s = math.fsum(request.end_s - request.start_s for request in requests) / len(requests)  # the same in any order
+    mean_s = math.fsum(request.end_s - request.start_s for request in requests) / len(
+        requests
+    )  # the same in any order
     return Window(first, last if last - first >= mean_s else first)
 
 

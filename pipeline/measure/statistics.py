@@ -19,7 +19,9 @@ def summarise(values: ArrayLike) -> Statistics:
     if n == 0:
         return Statistics(n=0, mean=None, p50=None, p90=None, p99=None)
     p50, p90, p99 = (float(q) for q in np.percentile(array, [50, 90, 99]))
-    return Statistics(n=n, mean=float(array.mean()), p50=p50, p90=p90, p99=p99 if n >= ENOUGH_FOR_P99 else None)
+    return Statistics(
+        n=n, mean=float(array.mean()), p50=p50, p90=p90, p99=p99 if n >= ENOUGH_FOR_P99 else None
+    )
 
 
 def slope(values: Sequence[float]) -> tuple[float, float]:

@@ -15,7 +15,19 @@ from pipeline.edge.shell import Shell
 from pipeline.errors import PipelineError
 from pipeline.schema.result import Gpu, Host
 
-READ_BY_ENGINES = ("CUDA_", "NCCL_", "NVSHMEM_", "UCX_", "NIXL_", "VLLM_", "DYN_", "TORCH_", "TILELANG_", "HF_HUB_", "TRANSFORMERS_")
+READ_BY_ENGINES = (
+    "CUDA_",
+    "NCCL_",
+    "NVSHMEM_",
+    "UCX_",
+    "NIXL_",
+    "VLLM_",
+    "DYN_",
+    "TORCH_",
+    "TILELANG_",
+    "HF_HUB_",
+    "TRANSFORMERS_",
+)
 SENSITIVE = (
     r"(?:(?<!PER[_-])(?<!\bNO-)TOKEN(?!I[SZ]|S[A-Z])S?|SECRET|PASSW|PASS[_-]?PHRASE|(?<![A-Z])(?:PASS|PWD)(?![A-Z_-])"
     r"|(?<![A-Z])(?:PW|CREDS?)(?![A-Z])|CREDENTIAL|AUTH(?!OR(?!I[SZ]))|BEARER|HEADERS|COOKIE|SIGNATURE"
@@ -23,7 +35,9 @@ SENSITIVE = (
 )  # bytes PER_TOKEN and which TOKENIZER are settings, NO-TOKENS is a reason of ours, and an AUTHORITY is a host
 SECRET = re.compile(SENSITIVE, re.IGNORECASE)
 TOKENS = {"TOKEN", "TOKENS"}
-COUNT = re.compile(r"\d{1,9}(?:\.\d+)?[KMG]?|auto|none|null|true|false", re.IGNORECASE)  # of tokens: what a secret is not
+COUNT = re.compile(
+    r"\d{1,9}(?:\.\d+)?[KMG]?|auto|none|null|true|false", re.IGNORECASE
+)  # of tokens: what a secret is not
 REDACTED = "(redacted)"
 USER_OPTIONS = ("-u", "--user", "--proxy-user")
 USER = r"(?!\d+:\d+\b)[^\s:]+:\S+"  # and a password; a user and a group in numbers are none
@@ -32,7 +46,8 @@ GIVEN = (  # in quotes, escaped or never closed; in brackets; or bare, with a he
     r"|(?:[\w-]+[=:]\s+)*(?:(?:bearer|basic|token)\s+)?[^\s,;&}\"'][^\s,;&}]*(?:,\s*[^\s,;&}=:]+(?![^\s,;&}]|\s*[=:]))*"
 )
 NAMED = re.compile(  # a field or an option; a name is read once, for logs have long words
-    rf"(?<![\w-])(?=[\w-]*?{SENSITIVE})([\w-]++\\*[\"']?\s*[=:]\s*|(?=-)[\w-]++(?:[\"'],)?\s+(?![\"']?--))({GIVEN})", re.IGNORECASE
+    rf"(?<![\w-])(?=[\w-]*?{SENSITIVE})([\w-]++\\*[\"']?\s*[=:]\s*|(?=-)[\w-]++(?:[\"'],)?\s+(?![\"']?--))({GIVEN})",
+    re.IGNORECASE,
 )
 IN_VALUES = (  # users, queries and signatures in addresses, what an Authorization header holds, and what gives itself away
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*", re.DOTALL), REDACTED),
@@ -40,13 +55,26 @@ IN_VALUES = (  # users, queries and signatures in addresses, what an Authorizati
     (re.compile(r"(?<![\w/.:+-])[\w.+-]++:(?!//)[^\s\"',;]+@(?!sha\d+:)"), f"{REDACTED}@"),
     (re.compile(r"(://[^\s?]*\?)\S+"), rf"\1{REDACTED}"),
     (re.compile(rf"(?<!\S)({'|'.join(USER_OPTIONS)})([\s=]+){USER}"), rf"\1\2{REDACTED}"),
-    (re.compile(r"\b(bearer|basic|token(?=\s+(?:\S{16}|(?=\S*\d)\S*[a-z])))\s+[^\s-]\S*", re.IGNORECASE), rf"\1 {REDACTED}"),
-    (re.compile(r"\b(?:hf_|gh[pousr]_|github_pat_|nvapi-|sk-|glpat-|AKIA|AIza|xox[a-z]-)[\w-]{16,}"), REDACTED),
+    (
+        re.compile(r"\b(bearer|basic|token(?=\s+(?:\S{16}|(?=\S*\d)\S*[a-z])))\s+[^\s-]\S*", re.IGNORECASE),
+        rf"\1 {REDACTED}",
+    ),
+    (
+        re.compile(r"\b(?:hf_|gh[pousr]_|github_pat_|nvapi-|sk-|glpat-|AKIA|AIza|xox[a-z]-)[\w-]{16,}"),
+        REDACTED,
+    ),
     (re.compile(r"\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]*"), REDACTED),
 )
 QUERY = ("nvidia-smi", "-q", "-x")
 QUERY_S = 60.0
-UNKNOWN = {"", "N/A", "Unknown Error", "Not Supported", "Insufficient Permissions", "Requested functionality has been deprecated"}
+UNKNOWN = {
+    "",
+    "N/A",
+    "Unknown Error",
+    "Not Supported",
+    "Insufficient Permissions",
+    "Requested functionality has been deprecated",
+}
 NO_CLUSTER = re.compile(r"[0-]+")
 
 
@@ -64,7 +92,11 @@ def host() -> Host:
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
     """Variables that engines and libraries read, by name; whatever looks like a secret is redacted."""
-    return {name: _shown(name, value) for name, value in sorted(variables.items()) if name.startswith(READ_BY_ENGINES)}
+    return {
+        name: _shown(name, value)
+        for name, value in sorted(variables.items())
+        if name.startswith(READ_BY_ENGINES)
+    }
 
 
 def command(argv: Sequence[str]) -> tuple[str, ...]:
@@ -89,10 +121,19 @@ def without_secrets(text: str) -> str:
 
 def _word(before: str, word: str) -> str:
     """A word of a command: the value of the option before it, a name with its value, or just a word."""
-    if before.startswith("-") and "=" not in before and not word.startswith("--") and _is_secret(before, word):
+    if (
+        before.startswith("-")
+        and "=" not in before
+        and not word.startswith("--")
+        and _is_secret(before, word)
+    ):
         return REDACTED
     name, is_given, value = word.partition("=")
-    return f"{name}={_shown(name, value)}" if is_given and re.fullmatch(r"[\w.-]+", name) else without_secrets(word)
+    return (
+        f"{name}={_shown(name, value)}"
+        if is_given and re.fullmatch(r"[\w.-]+", name)
+        else without_secrets(word)
+    )
 
 
 def _shown(name: str, value: str) -> str:
@@ -114,9 +155,16 @@ def _said(match: re.Match[str]) -> str:
 
 def _below(found: Any) -> Any:
     if isinstance(found, dict):
-        return {without_secrets(key): REDACTED if _is_secret(key, str(value)) else _below(value) for key, value in found.items()}
+        return {
+            without_secrets(key): REDACTED if _is_secret(key, str(value)) else _below(value)
+            for key, value in found.items()
+        }
     if isinstance(found, list):
-        return [*command(found)] if all(isinstance(value, str) for value in found) else [_below(value) for value in found]
+        return (
+            [*command(found)]
+            if all(isinstance(value, str) for value in found)
+            else [_below(value) for value in found]
+        )
     return without_secrets(found) if isinstance(found, str) else found
 
 
@@ -171,7 +219,9 @@ def _number(element: ET.Element, path: str) -> float | None:
 def _cpu(path: Path) -> str | None:
     """Model name of the first processor; Arm's kernel does not give one."""
     try:
-        found = re.search(r"^model name\s*:\s*(.+)$", path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+        found = re.search(
+            r"^model name\s*:\s*(.+)$", path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE
+        )
     except OSError:
         return None
     return found[1].strip() if found else None

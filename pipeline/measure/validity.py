@@ -20,13 +20,26 @@ REACHED = 0.95  # of the concurrency, on the steady window
 HELD_SHARE = 0.2  # of the median TTFT that a client may hold requests back, at the median
 CLOCKS_MS = 20.0  # by how much two clocks may differ on one request
 TURNS = 10  # requests for each instance of a role, from which on one that served none was passed by
-AT_ONCE_MS, AT_ONCE_SHARE = 0.5, 0.05  # per token, which no stream undercuts; and how many may, by a hiccup of the client
-STALL_SHARE, STALL_LATENCIES = 0.1, 5  # of the loop, and median latencies, without an answer; answers in lockstep are one apart
+AT_ONCE_MS, AT_ONCE_SHARE = (
+    0.5,
+    0.05,
+)  # per token, which no stream undercuts; and how many may, by a hiccup of the client
+STALL_SHARE, STALL_LATENCIES = (
+    0.1,
+    5,
+)  # of the loop, and median latencies, without an answer; answers in lockstep are one apart
 STEP_S = 0.5  # by how much the time of day may run away from the steady clock during a point
 ROUNDS = 6  # of conc requests each, that a drift is judged on; fewer say nothing
 INPUT_SHARE = 0.05  # of the prompt tokens that were made, by which the server may count others; a chat template adds a few
 DRIFT_FLOOR = 0.10  # of the mean: a smaller change over the window is nobody's business
-STUDENT_T = {4: 8.61, 5: 6.87, 6: 5.96, 7: 5.41, 8: 5.04, 9: 4.78}  # by degrees of freedom, two-sided p = .001
+STUDENT_T = {
+    4: 8.61,
+    5: 6.87,
+    6: 5.96,
+    7: 5.41,
+    8: 5.04,
+    9: 4.78,
+}  # by degrees of freedom, two-sided p = .001
 STUDENT_T_MANY = 4.59  # of ten degrees, kept for more of them
 
 
@@ -42,8 +55,12 @@ class Seen:
     cut_streams: int | None = None  # streams that the frontend says it lost
     migrations: int | None = None
     served: dict[str, int | None] = field(default_factory=dict)  # requests by role, warm-up included
-    expected_served: int | None = None  # what each role should have served; None as well where a client failed: what it sent is not known
-    shares: dict[str, dict[str, int | None]] = field(default_factory=dict)  # ``served`` by instance, where each has its turn; else empty
+    expected_served: int | None = (
+        None  # what each role should have served; None as well where a client failed: what it sent is not known
+    )
+    shares: dict[str, dict[str, int | None]] = field(
+        default_factory=dict
+    )  # ``served`` by instance, where each has its turn; else empty
     clock_step_s: float | None = None  # time of day minus steady clock, end minus start
     chunk: int = 1  # output tokens that a worker may send in one piece
 
@@ -79,7 +96,11 @@ def deployment_changed(seen: Seen) -> str:
 
 def lost_requests(seen: Seen) -> str:
     """Requests sent and requests reported are not as many."""
-    return f"lost-requests: {len(seen.requests)} of {seen.sent} are in the client's records" if len(seen.requests) != seen.sent else ""
+    return (
+        f"lost-requests: {len(seen.requests)} of {seen.sent} are in the client's records"
+        if len(seen.requests) != seen.sent
+        else ""
+    )
 
 
 def request_errors(seen: Seen) -> str:
@@ -103,19 +124,29 @@ def truncated_streams(seen: Seen) -> str:
 
 def no_tokens(seen: Seen) -> str:
     """Nothing was generated, however well the requests ended."""
-    return "" if any(request.output for request in seen.requests) else "no-tokens: not one output token was generated"
+    return (
+        ""
+        if any(request.output for request in seen.requests)
+        else "no-tokens: not one output token was generated"
+    )
 
 
 def no_usage(seen: Seen) -> str:
     """Whole answers without their prompt tokens, which would count for none, or without the moment of their first token."""
     whole = [request for request in seen.requests if request.is_whole]
     unsaid = sum(request.input is None or request.ttft_ms is None for request in whole)
-    return f"no-usage: {unsaid} of {len(whole)} whole answers lack their prompt tokens or their TTFT" if unsaid else ""
+    return (
+        f"no-usage: {unsaid} of {len(whole)} whole answers lack their prompt tokens or their TTFT"
+        if unsaid
+        else ""
+    )
 
 
 def other_prompts(seen: Seen) -> str:
     """The server counts other prompts than were made for it: another tokenizer, or a template longer than the prompt."""
-    pairs = [(r.input, r.asked_input) for r in seen.requests if r.input is not None and r.asked_input is not None]
+    pairs = [
+        (r.input, r.asked_input) for r in seen.requests if r.input is not None and r.asked_input is not None
+    ]
     counted, made = sum(one for one, _ in pairs), sum(one for _, one in pairs)
     if abs(counted - made) <= INPUT_SHARE * made:
         return ""
@@ -130,13 +161,23 @@ def migrated(seen: Seen) -> str:
 def unserved(seen: Seen) -> str:
     """A role served other than every request once: prefill passed by, requests from elsewhere, or a worker that counts anew."""
     wanted = seen.expected_served
-    wrong = [f"{role} {count}" for role, count in seen.served.items() if count is not None and wanted is not None and count != wanted]
+    wrong = [
+        f"{role} {count}"
+        for role, count in seen.served.items()
+        if count is not None and wanted is not None and count != wanted
+    ]
     return f"wrong-path: {', '.join(wrong)} requests served where {wanted} were sent" if wrong else ""
 
 
 def idle_worker(seen: Seen) -> str:
     """Instances that served nothing while others of their role did: fewer GPUs worked than are counted."""
-    idle = [name for shares in seen.shares.values() if _have_turns(seen, shares) for name, count in shares.items() if count == 0]
+    idle = [
+        name
+        for shares in seen.shares.values()
+        if _have_turns(seen, shares)
+        for name, count in shares.items()
+        if count == 0
+    ]
     return f"idle-worker: {', '.join(idle)} served no request" if idle else ""
 
 
@@ -147,7 +188,11 @@ def clock_trouble(seen: Seen) -> str:
     if bad:
         return f"clock-trouble: {bad} requests have times that contradict each other"
     step = seen.clock_step_s or 0.0
-    return f"clock-trouble: the time of day moved {step:+.1f} s against the steady clock" if abs(step) > STEP_S else ""
+    return (
+        f"clock-trouble: the time of day moved {step:+.1f} s against the steady clock"
+        if abs(step) > STEP_S
+        else ""
+    )
 
 
 def not_streamed(seen: Seen) -> str:
@@ -187,7 +232,11 @@ def client_bound(seen: Seen) -> str:
     if not held or not ttft:
         return ""
     wait, first = float(np.median(held)), float(np.median(ttft))
-    return f"client-bound: the client held requests back for {wait:.0f} ms, TTFT is {first:.0f} ms" if wait > HELD_SHARE * first else ""
+    return (
+        f"client-bound: the client held requests back for {wait:.0f} ms, TTFT is {first:.0f} ms"
+        if wait > HELD_SHARE * first
+        else ""
+    )
 
 
 def drift(seen: Seen) -> str:
@@ -218,7 +267,12 @@ _GATES: tuple[Gate, ...] = (
     clock_trouble,
     not_streamed,
 )
-_SPEED_GATES: tuple[Gate, ...] = (stalled, concurrency_missed, client_bound, drift)  # of whole loops; of others they say the same again
+_SPEED_GATES: tuple[Gate, ...] = (
+    stalled,
+    concurrency_missed,
+    client_bound,
+    drift,
+)  # of whole loops; of others they say the same again
 
 
 def _is_torn(seen: Seen) -> bool:
@@ -232,12 +286,19 @@ def _have_turns(seen: Seen, shares: Mapping[str, int | None]) -> bool:
 
 def _has_clock_trouble(request: Request) -> bool:
     """First token, last token and end of the stream must come in this order."""
-    return not -CLOCKS_MS <= (request.ttft_ms or 0.0) <= request.e2e_ms + CLOCKS_MS <= request.span_ms + 2 * CLOCKS_MS
+    return (
+        not -CLOCKS_MS
+        <= (request.ttft_ms or 0.0)
+        <= request.e2e_ms + CLOCKS_MS
+        <= request.span_ms + 2 * CLOCKS_MS
+    )
 
 
 def _is_at_once(request: Request, chunk: int) -> bool:
     """Whether what follows the first piece, which may be a whole ``chunk``, took less time than any stream takes."""
-    return request.ttft_ms is not None and request.e2e_ms - request.ttft_ms < AT_ONCE_MS * (request.asked - chunk)
+    return request.ttft_ms is not None and request.e2e_ms - request.ttft_ms < AT_ONCE_MS * (
+        request.asked - chunk
+    )
 
 
 def _rounds(seen: Seen) -> list[float]:
@@ -262,13 +323,19 @@ def _short_window(seen: Seen) -> str:
     if window.seconds <= 0:
         return "concurrency and drift: no steady window, it takes more requests for each of conc"
     found = len(_rounds(seen))
-    return "" if found >= ROUNDS else f"drift: {found} rounds of conc requests in the steady window, {ROUNDS} are needed"
+    return (
+        ""
+        if found >= ROUNDS
+        else f"drift: {found} rounds of conc requests in the steady window, {ROUNDS} are needed"
+    )
 
 
 def _unasked(seen: Seen) -> tuple[str, ...]:
     """What nobody could be asked, or not in time."""
     silent = [role for role, count in seen.served.items() if count is None]
-    found = [f"path: it is not known how many requests of this loop {', '.join(silent)} served"] if silent else []
+    found = (
+        [f"path: it is not known how many requests of this loop {', '.join(silent)} served"] if silent else []
+    )
     if seen.cut_streams is None:
         found.append("lost streams: the frontend could not be asked")
     if seen.migrations is None:

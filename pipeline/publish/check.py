@@ -18,16 +18,30 @@ def publish(message: Message, run: Run, github: GitHub) -> str:
     """One check run a commit, run and attempt, found again after a crash; annotations are sent once each. Gives what was done."""
     runs = f"repos/{run.repository}/check-runs"
     name, external = f"rackbench {message.name}", f"{run.run_id or 'local'}-{run.attempt}"
-    known = github.pages(f"repos/{run.repository}/commits/{message.head_sha}/check-runs", "check_runs", check_name=name, filter="latest")
-    found = next((one for one in known if one.get("external_id") == external and one.get("name") == name), None)
+    known = github.pages(
+        f"repos/{run.repository}/commits/{message.head_sha}/check-runs",
+        "check_runs",
+        check_name=name,
+        filter="latest",
+    )
+    found = next(
+        (one for one in known if one.get("external_id") == external and one.get("name") == name), None
+    )
     sent = int(found["output"]["annotations_count"]) if found else 0
-    batches = [message.annotations[start : start + BATCH] for start in range(sent, len(message.annotations), BATCH)] or [()]
+    batches = [
+        message.annotations[start : start + BATCH] for start in range(sent, len(message.annotations), BATCH)
+    ] or [()]
     for index, batch in enumerate(batches):
         is_last = index == len(batches) - 1
-        document = {"output": _output(message, run, batch), **(_end(message) if is_last else {"status": "in_progress"})}
+        document = {
+            "output": _output(message, run, batch),
+            **(_end(message) if is_last else {"status": "in_progress"}),
+        }
         if found is None:
             start = {"name": name, "head_sha": message.head_sha, "external_id": external}
-            found = github.write("POST", runs, {**start, **({"details_url": run.url} if run.url else {}), **document})
+            found = github.write(
+                "POST", runs, {**start, **({"details_url": run.url} if run.url else {}), **document}
+            )
         else:
             github.write("PATCH", f"{runs}/{found['id']}", document)
     return f"check: {CONCLUSION[message.verdict]}, {len(message.annotations)} annotations on {message.head_sha[:12]}"

@@ -21,7 +21,9 @@ def publish(message: Message, run: Run, github: GitHub, *, bots_only: bool) -> s
     mark = "\n\n" + MARK.format(name=message.name, verdict=message.verdict) + "\n"
     more = f"[The run]({run.url}) has all of it." if run.url else ""
     text = cut(message.body.rstrip(), MOST_BYTES, more=more, end=mark)
-    ours = [one for one in github.pages(thread) if _verdict(one, message.name) and (not bots_only or _is_bot(one))]
+    ours = [
+        one for one in github.pages(thread) if _verdict(one, message.name) and (not bots_only or _is_bot(one))
+    ]
     newest = max(ours, key=lambda one: int(one["id"]), default=None)
     if newest is None or (message.verdict == "worse" and _verdict(newest, message.name) != "worse"):
         made = github.write("POST", thread, {"body": text})
@@ -40,13 +42,19 @@ def pull_request(message: Message, run: Run, github: GitHub) -> int:
         if pull["head"]["sha"] == message.head_sha
         and (
             not message.head_repository
-            or ((pull["head"].get("repo") or {}).get("full_name") or "").lower() == message.head_repository.lower()
+            or ((pull["head"].get("repo") or {}).get("full_name") or "").lower()
+            == message.head_repository.lower()
         )
     ]
     if not found:
         of = f" of {message.head_repository}" if message.head_repository else ""
         what = f"no open pull request has {message.head_sha[:12]}{of} as its head"
-        raise GitHubError(what, where=run.repository, hint="it was pushed to, or closed, since: the newer run comments", status=404)
+        raise GitHubError(
+            what,
+            where=run.repository,
+            hint="it was pushed to, or closed, since: the newer run comments",
+            status=404,
+        )
     return max(found)
 
 

@@ -18,7 +18,9 @@ def publish(message: Message, run: Run, github: GitHub) -> str:
     mark = f"<!-- rackbench:{message.name} -->"
     standing = _standing(github, issues, mark)
     if message.verdict in GREEN and not message.is_red and standing is not None:
-        github.write("POST", f"{issues}/{standing}/comments", {"body": f"{message.headline}\n\n{_run_line(run)}"})
+        github.write(
+            "POST", f"{issues}/{standing}/comments", {"body": f"{message.headline}\n\n{_run_line(run)}"}
+        )
         github.write("PATCH", f"{issues}/{standing}", {"state": "closed", "state_reason": "completed"})
         return f"issue: #{standing} closed"
     if not message.is_red:
@@ -38,7 +40,9 @@ def publish(message: Message, run: Run, github: GitHub) -> str:
 
 def _standing(github: GitHub, issues: str, mark: str) -> int | None:
     """The oldest open issue of ours."""
-    found = [int(one["number"]) for one in github.pages(issues, state="open", labels=LABEL) if _is_ours(one, mark)]
+    found = [
+        int(one["number"]) for one in github.pages(issues, state="open", labels=LABEL) if _is_ours(one, mark)
+    ]
     return min(found, default=None)
 
 

@@ -29,7 +29,11 @@ class Run:
     @property
     def url(self) -> str:
         """The run's page; empty outside of Actions."""
-        return f"{self.server}/{self.repository}/actions/runs/{self.run_id}" if self.run_id and self.repository else ""
+        return (
+            f"{self.server}/{self.repository}/actions/runs/{self.run_id}"
+            if self.run_id and self.repository
+            else ""
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,13 @@ def cut(body: str, most_bytes: int, *, more: str, end: str = "") -> str:
         fence = _fence_after(line, fence)
         if not fence:
             open_folds = max(0, open_folds + line.count("<details") - line.count("</details>"))
-    return "".join(kept) + (f"\n{fence}" if fence else "") + "\n</details>" * open_folds + MORE.format(more=more) + end
+    return (
+        "".join(kept)
+        + (f"\n{fence}" if fence else "")
+        + "\n</details>" * open_folds
+        + MORE.format(more=more)
+        + end
+    )
 
 
 def _fence_after(line: str, fence: str) -> str:

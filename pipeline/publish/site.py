@@ -41,10 +41,16 @@ def page_url(entry: PageEntry) -> str:
 def add(site: Path, report: Path, entry: PageEntry) -> str:
     """Copy a rendered report to its place, whole or not at all; a page that is there already stays. Gives what was done."""
     target = site / PAGES / page_name(entry)
-    files = sorted(path for path in report.iterdir() if PUBLISHED.fullmatch(path.name) and path.is_file() and not path.is_symlink())
+    files = sorted(
+        path
+        for path in report.iterdir()
+        if PUBLISHED.fullmatch(path.name) and path.is_file() and not path.is_symlink()
+    )
     if target.exists():
         changed = [path.name for path in files if not _is_same(path, target / path.name)]
-        return f"pages: {target.name} was there already" + (f", kept with its own {', '.join(changed)}" if changed else "")
+        return f"pages: {target.name} was there already" + (
+            f", kept with its own {', '.join(changed)}" if changed else ""
+        )
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         temporary.mkdir(parents=True)
@@ -53,7 +59,9 @@ def add(site: Path, report: Path, entry: PageEntry) -> str:
         (temporary / ENTRY).write_text(entry.to_json(), encoding="utf-8")
         temporary.rename(target)
     except OSError as error:
-        raise PipelineError(f"cannot be written: {error.strerror}", where=str(target), hint="is the disk full or read-only?") from error
+        raise PipelineError(
+            f"cannot be written: {error.strerror}", where=str(target), hint="is the disk full or read-only?"
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return f"pages: {target.name} added"
@@ -65,8 +73,15 @@ def _is_same(one: Path, other: Path) -> bool:
 
 def rebuild(site: Path) -> None:
     """Make index, feed and badge from the pages that are there: the same pages give the same bytes."""
-    entries = sorted(_entries(site), key=lambda one: (one.published_at, one.run_id, one.attempt, one.name), reverse=True)
-    files = {"index.html": index(entries), "feed.xml": feed(entries), "badge.json": badge(entries), ".nojekyll": ""}
+    entries = sorted(
+        _entries(site), key=lambda one: (one.published_at, one.run_id, one.attempt, one.name), reverse=True
+    )
+    files = {
+        "index.html": index(entries),
+        "feed.xml": feed(entries),
+        "badge.json": badge(entries),
+        ".nojekyll": "",
+    }
     for name, text in files.items():
         temporary = site / f".{name}.tmp"
         try:

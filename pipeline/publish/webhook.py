@@ -13,7 +13,10 @@ from pipeline.publish.message import Message, Run
 def publish(message: Message, run: Run, http: Http, url: str, *, page: str) -> str:
     """Send it once; the address is a secret, so an error names its host only. Gives what was done."""
     if not url:
-        raise PipelineError("RACKBENCH_WEBHOOK_URL is not set", hint="it is the address that the webhook's owner gave out; a secret")
+        raise PipelineError(
+            "RACKBENCH_WEBHOOK_URL is not set",
+            hint="it is the address that the webhook's owner gave out; a secret",
+        )
     host = urlsplit(url).hostname or ""
     if urlsplit(url).scheme not in {"http", "https"} or not host:
         raise PipelineError("the webhook is not an http(s) address", where="RACKBENCH_WEBHOOK_URL")
@@ -30,7 +33,13 @@ def publish(message: Message, run: Run, http: Http, url: str, *, page: str) -> s
         "url": link,
     }
     try:
-        answer = http.request("POST", url, headers={"Content-Type": "application/json"}, body=json.dumps(document).encode(), timeout_s=30.0)
+        answer = http.request(
+            "POST",
+            url,
+            headers={"Content-Type": "application/json"},
+            body=json.dumps(document).encode(),
+            timeout_s=30.0,
+        )
     except PipelineError:
         raise PipelineError("the webhook does not answer", where=host) from None
     if not 200 <= answer.status < 300:

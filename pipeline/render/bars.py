@@ -19,7 +19,12 @@ COMPONENTS: Final = ("weights", "KV asked for", "activations and overhead")
 
 def ttft(report: Report, theme: Theme) -> Spec:
     """Median wait for the first token at every point, longest last in each SKU; a tick at p99 where it may be claimed."""
-    points = [(curve, point) for curve in report.curves for point in curve.points if point.ttft_p50_ms is not None and point.status == "ok"]
+    points = [
+        (curve, point)
+        for curve in report.curves
+        for point in curve.points
+        if point.ttft_p50_ms is not None and point.status == "ok"
+    ]
     values = [
         {
             "SKU": report.sku_titles[curve.sku],
@@ -51,8 +56,17 @@ def ttft(report: Report, theme: Theme) -> Spec:
         ]
 
     kinds = " and ".join(dict.fromkeys(curve.kind for curve, _ in points)) or "nothing ran"
-    subtitle = [f"{kinds} · bar: p50 · tick: p99, where at least 662 requests allow it", "rows by rising interactivity"]
-    return _stack(report, theme, values, layers, theme.heading("The wait that interactivity does not show: time to first token", subtitle))
+    subtitle = [
+        f"{kinds} · bar: p50 · tick: p99, where at least 662 requests allow it",
+        "rows by rising interactivity",
+    ]
+    return _stack(
+        report,
+        theme,
+        values,
+        layers,
+        theme.heading("The wait that interactivity does not show: time to first token", subtitle),
+    )
 
 
 def hbm(report: Report, theme: Theme) -> Spec:
@@ -74,11 +88,21 @@ def hbm(report: Report, theme: Theme) -> Spec:
     x = {"type": "quantitative", "title": "HBM of one GPU, GB", "scale": {"domain": [0, end], "nice": False}}
     scale = {"domain": list(COMPONENTS), "range": list(theme.parts[:3])}
     columns = {"columns": 1} if theme.is_narrow else {}
-    color = {"field": "part", "type": "nominal", "scale": scale, "legend": {"title": None, "orient": "top", **columns}}
+    color = {
+        "field": "part",
+        "type": "nominal",
+        "scale": scale,
+        "legend": {"title": None, "orient": "top", **columns},
+    }
     shown = [{"field": field} for field in ("row", "part", "said")]
 
     def layers(_: str) -> list[Spec]:
-        stacked = {"x": {"field": "gb", "stack": "zero", **x}, "color": color, "order": {"field": "order"}, "tooltip": shown}
+        stacked = {
+            "x": {"field": "gb", "stack": "zero", **x},
+            "color": color,
+            "order": {"field": "order"},
+            "tooltip": shown,
+        }
         budget = {"type": "tick", "color": theme.faint, "thickness": 2, "height": 16}
         capacity = {"type": "tick", "color": theme.ink, "thickness": 3, "height": 20}
         return [
@@ -96,37 +120,79 @@ def calibration(report: Report, theme: Theme) -> Spec:
     values, largest = [], []
     metrics = (("tok/s/GPU", "total_tok_s_gpu"), ("TPOT", "tpot_ms"))
     for point in report.timing_errors:
-        same = {"SKU": report.sku_titles.get(point.sku, point.sku), "row": f"{short(point.recipe)} c{point.conc}"}
+        same = {
+            "SKU": report.sku_titles.get(point.sku, point.sku),
+            "row": f"{short(point.recipe)} c{point.conc}",
+        }
         for name, metric in metrics:
             for how, prefix in (("fitted", "fitted_"), ("left out", "left_out_")):
                 said = getattr(point, prefix + metric)
                 if said is not None:
                     error = said / getattr(point, metric) - 1
                     largest.append(abs(100 * error))
-                    values.append({**same, "metric": name, "how": how, "error": plot(100 * error), "said": signed(error)})
+                    values.append(
+                        {
+                            **same,
+                            "metric": name,
+                            "how": how,
+                            "error": plot(100 * error),
+                            "said": signed(error),
+                        }
+                    )
     end = 5.0 * ceil(max(largest, default=1.0) / 5 + 0.01)
-    x = {"field": "error", "type": "quantitative", "title": "error of the fit, %", "scale": {"domain": [-end, end], "nice": False}}
+    x = {
+        "field": "error",
+        "type": "quantitative",
+        "title": "error of the fit, %",
+        "scale": {"domain": [-end, end], "nice": False},
+    }
     legend = {"title": None, "orient": "top", "symbolSize": 90}
     scale = {"domain": ["tok/s/GPU", "TPOT"]}
-    color = {"field": "metric", "type": "nominal", "scale": {**scale, "range": [theme.palette[0], theme.palette[1]]}, "legend": legend}
-    shape = {"field": "metric", "type": "nominal", "scale": {**scale, "range": ["circle", "diamond"]}, "legend": legend}
+    color = {
+        "field": "metric",
+        "type": "nominal",
+        "scale": {**scale, "range": [theme.palette[0], theme.palette[1]]},
+        "legend": legend,
+    }
+    shape = {
+        "field": "metric",
+        "type": "nominal",
+        "scale": {**scale, "range": ["circle", "diamond"]},
+        "legend": legend,
+    }
     hollow = {"condition": {"test": "datum.how == 'fitted'", "value": 1}, "value": 0}
     shown = [{"field": field} for field in ("row", "metric", "how", "said")]
     marks = {"x": x, "color": color, "stroke": color, "shape": shape, "fillOpacity": hollow, "tooltip": shown}
 
     def layers(_: str) -> list[Spec]:
-        zero = {"mark": {"type": "rule", "color": theme.faint}, "encoding": {"x": {"datum": 0, **_without_field(x)}, "y": None}}
-        return [zero, {"mark": {"type": "point", "filled": True, "size": 60, "strokeWidth": 1.6}, "encoding": marks}]
+        zero = {
+            "mark": {"type": "rule", "color": theme.faint},
+            "encoding": {"x": {"datum": 0, **_without_field(x)}, "y": None},
+        }
+        return [
+            zero,
+            {"mark": {"type": "point", "filled": True, "size": 60, "strokeWidth": 1.6}, "encoding": marks},
+        ]
 
-    subtitle = [f"fitted to {report.timing_source.split(',')[0]}) · filled: with all points · hollow: predicted without this point"]
-    return _stack(report, theme, values, layers, theme.heading("How well the simulation reproduces its calibration points", subtitle))
+    subtitle = [
+        f"fitted to {report.timing_source.split(',')[0]}) · filled: with all points · hollow: predicted without this point"
+    ]
+    return _stack(
+        report,
+        theme,
+        values,
+        layers,
+        theme.heading("How well the simulation reproduces its calibration points", subtitle),
+    )
 
 
 def _without_field(channel: Spec) -> Spec:
     return {key: value for key, value in channel.items() if key != "field"}
 
 
-def _stack(report: Report, theme: Theme, values: list[Spec], layers: Callable[[str], list[Spec]], heading: Spec) -> Spec:
+def _stack(
+    report: Report, theme: Theme, values: list[Spec], layers: Callable[[str], list[Spec]], heading: Spec
+) -> Spec:
     """One panel a SKU, one row a deployment, in the order of the values."""
     panels = []
     for name in report.sku_titles.values():
@@ -136,7 +202,10 @@ def _stack(report: Report, theme: Theme, values: list[Spec], layers: Callable[[s
             "type": "nominal",
             "title": None,
             "sort": list(dict.fromkeys(value["row"] for value in own)),
-            "axis": {"labelLimit": 150 if theme.is_narrow else 260, **({"labelFontSize": 10} if theme.is_narrow else {})},
+            "axis": {
+                "labelLimit": 150 if theme.is_narrow else 260,
+                **({"labelFontSize": 10} if theme.is_narrow else {}),
+            },
         }
         panel = {
             "title": {"text": name, "fontSize": 12.5, "frame": "group"},
@@ -146,12 +215,20 @@ def _stack(report: Report, theme: Theme, values: list[Spec], layers: Callable[[s
         }
         if own:
             panels.append({**panel, "encoding": {"y": y}, "layer": layers(name)})
-    return {"$schema": SCHEMA, "title": heading, "padding": 4 if theme.is_narrow else 14, "vconcat": panels, "config": theme.config}
+    return {
+        "$schema": SCHEMA,
+        "title": heading,
+        "padding": 4 if theme.is_narrow else 14,
+        "vconcat": panels,
+        "config": theme.config,
+    }
 
 
 def _end(values: Iterable[Spec], fields: tuple[str, ...], step: float) -> float:
     """End of an axis: the next multiple of ``step`` with room for a label."""
-    largest = max((float(value[field]) for value in values for field in fields if value[field] is not None), default=1.0)
+    largest = max(
+        (float(value[field]) for value in values for field in fields if value[field] is not None), default=1.0
+    )
     return float(step * (ceil(largest * 1.15 / step) or 1))
 
 

@@ -14,7 +14,10 @@ Spec = dict[str, Any]
 
 SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v6.json"
 WIDE, NARROW = (860, 500), (290, 380)  # px of the plot; labels are placed for it
-X_TITLE, Y_TITLE = "interactivity, tok/s/user (1000 / median TPOT)", "throughput, tok/s/GPU (input + output, GPUs counted)"
+X_TITLE, Y_TITLE = (
+    "interactivity, tok/s/user (1000 / median TPOT)",
+    "throughput, tok/s/GPU (input + output, GPUs counted)",
+)
 
 
 def pareto(report: Report, theme: Theme) -> Spec:
@@ -22,8 +25,17 @@ def pareto(report: Report, theme: Theme) -> Spec:
 
     Points of the kind that the tables read are labelled; other kinds are dashed and told by their tooltips.
     """
-    points = [(curve, point) for curve in report.curves for point in curve.points if point.status == "ok" and point.interactivity]
-    ghosts = [change for change in report.changes if change.verdict in ("better", "worse") and change.before_interactivity]
+    points = [
+        (curve, point)
+        for curve in report.curves
+        for point in curve.points
+        if point.status == "ok" and point.interactivity
+    ]
+    ghosts = [
+        change
+        for change in report.changes
+        if change.verdict in ("better", "worse") and change.before_interactivity
+    ]
     limits, size = _limits(points, ghosts), NARROW if theme.is_narrow else WIDE
     values = [_datum(curve, point, report, theme) for curve, point in points]
     _add_labels(values, limits, size)
@@ -35,7 +47,9 @@ def pareto(report: Report, theme: Theme) -> Spec:
         "title": theme.heading(report.definition.title, _subtitle(report, ghosts=bool(ghosts))),
         "data": {"values": values},
         "params": _filters(report),
-        "transform": [{"filter": "(origin == 'all' || datum.origin == origin) && (sku == 'all' || datum.SKU == sku)"}],
+        "transform": [
+            {"filter": "(origin == 'all' || datum.origin == origin) && (sku == 'all' || datum.SKU == sku)"}
+        ],
         "layer": [
             _line(report, theme, limits),
             *_ghosts(ghosts, theme, limits),
@@ -49,7 +63,9 @@ def pareto(report: Report, theme: Theme) -> Spec:
 
 def _limits(points: list[tuple[Curve, CurvePoint]], ghosts: list[Change]) -> tuple[float, float]:
     """Ends of both axes: room for a label above and to the right of everything that is drawn."""
-    x = [point.interactivity or 0.0 for _, point in points] + [ghost.before_interactivity or 0.0 for ghost in ghosts]
+    x = [point.interactivity or 0.0 for _, point in points] + [
+        ghost.before_interactivity or 0.0 for ghost in ghosts
+    ]
     y = [point.total_tok_s_gpu for _, point in points] + [ghost.before_tok_s_gpu or 0.0 for ghost in ghosts]
     highest = max([1.0, *y])
     step = min(1000.0, 10.0 ** (floor(log10(5 * highest)) - 1))
@@ -75,7 +91,13 @@ def _datum(curve: Curve, point: CurvePoint, report: Report, theme: Theme) -> Spe
         "label": point.shape.split(" ")[0] if theme.is_narrow else shown["deployment"],
         "ink": theme.labels[list(report.sku_titles).index(point.sku)],
     }
-    return {**where, "SKU": report.sku_titles.get(point.sku, point.sku), "origin": curve.origin, "kind": curve.kind, **shown}
+    return {
+        **where,
+        "SKU": report.sku_titles.get(point.sku, point.sku),
+        "origin": curve.origin,
+        "kind": curve.kind,
+        **shown,
+    }
 
 
 def _add_labels(values: list[Spec], limits: tuple[float, float], size: tuple[int, int]) -> None:
@@ -85,13 +107,21 @@ def _add_labels(values: list[Spec], limits: tuple[float, float], size: tuple[int
     lines: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for value in values:
         if value["is_knot"]:
-            lines.setdefault((value["SKU"], value["kind"]), []).append((value["x"] * x_px, height - value["y"] * y_px))
+            lines.setdefault((value["SKU"], value["kind"]), []).append(
+                (value["x"] * x_px, height - value["y"] * y_px)
+            )
     labelled = [value for value in values if value["is_main"]]
     for value in values:
         if not value["is_main"]:
-            lines[value["SKU"], f"{len(lines)}"] = 2 * [(value["x"] * x_px, height - value["y"] * y_px)]  # a mark without a label
-    anchors: list[tuple[float, float]] = [(value["x"] * x_px, height - value["y"] * y_px) for value in labelled]
-    labels = place(anchors, [value["label"] for value in labelled], list(lines.values()), Box(0, 0, width, height))
+            lines[value["SKU"], f"{len(lines)}"] = 2 * [
+                (value["x"] * x_px, height - value["y"] * y_px)
+            ]  # a mark without a label
+    anchors: list[tuple[float, float]] = [
+        (value["x"] * x_px, height - value["y"] * y_px) for value in labelled
+    ]
+    labels = place(
+        anchors, [value["label"] for value in labelled], list(lines.values()), Box(0, 0, width, height)
+    )
     for value, label in zip(labelled, labels, strict=True):
         value.update(
             label_x=plot(label.x / x_px),
@@ -120,22 +150,41 @@ def _filters(report: Report) -> list[Spec]:
     }
     shown = {"sku": "SKU ", "origin": "origin "}
     return [
-        {"name": name, "value": "all", "bind": {"input": "select", "options": ["all", *options], "name": shown[name]}}
+        {
+            "name": name,
+            "value": "all",
+            "bind": {"input": "select", "options": ["all", *options], "name": shown[name]},
+        }
         for name, options in offered.items()
     ]
 
 
 def _axes(limits: tuple[float, float], x: str = "x", y: str = "y") -> Spec:
     return {
-        "x": {"field": x, "type": "quantitative", "title": X_TITLE, "scale": {"domain": [0, limits[0]], "nice": False}},
-        "y": {"field": y, "type": "quantitative", "title": Y_TITLE, "scale": {"domain": [0, limits[1]], "nice": False}},
+        "x": {
+            "field": x,
+            "type": "quantitative",
+            "title": X_TITLE,
+            "scale": {"domain": [0, limits[0]], "nice": False},
+        },
+        "y": {
+            "field": y,
+            "type": "quantitative",
+            "title": Y_TITLE,
+            "scale": {"domain": [0, limits[1]], "nice": False},
+        },
     }
 
 
 def _sku(report: Report, values: tuple[str, ...], *, legend: bool) -> Spec:
     titles = list(report.sku_titles.values())
     shown = {"title": None, "orient": "top-right", "symbolSize": 110} if legend else None
-    return {"field": "SKU", "type": "nominal", "scale": {"domain": titles, "range": list(values[: len(titles)])}, "legend": shown}
+    return {
+        "field": "SKU",
+        "type": "nominal",
+        "scale": {"domain": titles, "range": list(values[: len(titles)])},
+        "legend": shown,
+    }
 
 
 def _faded(solid: float = 1.0) -> Spec:
@@ -146,7 +195,12 @@ def _dash(report: Report) -> Spec:
     """Solid for the kind that the tables read, dashed for the others."""
     kinds = list(dict.fromkeys(curve.kind for curve in report.curves))
     dashes = [[1, 0], [6, 4], [2, 3], [8, 3, 2, 3]]
-    return {"field": "kind", "type": "nominal", "legend": None, "scale": {"domain": kinds, "range": dashes[: len(kinds)] or [[1, 0]]}}
+    return {
+        "field": "kind",
+        "type": "nominal",
+        "legend": None,
+        "scale": {"domain": kinds, "range": dashes[: len(kinds)] or [[1, 0]]},
+    }
 
 
 def _line(report: Report, theme: Theme, limits: tuple[float, float]) -> Spec:
@@ -154,7 +208,13 @@ def _line(report: Report, theme: Theme, limits: tuple[float, float]) -> Spec:
     return {
         "transform": [{"filter": "datum.is_knot"}],
         "mark": {"type": "line", "interpolate": "monotone", "strokeWidth": 2},
-        "encoding": {**_axes(limits), "color": color, "detail": {"field": "kind"}, "strokeDash": _dash(report), "opacity": _faded(0.75)},
+        "encoding": {
+            **_axes(limits),
+            "color": color,
+            "detail": {"field": "kind"},
+            "strokeDash": _dash(report),
+            "opacity": _faded(0.75),
+        },
     }
 
 
@@ -186,13 +246,29 @@ def _leaders(theme: Theme, limits: tuple[float, float]) -> Spec:
     return {
         "transform": [{"filter": "datum.is_far"}],
         "mark": {"type": "rule", "color": theme.faint, "strokeWidth": 0.8},
-        "encoding": {**_axes(limits), "x2": {"field": "label_x"}, "y2": {"field": "leader_y"}, "opacity": _faded(0.7)},
+        "encoding": {
+            **_axes(limits),
+            "x2": {"field": "label_x"},
+            "y2": {"field": "leader_y"},
+            "opacity": _faded(0.7),
+        },
     }
 
 
 def _marks(report: Report, theme: Theme, limits: tuple[float, float]) -> Spec:
     tooltip = [
-        {"field": field} for field in ("shape", "conc", "SKU", "tok/s/GPU", "tok/s/user", "TTFT p50 s", "USD/Mtok", "origin", "place")
+        {"field": field}
+        for field in (
+            "shape",
+            "conc",
+            "SKU",
+            "tok/s/GPU",
+            "tok/s/user",
+            "TTFT p50 s",
+            "USD/Mtok",
+            "origin",
+            "place",
+        )
     ]
     return {
         "params": [{"name": "chosen", "select": {"type": "point", "fields": ["SKU"]}, "bind": "legend"}],
@@ -211,6 +287,12 @@ def _marks(report: Report, theme: Theme, limits: tuple[float, float]) -> Spec:
 
 
 def _texts(limits: tuple[float, float]) -> Spec:
-    mark = {"type": "text", "align": {"expr": "datum.align"}, "baseline": "middle", "fontSize": 10.5, "color": {"expr": "datum.ink"}}
+    mark = {
+        "type": "text",
+        "align": {"expr": "datum.align"},
+        "baseline": "middle",
+        "fontSize": 10.5,
+        "color": {"expr": "datum.ink"},
+    }
     encoding = {**_axes(limits, "label_x", "label_y"), "text": {"field": "label"}, "opacity": _faded()}
     return {"transform": [{"filter": "datum.is_main"}], "mark": mark, "encoding": encoding}

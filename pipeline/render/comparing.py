@@ -28,11 +28,16 @@ def iso_readings(readings: Sequence[Reading], *, x: str, y: str, cost: CostMode 
     return aligned(lines, left=0) + said
 
 
-_MODES = {"derived": "derived from the throughput read", "article": "article: the cost of the knots, splined apart from the throughput"}
+_MODES = {
+    "derived": "derived from the throughput read",
+    "article": "article: the cost of the knots, splined apart from the throughput",
+}
 
 
 def _read(one: Reading, gap: float) -> str:
-    return about(number(one.total_tok_s_gpu, "tok_s_gpu", absent="unreachable"), directional=one.is_directional(gap))
+    return about(
+        number(one.total_tok_s_gpu, "tok_s_gpu", absent="unreachable"), directional=one.is_directional(gap)
+    )
 
 
 def _cost(one: Reading, gap: float) -> str:

@@ -18,13 +18,20 @@ def specs(comparison: Comparison, titles: Sequence[str]) -> Table:
     rows = []
     for row in comparison.specs:
         figures = (number(value, row.quantity) for value in row.values)
-        rows.append((plain(row.label), plain(row.unit), *figures, *([number(row.ratio, "ratio")] if several else [])))
-    return Table(("per GPU", "unit", *titles, *several), "ll" + "r" * (len(titles) + len(several)), tuple(rows))
+        rows.append(
+            (plain(row.label), plain(row.unit), *figures, *([number(row.ratio, "ratio")] if several else []))
+        )
+    return Table(
+        ("per GPU", "unit", *titles, *several), "ll" + "r" * (len(titles) + len(several)), tuple(rows)
+    )
 
 
 def best_of_all(comparison: Comparison, titles: Sequence[str]) -> Table:
     """What the radar shows, in figures."""
-    rows = ((plain(axis.label), *(number(share, "percent") for share in axis.shares), plain(axis.best)) for axis in comparison.radar)
+    rows = (
+        (plain(axis.label), *(number(share, "percent") for share in axis.shares), plain(axis.best))
+        for axis in comparison.radar
+    )
     return Table(
         ("specification", *(f"{title}, of the maximum" for title in titles), "who has the maximum"),
         "l" + "r" * len(titles) + "l",
@@ -34,7 +41,13 @@ def best_of_all(comparison: Comparison, titles: Sequence[str]) -> Table:
 
 def ceilings(comparison: Comparison) -> Table:
     """Tokens per dollar if one resource were the only limit."""
-    headers = ("if only this limited both", "specification", "ratio per GPU", "price ratio", "tokens per dollar, at most")
+    headers = (
+        "if only this limited both",
+        "specification",
+        "ratio per GPU",
+        "price ratio",
+        "tokens per dollar, at most",
+    )
     rows = (
         (
             row.bound,
@@ -76,7 +89,11 @@ def prefill_rooms(comparison: Comparison) -> Table:
     rows = (
         (
             row.shape,
-            *(("**does not fit**: " if cell.prefill_room_gb < 0 else "") + number(cell.prefill_room_gb, "gb") for cell in row.cells),
+            *(
+                ("**does not fit**: " if cell.prefill_room_gb < 0 else "")
+                + number(cell.prefill_room_gb, "gb")
+                for cell in row.cells
+            ),
         )
         for row in comparison.shapes
     )
@@ -97,7 +114,9 @@ def exchange(comparison: Comparison, titles: Sequence[str]) -> Table:
     rows = []
     for row in comparison.exchange:
         cells = [str(row.ep), number(row.experts_per_gpu, "grid"), number(row.mb_per_token, "ms")]
-        cells += [number(milliseconds, "ms", absent="wider than its domain") for milliseconds in row.scaleup_ms]
+        cells += [
+            number(milliseconds, "ms", absent="wider than its domain") for milliseconds in row.scaleup_ms
+        ]
         cells.append(number(row.scaleout_ms, "ms"))
         cells += [number(_over(row.scaleout_ms, row.scaleup_ms[-1]), "ratio")] if has_ratio else []
         held = "" if row.step_tokens is None else f" ({number(row.step_tokens, 'grid')})"
@@ -132,10 +151,16 @@ def what_if(comparison: Comparison, titles: Sequence[str]) -> Table:
     )
     rows = []
     for row in comparison.what_if:
-        cells = [number(one, "ratio", absent="unreachable") for one in (row.as_given, row.dearer, row.cheaper)]
+        cells = [
+            number(one, "ratio", absent="unreachable") for one in (row.as_given, row.dearer, row.cheaper)
+        ]
         cells = [about(cell, directional=row.directional) for cell in cells]
         cells.append(about(number(row.held, "ratio", absent="unreachable"), directional=row.held_directional))
-        cells.append("_unreachable_" if row.break_even is None else about(_premium(row.break_even), directional=row.directional))
+        cells.append(
+            "_unreachable_"
+            if row.break_even is None
+            else about(_premium(row.break_even), directional=row.directional)
+        )
         rows.append((number(row.interactivity, "grid"), *cells))
     return Table(headers, "rrrrrr", tuple(rows))
 
@@ -160,6 +185,8 @@ def attainable(comparison: Comparison, titles: Sequence[str]) -> Table:
         cells = [number(row.interactivity, "grid")]
         for speed, cell in zip(speeds, row.cells, strict=True):
             cells += [speed, cell.shape or "_none_"]
-        rows.append((*cells, *([*costs, number(row.cost_ratio, "ratio", absent="unreachable")] if has_cost else [])))
+        rows.append(
+            (*cells, *([*costs, number(row.cost_ratio, "ratio", absent="unreachable")] if has_cost else []))
+        )
     align = "r" + "rl" * len(titles) + ("rrr" if has_cost else "")
     return Table(tuple(headers), align, tuple(rows))

@@ -43,7 +43,10 @@ class Label:
 
 
 def place(
-    anchors: Sequence[tuple[float, float]], texts: Sequence[str], lines: Sequence[Sequence[tuple[float, float]]], frame: Box
+    anchors: Sequence[tuple[float, float]],
+    texts: Sequence[str],
+    lines: Sequence[Sequence[tuple[float, float]]],
+    frame: Box,
 ) -> list[Label]:
     """One label an anchor, in order, each at the nearest free place; where nothing is free, where it covers least."""
     taken = [_around(x, y, 6) for x, y in anchors] + [box for line in lines for box in _along(line)]
@@ -52,7 +55,9 @@ def place(
     for anchor, text in zip(anchors, texts, strict=True):
         candidates = _candidates(anchor)
         costs = [
-            _covered(_box(label, text), _leader(label, anchor), taken, written) + _outside(_box(label, text), frame) for label in candidates
+            _covered(_box(label, text), _leader(label, anchor), taken, written)
+            + _outside(_box(label, text), frame)
+            for label in candidates
         ]
         label = candidates[costs.index(min(costs))]
         labels.append(label)
@@ -69,7 +74,13 @@ def _label(anchor: tuple[float, float], right: int, down: int, distance: float) 
     sides: dict[int, Align] = {1: "left", 0: "center", -1: "right"}
     slanted = 0.75 if right and down else 1.0
     x, y = anchor[0] + right * slanted * distance, anchor[1] + down * slanted * distance
-    return Label(x=x, y=y, align=sides[right], is_far=distance > DISTANCES[1], leader_y=y if right else y - down * LINE / 2)
+    return Label(
+        x=x,
+        y=y,
+        align=sides[right],
+        is_far=distance > DISTANCES[1],
+        leader_y=y if right else y - down * LINE / 2,
+    )
 
 
 def _covered(box: Box, leader: list[Box], taken: list[Box], written: list[Box]) -> float:
@@ -94,7 +105,11 @@ def _around(x: float, y: float, reach: float) -> Box:
 
 def _along(line: Sequence[tuple[float, float]]) -> list[Box]:
     steps = [index / SAMPLES for index in range(SAMPLES + 1)]
-    return [_around(x0 + u * (x1 - x0), y0 + u * (y1 - y0), 2) for (x0, y0), (x1, y1) in pairwise(line) for u in steps]
+    return [
+        _around(x0 + u * (x1 - x0), y0 + u * (y1 - y0), 2)
+        for (x0, y0), (x1, y1) in pairwise(line)
+        for u in steps
+    ]
 
 
 def _outside(box: Box, frame: Box) -> float:

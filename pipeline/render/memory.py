@@ -39,7 +39,9 @@ def _bar(row: ShapeRow, cell: ShapeCell, capacity: float) -> list[Spec]:
     shape, weights_gb = row.shape, row.weights_gb
     room = max(0.0, cell.decode_room_gb)
     said = (
-        f"{number(room, 'gb')} GB for KV" if cell.decode_sequences else f"does not fit: weights are {number(cell.weights_share, 'percent')}"
+        f"{number(room, 'gb')} GB for KV"
+        if cell.decode_sequences
+        else f"does not fit: weights are {number(cell.weights_share, 'percent')}"
     )
     same = {"worker": shape, "said": said, "end": plot(max(weights_gb + room, capacity))}
     return [
@@ -54,15 +56,28 @@ def _panel(title: str, values: list[Spec], capacity: float, drawn: tuple[Theme, 
     scale = {"domain": list(PARTS), "range": [theme.parts[0], theme.parts[3]]}
     color = {"field": "part", "type": "nominal", "scale": scale, "legend": {"title": None, "orient": "top"}}
     shown = [{"field": field} for field in ("worker", "part", "GB", "said")]
-    y = {"field": "worker", "type": "nominal", "title": None, "sort": list(dict.fromkeys(value["worker"] for value in values))}
-    bars = {"x": {"field": "gb", "stack": "zero", **x}, "color": color, "order": {"field": "order"}, "tooltip": shown}
+    y = {
+        "field": "worker",
+        "type": "nominal",
+        "title": None,
+        "sort": list(dict.fromkeys(value["worker"] for value in values)),
+    }
+    bars = {
+        "x": {"field": "gb", "stack": "zero", **x},
+        "color": color,
+        "order": {"field": "order"},
+        "tooltip": shown,
+    }
     text = {"type": "text", "align": "left", "dx": 5, "color": theme.ink, "fontSize": 10.5}
     last = {
         "transform": [{"filter": "datum.order == 1"}],
         "mark": text,
         "encoding": {"x": {"field": "end", **x}, "text": {"field": "said"}},
     }
-    limit = {"mark": {"type": "rule", "color": theme.ink, "strokeWidth": 2}, "encoding": {"x": {"datum": capacity, **x}, "y": None}}
+    limit = {
+        "mark": {"type": "rule", "color": theme.ink, "strokeWidth": 2},
+        "encoding": {"x": {"datum": capacity, **x}, "y": None},
+    }
     layers = [{"mark": {"type": "bar", "height": 13}, "encoding": bars}, limit]
     return {
         "title": {"text": f"{title}, {number(capacity, 'gb')} GB", "fontSize": 12.5, "frame": "group"},

@@ -40,7 +40,9 @@ def render(report: Report) -> dict[str, bytes]:
     files["index.html"] = page.render({**names, "specs": _specs(pictures), "vega": Markup(_vega())})  # noqa: S704  the bundle is code, not input
     for picture in pictures:
         files[f"{picture.name}.svg"] = vl_convert.vegalite_to_svg(picture.draw(LIGHT), vl_version=VEGA_LITE)
-        files[f"{picture.name}-dark.svg"] = vl_convert.vegalite_to_svg(picture.draw(DARK), vl_version=VEGA_LITE)
+        files[f"{picture.name}-dark.svg"] = vl_convert.vegalite_to_svg(
+            picture.draw(DARK), vl_version=VEGA_LITE
+        )
     encoded = {name: text.encode() for name, text in files.items()}
     encoded["pareto.png"] = vl_convert.vegalite_to_png(pictures[0].draw(LIGHT), vl_version=VEGA_LITE, scale=2)
     return encoded
@@ -53,19 +55,38 @@ def headline(report: Report) -> str:
 
 def _pictures(report: Report) -> list[Picture]:
     """What there is something to show of."""
-    wanted = [("pareto", "Throughput per GPU over interactivity, with the Pareto frontier of each SKU", charts.pareto)]
-    if any(point.ttft_p50_ms is not None for curve in report.curves for point in curve.points if point.status == "ok"):
+    wanted = [
+        (
+            "pareto",
+            "Throughput per GPU over interactivity, with the Pareto frontier of each SKU",
+            charts.pareto,
+        )
+    ]
+    if any(
+        point.ttft_p50_ms is not None
+        for curve in report.curves
+        for point in curve.points
+        if point.status == "ok"
+    ):
         wanted.append(("ttft", "Time to first token at every point", bars.ttft))
     if report.hbm:
         wanted.append(("hbm", "HBM by component against capacity", bars.hbm))
     if report.timing_errors:
         wanted.append(("calibration", "Error of the calibration at every point", bars.calibration))
     if report.comparison and any(point.cost for curve in report.comparison.ratios for point in curve.points):
-        wanted.append(("ratios", "Tokens per dollar of the last SKU over the first, by interactivity", ratios.ratios))
+        wanted.append(
+            ("ratios", "Tokens per dollar of the last SKU over the first, by interactivity", ratios.ratios)
+        )
     if report.comparison and len(report.comparison.radar) > 2:
         wanted.append(("radar", "Specifications of each SKU as shares of the best known", radar.radar))
     if report.comparison and report.comparison.shapes:
-        wanted.append(("shapes", "Weights and room for KV of each worker shape against the memory of each SKU", memory.shapes))
+        wanted.append(
+            (
+                "shapes",
+                "Weights and room for KV of each worker shape against the memory of each SKU",
+                memory.shapes,
+            )
+        )
     return [Picture(name, says, partial(draw, report)) for name, says, draw in wanted]
 
 
@@ -89,14 +110,20 @@ def _names(report: Report) -> dict[str, Any]:
         "wait": tables.iso_wait(report),
         "kind": plain(report.curves[0].kind) if report.curves else "nothing ran",
         "prices": [(plain(report.sku_titles[sku]), plain(price)) for sku, price in report.prices.items()],
-        "curves": [(f"{plain(curve.title)} · {plain(curve.kind)}", tables.points(curve), tables.bill(curve)) for curve in own],
+        "curves": [
+            (f"{plain(curve.title)} · {plain(curve.kind)}", tables.points(curve), tables.bill(curve))
+            for curve in own
+        ],
         "after_curves": sections.after_curves(report),
         "after_points": [*_studies(report), *sections.after_points(report)],
         "hbm": evidence.hbm(report),
         "coverage": evidence.coverage(report),
         "gpu_hours": evidence.bill(report),
         "parameters": evidence.parameters(report),
-        "errors": [("tok/s/GPU", evidence.errors(report, "total_tok_s_gpu")), ("TPOT", evidence.errors(report, "tpot_ms"))],
+        "errors": [
+            ("tok/s/GPU", evidence.errors(report, "total_tok_s_gpu")),
+            ("TPOT", evidence.errors(report, "tpot_ms")),
+        ],
         "timing_source": plain(report.timing_source),
         "runs": evidence.runs(report),
         "raw_files": evidence.raw_files(report),
@@ -108,7 +135,11 @@ def _names(report: Report) -> dict[str, Any]:
 
 def _studies(report: Report) -> list[sections.Section]:
     """Each published study beside our figures, then checked."""
-    return [section for found in report.studies for section in (studies.beside(report, found), studies.checked(found))]
+    return [
+        section
+        for found in report.studies
+        for section in (studies.beside(report, found), studies.checked(found))
+    ]
 
 
 def _top(report: Report) -> dict[str, str]:
@@ -140,11 +171,15 @@ def environment(*, is_html: bool) -> Environment:
 def _specs(pictures: list[Picture]) -> Markup:
     """The charts as JSON that can stand in a script element."""
     themes = {"light": LIGHT, "dark": DARK, "light-narrow": LIGHT.narrow(), "dark-narrow": DARK.narrow()}
-    specs = {picture.name: {name: picture.draw(theme) for name, theme in themes.items()} for picture in pictures}
+    specs = {
+        picture.name: {name: picture.draw(theme) for name, theme in themes.items()} for picture in pictures
+    }
     text = json.dumps(specs, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704  no tag can start in it
 
 
 @cache
 def _vega() -> str:
-    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE).replace("</script", "<\\/script")
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE).replace(
+        "</script", "<\\/script"
+    )

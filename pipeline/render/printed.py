@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.render.text import QUANTITIES
-from pipeline.schema.published import Column, Lengths, PointTable, PublishedIso, PublishedIsoRow, PublishedRow, Tables
+from pipeline.schema.published import (
+    Column,
+    Lengths,
+    PointTable,
+    PublishedIso,
+    PublishedIsoRow,
+    PublishedRow,
+    Tables,
+)
 from pipeline.schema.recipe import Recipe
 from pipeline.schema.report import CurvePoint, IsoRow, Report, ReportData
 
@@ -14,7 +22,13 @@ def printed(report: Report, data: ReportData) -> Tables:
     """Point tables and iso table of a report's main curves; interactivity is 1000 / median TPOT, and said to be so."""
     recipes = {row.record.job.recipe.id: row.record.job.recipe for row in data.rows}
     kind = report.curves[0].kind if report.curves else ""
-    points = [point for curve in report.curves if curve.kind == kind for point in curve.points if point.status == "ok"]
+    points = [
+        point
+        for curve in report.curves
+        if curve.kind == kind
+        for point in curve.points
+        if point.status == "ok"
+    ]
     rows = tuple(_row(point, recipes[point.recipe]) for point in points)
     first = recipes[points[0].recipe] if points else None
     return Tables(
@@ -74,7 +88,11 @@ def _iso(rows: Sequence[IsoRow], skus: tuple[str, ...]) -> PublishedIso | None:
     return PublishedIso(
         axis="interactivity",
         skus=skus,
-        decimals={"total_tok_s_gpu": _decimals("tok_s_gpu_read"), "usd_per_mtok": _decimals("usd_per_mtok"), "ratio": _decimals("ratio")},
+        decimals={
+            "total_tok_s_gpu": _decimals("tok_s_gpu_read"),
+            "usd_per_mtok": _decimals("usd_per_mtok"),
+            "ratio": _decimals("ratio"),
+        },
         rows=tuple(_iso_row(row) for row in rows),
     )
 

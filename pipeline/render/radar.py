@@ -12,7 +12,13 @@ from pipeline.schema.comparison import RadarAxis
 from pipeline.schema.report import Report
 
 RINGS: Final = (0.25, 0.5, 0.75, 1.0)
-DASHES: Final = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [1, 3])  # one a SKU: lines that lie on each other stay visible
+DASHES: Final = (
+    [1, 0],
+    [6, 3],
+    [2, 2],
+    [8, 3, 2, 3],
+    [1, 3],
+)  # one a SKU: lines that lie on each other stay visible
 REACH = 1.45  # of the scales: room for the axis names
 
 
@@ -34,9 +40,14 @@ def radar(report: Report, theme: Theme) -> Spec:
         "height": round(side * 1.2 / REACH) if theme.is_narrow else side,
         "padding": 4 if theme.is_narrow else 14,
         "title": theme.heading(
-            "On paper: share of the best of all known SKUs", [f"per GPU, and per scale-up domain where it says so{gaps}"]
+            "On paper: share of the best of all known SKUs",
+            [f"per GPU, and per scale-up domain where it says so{gaps}"],
         ),
-        "layer": [*_grid(axes, theme, place), *_names(axes, theme, place), *_lines(corners, titles, theme, place)],
+        "layer": [
+            *_grid(axes, theme, place),
+            *_names(axes, theme, place),
+            *_lines(corners, titles, theme, place),
+        ],
         "config": theme.config,
     }
 
@@ -48,7 +59,9 @@ def _at(index: int, count: int, radius: float) -> Spec:
 
 def _polygon(axes: tuple[RadarAxis, ...], at: int, title: str) -> list[Spec]:
     """Corners in order, the first one again at the end; an axis without a figure is left out."""
-    known = [(index, axis, share) for index, axis in enumerate(axes) if (share := axis.shares[at]) is not None]
+    known = [
+        (index, axis, share) for index, axis in enumerate(axes) if (share := axis.shares[at]) is not None
+    ]
     ring = [*known, *known[:1]]
     return [
         {
@@ -65,15 +78,29 @@ def _polygon(axes: tuple[RadarAxis, ...], at: int, title: str) -> list[Spec]:
 
 def _grid(axes: tuple[RadarAxis, ...], theme: Theme, place: Spec) -> list[Spec]:
     count = len(axes)
-    rings = [{**_at(index, count, ring), "order": index, "ring": ring} for ring in RINGS for index in range(count + 1)] if count else []
-    spokes = [{**_at(index, count, end), "order": end, "spoke": index} for index in range(count) for end in (0, 1)]
+    rings = (
+        [
+            {**_at(index, count, ring), "order": index, "ring": ring}
+            for ring in RINGS
+            for index in range(count + 1)
+        ]
+        if count
+        else []
+    )
+    spokes = [
+        {**_at(index, count, end), "order": end, "spoke": index} for index in range(count) for end in (0, 1)
+    ]
     line = {"type": "line", "color": theme.grid, "strokeWidth": 1}
     marks = [{**_at(0, 1, ring), "said": number(ring, "share")} for ring in RINGS]
     text = {"type": "text", "color": theme.faint, "fontSize": 9, "dx": 12, "dy": 5}
     return [
         {"data": {"values": rings}, "mark": line, "encoding": {**place, "detail": {"field": "ring"}}},
         {"data": {"values": spokes}, "mark": line, "encoding": {**place, "detail": {"field": "spoke"}}},
-        {"data": {"values": marks}, "mark": text, "encoding": {"x": place["x"], "y": place["y"], "text": {"field": "said"}}},
+        {
+            "data": {"values": marks},
+            "mark": text,
+            "encoding": {"x": place["x"], "y": place["y"], "text": {"field": "said"}},
+        },
     ]
 
 
@@ -84,9 +111,21 @@ def _names(axes: tuple[RadarAxis, ...], theme: Theme, place: Spec) -> list[Spec]
         where = _at(index, len(axes), 1.09)
         align = "center" if abs(where["x"]) < 0.1 else "left" if where["x"] > 0 else "right"
         lines = axis.label.split(" ") if theme.is_narrow else [axis.label]
-        mark = {"type": "text", "align": align, "baseline": "middle", "color": theme.ink, "fontSize": 10 if theme.is_narrow else 12}
+        mark = {
+            "type": "text",
+            "align": align,
+            "baseline": "middle",
+            "color": theme.ink,
+            "fontSize": 10 if theme.is_narrow else 12,
+        }
         data = {"values": [{**where, "label": lines}]}
-        layers.append({"data": data, "mark": mark, "encoding": {"x": place["x"], "y": place["y"], "text": {"field": "label"}}})
+        layers.append(
+            {
+                "data": data,
+                "mark": mark,
+                "encoding": {"x": place["x"], "y": place["y"], "text": {"field": "label"}},
+            }
+        )
     return layers
 
 
@@ -94,13 +133,26 @@ def _lines(corners: list[Spec], titles: list[str], theme: Theme, place: Spec) ->
     domain = {"domain": titles, "range": list(theme.palette[: len(titles)])}
     legend = {"title": None, "orient": "top" if theme.is_narrow else "right", "symbolSize": 110}
     color = {"field": "SKU", "type": "nominal", "scale": domain, "legend": legend}
-    shape = {"field": "SKU", "type": "nominal", "scale": {"domain": titles, "range": list(SHAPES[: len(titles)])}, "legend": legend}
+    shape = {
+        "field": "SKU",
+        "type": "nominal",
+        "scale": {"domain": titles, "range": list(SHAPES[: len(titles)])},
+        "legend": legend,
+    }
     dashes = {"domain": titles, "range": list(DASHES[: len(titles)])}
     dash = {"field": "SKU", "type": "nominal", "legend": legend, "scale": dashes}
     tooltip = [{"field": field} for field in ("SKU", "specification", "of the maximum", "maximum")]
     line = {"type": "line", "strokeWidth": 2.2}
     point = {"type": "point", "filled": True, "size": 70}
     return [
-        {"data": {"values": corners}, "mark": line, "encoding": {**place, "color": color, "strokeDash": dash}},
-        {"data": {"values": corners}, "mark": point, "encoding": {**place, "color": color, "shape": shape, "tooltip": tooltip}},
+        {
+            "data": {"values": corners},
+            "mark": line,
+            "encoding": {**place, "color": color, "strokeDash": dash},
+        },
+        {
+            "data": {"values": corners},
+            "mark": point,
+            "encoding": {**place, "color": color, "shape": shape, "tooltip": tooltip},
+        },
     ]

@@ -23,7 +23,10 @@ def ratios(report: Report, theme: Theme) -> Spec:
     rules = _rules(found, titles) if found else []
     limits = _limits([value["ratio"] for value in values] + [rule["ratio"] for rule in rules])
     scale = {"type": "log", "domain": limits, "nice": False}
-    axis = {"title": f"tokens per dollar, {titles[-1]} / {titles[0]}", "axis": {"values": _ticks(limits), "labelExpr": "datum.label + '×'"}}
+    axis = {
+        "title": f"tokens per dollar, {titles[-1]} / {titles[0]}",
+        "axis": {"values": _ticks(limits), "labelExpr": "datum.label + '×'"},
+    }
     y: Spec = {"field": "ratio", "type": "quantitative", "scale": scale, **axis}
     x = {"field": "x", "type": "quantitative", "title": X_TITLE, "scale": {"zero": False, "nice": True}}
     said = [
@@ -43,7 +46,12 @@ def ratios(report: Report, theme: Theme) -> Spec:
 
 def _values(found: Comparison) -> list[Spec]:
     return [
-        {"x": plot(point.interactivity), "ratio": plot(point.cost), "kind": curve.kind, "said": number(point.cost, "ratio")}
+        {
+            "x": plot(point.interactivity),
+            "ratio": plot(point.cost),
+            "kind": curve.kind,
+            "said": number(point.cost, "ratio"),
+        }
         for curve in found.ratios
         for point in curve.points
         if point.cost is not None
@@ -60,7 +68,13 @@ def _rules(found: Comparison, titles: list[str]) -> list[Spec]:
             by_height[said].append(ceiling.bound)
             heights[said] = ceiling.tokens_per_dollar_ratio
     level = {"ratio": 1.0, "said": f"level: {' and '.join((titles[0], titles[-1]))} cost the same"}
-    return [level, *({"ratio": plot(heights[said]), "said": f"{said} if only {' or '.join(names)}"} for said, names in by_height.items())]
+    return [
+        level,
+        *(
+            {"ratio": plot(heights[said]), "said": f"{said} if only {' or '.join(names)}"}
+            for said, names in by_height.items()
+        ),
+    ]
 
 
 def _limits(heights: list[Any]) -> list[float]:
@@ -75,23 +89,49 @@ def _ticks(limits: list[float]) -> list[float]:
 
 def _ceilings(rules: list[Spec], y: Spec, theme: Theme) -> list[Spec]:
     rule = {"type": "rule", "color": theme.faint, "strokeDash": [3, 3]}
-    text = {"type": "text", "align": "right", "baseline": "bottom", "dy": -2, "dx": -4, "color": theme.faint, "fontSize": 10}
+    text = {
+        "type": "text",
+        "align": "right",
+        "baseline": "bottom",
+        "dy": -2,
+        "dx": -4,
+        "color": theme.faint,
+        "fontSize": 10,
+    }
     end = {"x": {"value": "width"}, "y": y, "text": {"field": "said"}}
     halo = {**text, "stroke": theme.paper, "strokeWidth": 4}
     data = {"values": rules}
-    return [{"data": data, "mark": rule, "encoding": {"y": y}}, *({"data": data, "mark": mark, "encoding": end} for mark in (halo, text))]
+    return [
+        {"data": data, "mark": rule, "encoding": {"y": y}},
+        *({"data": data, "mark": mark, "encoding": end} for mark in (halo, text)),
+    ]
 
 
 def _lines(values: list[Spec], axes: tuple[Spec, Spec], theme: Theme) -> Spec:
     kinds = list(dict.fromkeys(value["kind"] for value in values))
-    legend = {"title": None, "orient": "top", "columns": 1, "labelLimit": 250 if theme.is_narrow else 400, "symbolType": "stroke"}
+    legend = {
+        "title": None,
+        "orient": "top",
+        "columns": 1,
+        "labelLimit": 250 if theme.is_narrow else 400,
+        "symbolType": "stroke",
+    }
     color = {
         "field": "kind",
         "type": "nominal",
         "legend": legend,
         "scale": {"domain": kinds, "range": list(theme.palette[2 : 2 + len(kinds)])},
     }
-    dash = {"field": "kind", "type": "nominal", "legend": legend, "scale": {"domain": kinds, "range": list(DASHES[: len(kinds)])}}
-    tooltip = [{"field": "kind"}, {"field": "x", "title": "tok/s/user", "format": ".1f"}, {"field": "said", "title": "tokens per dollar"}]
+    dash = {
+        "field": "kind",
+        "type": "nominal",
+        "legend": legend,
+        "scale": {"domain": kinds, "range": list(DASHES[: len(kinds)])},
+    }
+    tooltip = [
+        {"field": "kind"},
+        {"field": "x", "title": "tok/s/user", "format": ".1f"},
+        {"field": "said", "title": "tokens per dollar"},
+    ]
     encoding = {"x": axes[0], "y": axes[1], "color": color, "strokeDash": dash, "tooltip": tooltip}
     return {"data": {"values": values}, "mark": {"type": "line", "strokeWidth": 2.2}, "encoding": encoding}

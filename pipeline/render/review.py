@@ -27,7 +27,9 @@ def comment(data: ReviewData) -> str:
         "settings": _settings(data.recipes),
         "environment": _environment_words(data.recipes),
         "fit": _fit(data.recipes),
-        "problems": [(one.severity, code(f"{one.path}:{one.line}"), plain(one.message)) for one in data.problems],
+        "problems": [
+            (one.severity, code(f"{one.path}:{one.line}"), plain(one.message)) for one in data.problems
+        ],
         "base": code(data.base[:12]),
         "head": code(data.head[:12]),
         "base_problems": data.base_problems,
@@ -38,7 +40,9 @@ def comment(data: ReviewData) -> str:
 
 def _counts(data: ReviewData) -> str:
     states = [one.state for one in data.recipes]
-    counted = [f"{states.count(state)} {state}" for state in ("changed", "added", "removed") if state in states]
+    counted = [
+        f"{states.count(state)} {state}" for state in ("changed", "added", "removed") if state in states
+    ]
     settings = {(diff.role, diff.name) for one in data.recipes for diff in one.settings}
     roles = sorted({role for role, _ in settings})
     commands = f"{len(settings)} setting{'s' * (len(settings) > 1)} of {' and '.join(roles)} differ{'s' * (len(settings) == 1)}"
@@ -55,7 +59,9 @@ def _tightest(recipes: tuple[RecipeDiff, ...]) -> list[str]:
     weights, capacity = number(hbm.weights_gb, "gb"), number(hbm.capacity_gb, "gb")
     room, spare = number(hbm.kv_budget_gb, "gb"), number(hbm.headroom_gb, "gb")
     where = f"{short(one.recipe)} {hbm.role}"
-    return [f"tightest fit: {where}, {weights} of {capacity} GB weights, {room} GB for KV, {spare} GB to spare"]
+    return [
+        f"tightest fit: {where}, {weights} of {capacity} GB weights, {room} GB for KV, {spare} GB to spare"
+    ]
 
 
 def _points(data: ReviewData) -> Table:
@@ -98,7 +104,10 @@ def _iso(data: ReviewData) -> Table:
             pair.sku,
             number(pair.interactivity, "grid"),
             *(
-                about(number(cell.total_tok_s_gpu, "tok_s_gpu_read", absent="unreachable"), directional=cell.directional)
+                about(
+                    number(cell.total_tok_s_gpu, "tok_s_gpu_read", absent="unreachable"),
+                    directional=cell.directional,
+                )
                 for cell in (pair.before, pair.after)
             ),
             number(pair.change, "change", absent="unreachable"),
@@ -114,10 +123,15 @@ def _settings(recipes: tuple[RecipeDiff, ...]) -> Table:
     found: dict[tuple[str, str, str, str], list[str]] = {}
     for one in recipes:
         if one.shape_before != one.shape_after and one.state == "changed":
-            found.setdefault(("all", "shape", one.shape_before, one.shape_after), []).append(short(one.recipe))
+            found.setdefault(("all", "shape", one.shape_before, one.shape_after), []).append(
+                short(one.recipe)
+            )
         for diff in one.settings:
             found.setdefault((diff.role, diff.name, diff.before, diff.after), []).append(short(one.recipe))
-    rows = tuple((role, code(name), code(before), code(after), ", ".join(names)) for (role, name, before, after), names in found.items())
+    rows = tuple(
+        (role, code(name), code(before), code(after), ", ".join(names))
+        for (role, name, before, after), names in found.items()
+    )
     return Table(("role", "option or variable", "base", "this PR", "recipes"), "lllll", rows)
 
 
@@ -128,7 +142,16 @@ def _environment_words(recipes: tuple[RecipeDiff, ...]) -> str:
 
 def _fit(recipes: tuple[RecipeDiff, ...]) -> Table:
     """Roles whose fit is not what it was."""
-    headers = ("recipe", "role", "weights GB", "KV asked GB", "KV room GB", "headroom GB base", "this PR", "verdict")
+    headers = (
+        "recipe",
+        "role",
+        "weights GB",
+        "KV asked GB",
+        "KV room GB",
+        "headroom GB base",
+        "this PR",
+        "verdict",
+    )
     rows = [
         _fit_row(one, hbm, next((old for old in one.hbm_before if old.role == hbm.role), None))
         for one in recipes
@@ -139,5 +162,16 @@ def _fit(recipes: tuple[RecipeDiff, ...]) -> Table:
 
 
 def _fit_row(one: RecipeDiff, hbm: Hbm, before: Hbm | None) -> tuple[str, ...]:
-    figures = (hbm.weights_gb, hbm.kv_gb, hbm.kv_budget_gb, before.headroom_gb if before else None, hbm.headroom_gb)
-    return (short(one.recipe), f"{hbm.role} {hbm.shape}", *(number(figure, "gb", absent="none") for figure in figures), hbm.verdict)
+    figures = (
+        hbm.weights_gb,
+        hbm.kv_gb,
+        hbm.kv_budget_gb,
+        before.headroom_gb if before else None,
+        hbm.headroom_gb,
+    )
+    return (
+        short(one.recipe),
+        f"{hbm.role} {hbm.shape}",
+        *(number(figure, "gb", absent="none") for figure in figures),
+        hbm.verdict,
+    )

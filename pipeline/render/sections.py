@@ -27,7 +27,11 @@ class Section:
 def after_curves(report: Report) -> list[Section]:
     """What other assumptions would change in the reading of the curves."""
     found = report.comparison
-    return [_ratios(found), _slo(report, found), _what_if(report, found)] if found and len(report.sku_titles) > 1 else []
+    return (
+        [_ratios(found), _slo(report, found), _what_if(report, found)]
+        if found and len(report.sku_titles) > 1
+        else []
+    )
 
 
 def after_points(report: Report) -> list[Section]:
@@ -54,7 +58,12 @@ def _slo(report: Report, found: Comparison) -> Section:
         "Each row shows the best of them that is at least as interactive: no interpolation, since no deployment is known in between.",
         say(found.slo_answer) if found.slo_answer else "_Nothing to compare._",
     )
-    return Section(f"With a first token within {limit} s", said, "", (("", compared.attainable(found, list(report.sku_titles.values()))),))
+    return Section(
+        f"With a first token within {limit} s",
+        said,
+        "",
+        (("", compared.attainable(found, list(report.sku_titles.values()))),),
+    )
 
 
 def _what_if(report: Report, found: Comparison) -> Section:
@@ -68,22 +77,42 @@ def _what_if(report: Report, found: Comparison) -> Section:
 
 
 def _paper(found: Comparison, titles: Sequence[str]) -> Section:
-    said = ["Specifications per GPU, dense, one direction; GB and TB are decimal. The radar shows shares of the best of all known SKUs."]
+    said = [
+        "Specifications per GPU, dense, one direction; GB and TB are decimal. The radar shows shares of the best of all known SKUs."
+    ]
     shown = [("Specifications:", compared.specs(found, titles))]
     if len(titles) > 1:
-        shown.append(("How much cheaper a token could be, at most, were one resource the only limit:", compared.ceilings(found)))
-    return Section("On paper", tuple(said), "radar", tuple(shown), (("The radar in figures", compared.best_of_all(found, titles)),))
+        shown.append(
+            (
+                "How much cheaper a token could be, at most, were one resource the only limit:",
+                compared.ceilings(found),
+            )
+        )
+    return Section(
+        "On paper",
+        tuple(said),
+        "radar",
+        tuple(shown),
+        (("The radar in figures", compared.best_of_all(found, titles)),),
+    )
 
 
 def _shapes(found: Comparison, titles: Sequence[str]) -> Section:
     assumed = found.definition.fit
-    capacities = ", ".join(f"{title} {number(gb, 'gb')} GB" for title, gb in zip(found.shape_titles, found.capacity_gb, strict=True))
+    capacities = ", ".join(
+        f"{title} {number(gb, 'gb')} GB"
+        for title, gb in zip(found.shape_titles, found.capacity_gb, strict=True)
+    )
     settings = (
         f"Computed, not read off a machine: same settings everywhere (utilisation {number(assumed.utilisation, 'grid')}, "
         f"{assumed.decode_tokens} batched tokens in decode, {assumed.prefill_tokens} in prefill, no offload), against what nvidia-smi "
         f"shows of one GPU: {plain(capacities)}. Room is what vLLM could give to KV; negative rooms do not fit."
     )
-    unknown = [f"Memory of {plain(title)}: usable size not recorded." for title in titles if title not in found.shape_titles]
+    unknown = [
+        f"Memory of {plain(title)}: usable size not recorded."
+        for title in titles
+        if title not in found.shape_titles
+    ]
     said = (*map(say, found.shape_findings), *unknown, settings)
     folded = (("Room of prefill workers", compared.prefill_rooms(found)),)
     return Section("What fits where", said, "shapes", (("", compared.shapes(found)),), folded)
@@ -112,4 +141,10 @@ def _confounders(found: Comparison, titles: Sequence[str]) -> Section:
         f"{len(found.confounders)} settings of the recipes differ between the SKUs beside the shapes: a ratio of racks contains them.",
         "In brackets, how many recipes of the SKU have the value.",
     )
-    return Section("What else differs", said, "", (("", compared.confounders(shown, titles)),) if shown else (), tuple(folded))
+    return Section(
+        "What else differs",
+        said,
+        "",
+        (("", compared.confounders(shown, titles)),) if shown else (),
+        tuple(folded),
+    )

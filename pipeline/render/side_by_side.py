@@ -24,7 +24,10 @@ def _parts(compared: SideBySide) -> Iterator[str]:
     yield f"Two {compared.kind}. Throughput ratios are {b} over {a}, cost ratios {a} over {b}: above 1 favours {b}.\n"
     yield from (f"- _{plain(note)}_\n" for note in compared.notes)
     if compared.specs:
-        rows = [(line.label, *(_figure(value) for value in line.values), number(line.ratio, "ratio")) for line in compared.specs]
+        rows = [
+            (line.label, *(_figure(value) for value in line.values), number(line.ratio, "ratio"))
+            for line in compared.specs
+        ]
         yield _section("On paper", Table(("per GPU", a, b, "ratio"), "lrrr", tuple(rows)))
     for one in compared.together:
         yield from _curves(one, (a, b), compared.gap)
@@ -36,7 +39,10 @@ def _parts(compared: SideBySide) -> Iterator[str]:
 
 def _labels(names: tuple[str, str]) -> tuple[str, str]:
     """Recipes by the name of their file, where that tells them apart."""
-    a, b = (plain(tables.short(name)) if name.count(".") > 2 and "/" not in name else plain(name) for name in names)
+    a, b = (
+        plain(tables.short(name)) if name.count(".") > 2 and "/" not in name else plain(name)
+        for name in names
+    )
     return (a, b) if a != b else (plain(names[0]), plain(names[1]))
 
 
@@ -55,7 +61,11 @@ def _figure(value: float | None) -> str:
 def _curves(one: Together, labels: tuple[str, str], gap: float) -> Iterator[str]:
     about = f"{plain(one.about)} · " if one.about else ""
     yield f"## {about}{plain(one.kind)}\n"
-    yield _markdown(_iso(one.iso, *labels)) if one.iso else "Neither side reaches any of these interactivities; name others with --at.\n"
+    yield (
+        _markdown(_iso(one.iso, *labels))
+        if one.iso
+        else "Neither side reaches any of these interactivities; name others with --at.\n"
+    )
     if any(cell.directional for row in one.iso for cell in row.cells):
         yield "≈ directional: read between knots that lie far apart.\n"
     for peak, name in ((one.throughput_peak, "tok/s/GPU"), (one.cost_peak, "tokens per dollar")):
@@ -67,7 +77,15 @@ def _curves(one: Together, labels: tuple[str, str], gap: float) -> Iterator[str]
 
 
 def _iso(rows: Iterable[IsoRow], a: str, b: str) -> Table:
-    headers = ("tok/s/user", f"{a} tok/s/GPU", f"{b} tok/s/GPU", "ratio", f"{a} $/Mtok", f"{b} $/Mtok", "$ ratio")
+    headers = (
+        "tok/s/user",
+        f"{a} tok/s/GPU",
+        f"{b} tok/s/GPU",
+        "ratio",
+        f"{a} $/Mtok",
+        f"{b} $/Mtok",
+        "$ ratio",
+    )
     return Table(headers, "r" * len(headers), tuple(_iso_row(row) for row in rows))
 
 
@@ -101,7 +119,16 @@ def _peak(peak: Peak, gap: float) -> str:
 
 
 def _changes(changes: Iterable[Change], a: str, b: str) -> Table:
-    headers = ("verdict", "recipe", "conc", f"{a} tok/s/GPU", f"{b} tok/s/GPU", "change", "TTFT p50 change", "what differs, or why unknown")
+    headers = (
+        "verdict",
+        "recipe",
+        "conc",
+        f"{a} tok/s/GPU",
+        f"{b} tok/s/GPU",
+        "change",
+        "TTFT p50 change",
+        "what differs, or why unknown",
+    )
     rows = [
         (
             tables.verdict(one.verdict),
@@ -119,4 +146,8 @@ def _changes(changes: Iterable[Change], a: str, b: str) -> Table:
 
 
 def _differs(differs: Iterable[FieldDiff], a: str, b: str) -> Table:
-    return Table(("field", a, b), "lll", tuple((code(one.field), plain(one.before), plain(one.after)) for one in differs))
+    return Table(
+        ("field", a, b),
+        "lll",
+        tuple((code(one.field), plain(one.before), plain(one.after)) for one in differs),
+    )

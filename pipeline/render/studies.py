@@ -17,14 +17,24 @@ def beside(report: Report, found: StudySection) -> Section:
     published = f", published {study.published_on}" if study.published_on else ""
     what = f"{plain(study.title)}: {plain(study.source)}, run {plain(study.run_id)}, dated {study.measured_on} by its source{published}"
     axis = "Read at 1000 / median TPOT, as our own figures are, at our prices; its own tok/s/user is another statistic, kept beside it. "
-    axis += "No TTFT is published: what Little's law implies is an upper bound, ramp and drain of the run inside."
-    readings = [(f"{plain(one.kind)}, beside what is published:", _readings(found, one, titles)) for one in found.beside]
+    axis += (
+        "No TTFT is published: what Little's law implies is an upper bound, ramp and drain of the run inside."
+    )
+    readings = [
+        (f"{plain(one.kind)}, beside what is published:", _readings(found, one, titles))
+        for one in found.beside
+    ]
     tables = readings or [("Published:", _alone(found, titles))]
     if found.peaks:
         tables.append(("Where the published ratio peaks, by the printed points:", _peaks(found)))
-    points = [(f"Points of {plain(title)} as published:", _points(found, sku)) for sku, title in report.sku_titles.items()]
+    points = [
+        (f"Points of {plain(title)} as published:", _points(found, sku))
+        for sku, title in report.sku_titles.items()
+    ]
     again = tuple(_again(found, report.sku_titles))
-    return Section("Published figures beside ours", (f"{what}, {plain(study.url)}.", axis), "", (*tables, *points), again)
+    return Section(
+        "Published figures beside ours", (f"{what}, {plain(study.url)}.", axis), "", (*tables, *points), again
+    )
 
 
 def checked(found: StudySection) -> Section:
@@ -39,7 +49,13 @@ def checked(found: StudySection) -> Section:
     ]
     rule = "A figure is wrong when no unrounded values that print its operands could print it; a claim is held against arithmetic or "
     rule += "evidence. Identities: ratio = last / first throughput, cost = rate · 10⁶ / (3600 · tok/s/GPU)."
-    return Section("The published study, checked", (say(found.summary), rule), "", tables, tuple(pair for pair in folded if pair[1].rows))
+    return Section(
+        "The published study, checked",
+        (say(found.summary), rule),
+        "",
+        tables,
+        tuple(pair for pair in folded if pair[1].rows),
+    )
 
 
 def _readings(found: StudySection, ours: Beside, titles: Sequence[str]) -> Table:
@@ -57,14 +73,23 @@ def _readings(found: StudySection, ours: Beside, titles: Sequence[str]) -> Table
                 figure = number(cell.total_tok_s_gpu, "tok_s_gpu_read", absent="unreachable")
                 cells.append(about(figure, directional=cell.directional))
         if ratios:
-            ratios_read = [(number(row.throughput_ratio, "ratio", absent="unreachable"), row) for row in (theirs, mine)]
+            ratios_read = [
+                (number(row.throughput_ratio, "ratio", absent="unreachable"), row) for row in (theirs, mine)
+            ]
             cells += [about(figure, directional=row.directional) for figure, row in ratios_read]
         rows.append(tuple(cells))
     return Table(tuple(headers), "r" * len(headers), tuple(rows))
 
 
 def _peaks(found: StudySection) -> Table:
-    headers = ("ratio of", "read at", "peak", "at tok/s/user", "above that again from", "end of the common range")
+    headers = (
+        "ratio of",
+        "read at",
+        "peak",
+        "at tok/s/user",
+        "above that again from",
+        "end of the common range",
+    )
     rows = (
         (
             plain(peak.name),
@@ -84,7 +109,10 @@ def _alone(found: StudySection, titles: Sequence[str]) -> Table:
     rows = (
         (
             number(row.interactivity, "grid"),
-            *marked((number(cell.total_tok_s_gpu, "tok_s_gpu_read", absent="unreachable") for cell in row.cells), row),
+            *marked(
+                (number(cell.total_tok_s_gpu, "tok_s_gpu_read", absent="unreachable") for cell in row.cells),
+                row,
+            ),
         )
         for row in found.iso
     )
@@ -108,7 +136,11 @@ def _points(found: StudySection, sku: str) -> Table:
 def _point(point: StudyPoint) -> tuple[str, ...]:
     wait = None if point.implied_wait_s is None else 1000 * point.implied_wait_s
     change = None if point.ours_tok_s_gpu is None else point.ours_tok_s_gpu / point.total_tok_s_gpu - 1
-    ours = "_not run_" if change is None else f"{number(point.ours_tok_s_gpu, 'tok_s_gpu')} ({number(change, 'change')})"
+    ours = (
+        "_not run_"
+        if change is None
+        else f"{number(point.ours_tok_s_gpu, 'tok_s_gpu')} ({number(change, 'change')})"
+    )
     return (
         point.shape,
         number(point.conc, "conc"),
@@ -133,13 +165,24 @@ def _again(found: StudySection, names: dict[str, str]) -> Iterable[tuple[str, Ta
         for printed, again in pairs:
             figures = printed.usd_per_mtok if is_cost else printed.total_tok_s_gpu
             read = [cell.usd_per_mtok if is_cost else cell.total_tok_s_gpu for cell in again.cells]
-            ratios = (printed.cost_ratio, again.cost_ratio) if is_cost else (printed.throughput_ratio, again.throughput_ratio)
+            ratios = (
+                (printed.cost_ratio, again.cost_ratio)
+                if is_cost
+                else (printed.throughput_ratio, again.throughput_ratio)
+            )
             again_said = marked((number(one, quantity) for one in read), again)
-            cells = [f"{number(one, quantity)} / {other}" for one, other in zip(figures, again_said, strict=False)]
+            cells = [
+                f"{number(one, quantity)} / {other}" for one, other in zip(figures, again_said, strict=False)
+            ]
             ratio = about(number(ratios[1], "ratio"), directional=again.directional)
             cells.append(f"{number(ratios[0], 'ratio')} / {ratio}")
             rows.append((plain(printed.label), number(again.interactivity, "grid"), *cells))
-        headers = ("row", "read at tok/s/user", *(f"{title} {unit}, printed / again" for title in titles), "ratio, printed / again")
+        headers = (
+            "row",
+            "read at tok/s/user",
+            *(f"{title} {unit}, printed / again" for title in titles),
+            "ratio, printed / again",
+        )
         yield (
             f"Its table of {name}, as printed and read again from its printed points (cost splined apart, its own tok/s/user)",
             Table(headers, "r" * len(headers), tuple(rows)),
@@ -149,7 +192,14 @@ def _again(found: StudySection, names: dict[str, str]) -> Iterable[tuple[str, Ta
 def _figures(findings: Sequence[Finding]) -> Table:
     headers = ("where", "rule", "printed", "computed", "should print", "from")
     rows = (
-        (plain(one.place), one.rule, plain(one.printed), plain(one.computed), f"**{plain(one.corrected)}**", plain(one.why))
+        (
+            plain(one.place),
+            one.rule,
+            plain(one.printed),
+            plain(one.computed),
+            f"**{plain(one.corrected)}**",
+            plain(one.why),
+        )
         for one in findings
     )
     return Table(headers, "llrrrl", tuple(rows))

@@ -64,8 +64,15 @@ def _changes(changes: list[Change], report: Report) -> Table:
     )
     rows = []
     for change in changes:
-        cells = (verdict(change.verdict), plain(report.sku_titles.get(change.sku, change.sku)), f"{change.shape} c{change.conc}")
-        figures = (number(change.before_tok_s_gpu, "tok_s_gpu"), number(change.after_tok_s_gpu, "tok_s_gpu", absent="no point"))
+        cells = (
+            verdict(change.verdict),
+            plain(report.sku_titles.get(change.sku, change.sku)),
+            f"{change.shape} c{change.conc}",
+        )
+        figures = (
+            number(change.before_tok_s_gpu, "tok_s_gpu"),
+            number(change.after_tok_s_gpu, "tok_s_gpu", absent="no point"),
+        )
         moved = (number(change.tok_s_gpu_change, "change"), number(change.ttft_p50_change, "change"))
         rows.append((*cells, *figures, *moved, why(change)))
     return Table(headers, "lllrrrrl", tuple(rows))
@@ -74,7 +81,9 @@ def _changes(changes: list[Change], report: Report) -> Table:
 def why(change: Change) -> str:
     """What differs, or why there is no verdict."""
     diffs = [f"{code(diff.field)} {plain(diff.before)} → {plain(diff.after)}" for diff in change.differs]
-    return "; ".join(([plain(change.reason)] if change.reason else []) + diffs) or "nothing that was asked for"
+    return (
+        "; ".join(([plain(change.reason)] if change.reason else []) + diffs) or "nothing that was asked for"
+    )
 
 
 def iso(report: Report, rows: tuple[IsoRow, ...] | None = None) -> tuple[Table, ...]:
@@ -125,14 +134,26 @@ def iso_wait(report: Report) -> Table:
         waits = best([cell.ttft_p50_ms for cell in row.cells], "seconds", lowest=True)
         cells = [_at(row)]
         for cell, wait, word in zip(row.cells, waits, absent, strict=True):
-            cells += [f"_{word}_" if cell.ttft_p50_ms is None else about(wait, directional=cell.directional), cell.shape or "_unreachable_"]
+            cells += [
+                f"_{word}_" if cell.ttft_p50_ms is None else about(wait, directional=cell.directional),
+                cell.shape or "_unreachable_",
+            ]
         rows.append(tuple(cells))
     return Table(tuple(headers), "r" + "rl" * len(report.sku_titles), tuple(rows))
 
 
 def points(curve: Curve) -> Table:
     """What was reached at each concurrency, how long the first token took, and for how much."""
-    headers = ("deployment", "conc", "tok/s/GPU", "tok/s/user", "TTFT p50 s", "TTFT p99 s", "$/Mtok", "GPUs counted / held")
+    headers = (
+        "deployment",
+        "conc",
+        "tok/s/GPU",
+        "tok/s/user",
+        "TTFT p50 s",
+        "TTFT p99 s",
+        "$/Mtok",
+        "GPUs counted / held",
+    )
     return Table(headers, "lrrrrrrr", tuple(_point(point) for point in curve.points))
 
 
@@ -154,7 +175,15 @@ def _point(point: CurvePoint) -> tuple[str, ...]:
 
 def bill(curve: Curve) -> Table:
     """The rest of what is known about each point: cost with every GPU that was held, decode rate, n."""
-    headers = ("deployment", "conc", "$/Mtok, all held", "output tok/s/decode GPU", "TPOT p50 ms", "requests", "not judged")
+    headers = (
+        "deployment",
+        "conc",
+        "$/Mtok, all held",
+        "output tok/s/decode GPU",
+        "TPOT p50 ms",
+        "requests",
+        "not judged",
+    )
     rows = tuple(
         (
             point.shape,

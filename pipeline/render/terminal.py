@@ -32,9 +32,26 @@ def fit_table(judged: Sequence[tuple[str, str, Sequence[Hbm] | None]]) -> str:
         if roles is None:
             lines.append((recipe, sku, *["–"] * 9, "unknown: usable HBM of this SKU is not recorded"))
         for hbm in roles or ():
-            weights = (hbm.weights_gb, hbm.offload_gb, hbm.activation_gb, hbm.budget_gb, hbm.kv_budget_gb, hbm.kv_gb, hbm.headroom_gb)
+            weights = (
+                hbm.weights_gb,
+                hbm.offload_gb,
+                hbm.activation_gb,
+                hbm.budget_gb,
+                hbm.kv_budget_gb,
+                hbm.kv_gb,
+                hbm.headroom_gb,
+            )
             figures = (fixed(value, 1) for value in weights)
-            lines.append((recipe, sku, f"{hbm.role} {hbm.shape}", *figures, f"{hbm.sequences}/{hbm.max_sequences}", hbm.verdict))
+            lines.append(
+                (
+                    recipe,
+                    sku,
+                    f"{hbm.role} {hbm.shape}",
+                    *figures,
+                    f"{hbm.sequences}/{hbm.max_sequences}",
+                    hbm.verdict,
+                )
+            )
     return aligned(lines, left=3) + "GB = 1e9 bytes of one GPU; seqs: max-num-seqs asked / that would fit\n"
 
 
@@ -44,11 +61,33 @@ def timing_text(timing: Timing) -> str:
     decode = [("SKU", "worker", "step ms", "µs per 1,000 KV tokens", "slope of")]
     for sku in timing.skus:
         prefill += [(sku.sku, one.kind, fixed(one.tok_s_gpu, 0)) for one in sku.prefill]
-        decode += [(sku.sku, one.kind, fixed(one.step_ms, 2), fixed(one.us_per_kv_ktoken, 2), one.slope_of) for one in sku.decode]
-    overheads = "".join(f"{sku.sku}: {fixed(sku.overhead_s, 1)} s of fixed overhead a run\n" for sku in timing.skus)
-    head = ("recipe", "conc", "tok/s/GPU given", "fitted", "error", "left out", "TPOT ms given", "fitted", "error", "left out")
+        decode += [
+            (sku.sku, one.kind, fixed(one.step_ms, 2), fixed(one.us_per_kv_ktoken, 2), one.slope_of)
+            for one in sku.decode
+        ]
+    overheads = "".join(
+        f"{sku.sku}: {fixed(sku.overhead_s, 1)} s of fixed overhead a run\n" for sku in timing.skus
+    )
+    head = (
+        "recipe",
+        "conc",
+        "tok/s/GPU given",
+        "fitted",
+        "error",
+        "left out",
+        "TPOT ms given",
+        "fitted",
+        "error",
+        "left out",
+    )
     errors = [head, *(_error(point) for point in timing.errors)]
-    tables = (aligned(prefill, left=2), aligned(decode, left=2), overheads, aligned(errors, left=1), _summary(timing))
+    tables = (
+        aligned(prefill, left=2),
+        aligned(decode, left=2),
+        overheads,
+        aligned(errors, left=1),
+        _summary(timing),
+    )
     return "\n".join(tables)
 
 
@@ -86,7 +125,11 @@ def _summary(timing: Timing) -> str:
     errors = timing.relative_errors
     left_out = timing.relative_left_out_errors
     said = f"{len(errors)} figures: median error {number(median(errors), 'percent')}, largest {number(errors[-1], 'percent')}"
-    return f"{said}; left out: largest {number(left_out[-1], 'percent')} of {len(left_out)}\n" if left_out else f"{said}\n"
+    return (
+        f"{said}; left out: largest {number(left_out[-1], 'percent')} of {len(left_out)}\n"
+        if left_out
+        else f"{said}\n"
+    )
 
 
 def aligned(lines: Sequence[Sequence[str]], *, left: int) -> str:
@@ -94,7 +137,8 @@ def aligned(lines: Sequence[Sequence[str]], *, left: int) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "".join(
         "  ".join(
-            cell.ljust(width) if column < left else cell.rjust(width) for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         + "\n"
         for line in lines

@@ -77,7 +77,9 @@ def about(text: str, *, directional: bool) -> str:
     return f"≈ {text}" if directional and not text.startswith("_") else text
 
 
-def best(values: list[float | None], quantity: str, *, lowest: bool = False, absent: str = "unknown") -> list[str]:
+def best(
+    values: list[float | None], quantity: str, *, lowest: bool = False, absent: str = "unknown"
+) -> list[str]:
     """The same for the cells of a row, the best in bold; all that print alike are best, and none where they all do.
 
     >>> best([0.0691, 0.0689], "usd_per_mtok", lowest=True), best([1.0, 2.0, None], "ratio")

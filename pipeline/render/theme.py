@@ -35,13 +35,29 @@ class Theme:
         """Vega-Lite's ``title``; wrapped on a narrow page, where it would be wider than the picture."""
         if not self.is_narrow:
             return {"text": text, "subtitle": list(subtitle)}
-        return {"text": textwrap.wrap(text, 40), "subtitle": [line for one in subtitle for line in textwrap.wrap(one, 52)]}
+        return {
+            "text": textwrap.wrap(text, 40),
+            "subtitle": [line for one in subtitle for line in textwrap.wrap(one, 52)],
+        }
 
     @property
     def config(self) -> dict[str, Any]:
         """Vega-Lite's ``config``; no font is named, because bytes must not depend on the machine."""
-        axis = {"labelColor": self.ink, "titleColor": self.ink, "gridColor": self.grid, "domainColor": self.faint, "tickColor": self.faint}
-        title = {"color": self.ink, "subtitleColor": self.faint, "anchor": "start", "fontSize": 15, "subtitleFontSize": 11.5, "offset": 12}
+        axis = {
+            "labelColor": self.ink,
+            "titleColor": self.ink,
+            "gridColor": self.grid,
+            "domainColor": self.faint,
+            "tickColor": self.faint,
+        }
+        title = {
+            "color": self.ink,
+            "subtitleColor": self.faint,
+            "anchor": "start",
+            "fontSize": 15,
+            "subtitleFontSize": 11.5,
+            "offset": 12,
+        }
         legend = {"labelColor": self.ink, "titleColor": self.ink, "labelFontSize": 12}
         return {
             "background": self.paper,

@@ -14,7 +14,14 @@ from pipeline.errors import ArtifactError
 class Document(BaseModel):
     """A value that may cross a door between two rooms."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False, validate_by_name=True, validate_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
 
     def to_json(self) -> str:
         """Indented JSON that a person can read and ``from_json`` takes back."""
@@ -35,12 +42,20 @@ class Stored(Document):
         try:
             raw = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise ArtifactError(f"not JSON: {error}", where=where, hint="the file is torn or foreign") from error
+            raise ArtifactError(
+                f"not JSON: {error}", where=where, hint="the file is torn or foreign"
+            ) from error
         found = raw.get("schema") if isinstance(raw, dict) else None
         if found != 1:
             newer = isinstance(found, int) and found > 1
-            hint = "written by a newer version of this project; upgrade it" if newer else "not one of this project's documents"
-            raise ArtifactError(f"{cls.__name__} schema version 1 expected, found {found!r}", where=where, hint=hint)
+            hint = (
+                "written by a newer version of this project; upgrade it"
+                if newer
+                else "not one of this project's documents"
+            )
+            raise ArtifactError(
+                f"{cls.__name__} schema version 1 expected, found {found!r}", where=where, hint=hint
+            )
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:

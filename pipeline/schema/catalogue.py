@@ -19,7 +19,9 @@ class Price(Document):
     usd_per_gpu_hour: Positive
     source: Text
     date: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
-    provisional: str | None = Field(default=None, description="why the figure is a placeholder; null = it is not")
+    provisional: str | None = Field(
+        default=None, description="why the figure is a placeholder; null = it is not"
+    )
 
 
 class Sku(Document):
@@ -30,7 +32,9 @@ class Sku(Document):
     aliases: tuple[str, ...] = ()
     vendor: Literal["nvidia", "amd"]
     hbm_gb: Positive = Field(description="nominal size as sold, GB")
-    hbm_usable_mib: Count | None = Field(default=None, description="total memory as nvidia-smi prints it, MiB; null = unknown")
+    hbm_usable_mib: Count | None = Field(
+        default=None, description="total memory as nvidia-smi prints it, MiB; null = unknown"
+    )
     hbm_tb_s: Positive
     fp4_tflops: Positive | None = None
     fp8_tflops: Positive
@@ -59,7 +63,11 @@ class Sku(Document):
     @property
     def measured_digest(self) -> str:
         """Digest of the fields that can change a (simulated) measurement; prices and prose cannot."""
-        return digest(self.model_dump(mode="json", exclude={"title", "aliases", "prices", "source", "date", "notes", "kw_per_gpu"}))
+        return digest(
+            self.model_dump(
+                mode="json", exclude={"title", "aliases", "prices", "source", "date", "notes", "kw_per_gpu"}
+            )
+        )
 
     def price(self, tier: str) -> Price | None:
         """The price of a tier, or None."""
@@ -85,7 +93,9 @@ class KvCache(Document):
     """Bytes that one sequence holds. KV is replicated over TP ranks and split over DP ranks."""
 
     bytes_per_token: dict[Literal["fp8-indexer", "fp4-indexer"], Positive]
-    bytes_per_sequence: Positive = Field(description="sliding window and compressor state, whatever the length")
+    bytes_per_sequence: Positive = Field(
+        description="sliding window and compressor state, whatever the length"
+    )
 
 
 class Llm(Document):
@@ -152,11 +162,15 @@ class LocalSite(Document):
     isolation: Literal["network-namespace", "none"] = Field(
         description="network-namespace: nobody else can reach the deployment; none: some of its sockets listen on every interface"
     )
-    time_scale: Positive = Field(description="simulated engines take this many times as long as calibrated; part of the point key")
+    time_scale: Positive = Field(
+        description="simulated engines take this many times as long as calibrated; part of the point key"
+    )
     ready_s: Count = Field(description="limit from the first process to the first answer")
     time_s: Count = Field(description="limit of the whole deployment; its processes end by themselves then")
     stop_s: Count = Field(description="what processes are given to leave before they are killed")
-    first_port: Annotated[int, Field(ge=1024, le=32767)] = Field(description="the first free block of ports is taken from here on")
+    first_port: Annotated[int, Field(ge=1024, le=32767)] = Field(
+        description="the first free block of ports is taken from here on"
+    )
     last_port: Annotated[int, Field(ge=1024, le=32767)]
     processes_per_core: Count = Field(description="more engine processes than this on each core are refused")
 
@@ -175,32 +189,52 @@ class Cluster(Document):
     launcher: Literal["slurm", "kubernetes", "local"] | None
     measure: Literal["replay", "aiperf"]
     engine_override: Literal["mocker"] | None = None
-    runs_on: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="labels of the GitHub runner")
-    purpose: Purpose = Field(default="benchmark", description="which recipes run here: those of the same purpose")
-    racks: Count = Field(description="deployments that can run at once; the matrix's max-parallel")
-    timing: str | None = Field(default=None, description="timing document below recipes/, for simulated engines")
-    model_paths: dict[str, str] = Field(
-        default_factory=dict, description="LLM -> where its files are; for launcher local a folder below recipes/ or an absolute path"
+    runs_on: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        description="labels of the GitHub runner"
     )
-    images: dict[str, str] = Field(default_factory=dict, description="image of a recipe -> what this place calls it")
+    purpose: Purpose = Field(
+        default="benchmark", description="which recipes run here: those of the same purpose"
+    )
+    racks: Count = Field(description="deployments that can run at once; the matrix's max-parallel")
+    timing: str | None = Field(
+        default=None, description="timing document below recipes/, for simulated engines"
+    )
+    model_paths: dict[str, str] = Field(
+        default_factory=dict,
+        description="LLM -> where its files are; for launcher local a folder below recipes/ or an absolute path",
+    )
+    images: dict[str, str] = Field(
+        default_factory=dict, description="image of a recipe -> what this place calls it"
+    )
     slurm: SlurmSite | None = None
     kubernetes: KubernetesSite | None = None
-    client: Text = Field(default="aiperf", description="program of the load client, for measure aiperf: on PATH, or an absolute path")
+    client: Text = Field(
+        default="aiperf",
+        description="program of the load client, for measure aiperf: on PATH, or an absolute path",
+    )
     local: LocalSite | None = None
     notes: str = ""
 
     @property
     def measured_digest(self) -> str:
         """Digest of the fields that can change a measurement; where weights lie does not."""
-        measured = self.model_dump(mode="json", include={"id", "launcher", "measure", "engine_override", "images"})
+        measured = self.model_dump(
+            mode="json", include={"id", "launcher", "measure", "engine_override", "images"}
+        )
         sites = {"slurm": self.slurm, "kubernetes": self.kubernetes, "local": self.local}
-        return digest({**measured, **{name: site.measured for name, site in sites.items() if site is not None}})
+        return digest(
+            {**measured, **{name: site.measured for name, site in sites.items() if site is not None}}
+        )
 
     def needs(self) -> dict[str, str]:
         """Fields that the document lacks, and who needs each."""
         launcher, measure = f"launcher {self.launcher}", f"measure {self.measure}"
-        wanted: list[tuple[str, str]] = [(launcher, name) for name in ("slurm", "kubernetes", "local") if self.launcher == name]
-        wanted += [(launcher, "engine_override")] if self.launcher == "local" else []  # it starts simulated engines only
+        wanted: list[tuple[str, str]] = [
+            (launcher, name) for name in ("slurm", "kubernetes", "local") if self.launcher == name
+        ]
+        wanted += (
+            [(launcher, "engine_override")] if self.launcher == "local" else []
+        )  # it starts simulated engines only
         wanted += [(measure, "timing")] if self.measure == "replay" else []
         wanted += [(measure, "launcher")] if self.measure == "aiperf" else []
         wanted += [("engine mocker", "timing")] if self.engine_override == "mocker" else []
@@ -217,4 +251,7 @@ class Catalogue(Document):
     def sku(self, name: str) -> Sku | None:
         """A SKU by id or alias."""
         wanted = name.strip().lower()
-        return next((sku for sku in self.skus.values() if wanted == sku.id or wanted in map(str.lower, sku.aliases)), None)
+        return next(
+            (sku for sku in self.skus.values() if wanted == sku.id or wanted in map(str.lower, sku.aliases)),
+            None,
+        )

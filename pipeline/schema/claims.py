@@ -85,7 +85,9 @@ class Evidence(Document):
     verdict: Literal["holds", "wrong", "opinion"]
 
 
-Check = Annotated[Arithmetic | Whole | PeakClaim | ReadClaim | NearestKnot | Range | Evidence, Field(discriminator="kind")]
+Check = Annotated[
+    Arithmetic | Whole | PeakClaim | ReadClaim | NearestKnot | Range | Evidence, Field(discriminator="kind")
+]
 
 
 class Assertion(Document):
@@ -96,4 +98,6 @@ class Assertion(Document):
     where: Text
     check: Check
     evidence: Text
-    corrected: str = Field(default="", description="what should stand there; empty = the claim holds, or the check computes it")
+    corrected: str = Field(
+        default="", description="what should stand there; empty = the claim holds, or the check computes it"
+    )

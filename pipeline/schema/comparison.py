@@ -17,7 +17,9 @@ Shape = Annotated[str, Field(pattern=r"^(TP|TEP|DEP)[1-9]\d*$")]
 class FitAssumptions(Document):
     """Same settings for every worker shape on every SKU, so that only the shape and the memory differ."""
 
-    shapes: Annotated[tuple[Shape, ...], Field(min_length=1)] = Field(description="worker shapes to judge: TP4, TEP4, DEP8, …")
+    shapes: Annotated[tuple[Shape, ...], Field(min_length=1)] = Field(
+        description="worker shapes to judge: TP4, TEP4, DEP8, …"
+    )
     utilisation: Annotated[float, Field(gt=0, le=1)] = Field(description="gpu-memory-utilization")
     prefill_tokens: Count = Field(description="max-num-batched-tokens of a prefill worker")
     decode_tokens: Count = Field(description="max-num-batched-tokens of a decode worker")
@@ -26,22 +28,34 @@ class FitAssumptions(Document):
 class ExchangeAssumptions(Document):
     """What the all-to-all of expert parallelism is computed from."""
 
-    ep: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(description="expert-parallel widths to show")
+    ep: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
+        description="expert-parallel widths to show"
+    )
     tokens_per_rank: Count = Field(description="tokens that one rank decodes in a step")
     dispatch_bytes: Positive = Field(description="bytes of an activation on its way to an expert")
     combine_bytes: Positive = Field(description="bytes of an activation on its way back")
-    scaleout_gb_s: Positive = Field(description="scale-out bandwidth of one GPU, one direction, GB/s; the racks' own is not in skus.yaml")
+    scaleout_gb_s: Positive = Field(
+        description="scale-out bandwidth of one GPU, one direction, GB/s; the racks' own is not in skus.yaml"
+    )
 
 
 class ComparisonDefinition(Document):
     """What a report assumes where it looks beyond its curves."""
 
-    published: tuple[Text, ...] = Field(default=(), description="studies to hold beside our figures; paths from the definition's folder")
+    published: tuple[Text, ...] = Field(
+        default=(), description="studies to hold beside our figures; paths from the definition's folder"
+    )
     fit: FitAssumptions
     exchange: ExchangeAssumptions
-    level_within: Annotated[float, Field(ge=0, lt=1)] = Field(description="SKUs whose cost per token differs by less are called level")
-    ttft_limit_s: Positive = Field(description="points that wait longer for the first token (median) keep no promise of it")
-    price_span: Annotated[float, Field(gt=0, lt=1)] = Field(description="relative change of the last SKU's price: what if")
+    level_within: Annotated[float, Field(ge=0, lt=1)] = Field(
+        description="SKUs whose cost per token differs by less are called level"
+    )
+    ttft_limit_s: Positive = Field(
+        description="points that wait longer for the first token (median) keep no promise of it"
+    )
+    price_span: Annotated[float, Field(gt=0, lt=1)] = Field(
+        description="relative change of the last SKU's price: what if"
+    )
 
 
 class ShapeFit(Document):
@@ -104,10 +118,16 @@ class ExchangeRow(Document):
 
     ep: Count
     experts_per_gpu: float = Field(description="of each layer")
-    mb_per_token: float = Field(description="sent by one rank per token, all layers, dispatch and combine, MB")
-    scaleup_ms: tuple[float | None, ...] = Field(description="one per SKU, at its scale-up bandwidth; null = wider than its domain")
+    mb_per_token: float = Field(
+        description="sent by one rank per token, all layers, dispatch and combine, MB"
+    )
+    scaleup_ms: tuple[float | None, ...] = Field(
+        description="one per SKU, at its scale-up bandwidth; null = wider than its domain"
+    )
     scaleout_ms: float
-    step_ms: float | None = Field(description="fastest simulated or measured median TPOT of such a decode worker; null = none ran")
+    step_ms: float | None = Field(
+        description="fastest simulated or measured median TPOT of such a decode worker; null = none ran"
+    )
     step_tokens: float | None = Field(description="tokens that a rank decodes in that step, at most")
 
 
@@ -132,7 +152,9 @@ class Confounder(Document):
     kind: Literal["budget", "software", "flag", "environment"]
     where: Text = Field(description="prefill, decode, both, or deployment")
     field: Text
-    values: tuple[str, ...] = Field(description="one per SKU: every value in use, with how many recipes have it")
+    values: tuple[str, ...] = Field(
+        description="one per SKU: every value in use, with how many recipes have it"
+    )
 
 
 class WhatIf(Document):
@@ -143,6 +165,10 @@ class WhatIf(Document):
     dearer: float | None
     cheaper: float | None
     held: float | None = Field(description="every GPU held is paid, on the frontiers of held throughput")
-    break_even: float | None = Field(description="price of the last SKU over that of the first at which both cost the same")
-    directional: bool = Field(default=False, description="read between knots that lie far apart: all but ``held``")
+    break_even: float | None = Field(
+        description="price of the last SKU over that of the first at which both cost the same"
+    )
+    directional: bool = Field(
+        default=False, description="read between knots that lie far apart: all but ``held``"
+    )
     held_directional: bool = Field(default=False, description="the same of ``held``, whose knots are others")

@@ -30,7 +30,10 @@ def schemas() -> dict[str, str]:
     definition = _schema(Definition, "A report definition")
     files = {"recipe": recipe, "cluster": cluster, "llm": llm, "skus": skus, "report": definition}
     files["published"] = _schema(Study, "A published study")
-    return {f"{name}.json": json.dumps(schema, indent=1, ensure_ascii=False) + "\n" for name, schema in files.items()}
+    return {
+        f"{name}.json": json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+        for name, schema in files.items()
+    }
 
 
 def _schema(model: type[Document], title: str) -> dict[str, Any]:

@@ -19,7 +19,9 @@ def scratch_prefix(run_id: str, job: str | None = None) -> str:
     ('rackbench-a@', 'rackbench-a@eaba6f-')
     """
     name = run_id if len(run_id) <= READABLE else digest(run_id)[:8]
-    return f"rackbench-{name}@" + (f"{digest(job)[:6]}-" if job else "")  # @ is in no run id: run a is not run a-b
+    return f"rackbench-{name}@" + (
+        f"{digest(job)[:6]}-" if job else ""
+    )  # @ is in no run id: run a is not run a-b
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,11 @@ class Endpoint:
     logs: Path  # one file a process; what is in it belongs to the raw files
     frontend_log: Path
     beside: Callable[[Sequence[str]], list[str]]  # how a command is run next to the frontend
-    alive: Callable[[], list[str]]  # why the deployment is no longer what was launched; empty while all is well
+    alive: Callable[
+        [], list[str]
+    ]  # why the deployment is no longer what was launched; empty while all is well
     versions: dict[str, str]
     stages_s: dict[str, float]  # seconds from start to ready, by stage
-    commands: dict[str, tuple[str, ...]] = field(default_factory=dict)  # argument list of each process, as it was started
+    commands: dict[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # argument list of each process, as it was started

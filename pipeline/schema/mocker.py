@@ -20,18 +20,26 @@ def arguments(job: Job, role: Role, sku: Sku, *, sequences: int) -> dict[str, An
     hbm = next((one for one in job.hbm if one.role == role), None)
     if hbm is None:
         raise MeasureError(
-            f"the KV pool of {role} is unknown", where=recipe.id, hint=f"usable HBM of {recipe.sku} is not recorded in skus.yaml"
+            f"the KV pool of {role} is unknown",
+            where=recipe.id,
+            hint=f"usable HBM of {recipe.sku} is not recorded in skus.yaml",
         )
     block = int(_given(recipe.pools[role].flags.get("block-size"), "block-size", recipe, role))
     blocks, longest = hbm.kv_blocks(block), recipe.workload.isl + recipe.workload.osl
     if blocks * block < longest:  # Dynamo would complete nothing, or take 0 for "not said"
         what = f"{role} has KV for {blocks * block} tokens, and a request may take {longest}"
-        raise MeasureError(what, where=recipe.id, hint=f"{hbm.kv_budget_gb:.1f} GB are left for KV; {hbm.sequences} sequences must fit")
+        raise MeasureError(
+            what,
+            where=recipe.id,
+            hint=f"{hbm.kv_budget_gb:.1f} GB are left for KV; {hbm.sequences} sequences must fit",
+        )
     return {
         "block_size": block,
         "num_gpu_blocks": blocks,
         "max_num_seqs": sequences,
-        "max_num_batched_tokens": _flag(recipe, role, "max-num-batched-tokens", getattr(recipe.simulate, role).max_num_batched_tokens),
+        "max_num_batched_tokens": _flag(
+            recipe, role, "max-num-batched-tokens", getattr(recipe.simulate, role).max_num_batched_tokens
+        ),
         "enable_prefix_caching": not recipe.pools[role].flags.get("no-enable-prefix-caching", False),
         "kv_bytes_per_token": round(hbm.kv_bytes_per_token),
         "kv_transfer_bandwidth": sku.scaleup_gb_s,
@@ -53,20 +61,28 @@ def sku_timing(timing: Timing, sku: str) -> SkuTiming:
     """The parameters of one SKU; MeasureError when nothing was calibrated for it."""
     found = next((one for one in timing.skus if one.sku == sku), None)
     if found is None:
-        raise MeasureError(f"no timing for {sku}", where=timing.points, hint="calibrate it: python -m pipeline calibrate POINTS --out FILE")
+        raise MeasureError(
+            f"no timing for {sku}",
+            where=timing.points,
+            hint="calibrate it: python -m pipeline calibrate POINTS --out FILE",
+        )
     return found
 
 
 def prefill_timing(recipe: Recipe, timing: SkuTiming) -> PrefillTiming:
     """Timing of the recipe's prefill workers; MeasureError when their kind was never calibrated."""
     kind = worker_kind(recipe, "prefill")
-    return next((one for one in timing.prefill if one.kind == kind), None) or _refuse_kind("prefill", kind, timing, recipe)
+    return next((one for one in timing.prefill if one.kind == kind), None) or _refuse_kind(
+        "prefill", kind, timing, recipe
+    )
 
 
 def decode_timing(recipe: Recipe, timing: SkuTiming) -> DecodeTiming:
     """Timing of the recipe's decode workers; MeasureError when their kind was never calibrated."""
     kind = worker_kind(recipe, "decode")
-    return next((one for one in timing.decode if one.kind == kind), None) or _refuse_kind("decode", kind, timing, recipe)
+    return next((one for one in timing.decode if one.kind == kind), None) or _refuse_kind(
+        "decode", kind, timing, recipe
+    )
 
 
 def table(role: Role, recipe: Recipe, timing: SkuTiming) -> dict[str, list[Any]]:
@@ -79,7 +95,10 @@ def table(role: Role, recipe: Recipe, timing: SkuTiming) -> dict[str, list[Any]]
     tokens, resident = [0.0, float(LONGEST_PASS)], [0.0, float(MOST_KV)]
     passes, steps = [0.0, 0.0], [0.0, 0.0]
     if role == "prefill":
-        passes = [1000 * one / (prefill_timing(recipe, timing).tok_s_gpu * recipe.prefill.gpus_per_rank) for one in tokens]
+        passes = [
+            1000 * one / (prefill_timing(recipe, timing).tok_s_gpu * recipe.prefill.gpus_per_rank)
+            for one in tokens
+        ]
     else:
         decode, (isl, osl) = decode_timing(recipe, timing), mean_lengths(recipe)
         full = max_num_seqs(recipe, "decode") * (isl + osl / 2)
@@ -100,7 +119,10 @@ def _flag(recipe: Recipe, role: Role, name: str, declared: int | None) -> Any:
 
 def _given(value: Any, name: str, recipe: Recipe, role: Role) -> Any:
     if value is None:
-        raise MeasureError(f"{role} of {recipe.id} leaves {name} open", hint=f"say it in {role}.flags or declare it under simulate.{role}")
+        raise MeasureError(
+            f"{role} of {recipe.id} leaves {name} open",
+            hint=f"say it in {role}.flags or declare it under simulate.{role}",
+        )
     return value
 
 

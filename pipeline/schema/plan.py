@@ -36,7 +36,14 @@ class Hbm(Document):
     @property
     def weights_gb(self) -> float:
         """Weights that stay in HBM."""
-        return self.routed_gb + self.shared_gb + self.attention_gb + self.embeddings_gb + self.replicated_gb - self.offload_gb
+        return (
+            self.routed_gb
+            + self.shared_gb
+            + self.attention_gb
+            + self.embeddings_gb
+            + self.replicated_gb
+            - self.offload_gb
+        )
 
     @property
     def budget_gb(self) -> float:
@@ -77,9 +84,13 @@ class Job(Document):
     id: Text
     recipe: Recipe
     deployment_digest: Text
-    environment: dict[Literal["sku", "llm", "cluster", "timing"], str] = Field(description="digests of what else changes a measurement")
+    environment: dict[Literal["sku", "llm", "cluster", "timing"], str] = Field(
+        description="digests of what else changes a measurement"
+    )
     hbm: tuple[Hbm, ...]
-    gpu_hours: float | None = Field(description="estimated GPU-hours held; null = no earlier or simulated figure to go by")
+    gpu_hours: float | None = Field(
+        description="estimated GPU-hours held; null = no earlier or simulated figure to go by"
+    )
 
 
 class LeftOut(Document):

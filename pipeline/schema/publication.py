@@ -29,7 +29,9 @@ class Review(Stored):
     verdict: Verdict
     headline: Text
     head_sha: str = Field(pattern=r"^[0-9a-f]{40}$")
-    repository: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="that the head is in: the fork's, where it is one")
+    repository: str = Field(
+        pattern=r"^[\w.-]+/[\w.-]+$", description="that the head is in: the fork's, where it is one"
+    )
     annotations: tuple[Annotation, ...] = ()
 
 

@@ -34,7 +34,9 @@ class StatedPoint(Document):
     gpus_decode: Count
     gpus_held: Count
     total_tok_s_gpu: Positive
-    interactivity_as_printed: Positive | None = Field(default=None, description="the source's own tok/s/user, of its own statistic")
+    interactivity_as_printed: Positive | None = Field(
+        default=None, description="the source's own tok/s/user, of its own statistic"
+    )
     tpot_ms: StatedStatistics
     ttft_ms: StatedStatistics = StatedStatistics()
     e2e_ms: StatedStatistics = StatedStatistics()
@@ -84,7 +86,9 @@ class StatedPoint(Document):
 class PublishedRow(Document):
     """One row of a point table, as printed. ``prefill`` and ``decode`` are the workers that ran; null = unknown."""
 
-    recipe: str | None = Field(default=None, description="id of the recipe here that deploys it; null = none does")
+    recipe: str | None = Field(
+        default=None, description="id of the recipe here that deploys it; null = none does"
+    )
     sku: Text
     conc: Count
     gpus_prefill: Count
@@ -123,7 +127,9 @@ class PublishedIsoRow(Document):
     """One row of an iso-interactivity table as printed; lists in the order of ``skus``; null = printed unreachable."""
 
     label: Printed
-    at: Positive | None = Field(default=None, description="where it was really read, when that is not what the label says")
+    at: Positive | None = Field(
+        default=None, description="where it was really read, when that is not what the label says"
+    )
     total_tok_s_gpu: tuple[Positive | None, ...]
     throughput_ratio: Positive | None = None
     usd_per_mtok: tuple[Positive | None, ...] = ()
@@ -161,8 +167,12 @@ class Tables(Document):
 
     title: Text
     lengths: Lengths | None = Field(default=None, description="null = unknown, so no wait can be implied")
-    statistics: dict[Literal["interactivity_as_printed", "tpot_p50_ms"], Statistic] = Field(default_factory=dict)
-    usd_per_gpu_hour: dict[str, Positive] = Field(default_factory=dict, description="SKU id -> the exact rate behind the printed cost")
+    statistics: dict[Literal["interactivity_as_printed", "tpot_p50_ms"], Statistic] = Field(
+        default_factory=dict
+    )
+    usd_per_gpu_hour: dict[str, Positive] = Field(
+        default_factory=dict, description="SKU id -> the exact rate behind the printed cost"
+    )
     points: PointTable | None = None
     iso: PublishedIso | None = None
     assertions: tuple[Assertion, ...] = ()

@@ -79,7 +79,9 @@ class Pool(WorkerPool):
     """
 
     gpus_stated: Count | None = Field(default=None, alias="gpus")
-    crosses_trays: bool = Field(default=False, description="tensor parallelism over more than one tray is meant")
+    crosses_trays: bool = Field(
+        default=False, description="tensor parallelism over more than one tray is meant"
+    )
     flags: dict[str, JsonValue] = Field(default_factory=dict)
     env: dict[str, str] = Field(default_factory=dict)
 
@@ -97,7 +99,9 @@ class Client(Document):
     requests_per_conc: Count = Field(description="measured requests = this times the concurrency")
     warmup_per_conc: int = Field(ge=0, description="warm-up requests = this times the concurrency")
     warmup_req_s: float = Field(gt=0, description="request rate of the warm-up, 1/s")
-    shortest: float = Field(gt=0, le=1, description="lengths are uniform integers in [floor(shortest * L), L]")
+    shortest: float = Field(
+        gt=0, le=1, description="lengths are uniform integers in [floor(shortest * L), L]"
+    )
     seed: int = Field(ge=0, lt=2**32)
     ignore_eos: bool
     chat_template: bool
@@ -136,12 +140,16 @@ class Recipe(Document):
 
     model: Text
     precision: Literal["fp4", "fp8", "bf16"]
-    model_revision: str | None = Field(default=None, description="revision of the checkpoint; null = not recorded")
+    model_revision: str | None = Field(
+        default=None, description="revision of the checkpoint; null = not recorded"
+    )
     sku: Text
     engine: Literal["vllm"]
     image: Text
     versions: dict[str, str]
-    dp_launch: Literal["per-gpu", "per-tray"] = Field(description="one process a GPU, or one a tray, for data-parallel workers")
+    dp_launch: Literal["per-gpu", "per-tray"] = Field(
+        description="one process a GPU, or one a tray, for data-parallel workers"
+    )
 
     workload: Workload
     client: Client
@@ -149,7 +157,9 @@ class Recipe(Document):
 
     prefill: Pool
     decode: Pool
-    infra_trays: int = Field(ge=0, description="trays that the scheduler gives for NATS and etcd alone; held, not counted")
+    infra_trays: int = Field(
+        ge=0, description="trays that the scheduler gives for NATS and etcd alone; held, not counted"
+    )
     limits: Limits
     simulate: Simulate = Simulate()
 
@@ -178,7 +188,9 @@ class Recipe(Document):
         """The fields that change a measurement; not title, notes, source, purpose, limits, concurrencies or client."""
         drop = {"id", "was", "title", "notes", "source", "purpose", "client", "conc", "limits", "infra_trays"}
         per_pool = {"gpus_stated", "crosses_trays"}
-        return self.model_dump(mode="json", exclude={**dict.fromkeys(drop, True), "prefill": per_pool, "decode": per_pool})
+        return self.model_dump(
+            mode="json", exclude={**dict.fromkeys(drop, True), "prefill": per_pool, "decode": per_pool}
+        )
 
     @property
     def deployment_digest(self) -> str:

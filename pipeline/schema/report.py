@@ -36,16 +36,22 @@ class Definition(Document):
 
     title: Text
     select: Text = Field(description="glob over recipe ids")
-    skus: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="in the order of the columns; ratios are last over first")
+    skus: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        description="in the order of the columns; ratios are last over first"
+    )
     interactivity: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = Field(
         description="grid of the iso table, tok/s/user"
     )
     price_tier: Literal["hyperscaler", "neocloud", "rental-3y"]
-    relevant_change: Annotated[float, Field(gt=0, lt=1)] = Field(description="smallest relative change worth a person's time")
+    relevant_change: Annotated[float, Field(gt=0, lt=1)] = Field(
+        description="smallest relative change worth a person's time"
+    )
     directional_gap: Annotated[float, Field(gt=0)] = Field(
         description="a reading between knots farther apart than this, tok/s/user, is directional"
     )
-    comparison: ComparisonDefinition | None = Field(default=None, description="sections that compare the SKUs beyond their curves")
+    comparison: ComparisonDefinition | None = Field(
+        default=None, description="sections that compare the SKUs beyond their curves"
+    )
 
 
 class ReportData(Stored):
@@ -56,15 +62,23 @@ class ReportData(Stored):
     skus: dict[str, Sku]
     llms: dict[str, Llm]
     timing: Timing | None
-    planned: tuple[str, ...] = Field(description="recipe ids that the definition selects and that should have run")
+    planned: tuple[str, ...] = Field(
+        description="recipe ids that the definition selects and that should have run"
+    )
     rows: tuple[HistoryRow, ...]
     previous: tuple[HistoryRow, ...]
-    peers: dict[str, Sku] = Field(default_factory=dict, description="every other known SKU: what the radar is normalised to")
+    peers: dict[str, Sku] = Field(
+        default_factory=dict, description="every other known SKU: what the radar is normalised to"
+    )
     awaited: tuple[str, ...] = Field(
-        default=(), exclude_if=lambda awaited: not awaited, description="those that the told run's own plans name: a gap there is a failure"
+        default=(),
+        exclude_if=lambda awaited: not awaited,
+        description="those that the told run's own plans name: a gap there is a failure",
     )
     studies: tuple[Study, ...] = Field(default=(), description="published studies, as printed")
-    fits: tuple[ShapeFit, ...] = Field(default=(), description="memory of the definition's worker shapes on its SKUs")
+    fits: tuple[ShapeFit, ...] = Field(
+        default=(), description="memory of the definition's worker shapes on its SKUs"
+    )
 
 
 class Sentence(Document):
@@ -87,7 +101,9 @@ class CurvePoint(Document):
     total_tok_s_gpu: float
     output_tok_s_gpu: float | None = Field(description="null = the source does not state it")
     interactivity: float | None = Field(description="null = no request had two output tokens")
-    interactivity_as_printed: float | None = Field(default=None, description="published points: the source's own tok/s/user")
+    interactivity_as_printed: float | None = Field(
+        default=None, description="published points: the source's own tok/s/user"
+    )
     tpot_p50_ms: float | None
     ttft_p50_ms: float | None
     ttft_p99_ms: float | None
@@ -184,7 +200,9 @@ class CoverageRow(Document):
     reason: str
     gpus_counted: int | None
     gpus_held: int | None
-    gpu_hours: float | None = Field(default=None, description="GPUs held times wall clock of the points that arrived; null = none did")
+    gpu_hours: float | None = Field(
+        default=None, description="GPUs held times wall clock of the points that arrived; null = none did"
+    )
 
     @property
     def is_gap(self) -> bool:
@@ -206,7 +224,9 @@ class ProvenanceRow(Document):
     versions: str
     host: str
     seconds: float
-    measured_share: float | None = Field(default=None, description="of the seconds of a live run that were measurement; null = a replay")
+    measured_share: float | None = Field(
+        default=None, description="of the seconds of a live run that were measurement; null = a replay"
+    )
     raw: tuple[str, ...] = Field(description="path and first 12 digits of the SHA-256 of each raw file")
 
 
@@ -237,12 +257,16 @@ class Comparison(Document):
     ceilings: tuple[Ceiling, ...]
     ceiling_finding: Sentence | None
     shapes: tuple[ShapeRow, ...]
-    shape_titles: tuple[str, ...] = Field(description="SKUs whose usable memory is known, in the order of the cells of ``shapes``")
+    shape_titles: tuple[str, ...] = Field(
+        description="SKUs whose usable memory is known, in the order of the cells of ``shapes``"
+    )
     capacity_gb: tuple[float, ...] = Field(description="usable HBM of one GPU of each of them")
     shape_findings: tuple[Sentence, ...]
     exchange: tuple[ExchangeRow, ...]
     exchange_finding: Sentence | None
-    ratios: tuple[RatioCurve, ...] = Field(description="of every kind that has both SKUs, the one that the tables read first")
+    ratios: tuple[RatioCurve, ...] = Field(
+        description="of every kind that has both SKUs, the one that the tables read first"
+    )
     confounders: tuple[Confounder, ...]
     what_if: tuple[WhatIf, ...]
     slo: tuple[IsoRow, ...]
@@ -260,7 +284,9 @@ class StudyPoint(Document):
     interactivity_as_printed: float | None
     interactivity: float | None = Field(description="1000 / printed median TPOT")
     usd_per_mtok_as_printed: float | None
-    implied_wait_s: float | None = Field(description="TTFT and queue that Little's law implies, at the mean length")
+    implied_wait_s: float | None = Field(
+        description="TTFT and queue that Little's law implies, at the mean length"
+    )
     ours_tok_s_gpu: float | None = Field(description="of the curves that the tables read; null = none")
     ours_interactivity: float | None
     ours_ttft_p50_ms: float | None
@@ -297,7 +323,9 @@ class StudySection(Document):
     iso: tuple[IsoRow, ...]
     beside: tuple[Beside, ...]
     printed: tuple[PublishedIsoRow, ...]
-    again: tuple[IsoRow, ...] = Field(description="the printed table, read again from the printed points the way the study did")
+    again: tuple[IsoRow, ...] = Field(
+        description="the printed table, read again from the printed points the way the study did"
+    )
     peaks: tuple[StudyPeak, ...]
     summary: Sentence
     linted: Linted
@@ -310,7 +338,9 @@ class Report(Document):
     definition: Definition
     verdict: Verdict
     headline: Sentence
-    answer: Sentence | None = Field(description="which SKU is cheaper where; null without two readable curves")
+    answer: Sentence | None = Field(
+        description="which SKU is cheaper where; null without two readable curves"
+    )
     rule: Sentence = Field(description="what made the verdict")
     findings: tuple[Sentence, ...] = Field(description="what a reader who stops here should know")
     banners: tuple[Sentence, ...]

@@ -43,8 +43,12 @@ class Point(Document):
 
     conc: int = Field(ge=1)
     status: Literal["ok", "refused"]
-    reasons: tuple[str, ...] = Field(default=(), description="why a refused point is not to be trusted, each `name: what was found`")
-    withheld: tuple[str, ...] = Field(default=(), description="what could not be judged, and why; does not refuse the point")
+    reasons: tuple[str, ...] = Field(
+        default=(), description="why a refused point is not to be trusted, each `name: what was found`"
+    )
+    withheld: tuple[str, ...] = Field(
+        default=(), description="what could not be judged, and why; does not refuse the point"
+    )
     gpus_prefill: int = Field(ge=0)
     gpus_decode: int = Field(ge=0)
     gpus_held: int = Field(ge=0)
@@ -53,19 +57,27 @@ class Point(Document):
     input_tokens: int
     output_tokens: int
     duration_s: float = Field(gt=0, description="wall clock of the run, ramp and drain included")
-    overhead_s: float = Field(default=0.0, description="fixed part of duration_s that the timing model adds; 0 when measured")
+    overhead_s: float = Field(
+        default=0.0, description="fixed part of duration_s that the timing model adds; 0 when measured"
+    )
     ttft_ms: Statistics
     tpot_ms: Statistics
     e2e_ms: Statistics
     preempted: int | None = None
-    effective_conc: float | None = Field(default=None, description="requests in flight on the steady window; null = there was none")
+    effective_conc: float | None = Field(
+        default=None, description="requests in flight on the steady window; null = there was none"
+    )
     steady_s: float | None = Field(default=None, description="length of the steady window")
     raw: tuple[RawFile, ...] = ()
 
     @property
     def total_tok_s_gpu(self) -> float:
         """(input + output) tokens per second and prefill + decode GPU."""
-        return (self.input_tokens + self.output_tokens) / self.duration_s / (self.gpus_prefill + self.gpus_decode)
+        return (
+            (self.input_tokens + self.output_tokens)
+            / self.duration_s
+            / (self.gpus_prefill + self.gpus_decode)
+        )
 
     @property
     def input_tok_s_gpu(self) -> float | None:
@@ -128,14 +140,20 @@ class Provenance(Document):
     measure: Measure
     requests_per_conc: int
     seed: int
-    time_scale: float | None = Field(default=None, description="simulated engines ran this many times as slow as calibrated; null = as is")
+    time_scale: float | None = Field(
+        default=None, description="simulated engines ran this many times as slow as calibrated; null = as is"
+    )
     versions: dict[str, str]
     host: Host | None
     started_at: Text
     finished_at: Text
     stages_s: dict[str, float] = Field(default_factory=dict, description="seconds by stage")
-    commands: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="argument lists by what they run")
-    environment: dict[str, str] = Field(default_factory=dict, description="variables that engines and libraries read, secrets redacted")
+    commands: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="argument lists by what they run"
+    )
+    environment: dict[str, str] = Field(
+        default_factory=dict, description="variables that engines and libraries read, secrets redacted"
+    )
     gpus: tuple[Gpu, ...] | None = Field(default=None, description="null = unknown")
     image_digest: str | None = Field(default=None, description="digest of the image that ran; null = unknown")
     recipe_digest: str | None = Field(default=None, description="SHA-256 of the whole resolved recipe")
@@ -173,7 +191,12 @@ class JobRecord(Stored):
 def point_key(record: JobRecord, conc: int, *, deployment_digest: str) -> str:
     """SHA-256 over what makes two points the same series."""
     provenance, recipe = record.provenance, record.job.recipe
-    parts = {"recipe": recipe.id, "deployment": deployment_digest, "conc": conc, "client": record.client_settings}
+    parts = {
+        "recipe": recipe.id,
+        "deployment": deployment_digest,
+        "conc": conc,
+        "client": record.client_settings,
+    }
     if provenance.time_scale is not None:
         parts["time_scale"] = provenance.time_scale
     return digest({**parts, "origin": provenance.origin, "measure": provenance.measure, "sku": recipe.sku})

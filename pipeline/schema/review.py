@@ -33,7 +33,9 @@ class RecipeDiff(Document):
     conc_before: tuple[int, ...]
     conc_after: tuple[int, ...]
     settings: tuple[SettingDiff, ...]
-    environment: tuple[str, ...] = Field(description="of SKU, LLM, cluster and timing, those that changed under it")
+    environment: tuple[str, ...] = Field(
+        description="of SKU, LLM, cluster and timing, those that changed under it"
+    )
     hbm_before: tuple[Hbm, ...]
     hbm_after: tuple[Hbm, ...]
 
@@ -53,12 +55,18 @@ class Comparison(Document):
 
     problems: tuple[Annotation, ...] = Field(description="of what is proposed")
     recipes: tuple[RecipeDiff, ...] = ()
-    changes: tuple[Change, ...] = Field(default=(), description="at equal concurrency; empty = nothing was predicted")
-    iso: tuple[IsoPair, ...] = Field(default=(), description="at equal interactivity; empty = whole curves were not asked for")
+    changes: tuple[Change, ...] = Field(
+        default=(), description="at equal concurrency; empty = nothing was predicted"
+    )
+    iso: tuple[IsoPair, ...] = Field(
+        default=(), description="at equal interactivity; empty = whole curves were not asked for"
+    )
     kind: str = Field(default="", description="origin and load of the predictions, in words")
     base: Text = Field(description="commit that it is compared with")
     head: Text
-    base_problems: int = Field(description="errors in the recipes of the base: what does not load there counts as absent")
+    base_problems: int = Field(
+        description="errors in the recipes of the base: what does not load there counts as absent"
+    )
 
 
 class ReviewData(Comparison):

@@ -16,16 +16,24 @@ class PrefillTiming(Document):
     """A prefill pass of T tokens takes ``1000 · T / (tok_s_gpu · GPUs of the rank)`` ms."""
 
     kind: Text
-    tok_s_gpu: Annotated[float, Field(gt=0)] = Field(description="input tokens a second and GPU when saturated")
+    tok_s_gpu: Annotated[float, Field(gt=0)] = Field(
+        description="input tokens a second and GPU when saturated"
+    )
 
 
 class DecodeTiming(Document):
     """A decode step takes ``step_ms + us_per_kv_ktoken · (resident KV tokens of the rank / 1000) / 1000`` ms."""
 
     kind: Text
-    step_ms: Milliseconds = Field(description="step with an empty KV cache: weight reads, launch, all-to-all latency")
-    us_per_kv_ktoken: Annotated[float, Field(ge=0)] = Field(description="what 1,000 more resident KV tokens add to a step, µs")
-    slope_of: Text = Field(description="the kind that the slope was fitted on; another one where this kind has a single point")
+    step_ms: Milliseconds = Field(
+        description="step with an empty KV cache: weight reads, launch, all-to-all latency"
+    )
+    us_per_kv_ktoken: Annotated[float, Field(ge=0)] = Field(
+        description="what 1,000 more resident KV tokens add to a step, µs"
+    )
+    slope_of: Text = Field(
+        description="the kind that the slope was fitted on; another one where this kind has a single point"
+    )
 
 
 class SkuTiming(Document):
@@ -47,9 +55,13 @@ class PointError(Document):
     tpot_ms: float
     fitted_total_tok_s_gpu: float
     fitted_tpot_ms: float
-    left_out_total_tok_s_gpu: float | None = Field(default=None, description="predicted without this point; null = not identifiable")
+    left_out_total_tok_s_gpu: float | None = Field(
+        default=None, description="predicted without this point; null = not identifiable"
+    )
     left_out_tpot_ms: float | None = None
-    left_out_sd: float | None = Field(default=None, description="relative s.d. with which the others predict it; null = they cannot at all")
+    left_out_sd: float | None = Field(
+        default=None, description="relative s.d. with which the others predict it; null = they cannot at all"
+    )
 
 
 class Timing(Stored):

@@ -31,7 +31,9 @@ class _Batch:
     @property
     def summary(self) -> RunSummary:
         new = len(self.arrivals) - self.known
-        return RunSummary(run_id=self.run[0], attempt=self.run[1], jobs_new=new, jobs_known=self.known, path=self.path)
+        return RunSummary(
+            run_id=self.run[0], attempt=self.run[1], jobs_new=new, jobs_known=self.known, path=self.path
+        )
 
 
 def ingest(url: str | Place, arrivals: Sequence[Arrival]) -> list[RunSummary]:
@@ -44,7 +46,10 @@ def ingest(url: str | Place, arrivals: Sequence[Arrival]) -> list[RunSummary]:
     stored = table.files(place)
     batches = [_batch(place, run, list(jobs.values()), stored) for run, jobs in sorted(runs.items())]
     with ExitStack() as stack:
-        staged = [(batch, stack.enter_context(place.staged(batch.path, batch.content)) if batch.path else None) for batch in batches]
+        staged = [
+            (batch, stack.enter_context(place.staged(batch.path, batch.content)) if batch.path else None)
+            for batch in batches
+        ]
         return [(_again(place, batch) if move and not move() else batch).summary for batch, move in staged]
 
 
@@ -73,7 +78,9 @@ def _refuse_odd(arrival: Arrival) -> None:
     record = arrival.record
     concs = [point.conc for point in arrival.points]
     problems = {
-        f"run id {record.provenance.run_id!r} cannot be part of a file name": not RUN_ID.fullmatch(record.provenance.run_id),
+        f"run id {record.provenance.run_id!r} cannot be part of a file name": not RUN_ID.fullmatch(
+            record.provenance.run_id
+        ),
         "the job's id is not its recipe's": record.job.id != record.job.recipe.id,
         "neither points nor failure, or both": bool(arrival.points) == (arrival.failure is not None),
         "the same conc twice": len(concs) != len(set(concs)),
@@ -86,7 +93,11 @@ def _refuse_odd(arrival: Arrival) -> None:
 def _refuse_conflict(arrival: Arrival, other: str) -> None:
     run_id, attempt = _run(arrival)
     what = f"run {run_id} attempt {attempt} has {arrival.record.job.id} already, with other content ({other})"
-    raise ArtifactError(what, where=arrival.folder, hint="nothing was written; a retry is a new attempt, a wrong run is retracted")
+    raise ArtifactError(
+        what,
+        where=arrival.folder,
+        hint="nothing was written; a retry is a new attempt, a wrong run is retracted",
+    )
 
 
 def _batch(place: Place, run: Run, arrivals: Sequence[Arrival], stored: Sequence[str]) -> _Batch:
@@ -107,7 +118,11 @@ def _batch(place: Place, run: Run, arrivals: Sequence[Arrival], stored: Sequence
 
 
 def _first_day(arrivals: Sequence[Arrival]) -> str:
-    return min(table.utc(one.record.provenance.started_at, where=one.folder) for one in arrivals).date().isoformat()
+    return (
+        min(table.utc(one.record.provenance.started_at, where=one.folder) for one in arrivals)
+        .date()
+        .isoformat()
+    )
 
 
 def _rows(arrival: Arrival, date: str) -> list[HistoryRow]:

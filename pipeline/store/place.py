@@ -41,8 +41,15 @@ class Place:
         """Paths of the files below ``folder``, sorted; none when there is no such folder. Dot-names are leftovers of killed writers."""
         selector = filesystems.FileSelector(self.absolute(folder), recursive=True, allow_not_found=True)
         with self._reading(folder):
-            found = [info.path for info in self.fs.get_file_info(selector) if info.type == filesystems.FileType.File]
-        paths = (path.removeprefix("/").removeprefix(self.root.removeprefix("/")).removeprefix("/") for path in found)
+            found = [
+                info.path
+                for info in self.fs.get_file_info(selector)
+                if info.type == filesystems.FileType.File
+            ]
+        paths = (
+            path.removeprefix("/").removeprefix(self.root.removeprefix("/")).removeprefix("/")
+            for path in found
+        )
         return sorted(path for path in paths if not any(part.startswith(".") for part in path.split("/")))
 
     def read(self, path: str) -> bytes:
@@ -98,7 +105,9 @@ class Place:
             yield
         except OSError as error:
             hint = "history is as it was; is it full or read-only? Make room and ingest again"
-            raise ArtifactError(f"cannot write {path}: {error.strerror or error}", where=self.shown, hint=hint) from error
+            raise ArtifactError(
+                f"cannot write {path}: {error.strerror or error}", where=self.shown, hint=hint
+            ) from error
 
     @contextlib.contextmanager
     def _reading(self, path: str) -> Iterator[None]:
@@ -121,7 +130,9 @@ def at(url: str | Place) -> Place:
     except pa.ArrowInvalid:
         fs, root = _from_fsspec(url, scheme, shown)
     except OSError as error:
-        raise ArtifactError("history cannot be reached", where=shown, hint="credentials, region, network?") from error
+        raise ArtifactError(
+            "history cannot be reached", where=shown, hint="credentials, region, network?"
+        ) from error
     return Place(fs, root.rstrip("/"), shown)
 
 
@@ -130,10 +141,14 @@ def _from_fsspec(url: str, scheme: str, shown: str) -> tuple[Any, str]:
         fs, root = import_module("fsspec.core").url_to_fs(url)
     except ImportError as error:
         hint = f"pip install 'rackbench[remote]' and fsspec's driver of {scheme}://, or use file://, s3:// or gs://"
-        raise PipelineError(f"{scheme}:// needs the package {error.name or 'fsspec'}", where=shown, hint=hint) from error
+        raise PipelineError(
+            f"{scheme}:// needs the package {error.name or 'fsspec'}", where=shown, hint=hint
+        ) from error
     except ValueError as error:
         raise PipelineError(
-            f"not a storage URL: unknown scheme {scheme}://", where=shown, hint="a path, file://, s3://, gs://, …"
+            f"not a storage URL: unknown scheme {scheme}://",
+            where=shown,
+            hint="a path, file://, s3://, gs://, …",
         ) from error
     return filesystems.PyFileSystem(filesystems.FSSpecHandler(fs)), root
 

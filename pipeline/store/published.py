@@ -23,7 +23,9 @@ def arrivals(study: Study, recipes: Mapping[str, Recipe], *, where: str) -> list
         if row.recipe is not None:
             by_recipe.setdefault(row.recipe, []).append(row)
     if not by_recipe:
-        raise ArtifactError("no row is tied to a recipe", where=where, hint="say `recipe: ID` in each row that one deploys")
+        raise ArtifactError(
+            "no row is tied to a recipe", where=where, hint="say `recipe: ID` in each row that one deploys"
+        )
     return [_arrival(study, recipes[recipe], rows) for recipe, rows in by_recipe.items()]
 
 
@@ -41,7 +43,14 @@ def _point(row: PublishedRow, gpus_held: int) -> StatedPoint:
 
 
 def _arrival(study: Study, recipe: Recipe, rows: Sequence[PublishedRow]) -> Arrival:
-    job = Job(id=recipe.id, recipe=recipe, deployment_digest=recipe.deployment_digest, environment={}, hbm=(), gpu_hours=None)
+    job = Job(
+        id=recipe.id,
+        recipe=recipe,
+        deployment_digest=recipe.deployment_digest,
+        environment={},
+        hbm=(),
+        gpu_hours=None,
+    )
     day = f"{study.measured_on}T00:00:00+00:00"
     provenance = Provenance(
         run_id=study.run_id,

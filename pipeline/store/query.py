@@ -44,10 +44,15 @@ def _answered(url: str | Place, sql: str) -> Iterator[Any]:
         try:
             found = connection.execute(sql)
             if found.description is None:
-                raise PipelineError("no query in this SQL", hint="for example: select recipe, conc, total_tok_s_gpu from points")
+                raise PipelineError(
+                    "no query in this SQL",
+                    hint="for example: select recipe, conc, total_tok_s_gpu from points",
+                )
             yield found
         except duckdb.Error as error:
-            raise PipelineError(f"SQL: {error}", hint=f"the view is `points`; columns: {', '.join(table.SCHEMA.names)}") from error
+            raise PipelineError(
+                f"SQL: {error}", hint=f"the view is `points`; columns: {', '.join(table.SCHEMA.names)}"
+            ) from error
 
 
 def _points(place: Place) -> Any:
@@ -57,8 +62,12 @@ def _points(place: Place) -> Any:
     for path in paths:
         with table.opened(place, path):
             pass  # a torn file is named here, not in the middle of a query
-    found = dataset.dataset([place.absolute(path) for path in paths], schema=table.SCHEMA, format="parquet", filesystem=place.fs)
+    found = dataset.dataset(
+        [place.absolute(path) for path in paths], schema=table.SCHEMA, format="parquet", filesystem=place.fs
+    )
     for stone in Retracted(place).stones:
         is_run = pc.field("run_id") == stone.run_id
-        found = found.filter(~(is_run if stone.attempt is None else is_run & (pc.field("attempt") == stone.attempt)))
+        found = found.filter(
+            ~(is_run if stone.attempt is None else is_run & (pc.field("attempt") == stone.attempt))
+        )
     return found

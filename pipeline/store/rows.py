@@ -29,13 +29,17 @@ class _Found:
     key: Key
 
 
-def rows(url: str | Place, *, select: str = "*", date_from: str | None = None, run_id: str | None = None) -> tuple[HistoryRow, ...]:
+def rows(
+    url: str | Place, *, select: str = "*", date_from: str | None = None, run_id: str | None = None
+) -> tuple[HistoryRow, ...]:
     """Rows (of ``run_id``) of recipes whose id matches the glob, without retracted runs, by time.
 
     Of several attempts of a run the newest with a good point stands for a recipe and concurrency, else the newest refused, else the newest.
     """
     place = at(url)
-    found = _scan(place, lambda key: run_id in {None, key.run_id} and fnmatchcase(key.recipe, select), date_from)
+    found = _scan(
+        place, lambda key: run_id in {None, key.run_id} and fnmatchcase(key.recipe, select), date_from
+    )
     return _load(place, _standing(found))
 
 
@@ -50,7 +54,9 @@ def latest(url: str | Place, recipes: Mapping[str, Sequence[str]], *, run_id: st
     return _load(place, current), _load(place, previous)
 
 
-def nights(rows: Sequence[HistoryRow], recipes: Mapping[str, Sequence[str]], *, run_id: str | None = None) -> Pair:
+def nights(
+    rows: Sequence[HistoryRow], recipes: Mapping[str, Sequence[str]], *, run_id: str | None = None
+) -> Pair:
     """Rows of each recipe's newest run (or of ``run_id``), and of the newest run before it that it can be compared with.
 
     ``recipes``: recipe id -> former ids. Comparable is a run of the same settings with at least one good point; the deployment may differ.
@@ -80,14 +86,21 @@ def _standing(found: Iterable[_Found]) -> list[_Found]:
     return sorted(best.values(), key=lambda one: (one.key.order, one.key.recipe, one.key.conc))
 
 
-def _nights(found: Sequence[_Found], recipes: Mapping[str, Sequence[str]], run_id: str | None) -> tuple[list[_Found], list[_Found]]:
+def _nights(
+    found: Sequence[_Found], recipes: Mapping[str, Sequence[str]], run_id: str | None
+) -> tuple[list[_Found], list[_Found]]:
     current: list[_Found] = []
     previous: list[_Found] = []
     for recipe, former in recipes.items():
         family = {recipe, *former}
         runs = _runs(one for one in found if one.key.recipe in family)
-        runs = [run for run in runs if run_id or run[0].key.origin != "published"] or runs  # figures of others displace no night of ours
-        newest = next((index for index in range(len(runs) - 1, -1, -1) if run_id in {None, runs[index][0].key.run_id}), None)
+        runs = [
+            run for run in runs if run_id or run[0].key.origin != "published"
+        ] or runs  # figures of others displace no night of ours
+        newest = next(
+            (index for index in range(len(runs) - 1, -1, -1) if run_id in {None, runs[index][0].key.run_id}),
+            None,
+        )
         if newest is not None:
             current += runs[newest]
             previous += _before(runs[newest], runs[:newest])
@@ -114,13 +127,20 @@ def _before(current: Sequence[_Found], earlier: Sequence[list[_Found]]) -> list[
         return like[0] if like else []
     newest = {one.key.conc: one for one in same[0]}
     wanted = newest.keys() | {one.key.conc for one in current}
-    good = {one.key.conc: one for run in reversed(same) for one in run if one.key.is_trusted and one.key.conc in wanted}
+    good = {
+        one.key.conc: one
+        for run in reversed(same)
+        for one in run
+        if one.key.is_trusted and one.key.conc in wanted
+    }
     return [*(newest | good).values()]
 
 
 def _is_like(run: Sequence[_Found], current: Sequence[_Found]) -> bool:
     settings = {(one.key.origin, one.key.requests_per_conc) for one in current}
-    return any(one.key.is_trusted for one in run) and settings == {(one.key.origin, one.key.requests_per_conc) for one in run}
+    return any(one.key.is_trusted for one in run) and settings == {
+        (one.key.origin, one.key.requests_per_conc) for one in run
+    }
 
 
 def _load(place: Place, found: Sequence[_Found]) -> tuple[HistoryRow, ...]:
@@ -128,5 +148,9 @@ def _load(place: Place, found: Sequence[_Found]) -> tuple[HistoryRow, ...]:
     wanted: defaultdict[str, set[int]] = defaultdict(set)
     for one in found:
         wanted[one.path].add(one.index)
-    read = {(path, index): row for path, indices in wanted.items() for index, row in table.documents(place, path, indices)}
+    read = {
+        (path, index): row
+        for path, indices in wanted.items()
+        for index, row in table.documents(place, path, indices)
+    }
     return tuple(read[one.path, one.index] for one in found)

@@ -31,8 +31,22 @@ SCHEMA = pa.schema(
         *((name, pa.string()) for name in ("recipe", "sku")),
         ("was", pa.list_(pa.string())),
         ("conc", pa.int32()),
-        *((name, pa.string()) for name in ("status", "origin", "measure", "point_key", "series_key", "settings_key", "deployment_digest")),
-        *((name, pa.int64()) for name in ("requests_per_conc", "requests", "completed", "gpus_counted", "gpus_held")),
+        *(
+            (name, pa.string())
+            for name in (
+                "status",
+                "origin",
+                "measure",
+                "point_key",
+                "series_key",
+                "settings_key",
+                "deployment_digest",
+            )
+        ),
+        *(
+            (name, pa.int64())
+            for name in ("requests_per_conc", "requests", "completed", "gpus_counted", "gpus_held")
+        ),
         *((name, pa.float64()) for name in ("total_tok_s_gpu", "output_tok_s_gpu", "interactivity")),
         *((name, pa.float64()) for name in ("tpot_p50_ms", "ttft_p50_ms", "ttft_p99_ms", "e2e_p50_ms")),
         *((name, pa.string()) for name in ("started_at", "folder", "sums_sha256", "document")),
@@ -61,7 +75,9 @@ class Key:
     def of(cls, row: HistoryRow) -> Self:
         """The key of a row."""
         values = flat(row)
-        return cls(**{name: values[name] for name in cls.__slots__ if name != "was"}, was=row.record.job.recipe.was)
+        return cls(
+            **{name: values[name] for name in cls.__slots__ if name != "was"}, was=row.record.job.recipe.was
+        )
 
     @property
     def is_trusted(self) -> bool:
@@ -79,9 +95,15 @@ def utc(text: str, *, where: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise ArtifactError(f"not a time: {text!r}", where=where, hint="ISO 8601 with an offset, 2026-05-22T01:30:00+00:00") from error
+        raise ArtifactError(
+            f"not a time: {text!r}", where=where, hint="ISO 8601 with an offset, 2026-05-22T01:30:00+00:00"
+        ) from error
     if moment.tzinfo is None:
-        raise ArtifactError(f"a time without an offset: {text!r}", where=where, hint="ISO 8601 with an offset, 2026-05-22T01:30:00+00:00")
+        raise ArtifactError(
+            f"a time without an offset: {text!r}",
+            where=where,
+            hint="ISO 8601 with an offset, 2026-05-22T01:30:00+00:00",
+        )
     return moment.astimezone(UTC)
 
 
@@ -122,7 +144,15 @@ def _settings_key(record: JobRecord) -> str:
 
 
 def _figures(point: Point | StatedPoint) -> dict[str, float | None]:
-    same = ("requests", "completed", "gpus_counted", "gpus_held", "total_tok_s_gpu", "output_tok_s_gpu", "interactivity")
+    same = (
+        "requests",
+        "completed",
+        "gpus_counted",
+        "gpus_held",
+        "total_tok_s_gpu",
+        "output_tok_s_gpu",
+        "interactivity",
+    )
     return {
         **{name: getattr(point, name) for name in same},
         "tpot_p50_ms": point.tpot_ms.p50,
@@ -134,7 +164,9 @@ def _figures(point: Point | StatedPoint) -> dict[str, float | None]:
 
 def pack(rows: Sequence[HistoryRow]) -> bytes:
     """A Parquet file of these rows."""
-    table = pa.Table.from_pylist([{**flat(row), "document": row.model_dump_json(by_alias=True)} for row in rows], schema=SCHEMA)
+    table = pa.Table.from_pylist(
+        [{**flat(row), "document": row.model_dump_json(by_alias=True)} for row in rows], schema=SCHEMA
+    )
     sink = pa.BufferOutputStream()
     parquet.write_table(table, sink, compression="zstd")
     return bytes(sink.getvalue())
@@ -146,7 +178,9 @@ def files(place: Place, *, date_from: str | None = None) -> list[str]:
     for path in found:
         if not FILE.fullmatch(path):
             raise ArtifactError(
-                f"foreign file in history: {path!r}", where=place.shown, hint="points/ holds what ingest writes; move it out"
+                f"foreign file in history: {path!r}",
+                where=place.shown,
+                hint="points/ holds what ingest writes; move it out",
             )
     return [path for path in found if date_from is None or _day(path) >= date_from]
 
@@ -181,10 +215,20 @@ def opened(place: Place, path: str) -> Iterator[parquet.ParquetFile]:
     where = f"{place.shown}/{path}"
     try:
         with place.fs.open_input_file(place.absolute(path)) as source, parquet.ParquetFile(source) as file:
-            lacking = [name for name in (*Key.__slots__, "document") if name not in {*file.schema_arrow.names, *ADDED}]
+            lacking = [
+                name
+                for name in (*Key.__slots__, "document")
+                if name not in {*file.schema_arrow.names, *ADDED}
+            ]
             if lacking:
-                raise ArtifactError(f"not a file of history: no column {lacking[0]}", where=where, hint="foreign; move it out of points/")
+                raise ArtifactError(
+                    f"not a file of history: no column {lacking[0]}",
+                    where=where,
+                    hint="foreign; move it out of points/",
+                )
             yield file
     except (pa.ArrowException, OSError) as error:
         what = f"cannot be read: {str(error).splitlines()[0]}"
-        raise ArtifactError(what, where=where, hint="torn or foreign; delete it and ingest its result folders again") from error
+        raise ArtifactError(
+            what, where=where, hint="torn or foreign; delete it and ingest its result folders again"
+        ) from error

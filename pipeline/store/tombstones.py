@@ -13,7 +13,9 @@ from pipeline.store.place import at as place_at
 FOLDER = "tombstones"
 
 
-def retract(url: str | Place, run_id: str, attempt: int | None = None, *, reason: str, who: str, at: str) -> Tombstone:  # noqa: PLR0913  # what a tombstone says
+def retract(
+    url: str | Place, run_id: str, attempt: int | None = None, *, reason: str, who: str, at: str
+) -> Tombstone:  # noqa: PLR0913  # what a tombstone says
     """Take back a run, or one attempt of it; gives the tombstone that stands. Again with the same reason changes nothing."""
     place = place_at(url)
     stone = Tombstone(run_id=run_id, attempt=attempt, reason=reason, who=who, at=at)
@@ -54,4 +56,6 @@ def _read(place: Place, path: str) -> Tombstone:
 
 def _is_of(stone: Tombstone, path: str) -> bool:
     match = table.FILE.fullmatch(path)
-    return match is not None and match["run"] == stone.run_id and stone.attempt in {None, int(match["attempt"])}
+    return (
+        match is not None and match["run"] == stone.run_id and stone.attempt in {None, int(match["attempt"])}
+    )

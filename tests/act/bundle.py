@@ -25,7 +25,15 @@ def bundle(node: Path, out: Path) -> None:
     run = [node / "node", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     subprocess.run(list(map(str, run)), cwd=out, check=True)
     for source in sorted((out / "shims").glob("*/source.mjs")):
-        words = ["--bundle", "--platform=node", "--target=node20", "--format=esm", "--keep-names", "--log-level=warning", BANNER]
+        words = [
+            "--bundle",
+            "--platform=node",
+            "--target=node20",
+            "--format=esm",
+            "--keep-names",
+            "--log-level=warning",
+            BANNER,
+        ]
         target = f"--outfile={source.with_name('index.mjs')}"
         build = [node / "node", out / "node_modules/esbuild/bin/esbuild", source, *words, target]
         subprocess.run(list(map(str, build)), cwd=out, check=True)

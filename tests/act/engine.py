@@ -19,7 +19,11 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 REPOSITORY = "acme/rackbench"
 TOKEN = "token-of-the-test"
-LABELS = ("ubuntu-latest", "gb200-slurm", "gb300-k8s")  # never `self-hosted`: a label that nobody has must not run
+LABELS = (
+    "ubuntu-latest",
+    "gb200-slurm",
+    "gb300-k8s",
+)  # never `self-hosted`: a label that nobody has must not run
 PASSED = ("PATH", "SSL_CERT_FILE", "UV_CACHE_DIR", "PIP_CACHE_DIR", "http_proxy", "https_proxy", "no_proxy")
 PATIENCE_S = 1800
 DENIED = "Skipping unsupported platform"
@@ -34,15 +38,25 @@ class Run:
 
     def results(self, job: str) -> dict[str, str]:
         """Result of each job whose name contains ``job``."""
-        return {line["job"]: line["jobResult"] for line in self.lines if "jobResult" in line and job in line["job"]}
+        return {
+            line["job"]: line["jobResult"]
+            for line in self.lines
+            if "jobResult" in line and job in line["job"]
+        }
 
     def steps(self, job: str) -> dict[str, str]:
         """Result of each step of the jobs whose name contains ``job``."""
-        return {line["step"]: line["stepResult"] for line in self.lines if "stepResult" in line and job in line["job"] and "step" in line}
+        return {
+            line["step"]: line["stepResult"]
+            for line in self.lines
+            if "stepResult" in line and job in line["job"] and "step" in line
+        }
 
     def text(self, job: str = "") -> str:
         """Everything that was printed, of the jobs whose name contains ``job``."""
-        return "".join(f"{line.get('msg', '').rstrip()}\n" for line in self.lines if job in line.get("job", ""))
+        return "".join(
+            f"{line.get('msg', '').rstrip()}\n" for line in self.lines if job in line.get("job", "")
+        )
 
     @property
     def jobs(self) -> set[str]:
@@ -90,7 +104,9 @@ class Engine:
         git(self.work, "push", "-q", f"file://{self.remote(repository)}", f"HEAD:refs/heads/{branch}")
         return git(self.work, "rev-parse", "HEAD").strip()
 
-    def run(self, event: str, workflow: str, payload: Mapping[str, Any], *, run_id: int, attempt: int = 1) -> Run:
+    def run(
+        self, event: str, workflow: str, payload: Mapping[str, Any], *, run_id: int, attempt: int = 1
+    ) -> Run:
         """One run of a workflow; AssertionError when a job was left out because nothing has its labels."""
         self.results.attempt = attempt
         scratch = self.folder / f"run-{run_id}-{attempt}"
@@ -105,13 +121,32 @@ class Engine:
             "GITHUB_API_URL": self.results.url,
             "SHIM_REMOTES": self.folder / "remotes",
         }
-        argv = [self.act, event, "-W", f".github/workflows/{workflow}", "-e", scratch / "event.json", "--rm", "--json"]
+        argv = [
+            self.act,
+            event,
+            "-W",
+            f".github/workflows/{workflow}",
+            "-e",
+            scratch / "event.json",
+            "--rm",
+            "--json",
+        ]
         argv += [word for label in LABELS for word in ("-P", f"{label}=-self-hosted")]
-        argv += ["--container-daemon-socket", "-", "--no-cache-server", "--action-offline-mode", "--no-skip-checkout"]
+        argv += [
+            "--container-daemon-socket",
+            "-",
+            "--no-cache-server",
+            "--action-offline-mode",
+            "--no-skip-checkout",
+        ]
         argv += ["--action-cache-path", scratch / "cache", "--artifact-server-path", scratch / "artifacts"]
         argv += ["--artifact-server-addr", "127.0.0.1", "--artifact-server-port", "0"]
         argv += [word for name, value in given.items() for word in ("--env", f"{name}={value}")]
-        argv += [word for name, value in _local(self.shims).items() for word in ("--local-repository", f"{name}={value}")]
+        argv += [
+            word
+            for name, value in _local(self.shims).items()
+            for word in ("--local-repository", f"{name}={value}")
+        ]
         argv += [word for name, value in self.variables.items() for word in ("--var", f"{name}={value}")]
         argv += ["-s", f"GITHUB_TOKEN={TOKEN}", "--actor", "octocat", "--defaultbranch", "main"]
         outside = {name: os.environ[name] for name in PASSED if name in os.environ}
@@ -120,8 +155,17 @@ class Engine:
             (scratch / "bin").mkdir()
             (scratch / "bin/uv").symlink_to(self.act.with_name("uv"))
             outside["PATH"] = f"{scratch / 'bin'}:{outside['PATH']}"
-        home = {"HOME": str(scratch / "home"), "XDG_CONFIG_HOME": str(scratch / "xdg"), "XDG_CACHE_HOME": str(scratch / "home/.cache")}
-        env = {"UV_CACHE_DIR": str(Path.home() / ".cache/uv"), "PIP_CACHE_DIR": str(Path.home() / ".cache/pip"), **outside, **home}
+        home = {
+            "HOME": str(scratch / "home"),
+            "XDG_CONFIG_HOME": str(scratch / "xdg"),
+            "XDG_CACHE_HOME": str(scratch / "home/.cache"),
+        }
+        env = {
+            "UV_CACHE_DIR": str(Path.home() / ".cache/uv"),
+            "PIP_CACHE_DIR": str(Path.home() / ".cache/pip"),
+            **outside,
+            **home,
+        }
         done = subprocess.run(
             list(map(str, argv)),
             cwd=self.work,
@@ -141,7 +185,11 @@ class Engine:
 
     def published(self, branch: str, path: str = "") -> str:
         """A file of a branch of the remote; without a path, the names of all its files."""
-        return git(self.remote(), "show", f"{branch}:{path}") if path else git(self.remote(), "ls-tree", "-r", "--name-only", branch)
+        return (
+            git(self.remote(), "show", f"{branch}:{path}")
+            if path
+            else git(self.remote(), "ls-tree", "-r", "--name-only", branch)
+        )
 
 
 def git(where: Path, *words: str) -> str:
@@ -157,7 +205,11 @@ def pinned(folder: Path) -> set[str]:
     """Every ``owner/name@commit`` that the workflows and local actions use."""
     found = set()
     for path in folder.rglob("*.yml"):
-        found |= {step for step in _uses(yaml.safe_load(path.read_text(encoding="utf-8"))) if not step.startswith("./")}
+        found |= {
+            step
+            for step in _uses(yaml.safe_load(path.read_text(encoding="utf-8")))
+            if not step.startswith("./")
+        }
     return found
 
 

@@ -69,7 +69,10 @@ class Results:
         if self.refuse(name):
             return 403, {"code": "permission_denied", "msg": "refused by the test"}
         if any((one.run, one.attempt, one.name) == (run, self.attempt, name) for one in self.artifacts):
-            return 409, {"code": "already_exists", "msg": f"an artifact with this name already exists on the workflow run: {name}"}
+            return 409, {
+                "code": "already_exists",
+                "msg": f"an artifact with this name already exists on the workflow run: {name}",
+            }
         self.made += 1  # numbers grow, and none is given twice: of one name the client takes the highest
         made = Artifact(self.made, run, self.attempt, name)
         self.artifacts.append(made)
@@ -104,7 +107,11 @@ class Results:
 
     def _sign(self, asked: dict[str, Any]) -> Answer:
         found = self._newest(asked, is_final=True)
-        return (200, {"signed_url": self._blob(found)}) if found else (404, {"code": "not_found", "msg": "no such artifact"})
+        return (
+            (200, {"signed_url": self._blob(found)})
+            if found
+            else (404, {"code": "not_found", "msg": "no such artifact"})
+        )
 
     def _delete(self, asked: dict[str, Any]) -> Answer:
         found = self._newest(asked, is_final=True)
@@ -115,7 +122,9 @@ class Results:
 
     def _newest(self, asked: dict[str, Any], *, is_final: bool) -> Artifact | None:
         wanted = (asked["workflow_run_backend_id"], asked["name"], is_final)
-        return next((one for one in reversed(self.artifacts) if (one.run, one.name, one.is_final) == wanted), None)
+        return next(
+            (one for one in reversed(self.artifacts) if (one.run, one.name, one.is_final) == wanted), None
+        )
 
     def _blob(self, artifact: Artifact) -> str:
         return f"{self.url}/blob/{artifact.id}?sig=abc%3D"
@@ -209,7 +218,11 @@ class _Handler(BaseHTTPRequestHandler):
             return self._json(200, self.service.rest(run[1], query))
         if packed := re.fullmatch(r"/repos/[^/]+/[^/]+/actions/artifacts/(\d+)/zip", url.path):
             address = self.service.zip_address(int(packed[1]))
-            return self._send(302, {"Location": address}, b"") if address else self._json(404, {"message": "Not Found"})
+            return (
+                self._send(302, {"Location": address}, b"")
+                if address
+                else self._json(404, {"message": "Not Found"})
+            )
         status, headers, content = self.beyond(self.command, self.path, dict(self.headers), body)
         return self._send(status, headers, content)
 
@@ -220,11 +233,22 @@ class _Handler(BaseHTTPRequestHandler):
             with self.service.lock:
                 status = self.service.put(number, query, body)
             return self._send(
-                status, {"ETag": '"1"', "x-ms-request-id": "1", "x-ms-version": "2024-11-04", "Last-Modified": self.date_time_string()}, b""
+                status,
+                {
+                    "ETag": '"1"',
+                    "x-ms-request-id": "1",
+                    "x-ms-version": "2024-11-04",
+                    "Last-Modified": self.date_time_string(),
+                },
+                b"",
             )
         found = self.service.blob(number)
         content = found.content if found and found.is_final else None
-        return self._send(200, {"Content-Type": "application/zip"}, content) if content is not None else self._send(404, {}, b"")
+        return (
+            self._send(200, {"Content-Type": "application/zip"}, content)
+            if content is not None
+            else self._send(404, {}, b"")
+        )
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":

@@ -69,7 +69,10 @@ def test_artifacts_carry_run_attempt_and_recipe(night, engine):
     second = {f"bench-101-2-{one}" for one in (SOUND, LOST, UNCALIBRATED)}
     assert {name for name in names if name.startswith("bench-")} == first | second
     assert "plan-101" in names
-    assert [one.name for run in ("111", "112") for one in engine.results.of_run(run)] == ["report-101-1-1", "report-101-2-1"]
+    assert [one.name for run in ("111", "112") for one in engine.results.of_run(run)] == [
+        "report-101-1-1",
+        "report-101-2-1",
+    ]
 
 
 def test_the_second_attempt_brings_what_was_lost_and_stands_for_the_first(night, engine):
@@ -82,8 +85,12 @@ def test_the_second_attempt_brings_what_was_lost_and_stands_for_the_first(night,
 
 def test_publishing_a_run_once_more_keeps_its_page(night, engine):
     before = engine.published("gh-pages", "pages/101-2-gb300-vs-gb200/entry.json")
-    head = json.loads(engine.published("gh-pages", "pages/101-2-gb300-vs-gb200/data.json"))["rows"][0]["record"]["provenance"]["git_sha"]
-    told = engine.run("workflow_run", "publish.yml", completed("nightly", 101, attempt=2, head=head), run_id=112, attempt=2)
+    head = json.loads(engine.published("gh-pages", "pages/101-2-gb300-vs-gb200/data.json"))["rows"][0][
+        "record"
+    ]["provenance"]["git_sha"]
+    told = engine.run(
+        "workflow_run", "publish.yml", completed("nightly", 101, attempt=2, head=head), run_id=112, attempt=2
+    )
     assert set(told.results("report").values()) == {"success"}
     assert "101-2-gb300-vs-gb200 was there already" in told.text("report")
     assert engine.published("gh-pages", "pages/101-2-gb300-vs-gb200/entry.json") == before

@@ -32,14 +32,23 @@ def edited(engine, base, old, new, *, repository=REPOSITORY, branch="change"):
 def fork(engine, base, github):
     """A pull request from a fork: its run, that of the label that somebody tried, and what is published of the first."""
     head = edited(engine, base, "decode: {workers: 6}", "decode: {workers: 5}", repository=FORK)
-    git(engine.remote(), "fetch", "-q", str(engine.remote(FORK)), "change:refs/pull/7/head")  # GitHub keeps a fork's head here
+    git(
+        engine.remote(), "fetch", "-q", str(engine.remote(FORK)), "change:refs/pull/7/head"
+    )  # GitHub keeps a fork's head here
     github.add_pull(6, head, "somebody/else")
     github.add_pull(7, head, FORK)
-    review = engine.run("pull_request", "recipes.yml", pull_request("opened", base=base, head=head, repository=FORK), run_id=301)
+    review = engine.run(
+        "pull_request",
+        "recipes.yml",
+        pull_request("opened", base=base, head=head, repository=FORK),
+        run_id=301,
+    )
     event = pull_request("labeled", base=base, head=head, repository=FORK, label={"name": "rack"})
     labelled = engine.run("pull_request", "recipes.yml", event, run_id=302)
     git(engine.work, "checkout", "-q", "--detach", base)
-    told = engine.run("workflow_run", "publish.yml", completed("recipes", 301, head=head, repository=FORK), run_id=303)
+    told = engine.run(
+        "workflow_run", "publish.yml", completed("recipes", 301, head=head, repository=FORK), run_id=303
+    )
     return head, review, labelled, told
 
 
@@ -66,7 +75,11 @@ def test_the_comment_lands_on_the_pull_request_that_has_this_head_in_this_reposi
 
 def test_a_fork_that_calls_its_workflow_nightly_is_not_published(engine, base, fork):
     head = fork[0]
-    for run_id, repository, event in ((304, FORK, "pull_request"), (305, REPOSITORY, "pull_request"), (306, FORK, "workflow_dispatch")):
+    for run_id, repository, event in (
+        (304, FORK, "pull_request"),
+        (305, REPOSITORY, "pull_request"),
+        (306, FORK, "workflow_dispatch"),
+    ):
         ended = completed("nightly", run_id - 10, head=head, repository=repository, event=event)
         assert engine.run("workflow_run", "publish.yml", ended, run_id=run_id).jobs == set()
 
@@ -97,7 +110,9 @@ def test_another_label_starts_nothing(engine, base):
 def test_zero_changed_recipes_are_said_in_one_line(engine, base, github):
     head = edited(engine, base, "title: GB300", "title: Our GB300", branch="words")
     github.add_pull(8, head)
-    review = engine.run("pull_request", "recipes.yml", pull_request("opened", base=base, head=head), run_id=501)
+    review = engine.run(
+        "pull_request", "recipes.yml", pull_request("opened", base=base, head=head), run_id=501
+    )
     assert set(review.results("review").values()) == {"success"}
     git(engine.work, "checkout", "-q", "--detach", base)
     engine.run("workflow_run", "publish.yml", completed("recipes", 501, head=head), run_id=502)

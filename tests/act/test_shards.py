@@ -16,11 +16,18 @@ BOTH = {f"{PREFIX}.1p17d-tep4-tp4", f"{PREFIX}.1p6d-dep4-tp4"}
 @pytest.fixture(scope="module")
 def runs(engine, github):
     """The run that somebody started, and the one that it started."""
-    first = engine.run("workflow_dispatch", "nightly.yml", dispatch(select=f"{PREFIX}.*-tp4", shard_size="1"), run_id=201)
+    first = engine.run(
+        "workflow_dispatch", "nightly.yml", dispatch(select=f"{PREFIX}.*-tp4", shard_size="1"), run_id=201
+    )
     (asked,) = github.dispatches
     second = engine.run("workflow_dispatch", asked["workflow"], dispatch(**asked["inputs"]), run_id=202)
     for run_id in (201, 202):
-        engine.run("workflow_run", "publish.yml", completed("nightly", run_id, head=asked["inputs"]["sha"]), run_id=run_id + 10)
+        engine.run(
+            "workflow_run",
+            "publish.yml",
+            completed("nightly", run_id, head=asked["inputs"]["sha"]),
+            run_id=run_id + 10,
+        )
     return asked, first, second
 
 
@@ -38,7 +45,9 @@ def test_the_rest_is_dispatched_once_with_the_plan_id_and_the_commit(runs, engin
 
 def test_a_night_that_never_had_a_plan_is_red_and_opens_the_issue(runs, engine, github):
     head = runs[0]["inputs"]["sha"]
-    told = engine.run("workflow_run", "publish.yml", completed("nightly", 299, head=head, conclusion="failure"), run_id=298)
+    told = engine.run(
+        "workflow_run", "publish.yml", completed("nightly", 299, head=head, conclusion="failure"), run_id=298
+    )
     assert set(told.results("report").values()) == {"failure"}
     assert [one["title"] for one in github.issues if one["state"] == "open"][-1:] == [
         "🔴 nothing was measured: the run ended before it had a plan"
@@ -46,7 +55,12 @@ def test_a_night_that_never_had_a_plan_is_red_and_opens_the_issue(runs, engine, 
 
 
 def test_together_the_runs_measure_every_job_once(runs, engine):
-    names = [one.name for run in ("201", "202") for one in engine.results.of_run(run) if one.name.startswith("bench-")]
+    names = [
+        one.name
+        for run in ("201", "202")
+        for one in engine.results.of_run(run)
+        if one.name.startswith("bench-")
+    ]
     assert sorted(name.split("-1-", 1)[1] for name in names) == sorted(BOTH)
 
 

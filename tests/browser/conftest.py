@@ -56,11 +56,17 @@ class Reader:
     def requests(self) -> list[str]:
         """Every URL that was asked for since the page was opened."""
         messages = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        return [one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"]
+        return [
+            one["params"]["request"]["url"]
+            for one in messages
+            if one["method"] == "Network.requestWillBeSent"
+        ]
 
     def picture(self, name: str) -> None:
         """The whole page as build/browser/NAME.png, for a person to look at."""
-        shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "format": "png"})
+        shot = self.driver.execute_cdp_cmd(
+            "Page.captureScreenshot", {"captureBeyondViewport": True, "format": "png"}
+        )
         (BUILD / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
 
 

@@ -28,7 +28,9 @@ def points(reader: Reader) -> int:
 
 
 def choose(reader: Reader, name: str, value: str) -> None:
-    Select(reader.driver.find_element(By.CSS_SELECTOR, f"#pareto select[name={name}]")).select_by_visible_text(value)
+    Select(
+        reader.driver.find_element(By.CSS_SELECTOR, f"#pareto select[name={name}]")
+    ).select_by_visible_text(value)
 
 
 def test_the_page_opens_from_a_file_without_a_network_and_without_a_complaint(reader: Reader) -> None:
@@ -43,7 +45,9 @@ def test_every_chart_is_drawn(reader: Reader) -> None:
     reader.open("kept")
     charts = reader.driver.find_elements(By.CSS_SELECTOR, "figure.chart")
     assert len(charts) >= 6
-    assert [chart.get_attribute("id") for chart in charts if not chart.find_elements(By.CSS_SELECTOR, "svg path")] == []
+    assert [
+        chart.get_attribute("id") for chart in charts if not chart.find_elements(By.CSS_SELECTOR, "svg path")
+    ] == []
 
 
 def test_hovering_a_point_tells_shape_concurrency_wait_and_origin(reader: Reader) -> None:
@@ -55,7 +59,9 @@ def test_hovering_a_point_tells_shape_concurrency_wait_and_origin(reader: Reader
     )
     reader.run("arguments[0].scrollIntoView({block: 'center'})", point)
     ActionChains(reader.driver).move_to_element(point).perform()
-    reader.wait(lambda: "visible" in str(reader.driver.find_element(By.CSS_SELECTOR, TOOLTIP).get_attribute("class")))
+    reader.wait(
+        lambda: "visible" in str(reader.driver.find_element(By.CSS_SELECTOR, TOOLTIP).get_attribute("class"))
+    )
     rows = reader.driver.find_elements(By.CSS_SELECTOR, f"{TOOLTIP} tr")
     said = dict(tuple(cell.text for cell in row.find_elements(By.TAG_NAME, "td")) for row in rows)
     assert {name: said.get(name) for name in ("shape", "conc", "TTFT p50 s", "origin")} == {
@@ -67,7 +73,13 @@ def test_hovering_a_point_tells_shape_concurrency_wait_and_origin(reader: Reader
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "left"), [("sku", "GB200 NVL72", 1), ("sku", "GB300 NVL72", 3), ("origin", "measured", 1), ("origin", "simulated", 3)]
+    ("name", "value", "left"),
+    [
+        ("sku", "GB200 NVL72", 1),
+        ("sku", "GB300 NVL72", 3),
+        ("origin", "measured", 1),
+        ("origin", "simulated", 3),
+    ],
 )
 def test_a_filter_leaves_the_points_of_its_choice(reader: Reader, name: str, value: str, left: int) -> None:
     reader.open("two-origins")

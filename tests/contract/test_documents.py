@@ -62,7 +62,9 @@ def test_a_document_of_another_schema_is_refused_by_name(name, version):
     raw = json.loads(frozen(name))
     del raw["schema"]
     with pytest.raises(ArtifactError, match="schema version 1 expected") as caught:
-        KINDS[name].from_json(json.dumps(raw if version is None else {**raw, "schema": version}), where=f"there/{name}.json")
+        KINDS[name].from_json(
+            json.dumps(raw if version is None else {**raw, "schema": version}), where=f"there/{name}.json"
+        )
     assert caught.value.exit_code == 7
     assert caught.value.where == f"there/{name}.json"
     assert ("newer" in caught.value.hint) == (version == 2)
@@ -77,7 +79,9 @@ def test_a_document_with_a_field_that_nobody_knows_is_refused(name):
 def test_identities_are_computed_as_they_were():
     record = JobRecord.from_json(frozen("job"), where="job")
     assert record.job.recipe.deployment_digest == record.job.deployment_digest
-    slowed = record.model_copy(update={"provenance": record.provenance.model_copy(update={"time_scale": 10.0})})
+    slowed = record.model_copy(
+        update={"provenance": record.provenance.model_copy(update={"time_scale": 10.0})}
+    )
     assert slowed.point_key(4) != record.point_key(4)  # a slowed simulation is another series
     assert record.point_key(4) == "f1dfa1b92f88f6a6e5e24bcda9c6b93293ed658eb1f52475f0d80f6531a37c3b"
     assert record.series_key(4) == "4d22226171cde473187859bfb2401b54ea97e53a35654b92f4f43b7be4280b9b"

@@ -39,7 +39,9 @@ class Lab:
     incomplete: Cluster  # a document without a field that the launcher needs
     needed: str  # that field
     lose: Callable[[Means], None]  # an instance leaves the frontend's list, and its process lives
-    left: Callable[[str, str], AbstractContextManager[Callable[[], bool]]]  # run, job: something that nobody took down; is it there?
+    left: Callable[
+        [str, str], AbstractContextManager[Callable[[], bool]]
+    ]  # run, job: something that nobody took down; is it there?
 
 
 def local_lab() -> Lab:
@@ -47,7 +49,9 @@ def local_lab() -> Lab:
 
     def means(dying: dict[str, str] | None = None, *, missing: bool = False) -> Means:
         served = orders.order(run_id=RUN).llm.served_name
-        return Means(FakeShell(dying or {}), FakeDynamo(served, {"prefill": 1, "backend": 2 - missing}), FakeClock())  # type: ignore[arg-type]  # stands in for it
+        return Means(
+            FakeShell(dying or {}), FakeDynamo(served, {"prefill": 1, "backend": 2 - missing}), FakeClock()
+        )  # type: ignore[arg-type]  # stands in for it
 
     return Lab(
         cluster=cluster,

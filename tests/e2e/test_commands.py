@@ -16,7 +16,13 @@ def test_progress_is_drawn_on_a_terminal_and_ends_with_a_line_a_job(tmp_path):
     place.plan("*.1p1d-dep8-tp8")
     ours, theirs = pty.openpty()
     argv = [sys.executable, "-m", "pipeline", "run", "plan.json", "--out", "results"]
-    child = subprocess.Popen(argv, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=theirs, stdout=subprocess.DEVNULL)
+    child = subprocess.Popen(
+        argv,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=theirs,
+        stdout=subprocess.DEVNULL,
+    )
     os.close(theirs)
     drawn = read_all(ours)
     assert child.wait() == 0
@@ -26,10 +32,18 @@ def test_progress_is_drawn_on_a_terminal_and_ends_with_a_line_a_job(tmp_path):
 
 
 def test_every_recipe_of_the_repository_is_valid_and_pinned_by_its_schema():
-    done = subprocess.run([sys.executable, "-m", "pipeline", "validate"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "validate"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout
     assert (
-        subprocess.run([sys.executable, "-m", "pipeline", "schema", "--check"], cwd=ROOT, capture_output=True, check=False).returncode == 0
+        subprocess.run(
+            [sys.executable, "-m", "pipeline", "schema", "--check"],
+            cwd=ROOT,
+            capture_output=True,
+            check=False,
+        ).returncode
+        == 0
     )
 
 

@@ -42,7 +42,9 @@ class Publisher:
     def step(self, *words: str) -> int:
         env = {**os.environ, "PYTHONPATH": str(ROOT), "GITHUB_RUN_ID": self.run_id, "GITHUB_RUN_ATTEMPT": "1"}
         argv = ["sh", "-c", 'echo $$ > pid; exec "$@"', "sh", sys.executable, "-m", "pipeline", *words]
-        return subprocess.run(argv, cwd=self.folder, env=env, check=False, capture_output=True, timeout=600).returncode
+        return subprocess.run(
+            argv, cwd=self.folder, env=env, check=False, capture_output=True, timeout=600
+        ).returncode
 
     def run(self) -> bool:
         """All steps, up to the first that fails, as a job does."""
@@ -58,7 +60,9 @@ class Publisher:
 
 
 def git(folder: Path, *words: str) -> str:
-    return subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["git", *words], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 @pytest.fixture
@@ -78,7 +82,10 @@ def pages(site: Path) -> list[str]:
 
 def assert_whole(bare: Path, folder: Path, *runs: str) -> None:
     """Each run's two jobs are in history once, each run has one page, and index and feed name them all."""
-    history, site = branch(bare, "history", folder / "seen-history"), branch(bare, "gh-pages", folder / "seen-site")
+    history, site = (
+        branch(bare, "history", folder / "seen-history"),
+        branch(bare, "gh-pages", folder / "seen-site"),
+    )
     found = [(row.run[0], row.record.job.id, row.conc) for row in store.rows(str(history))]
     assert len(found) == len(set(found)) == len(runs) * 2 * len(results.CONCS)
     assert pages(site) == [f"{run}-1-gb300-vs-gb200" for run in runs]
@@ -98,7 +105,9 @@ def test_a_publisher_that_is_killed_is_finished_by_the_next(bare, tmp_path, hook
     script.chmod(0o755)
     assert not first.run()
     assert not flag.exists()
-    again = Publisher(tmp_path / "again", bare, "101")  # another machine: nothing of the first is here but what it pushed
+    again = Publisher(
+        tmp_path / "again", bare, "101"
+    )  # another machine: nothing of the first is here but what it pushed
     assert again.run()
     assert_whole(bare, tmp_path, "101")
 

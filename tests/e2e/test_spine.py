@@ -33,8 +33,12 @@ class Place:
     def run(self, *words: str | Path, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), **env}
         argv = [sys.executable, "-m", "pipeline", *map(str, words)]
-        done = subprocess.run(argv, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=600, check=False)
-        assert done.returncode == code, f"{' '.join(argv)}\nexit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        done = subprocess.run(
+            argv, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=600, check=False
+        )
+        assert done.returncode == code, (
+            f"{' '.join(argv)}\nexit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
         return done
 
     def plan(self, select: str) -> Path:
@@ -60,13 +64,20 @@ def test_from_recipe_to_page_and_back_to_the_raw_file(place):
     results = place.measure("101")
     point = result(results, "101")["points"][0]
     assert point["completed"] == point["requests"] == 10
-    assert (point["status"], point["withheld"]) == ("ok", [])  # there is nobody to ask in virtual time, and nothing to ask for
+    assert (point["status"], point["withheld"]) == (
+        "ok",
+        [],
+    )  # there is nobody to ask in virtual time, and nothing to ask for
     assert point["total_tok_s_gpu"] == pytest.approx(32.8, rel=0.03)
     place.run("ingest", results, "--history", "history")
     place.run("report", ROOT / "reports/gb300-vs-gb200.yaml", "--history", "history", "--out", "report")
     page = (place.folder / "report/README.md").read_text()
     assert "33." in page
-    (row,) = json.loads(place.run("query", "select folder, total_tok_s_gpu from points", "--history", "history", "--json").stdout)
+    (row,) = json.loads(
+        place.run(
+            "query", "select folder, total_tok_s_gpu from points", "--history", "history", "--json"
+        ).stdout
+    )
     assert row["total_tok_s_gpu"] == point["total_tok_s_gpu"]
     assert row["folder"] in page
     raw = results / row["folder"] / point["raw"][0]["path"]
@@ -74,8 +85,13 @@ def test_from_recipe_to_page_and_back_to_the_raw_file(place):
     assert hashlib.sha256(packed).hexdigest() == point["raw"][0]["sha256"]
     assert point["raw"][0]["sha256"][:12] in page
     requests = [json.loads(line) for line in gzip.decompress(packed).splitlines()]
-    assert sum(one["input_length"] + one["output_length"] for one in requests) == point["input_tokens"] + point["output_tokens"]
-    assert point["duration_s"] - point["overhead_s"] == pytest.approx(max(one["terminal_time_ms"] for one in requests) / 1000)
+    assert (
+        sum(one["input_length"] + one["output_length"] for one in requests)
+        == point["input_tokens"] + point["output_tokens"]
+    )
+    assert point["duration_s"] - point["overhead_s"] == pytest.approx(
+        max(one["terminal_time_ms"] for one in requests) / 1000
+    )
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_lengths(place):
@@ -88,20 +104,43 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_lengths(place
 
 def test_a_second_night_gives_a_diff_with_the_changed_field_named(place):
     base = place.folder / "recipes/_base.yaml"
-    base.write_text(base.read_text().replace("requests_per_conc: 10", "requests_per_conc: 4"))  # a steady state, in half the time
+    base.write_text(
+        base.read_text().replace("requests_per_conc: 10", "requests_per_conc: 4")
+    )  # a steady state, in half the time
     place.plan("*[46]p1d-dep4-dep8")
     before = place.measure("1")
     shared = place.folder / "recipes/deepseek-v4-pro-fp4/gb300-nvl72/8k1k/_dep4-dep8.yaml"
-    text = shared.read_text().replace("max-num-batched-tokens: null", "max-num-batched-tokens: null, max-num-seqs: 256")
+    text = shared.read_text().replace(
+        "max-num-batched-tokens: null", "max-num-batched-tokens: null, max-num-seqs: 256"
+    )
     shared.write_text(text)
     place.plan("*[46]p1d-dep4-dep8")
     after = place.measure("2")
     place.run("ingest", before, after, "--history", "history")
-    gated = place.run("report", ROOT / "reports/gb300-vs-gb200.yaml", "--history", "history", "--out", "report", "--gate", code=20)
+    gated = place.run(
+        "report",
+        ROOT / "reports/gb300-vs-gb200.yaml",
+        "--history",
+        "history",
+        "--out",
+        "report",
+        "--gate",
+        code=20,
+    )
     assert "decode.flags.max-num-seqs" in gated.stderr
-    slower = result(after, "2", SIX)["points"][0]["total_tok_s_gpu"] / result(before, "1", SIX)["points"][0]["total_tok_s_gpu"] - 1
-    same = result(after, "2", FOUR)["points"][0]["total_tok_s_gpu"] / result(before, "1", FOUR)["points"][0]["total_tok_s_gpu"] - 1
-    assert slower == pytest.approx(-0.17, abs=0.03)  # -21 % at the recipe's own 10 x conc, where ramp and drain weigh less
+    slower = (
+        result(after, "2", SIX)["points"][0]["total_tok_s_gpu"]
+        / result(before, "1", SIX)["points"][0]["total_tok_s_gpu"]
+        - 1
+    )
+    same = (
+        result(after, "2", FOUR)["points"][0]["total_tok_s_gpu"]
+        / result(before, "1", FOUR)["points"][0]["total_tok_s_gpu"]
+        - 1
+    )
+    assert slower == pytest.approx(
+        -0.17, abs=0.03
+    )  # -21 % at the recipe's own 10 x conc, where ramp and drain weigh less
     assert same == 0
     page = (place.folder / "report/README.md").read_text()
     changed = page[page.index("## What changed") : page.index("## Curves")]
@@ -123,7 +162,9 @@ def test_what_a_killed_run_leaves_is_never_ingested(place):
         "--out",
         "results",
     ]
-    child = subprocess.Popen(argv, cwd=place.folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
+    child = subprocess.Popen(
+        argv, cwd=place.folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL
+    )
     wait_for(lambda: any(results.glob(".*/trace-*")))
     child.send_signal(signal.SIGKILL)
     child.wait()
@@ -136,7 +177,9 @@ def test_what_a_killed_run_leaves_is_never_ingested(place):
 def test_a_terminated_run_ends_its_children_and_leaves_nothing(place):
     place.plan("*.[23]p1d-dep8-dep8")
     argv = [sys.executable, "-m", "pipeline", "run", "plan.json", "--out", "results"]
-    child = subprocess.Popen(argv, cwd=place.folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        argv, cwd=place.folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
+    )
     results = place.folder / "results"
     wait_for(lambda: len(list(results.glob(".*/trace-*"))) == 2)
     child.send_signal(signal.SIGTERM)
@@ -166,12 +209,18 @@ def test_a_missing_extra_is_named(place):
     (place.folder / "shadow/dynamo").mkdir(parents=True)
     (place.folder / "shadow/dynamo/__init__.py").write_text("")
     shadow = f"{place.folder / 'shadow'}:{ROOT}"
-    refused = place.run("run", "plan.json", "--job", ONE, "--out", "results", "--run-id", "9", code=2, PYTHONPATH=shadow)
+    refused = place.run(
+        "run", "plan.json", "--job", ONE, "--out", "results", "--run-id", "9", code=2, PYTHONPATH=shadow
+    )
     assert "extra `simulate`" in refused.stderr
     failure = json.loads((place.folder / f"results/bench-9-1-{ONE}/error.json").read_text())
     assert "simulate" in failure["what"]
     place.run("ingest", "results", "--history", "history")
-    (row,) = json.loads(place.run("query", "select status, total_tok_s_gpu from points", "--history", "history", "--json").stdout)
+    (row,) = json.loads(
+        place.run(
+            "query", "select status, total_tok_s_gpu from points", "--history", "history", "--json"
+        ).stdout
+    )
     assert row == {"status": "failed", "total_tok_s_gpu": None}
 
 
@@ -197,7 +246,10 @@ def test_a_result_that_another_process_is_at_work_on_is_left_to_it(place):
     workplace = results / f".bench-9-1-{ONE}"
     with sole(workplace):
         (workplace / "half").touch()
-        assert "another process is at work on the result of this name" in place.run(*words, "--job", ONE, code=7).stderr
+        assert (
+            "another process is at work on the result of this name"
+            in place.run(*words, "--job", ONE, code=7).stderr
+        )
         assert "another process is at work on the result of this name" in place.run(*words, code=7).stderr
         assert [path.name for path in results.iterdir()] == [workplace.name]
         assert (workplace / "half").exists()
@@ -219,8 +271,27 @@ def test_a_kv_pool_too_small_for_a_request_is_a_measure_error(place):
 def test_a_disk_that_fills_ends_in_a_message_and_keeps_nothing_half(place, limit, code):
     """Too small for any file, so even the failure cannot be kept; then large enough for that, but not for the per-request file."""
     place.plan("*.1p1d-dep8-tp8")
-    argv = ["prlimit", f"--fsize={limit}", sys.executable, "-m", "pipeline", "run", "plan.json", "--job", ONE, "--out", "results"]
-    done = subprocess.run(argv, cwd=place.folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+    argv = [
+        "prlimit",
+        f"--fsize={limit}",
+        sys.executable,
+        "-m",
+        "pipeline",
+        "run",
+        "plan.json",
+        "--job",
+        ONE,
+        "--out",
+        "results",
+    ]
+    done = subprocess.run(
+        argv,
+        cwd=place.folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == code, done.stderr
     assert "error: " in done.stderr
     assert "this is a bug" not in done.stderr
@@ -237,7 +308,10 @@ def test_a_plan_of_nothing_says_why(place):
     refused = place.run("plan", "--cluster", "laptop", "--select", "*gb400*", "--out", "plan.json", code=4)
     assert "nothing to run" in refused.stderr
     assert not (place.folder / "plan.json").exists()
-    assert "did you mean `laptop`" in place.run("plan", "--cluster", "labtop", "--out", "plan.json", code=4).stderr
+    assert (
+        "did you mean `laptop`"
+        in place.run("plan", "--cluster", "labtop", "--out", "plan.json", code=4).stderr
+    )
 
 
 def test_since_selects_what_a_change_affects(place):
@@ -263,7 +337,8 @@ def test_since_selects_what_a_change_affects(place):
     place.run("plan", "--cluster", "laptop", "--since", "HEAD", "--out", "plan.json")
     assert len(json.loads((place.folder / "plan.json").read_text())["jobs"]) == 11
     assert (
-        "git does not know 'nowhere'" in place.run("plan", "--cluster", "laptop", "--since", "nowhere", "--out", "plan.json", code=4).stderr
+        "git does not know 'nowhere'"
+        in place.run("plan", "--cluster", "laptop", "--since", "nowhere", "--out", "plan.json", code=4).stderr
     )
 
 
@@ -280,15 +355,44 @@ def test_what_history_has_is_skipped_on_demand(place):
     place.plan("*.1p1d-dep8-tp8")
     quick = place.measure("0", "--quick")
     place.run("ingest", quick, "--history", "history")
-    place.run("plan", "--cluster", "laptop", "--select", "*.1p1d-dep8-tp8", "--skip-measured", "history", "--out", "p.json")
+    place.run(
+        "plan",
+        "--cluster",
+        "laptop",
+        "--select",
+        "*.1p1d-dep8-tp8",
+        "--skip-measured",
+        "history",
+        "--out",
+        "p.json",
+    )
     results = place.measure("1")
     place.run("ingest", results, "--history", "history")
     refused = place.run(
-        "plan", "--cluster", "laptop", "--select", "*.1p1d-dep8-tp8", "--skip-measured", "history", "--out", "p.json", code=4
+        "plan",
+        "--cluster",
+        "laptop",
+        "--select",
+        "*.1p1d-dep8-tp8",
+        "--skip-measured",
+        "history",
+        "--out",
+        "p.json",
+        code=4,
     )
     assert "measured already" in refused.stderr
     place.run("retract", "1", "--reason", "a trial", "--history", "history")
-    place.run("plan", "--cluster", "laptop", "--select", "*.1p1d-dep8-tp8", "--skip-measured", "history", "--out", "p.json")
+    place.run(
+        "plan",
+        "--cluster",
+        "laptop",
+        "--select",
+        "*.1p1d-dep8-tp8",
+        "--skip-measured",
+        "history",
+        "--out",
+        "p.json",
+    )
 
 
 def wait_for(is_true, limit_s: float = 60) -> None:

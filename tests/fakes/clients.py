@@ -78,7 +78,9 @@ class FakeHttp:
     def request(self, method: str, url: str, **_: object) -> Answer:
         assert method == "GET"
         if url == "http://127.0.0.1:18000/metrics":
-            return self._answer(self.migrations, "dynamo_frontend_model_migration_total", 'migration_type="ongoing_request"')
+            return self._answer(
+                self.migrations, "dynamo_frontend_model_migration_total", 'migration_type="ongoing_request"'
+            )
         name = url.removeprefix("http://127.0.0.1/")
         labels = f'dynamo_endpoint="generate",worker_id="{self.ids.get(name, name)}"'
         return self._answer(self.served[name], "dynamo_component_requests_total", labels)
@@ -164,16 +166,30 @@ class FakeClient:
             )
         without = [*self.without, *({one.rpartition("-")[0] for one in asked(self.name)} - phases.keys())]
         acts = [self._loop(out, loop, last=loop == loops[-1]) for loop in loops if loop not in self.without]
-        return FakeChild(acts, lambda: lay_out(self.name, out, without=without, buffered=self.buffered), self.polls, self.code)
+        return FakeChild(
+            acts,
+            lambda: lay_out(self.name, out, without=without, buffered=self.buffered),
+            self.polls,
+            self.code,
+        )
 
     def _loop(self, out: Path, loop: str, *, last: bool) -> Callable[[], None]:
         said = played(self.name, "aiperf.log").splitlines(keepends=True)
         ends = next(at for at, line in enumerate(said) if f"Phase {loop} (profiling) complete" in line)
-        after = next((at for at, line in enumerate(said) if at > ends and re.search(r"Phase warmup-\S+ \(warmup\) started", line)), ends)
+        after = next(
+            (
+                at
+                for at, line in enumerate(said)
+                if at > ends and re.search(r"Phase warmup-\S+ \(warmup\) started", line)
+            ),
+            ends,
+        )
 
         def act() -> None:
             self.meanwhile.get(loop, list)()
             if not self.silent:
-                (out / "logs/aiperf.log").write_text("".join(said[: (after if self.hurries and not last else ends) + 1]))
+                (out / "logs/aiperf.log").write_text(
+                    "".join(said[: (after if self.hurries and not last else ends) + 1])
+                )
 
         return act

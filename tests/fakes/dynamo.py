@@ -64,7 +64,9 @@ class FakeDynamo:
     skips_prefill: bool = False
     completions: int = 0
 
-    def request(self, method: str, url: str, *, body: bytes | None = None, timeout_s: float, **_how: object) -> Answer:
+    def request(
+        self, method: str, url: str, *, body: bytes | None = None, timeout_s: float, **_how: object
+    ) -> Answer:
         path = "/" + url.split("/", 3)[3]
         answers = {
             ("GET", "/health"): self.health,
@@ -99,5 +101,8 @@ class FakeDynamo:
     def metrics(self) -> tuple[int, str]:
         labels = 'dynamo_component="prefill",dynamo_endpoint="{}",dynamo_namespace="dynamo"'
         served = 0 if self.skips_prefill else self.completions
-        lines = [f"dynamo_component_requests_total{{{labels.format(name)}}} {n}" for name, n in (("generate", served), ("other", 99))]
+        lines = [
+            f"dynamo_component_requests_total{{{labels.format(name)}}} {n}"
+            for name, n in (("generate", served), ("other", 99))
+        ]
         return 200, "# TYPE dynamo_component_requests_total counter\n" + "\n".join(lines) + "\n"

@@ -46,7 +46,16 @@ def closed_loop(
         latency = ttft + tpot * (length - 1)
         end = start + latency / 1000
         heapq.heappush(places, end + gap_s)
-        made = Request(start_s=start, end_s=end, ttft_ms=ttft, asked=length, output=length, input=100, latency_ms=latency, held_ms=1.0)
+        made = Request(
+            start_s=start,
+            end_s=end,
+            ttft_ms=ttft,
+            asked=length,
+            output=length,
+            input=100,
+            latency_ms=latency,
+            held_ms=1.0,
+        )
         found.append(made)
     return tuple(found)
 
@@ -55,5 +64,14 @@ def seen(requests: tuple[Request, ...] | None = None, *, conc: int = 8, **change
     """A loop in order: nobody died, every role served every request."""
     made = closed_loop(conc, 10 * conc) if requests is None else requests
     served: dict[str, int | None] = {"prefill": 100, "decode": 100}
-    whole = Seen(conc, len(made), made, cut_streams=0, migrations=0, served=served, expected_served=100, clock_step_s=0.0)
+    whole = Seen(
+        conc,
+        len(made),
+        made,
+        cut_streams=0,
+        migrations=0,
+        served=served,
+        expected_served=100,
+        clock_step_s=0.0,
+    )
     return replace(whole, **changed)

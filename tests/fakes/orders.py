@@ -13,7 +13,10 @@ from pipeline.schema.mocker import sku_timing
 from pipeline.schema.timing import Timing
 from tests.golden.regenerate import RECIPES, book
 
-GB200, GB300 = "deepseek-v4-pro-fp4.gb200-nvl72.1k64.1p2d-dep8-tp8", "deepseek-v4-pro-fp4.gb300-nvl72.1k64.1p2d-tep4-tp4"
+GB200, GB300 = (
+    "deepseek-v4-pro-fp4.gb200-nvl72.1k64.1p2d-dep8-tp8",
+    "deepseek-v4-pro-fp4.gb300-nvl72.1k64.1p2d-tep4-tp4",
+)
 MODEL = RECIPES / "tokenizers" / "tiny"
 
 
@@ -24,12 +27,18 @@ def cluster(**site: Any) -> Cluster:
     return found.model_copy(update={"local": found.local.model_copy(update=site)})
 
 
-def order(name: str = GB300, *, run_id: str, decode: dict[str, int] | None = None, model_path: Path | str = MODEL) -> Order:
+def order(
+    name: str = GB300, *, run_id: str, decode: dict[str, int] | None = None, model_path: Path | str = MODEL
+) -> Order:
     """An order for a recipe of the repository, with this changed of its decode pool."""
     found = book()
     recipe = found.recipes[name]
     recipe = recipe.model_copy(update={"decode": recipe.decode.model_copy(update=decode or {})})
-    here, sku, llm = found.catalogue.clusters["local-live"], found.catalogue.skus[recipe.sku], found.catalogue.llms[recipe.model]
+    here, sku, llm = (
+        found.catalogue.clusters["local-live"],
+        found.catalogue.skus[recipe.sku],
+        found.catalogue.llms[recipe.model],
+    )
     assert here.timing is not None
     timing = Timing.from_json((RECIPES / here.timing).read_text("utf-8"), where=here.timing)
     job = planning.job(recipe, here, found.catalogue, timing, fit.judge(recipe, sku, llm))

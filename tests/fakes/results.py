@@ -25,13 +25,21 @@ def record(of: Recipe | None = None, *, run: str = "101", **changed: Any) -> Job
 
 
 def failure(what: str = "never became ready") -> Failure:
-    return Failure(error="LaunchError", what=what, where="slurm-7.out", hint="look there", exit_code=5, retryable=True)
+    return Failure(
+        error="LaunchError", what=what, where="slurm-7.out", hint="look there", exit_code=5, retryable=True
+    )
 
 
-def arrival(of: Recipe | None = None, *, tok_s_gpu: float = 1000.0, failed: str = "", **changed: Any) -> Arrival:
+def arrival(
+    of: Recipe | None = None, *, tok_s_gpu: float = 1000.0, failed: str = "", **changed: Any
+) -> Arrival:
     """An arrival as ``collect.read`` gives it; another ``tok_s_gpu`` is other content. ``changed`` goes to ``record``."""
     made = record(of, **changed)
-    points = () if failed else tuple(rows.point(made.job.recipe, conc, tok_s_gpu, 30.0) for conc in made.job.recipe.conc)
+    points = (
+        ()
+        if failed
+        else tuple(rows.point(made.job.recipe, conc, tok_s_gpu, 30.0) for conc in made.job.recipe.conc)
+    )
     provenance = made.provenance
     return Arrival(
         folder=f"bench-{provenance.run_id}-{provenance.attempt}-{made.job.id}",

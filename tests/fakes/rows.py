@@ -25,7 +25,9 @@ def pool(shape: str, workers: int, **flags: Any) -> Pool:
     return Pool(workers=workers, tp=sizes[0], pp=1, dp=sizes[1], ep=sizes[2], flags=flags)
 
 
-def recipe(name: str = "6p1d-dep4-dep8", *, sku: str = GB300, conc: tuple[int, ...] = (4096,), **changed: Any) -> Recipe:
+def recipe(
+    name: str = "6p1d-dep4-dep8", *, sku: str = GB300, conc: tuple[int, ...] = (4096,), **changed: Any
+) -> Recipe:
     """``recipe("6p1d-dep4-dep8")``: the shape is read off the name; ``decode_flags`` and any field can be set."""
     counts, first, second = name.upper().split("-")[:3]
     prefills, decodes = (int(part) for part in counts.rstrip("D").split("P"))
@@ -53,15 +55,31 @@ def recipe(name: str = "6p1d-dep4-dep8", *, sku: str = GB300, conc: tuple[int, .
 
 
 def client(**changed: Any) -> Client:
-    fields = {"requests_per_conc": 10, "warmup_per_conc": 2, "warmup_req_s": 250.0, "shortest": 0.8, "seed": 0}
+    fields = {
+        "requests_per_conc": 10,
+        "warmup_per_conc": 2,
+        "warmup_req_s": 250.0,
+        "shortest": 0.8,
+        "seed": 0,
+    }
     return Client(**{**fields, "ignore_eos": True, "chat_template": False, **changed})
 
 
 def statistics(p50: float | None, n: int = 40960) -> Statistics:
-    return Statistics(n=n, mean=p50, p50=p50, p90=p50 and p50 * 1.5, p99=p50 * 2 if p50 and n >= 662 else None)
+    return Statistics(
+        n=n, mean=p50, p50=p50, p90=p50 and p50 * 1.5, p99=p50 * 2 if p50 and n >= 662 else None
+    )
 
 
-def point(of: Recipe, conc: int, tok_s_gpu: float, interactivity: float, *, ttft_s: float = 1.0, reasons: tuple[str, ...] = ()) -> Point:
+def point(
+    of: Recipe,
+    conc: int,
+    tok_s_gpu: float,
+    interactivity: float,
+    *,
+    ttft_s: float = 1.0,
+    reasons: tuple[str, ...] = (),
+) -> Point:
     """A point with exactly this tok/s/GPU (nine tenths of the tokens are input) and, to rounding, this interactivity."""
     total, n = round(tok_s_gpu * SECONDS * of.gpus_counted), 10 * conc
     return Point(
@@ -85,9 +103,18 @@ def point(of: Recipe, conc: int, tok_s_gpu: float, interactivity: float, *, ttft
 
 def record(of: Recipe, *, run: str = "101", **changed: Any) -> JobRecord:
     """``changed``: fields of the provenance; ``environment`` and ``hbm`` of the job."""
-    environment = changed.pop("environment", {"sku": "a" * 64, "llm": "b" * 64, "cluster": "c" * 64, "timing": "d" * 64})
+    environment = changed.pop(
+        "environment", {"sku": "a" * 64, "llm": "b" * 64, "cluster": "c" * 64, "timing": "d" * 64}
+    )
     hbm = changed.pop("hbm", ())
-    job = Job(id=of.id, recipe=of, deployment_digest=of.deployment_digest, environment=environment, hbm=hbm, gpu_hours=None)
+    job = Job(
+        id=of.id,
+        recipe=of,
+        deployment_digest=of.deployment_digest,
+        environment=environment,
+        hbm=hbm,
+        gpu_hours=None,
+    )
     fields: dict[str, Any] = {
         "run_id": run,
         "attempt": 1,
@@ -132,16 +159,45 @@ def row(
 
 
 def hbm(
-    role: Any = "decode", *, capacity_gb: float = 298.01, kv_gb: float = 38.0, routed_gb: float = 102.8, offload_gb: float = 0.0
+    role: Any = "decode",
+    *,
+    capacity_gb: float = 298.01,
+    kv_gb: float = 38.0,
+    routed_gb: float = 102.8,
+    offload_gb: float = 0.0,
 ) -> Hbm:
-    parts = {"shared_gb": 4.0, "attention_gb": 17.4, "embeddings_gb": 3.7, "replicated_gb": 3.5, "overhead_gb": 4.2, "activation_gb": 6.0}
-    kv = {"kv_gb": kv_gb, "sequences": 512, "sequence_gb": 0.0741, "kv_bytes_per_token": 5511.0, "kv_bytes_per_sequence": 2.33e7}
-    capacity = {"capacity_gb": capacity_gb, "utilisation": 0.9, "routed_gb": routed_gb, "offload_gb": offload_gb}
+    parts = {
+        "shared_gb": 4.0,
+        "attention_gb": 17.4,
+        "embeddings_gb": 3.7,
+        "replicated_gb": 3.5,
+        "overhead_gb": 4.2,
+        "activation_gb": 6.0,
+    }
+    kv = {
+        "kv_gb": kv_gb,
+        "sequences": 512,
+        "sequence_gb": 0.0741,
+        "kv_bytes_per_token": 5511.0,
+        "kv_bytes_per_sequence": 2.33e7,
+    }
+    capacity = {
+        "capacity_gb": capacity_gb,
+        "utilisation": 0.9,
+        "routed_gb": routed_gb,
+        "offload_gb": offload_gb,
+    }
     return Hbm(role=role, shape="DEP8", **capacity, **parts, **kv)
 
 
 def sku(name: str = GB300, usd: float | None = 2.652, provisional: str | None = "a placeholder") -> Sku:
-    price = Price(tier="hyperscaler", usd_per_gpu_hour=usd or 1.0, source="a price list", date="2026-05-22", provisional=provisional)
+    price = Price(
+        tier="hyperscaler",
+        usd_per_gpu_hour=usd or 1.0,
+        source="a price list",
+        date="2026-05-22",
+        provisional=provisional,
+    )
     return Sku(
         id=name,
         title=name.replace("-nvl72", "").upper() + " NVL72",
@@ -168,7 +224,12 @@ def timing(*errors: PointError) -> Timing:
         prefill=(PrefillTiming(kind="DEP4", tok_s_gpu=13400.0),),
         decode=(DecodeTiming(kind="DEP8", step_ms=21.0, us_per_kv_ktoken=4.2, slope_of="DEP8"),),
     )
-    fitted = {"points": "gb300-vs-gb200.csv", "points_sha256": SHA, "points_origin": "published", "fitted_on": "2026-11-20"}
+    fitted = {
+        "points": "gb300-vs-gb200.csv",
+        "points_sha256": SHA,
+        "points_origin": "published",
+        "fitted_on": "2026-11-20",
+    }
     return Timing(
         model="deepseek-v4-pro",
         precision="fp4",
@@ -181,12 +242,22 @@ def timing(*errors: PointError) -> Timing:
 
 
 def definition(**changed: Any) -> Definition:
-    fields: dict[str, Any] = {"title": "GB300 against GB200", "select": "*", "skus": (GB200, GB300), "interactivity": (16.0, 27.0)}
-    return Definition(**{**fields, "price_tier": "hyperscaler", "relevant_change": 0.01, "directional_gap": 10.0, **changed})
+    fields: dict[str, Any] = {
+        "title": "GB300 against GB200",
+        "select": "*",
+        "skus": (GB200, GB300),
+        "interactivity": (16.0, 27.0),
+    }
+    return Definition(
+        **{**fields, "price_tier": "hyperscaler", "relevant_change": 0.01, "directional_gap": 10.0, **changed}
+    )
 
 
 def report_data(
-    *rows: HistoryRow, previous: tuple[HistoryRow, ...] = (), planned: tuple[str, ...] | None = None, **changed: Any
+    *rows: HistoryRow,
+    previous: tuple[HistoryRow, ...] = (),
+    planned: tuple[str, ...] | None = None,
+    **changed: Any,
 ) -> ReportData:
     """Report data of these rows; planned = what ran, unless it is said."""
     ran = tuple(dict.fromkeys(row.record.job.recipe.id for row in rows))

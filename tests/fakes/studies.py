@@ -13,10 +13,25 @@ from tests.fakes.rows import GB200, GB300, PREFIX
 DEP4 = WorkerPool(workers=1, tp=1, pp=1, dp=4, ep=4)
 
 
-def row(sku: str = GB300, conc: int = 48, speed: float = 1000.0, user: float = 20.0, **changed: Any) -> PublishedRow:
+def row(
+    sku: str = GB300, conc: int = 48, speed: float = 1000.0, user: float = 20.0, **changed: Any
+) -> PublishedRow:
     """A row of 1P1D DEP4/DEP4: tok/s/GPU, and a tok/s/user that is 1000 / TPOT; conc is what Little's law allows."""
-    fields: dict[str, Any] = {"recipe": None, "sku": sku, "conc": conc, "gpus_prefill": 4, "gpus_decode": 4, "gpus_held": 12}
-    fields |= {"prefill": DEP4, "decode": DEP4, "total_tok_s_gpu": speed, "interactivity_as_printed": user, "tpot_p50_ms": 1000 / user}
+    fields: dict[str, Any] = {
+        "recipe": None,
+        "sku": sku,
+        "conc": conc,
+        "gpus_prefill": 4,
+        "gpus_decode": 4,
+        "gpus_held": 12,
+    }
+    fields |= {
+        "prefill": DEP4,
+        "decode": DEP4,
+        "total_tok_s_gpu": speed,
+        "interactivity_as_printed": user,
+        "tpot_p50_ms": 1000 / user,
+    }
     return PublishedRow(**{**fields, **changed})
 
 
@@ -28,22 +43,39 @@ def points(*rows: PublishedRow) -> PointTable:
     return PointTable(
         decimals={"total_tok_s_gpu": 1, "interactivity_as_printed": 2, "tpot_p50_ms": 2, "usd_per_mtok": 2},
         rows=rows
-        or (row(GB200, 30, 800.0, 25.0), row(GB200, 83, 900.0, 10.0), row(GB300, 38, 1000.0, 25.0), row(GB300, 165, 1800.0, 10.0)),
+        or (
+            row(GB200, 30, 800.0, 25.0),
+            row(GB200, 83, 900.0, 10.0),
+            row(GB300, 38, 1000.0, 25.0),
+            row(GB300, 165, 1800.0, 10.0),
+        ),
     )
 
 
 def iso(*rows: PublishedIsoRow) -> PublishedIso:
     return PublishedIso(
-        axis="interactivity_as_printed", skus=(GB200, GB300), decimals={"total_tok_s_gpu": 0, "usd_per_mtok": 2, "ratio": 2}, rows=rows
+        axis="interactivity_as_printed",
+        skus=(GB200, GB300),
+        decimals={"total_tok_s_gpu": 0, "usd_per_mtok": 2, "ratio": 2},
+        rows=rows,
     )
 
 
-def iso_row(label: str = "20", speeds: tuple[float, float] = (800.0, 1000.0), **changed: Any) -> PublishedIsoRow:
+def iso_row(
+    label: str = "20", speeds: tuple[float, float] = (800.0, 1000.0), **changed: Any
+) -> PublishedIsoRow:
     return PublishedIsoRow(label=label, total_tok_s_gpu=speeds, **changed)
 
 
 def claim(says: Any, **changed: Any) -> Assertion:
-    fields = {"id": "A1", "claim": "a claim", "where": "the text", "check": says, "evidence": "as computed", **changed}
+    fields = {
+        "id": "A1",
+        "claim": "a claim",
+        "where": "the text",
+        "check": says,
+        "evidence": "as computed",
+        **changed,
+    }
     return Assertion.model_validate_json(json.dumps(fields))
 
 

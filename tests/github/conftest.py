@@ -41,9 +41,13 @@ def described(tmp_path_factory) -> Path:
     What GitHub does and its description leaves out is added: its own media type beside application/json, 304, and ranges of dates in
     ``created`` (the description says so in words, and calls it one date).
     """
-    whole = json.loads((_modules() / "@octokit/openapi/generated/api.github.com.deref.json").read_text(encoding="utf-8"))
+    whole = json.loads(
+        (_modules() / "@octokit/openapi/generated/api.github.com.deref.json").read_text(encoding="utf-8")
+    )
     paths = {path: whole["paths"][path] for path in sorted(OURS)}
-    for operation in (one for path in paths.values() for method, one in path.items() if method != "parameters"):
+    for operation in (
+        one for path in paths.values() for method, one in path.items() if method != "parameters"
+    ):
         for answer in operation["responses"].values():
             if "application/json" in answer.get("content", {}):
                 answer["content"]["application/vnd.github+json"] = answer["content"]["application/json"]
@@ -52,7 +56,11 @@ def described(tmp_path_factory) -> Path:
                 del parameter["schema"]["format"]
         operation["responses"].setdefault("304", {"description": "Not modified"})
     slim = tmp_path_factory.mktemp("openapi") / "github.json"
-    slim.write_text(json.dumps({"openapi": whole["openapi"], "info": whole["info"], "servers": whole["servers"], "paths": paths}))
+    slim.write_text(
+        json.dumps(
+            {"openapi": whole["openapi"], "info": whole["info"], "servers": whole["servers"], "paths": paths}
+        )
+    )
     return slim
 
 
@@ -61,10 +69,26 @@ def behind_proxy(described):
     """The fake, whose ``url`` is the proxy's."""
     with serve() as fake:
         port = _free_port()
-        prism = [str(_modules() / "@stoplight/prism-cli/dist/index.js"), "proxy", "--errors", "--port", str(port)]
-        argv = [os.environ["CONTRACT_NODE"], "--require", str(MANUAL_REDIRECT), *prism, str(described), fake.url]
+        prism = [
+            str(_modules() / "@stoplight/prism-cli/dist/index.js"),
+            "proxy",
+            "--errors",
+            "--port",
+            str(port),
+        ]
+        argv = [
+            os.environ["CONTRACT_NODE"],
+            "--require",
+            str(MANUAL_REDIRECT),
+            *prism,
+            str(described),
+            fake.url,
+        ]
         env, log = {**os.environ, "NODE_PATH": str(_modules())}, described.with_suffix(".log")
-        with log.open("wb") as output, subprocess.Popen(argv, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=env) as proxy:
+        with (
+            log.open("wb") as output,
+            subprocess.Popen(argv, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=env) as proxy,
+        ):
             try:
                 fake.url = f"http://127.0.0.1:{port}"
                 _wait_until_up(proxy, fake.url, log)

@@ -31,7 +31,10 @@ def github(fake) -> GitHub:
 
 
 def message(verdict: str = "worse", *, annotations: int = 0, repository: str = "") -> Message:
-    found = tuple(Annotation(path="recipes/a.yaml", line=n + 1, severity="error", message=f"no {n}") for n in range(annotations))
+    found = tuple(
+        Annotation(path="recipes/a.yaml", line=n + 1, severity="error", message=f"no {n}")
+        for n in range(annotations)
+    )
     headline = f"{verdict} than before"
     told = {"name": "nightly", "verdict": verdict, "headline": headline, "body": f"# {headline}\n\ntext"}
     return Message(**told, head_sha=SHA, head_repository=repository, annotations=found)
@@ -58,15 +61,23 @@ def test_an_expired_artifact_is_said_to_be(fake, github, tmp_path):
     assert "request id" in caught.value.hint
     with pytest.raises(ArtifactError, match="no artifact of results"):
         fetching.fetch_run(
-            World(Shell(), FakeClock(), tmp_path), fetching.Wish("acme/bench", fake.add_run(7)["id"], None, tmp_path), github
+            World(Shell(), FakeClock(), tmp_path),
+            fetching.Wish("acme/bench", fake.add_run(7)["id"], None, tmp_path),
+            github,
         )
 
 
 def test_a_comment_is_written_and_updated(fake, github):
     fake.add_pull(12, SHA, "fork/bench")
-    assert "new on #12" in publish.comment.publish(message("same", repository="fork/bench"), RUN, github, bots_only=True)
-    assert "updated" in publish.comment.publish(message("better", repository="fork/bench"), RUN, github, bots_only=True)
-    assert "new on #12" in publish.comment.publish(message("worse", repository="fork/bench"), RUN, github, bots_only=True)
+    assert "new on #12" in publish.comment.publish(
+        message("same", repository="fork/bench"), RUN, github, bots_only=True
+    )
+    assert "updated" in publish.comment.publish(
+        message("better", repository="fork/bench"), RUN, github, bots_only=True
+    )
+    assert "new on #12" in publish.comment.publish(
+        message("worse", repository="fork/bench"), RUN, github, bots_only=True
+    )
     assert len(fake.comments) == 2
 
 
@@ -78,8 +89,17 @@ def test_a_check_run_brings_all_its_annotations(fake, github):
 
 
 def test_an_issue_is_opened_updated_and_closed(fake, github):
-    said = [publish.issue.publish(message(verdict), RUN, github) for verdict in ("worse", "worse", "unknown", "same", "same")]
-    assert said == ["issue: #101 opened", "issue: #101 updated", "issue: #101 stays open", "issue: #101 closed", "issue: none is open"]
+    said = [
+        publish.issue.publish(message(verdict), RUN, github)
+        for verdict in ("worse", "worse", "unknown", "same", "same")
+    ]
+    assert said == [
+        "issue: #101 opened",
+        "issue: #101 updated",
+        "issue: #101 stays open",
+        "issue: #101 closed",
+        "issue: none is open",
+    ]
 
 
 def test_a_build_of_the_pages_is_asked_for(fake, github):
@@ -119,7 +139,10 @@ def test_the_proxy_does_refuse_what_github_would_not_take(fake, github, method, 
 
 def test_the_proxy_does_refuse_a_fake_that_says_what_github_would_not(fake):
     fake.add_artifact(101, "x", b"x", size_in_bytes="many")
-    url, headers = f"{fake.url}/repos/acme/bench/actions/runs/101/artifacts", {"Authorization": f"Bearer {fake.token}"}
+    url, headers = (
+        f"{fake.url}/repos/acme/bench/actions/runs/101/artifacts",
+        {"Authorization": f"Bearer {fake.token}"},
+    )
     answer = SystemHttp().request("GET", url, headers=headers, timeout_s=60)
     assert answer.status == 500
     assert b"size_in_bytes" in answer.body
@@ -130,7 +153,9 @@ def test_every_address_that_the_fake_knows_is_in_the_description(described):
     for method, pattern in ROUTES:
         parts = [r"\{\w+\}" if "(?P" in part else part for part in pattern.split("/")]
         shape = "/repos/{owner}/{repo}" + "/".join("{}" if part.startswith(r"\{") else part for part in parts)
-        matches = [path for path in known if _shape(path) == _shape(shape.replace("/zip", "/{archive_format}"))]
+        matches = [
+            path for path in known if _shape(path) == _shape(shape.replace("/zip", "/{archive_format}"))
+        ]
         assert any(method.lower() in known[path] for path in matches), (method, pattern)
 
 

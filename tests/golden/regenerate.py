@@ -14,7 +14,12 @@ RECIPES = HERE.parent.parent / "recipes"
 
 def book() -> load.Book:
     """The repository's own recipes."""
-    return load.read({path.relative_to(RECIPES).as_posix(): path.read_text("utf-8") for path in sorted(RECIPES.rglob("*.yaml"))})
+    return load.read(
+        {
+            path.relative_to(RECIPES).as_posix(): path.read_text("utf-8")
+            for path in sorted(RECIPES.rglob("*.yaml"))
+        }
+    )
 
 
 def commands() -> dict[Path, str]:
@@ -35,7 +40,10 @@ def manifests() -> dict[Path, str]:
 
     texts = {}
     for name in (orders.GB200, orders.GB300):
-        order, cluster = orders.order(name, run_id="26105123", model_path="/recipes/tokenizers/tiny"), orders.cluster()
+        order, cluster = (
+            orders.order(name, run_id="26105123", model_path="/recipes/tokenizers/tiny"),
+            orders.cluster(),
+        )
         texts[HERE / "manifests" / f"local.{name}.txt"] = LAUNCHERS["local"].manifest(order, cluster)
     return texts
 

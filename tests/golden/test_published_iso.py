@@ -35,7 +35,14 @@ WITNESS_GB200 = Knots.of(
     ]
 )
 WITNESS_GB300 = Knots.of(
-    [(13.12007, 11055.6), (14.73788, 10853.085), (17.57883, 10213.992), (25.90952, 6811.973), (36.78346, 1920.015), (73.4265, 138.753)]
+    [
+        (13.12007, 11055.6),
+        (14.73788, 10853.085),
+        (17.57883, 10213.992),
+        (25.90952, 6811.973),
+        (36.78346, 1920.015),
+        (73.4265, 138.753),
+    ]
 )
 ROUNDING = "the printed points are rounded: within reach of their digits"
 IMPOSSIBLE = "2.83 cannot follow from 6182 / 2189: 2.825 at most"
@@ -95,7 +102,9 @@ class Cell:
         """Half a last digit, and what the rounding of every knot of both curves can move."""
         read, halves = FIGURES[self.column], {"half_x": 0.005, "half_y": 0.05}
         moved = reach(self.pair.first, lambda knots: read(replace(self.pair, first=knots), self.at), **halves)
-        moved += reach(self.pair.second, lambda knots: read(replace(self.pair, second=knots), self.at), **halves)
+        moved += reach(
+            self.pair.second, lambda knots: read(replace(self.pair, second=knots), self.at), **halves
+        )
         return abs(self.computed - self.printed) <= 0.5 * 10**-self.decimals + moved
 
 
@@ -105,7 +114,10 @@ def printed_pair(usd_gb300: float = USD) -> Pair:
 
 def row_cells(pair: Pair, row: PublishedIsoRow) -> list[Cell]:
     printed = (*row.total_tok_s_gpu, row.throughput_ratio, *row.usd_per_mtok, row.cost_ratio)
-    return [Cell(row.label, row.interactivity, column, said, pair) for column, said in zip(FIGURES, printed, strict=True)]
+    return [
+        Cell(row.label, row.interactivity, column, said, pair)
+        for column, said in zip(FIGURES, printed, strict=True)
+    ]
 
 
 def cells(pair: Pair) -> list[Cell]:
@@ -135,7 +147,10 @@ def test_a_label_of_27_that_was_read_at_27_would_put_its_row_out_of_reach():
 
 def test_unrounded_points_within_the_printed_digits_give_every_cell_but_one():
     witness = Pair(WITNESS_GB200, WITNESS_GB300, 2.21, USD)
-    for mine, printed in ((WITNESS_GB200, knots(STUDY, SKUS[0], AXIS)), (WITNESS_GB300, knots(STUDY, SKUS[1], AXIS))):
+    for mine, printed in (
+        (WITNESS_GB200, knots(STUDY, SKUS[0], AXIS)),
+        (WITNESS_GB300, knots(STUDY, SKUS[1], AXIS)),
+    ):
         assert mine.x == pytest.approx(printed.x, abs=0.005)
         assert mine.y == pytest.approx(printed.y, abs=0.05)
     missed = [cell for cell in cells(witness) if not cell.is_exact]
@@ -175,7 +190,11 @@ def test_the_throughput_ratio_has_one_peak_inside_and_a_larger_edge():
     found = peak_of(STUDY, axis=AXIS, quantity="total_tok_s_gpu")
     assert [(place.at, place.ratio) for place in found.local] == [pytest.approx((27.32, 2.8237), abs=6e-3)]
     assert (found.on_grid.at, found.on_grid.ratio) == pytest.approx((27.0, 2.8197), abs=1e-4)
-    assert (found.kind, found.highest.at, found.highest.ratio) == ("edge", 73.43, pytest.approx(3.007, abs=5e-4))
+    assert (found.kind, found.highest.at, found.highest.ratio) == (
+        "edge",
+        73.43,
+        pytest.approx(3.007, abs=5e-4),
+    )
     assert found.passed_again_from == pytest.approx(73.145, abs=0.005)
 
 

@@ -38,12 +38,19 @@ def files() -> dict[str, str]:
         "torch_dtype": "bfloat16",
     }
     generation = {"bos_token_id": ids[START], "eos_token_id": ids[END], "pad_token_id": ids[PAD]}
-    names = {"bos_token": START, "eos_token": END, "pad_token": PAD, "chat_template": TEMPLATE, "model_max_length": 131072}
+    names = {
+        "bos_token": START,
+        "eos_token": END,
+        "pad_token": PAD,
+        "chat_template": TEMPLATE,
+        "model_max_length": 131072,
+    }
     return {
         "config.json": json.dumps(config, indent=1) + "\n",
         "generation_config.json": json.dumps(generation, indent=1) + "\n",
         "tokenizer.json": tokenizer.to_str(pretty=False) + "\n",
-        "tokenizer_config.json": json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", **names}, indent=1) + "\n",
+        "tokenizer_config.json": json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", **names}, indent=1)
+        + "\n",
     }
 
 
@@ -53,7 +60,10 @@ def _trained() -> Tokenizer:
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY, special_tokens=[START, END, PAD], initial_alphabet=sorted(alphabet), show_progress=False
+        vocab_size=VOCABULARY,
+        special_tokens=[START, END, PAD],
+        initial_alphabet=sorted(alphabet),
+        show_progress=False,
     )
     numbers = (f" {number}" for number in range(1000))
     tokenizer.train_from_iterator([*(ROOT / "LICENSE").read_text("utf-8").splitlines(), *numbers], trainer)

@@ -68,11 +68,16 @@ def show(name: str, seconds: list[float], bound: str) -> None:
 
 def in_a_row(launches: int) -> tuple[list[tuple[float, float]], Traces, Traces]:
     """Seconds of each, and what there was of them before and after."""
-    with tempfile.TemporaryDirectory() as folder, network.loopback_only():  # so that every socket that we see is ours
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        network.loopback_only(),
+    ):  # so that every socket that we see is ours
         up_and_down("none", Path(folder))  # imports and their files are not a leak
         before = traces()
         # A network of its own for each, and every second one in ours: there a port that stays is seen.
-        times = [up_and_down("none" if turn % 2 else "network-namespace", Path(folder)) for turn in range(launches)]
+        times = [
+            up_and_down("none" if turn % 2 else "network-namespace", Path(folder)) for turn in range(launches)
+        ]
         return times, before, traces()
 
 

@@ -60,7 +60,18 @@ class Place:
         self.plan.write_text(json.dumps(plan))
 
     def start(self, *before: str) -> None:
-        argv = [*before, sys.executable, "-m", "pipeline", "run", str(self.plan), "--job", GB300, "--out", str(self.results)]
+        argv = [
+            *before,
+            sys.executable,
+            "-m",
+            "pipeline",
+            "run",
+            str(self.plan),
+            "--job",
+            GB300,
+            "--out",
+            str(self.results),
+        ]
         argv += ["--run-id", self.run_id, "--recipes", str(ROOT / "recipes")]
         with (self.folder / "stderr").open("w") as stderr:
             self.child = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=stderr, text=True)
@@ -79,7 +90,11 @@ class Place:
 
     def under_load(self) -> None:
         """Until every place of the measured loop has had an answer, so that streams run on all workers."""
-        self.until(lambda: any(f"Phase c{CONC} (profiling) started" in text for text in self.texts("client/logs/aiperf.log")))
+        self.until(
+            lambda: any(
+                f"Phase c{CONC} (profiling) started" in text for text in self.texts("client/logs/aiperf.log")
+            )
+        )
         answered = self.answered()
         self.until(lambda: self.answered() >= answered + CONC)
 
@@ -88,7 +103,10 @@ class Place:
 
     def texts(self, pattern: str) -> list[str]:
         """Files in the folder that the run works in."""
-        return [path.read_text(errors="replace") for path in self.results.glob(f".bench-{self.run_id}-*/{pattern}")]
+        return [
+            path.read_text(errors="replace")
+            for path in self.results.glob(f".bench-{self.run_id}-*/{pattern}")
+        ]
 
     def kill(self, process: str, number: signal.Signals = signal.SIGKILL) -> None:
         found = [one.pid for one in processes.marked({RUN: self.run_id, PROCESS: process})]
@@ -127,7 +145,9 @@ def test_a_decode_worker_killed_under_load_refuses_the_point_and_every_lost_stre
     assert place.end() == 6
     (point,) = place.result().points
     assert point.status == "refused"
-    cut = re.search(r"truncated-streams: (\d+) of 128 .* the frontend lost (\d+) streams", "; ".join(point.reasons))
+    cut = re.search(
+        r"truncated-streams: (\d+) of 128 .* the frontend lost (\d+) streams", "; ".join(point.reasons)
+    )
     assert cut, point.reasons
     folder = place.results / place.result().folder
     log = gzip.decompress((folder / "raw/logs/frontend.log.gz").read_bytes())
@@ -143,7 +163,14 @@ def test_a_decode_worker_killed_under_load_refuses_the_point_and_every_lost_stre
 def tell(place: Place) -> str:
     """The result in history and report."""
     place.pipeline("ingest", place.results / place.result().folder, "--history", place.folder / "history")
-    place.pipeline("report", ROOT / "reports/smoke.yaml", "--history", place.folder / "history", "--out", place.folder / "report")
+    place.pipeline(
+        "report",
+        ROOT / "reports/smoke.yaml",
+        "--history",
+        place.folder / "history",
+        "--out",
+        place.folder / "report",
+    )
     return (place.folder / "report" / "README.md").read_text()
 
 
@@ -170,11 +197,15 @@ def test_a_client_killed_under_load_refuses_the_point_and_only_this(place):
     assert point.requests == CONC * PER_CONC
     assert (after.conc, after.reasons, after.completed) == (8, (), 8 * PER_CONC)
     for run in ("client", "client-2"):
-        lines = gzip.decompress((place.results / place.result().folder / f"raw/{run}/records.jsonl.gz").read_bytes()).splitlines(
-            keepends=True
-        )
-        sent = [json.loads(line)["metadata"] for line in lines if line.endswith(b"\n")]  # who is killed may be in the midst of one
-        assert [one["phase_name"] for one in sent] == [one["conversation_id"].rpartition("-")[0] for one in sent]  # each its own prompts
+        lines = gzip.decompress(
+            (place.results / place.result().folder / f"raw/{run}/records.jsonl.gz").read_bytes()
+        ).splitlines(keepends=True)
+        sent = [
+            json.loads(line)["metadata"] for line in lines if line.endswith(b"\n")
+        ]  # who is killed may be in the midst of one
+        assert [one["phase_name"] for one in sent] == [
+            one["conversation_id"].rpartition("-")[0] for one in sent
+        ]  # each its own prompts
 
 
 def test_a_terminated_run_takes_everything_down_and_keeps_nothing(place):
@@ -199,7 +230,9 @@ def test_what_a_killed_run_leaves_is_swept(place):
 def test_a_worker_that_never_registers_is_a_launch_error_that_may_be_tried_again(place):
     place.make_plan(ready_s=90)
     place.start()
-    place.until(lambda: len(processes.marked({RUN: place.run_id, PROCESS: "decode-1"})) > 1)  # the worker, and who sees to its time
+    place.until(
+        lambda: len(processes.marked({RUN: place.run_id, PROCESS: "decode-1"})) > 1
+    )  # the worker, and who sees to its time
     place.kill("decode-1", signal.SIGSTOP)
     assert place.end() == 5
     failure = place.result().failure
@@ -235,7 +268,19 @@ def test_a_disk_that_fills_ends_in_a_message_and_leaves_nothing_half(place):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(small)], check=True)
     try:
         shutil.copytree(place.earlier, small / place.earlier.name)
-        argv = [sys.executable, "-m", "pipeline", "run", str(place.plan), "--job", GB300, "--out", str(small), "--run-id", place.run_id]
+        argv = [
+            sys.executable,
+            "-m",
+            "pipeline",
+            "run",
+            str(place.plan),
+            "--job",
+            GB300,
+            "--out",
+            str(small),
+            "--run-id",
+            place.run_id,
+        ]
         argv += ["--recipes", str(ROOT / "recipes")]
         done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
         assert done.returncode in {6, 7}, done.stderr
@@ -263,6 +308,13 @@ def test_an_engine_made_ten_times_slower_is_measured_and_is_another_series(place
     assert found[0].record.series_key(1) != found[1].record.series_key(1)
     for one in found:
         place.pipeline("ingest", place.results / one.folder, "--history", place.folder / "history")
-    place.pipeline("report", ROOT / "reports/smoke.yaml", "--history", place.folder / "history", "--out", place.folder / "report")
+    place.pipeline(
+        "report",
+        ROOT / "reports/smoke.yaml",
+        "--history",
+        place.folder / "history",
+        "--out",
+        place.folder / "report",
+    )
     told = (place.folder / "report" / "README.md").read_text().replace("\\", "")  # of Markdown
     assert "not comparable: provenance.time_scale 4.0 → 40.0" in told

@@ -60,13 +60,26 @@ def nothing_is_left(run_id, monkeypatch, tmp_path):
 
 
 def deployed(run_id, logs, *, means=MEANS, **site):
-    return local.deployed(order(run_id=run_id, decode={"workers": 1}), cluster(**SITE | site), means=means, logs=logs)
+    return local.deployed(
+        order(run_id=run_id, decode={"workers": 1}), cluster(**SITE | site), means=means, logs=logs
+    )
 
 
 def complete(endpoint, tokens: int) -> dict:
-    prompt = {"model": endpoint.served_name, "prompt": "license " * 50, "max_tokens": tokens, "ignore_eos": True}
+    prompt = {
+        "model": endpoint.served_name,
+        "prompt": "license " * 50,
+        "max_tokens": tokens,
+        "ignore_eos": True,
+    }
     header = {"content-type": "application/json"}
-    answer = MEANS.http.request("POST", f"{endpoint.url}/v1/completions", headers=header, body=json.dumps(prompt).encode(), timeout_s=120)
+    answer = MEANS.http.request(
+        "POST",
+        f"{endpoint.url}/v1/completions",
+        headers=header,
+        body=json.dumps(prompt).encode(),
+        timeout_s=120,
+    )
     assert answer.status == 200
     return json.loads(answer.body)
 
@@ -86,15 +99,26 @@ def test_a_deployment_answers_through_prefill_and_decode_and_its_time_is_scaled(
         start = time.monotonic()
         assert complete(endpoint, 20)["usage"]["completion_tokens"] == 20
         assert time.monotonic() - start > 19 * 0.01307 * 10  # steps of a TP4 decode worker, tenfold
-        assert [ready.served(one.metrics_url, MEANS.http) for one in endpoint.instances] == [count + 1 for count in before]
-        assert {one.settings[PROCESS] for one in processes.marked({RUN: run_id})} == {"frontend", "prefill-0", "decode-0"}
+        assert [ready.served(one.metrics_url, MEANS.http) for one in endpoint.instances] == [
+            count + 1 for count in before
+        ]
+        assert {one.settings[PROCESS] for one in processes.marked({RUN: run_id})} == {
+            "frontend",
+            "prefill-0",
+            "decode-0",
+        }
     assert {path.name for path in tmp_path.iterdir()} == {"frontend.log", "prefill-0.log", "decode-0.log"}
 
 
 def test_ranks_of_a_tray_share_a_process_and_each_of_them_is_a_scheduler(run_id, tmp_path):
     wanted = order(GB200, run_id=run_id, decode={"workers": 1, "tp": 1, "dp": 8, "ep": 8})
     with local.deployed(wanted, cluster(**SITE), means=MEANS, logs=tmp_path) as endpoint:
-        assert [one.name for one in endpoint.instances] == ["prefill-0-0", "prefill-0-1", "decode-0-0", "decode-0-1"]
+        assert [one.name for one in endpoint.instances] == [
+            "prefill-0-0",
+            "prefill-0-1",
+            "decode-0-0",
+            "decode-0-1",
+        ]
         for _ in range(8):
             complete(endpoint, 2)
         for decode in endpoint.instances[2:]:
@@ -116,18 +140,32 @@ def test_nobody_outside_reaches_a_deployment(run_id, tmp_path):
 def test_every_token_of_an_answer_has_text(run_id, tmp_path):
     """Else a client that takes its times at the text would see first and last token late and early."""
     with deployed(run_id, tmp_path) as endpoint:
-        prompt = {"model": endpoint.served_name, "prompt": "license", "max_tokens": 64, "ignore_eos": True, "stream": True}
+        prompt = {
+            "model": endpoint.served_name,
+            "prompt": "license",
+            "max_tokens": 64,
+            "ignore_eos": True,
+            "stream": True,
+        }
         header = {"content-type": "application/json"}
         answer = MEANS.http.request(
-            "POST", f"{endpoint.url}/v1/completions", headers=header, body=json.dumps(prompt).encode(), timeout_s=120
+            "POST",
+            f"{endpoint.url}/v1/completions",
+            headers=header,
+            body=json.dumps(prompt).encode(),
+            timeout_s=120,
         )
-        events = [json.loads(line[6:]) for line in answer.body.decode().splitlines() if line.startswith("data: {")]
+        events = [
+            json.loads(line[6:]) for line in answer.body.decode().splitlines() if line.startswith("data: {")
+        ]
         assert len([choice for event in events for choice in event["choices"] if choice["text"]]) == 64
 
 
 def test_another_attempt_of_the_same_job_is_left_alone(run_id, tmp_path):
     marks = {RUN: run_id, JOB: GB300, ATTEMPT: "2", PROCESS: "decode-0"}
-    with Shell().spawn(["env", *(f"{name}={value}" for name, value in marks.items()), "sleep", "600"], log=tmp_path / "log") as other:
+    with Shell().spawn(
+        ["env", *(f"{name}={value}" for name, value in marks.items()), "sleep", "600"], log=tmp_path / "log"
+    ) as other:
         with deployed(run_id, tmp_path / "logs"):
             pass
         assert other.poll() is None
@@ -162,14 +200,22 @@ def test_a_worker_that_is_killed_is_named_at_once(run_id, tmp_path):
 
 
 def test_a_worker_that_dies_before_it_is_ready_is_told_with_the_end_of_its_log(run_id, tmp_path):
-    broken = Means(OtherShell("decode-0", ["sh", "-c", "echo out of memory, perhaps; exit 3"]), MEANS.http, MEANS.clock)
-    with pytest.raises(LaunchError, match=r"(?s)decode-0 exited with 3.*out of memory, perhaps"), deployed(run_id, tmp_path, means=broken):
+    broken = Means(
+        OtherShell("decode-0", ["sh", "-c", "echo out of memory, perhaps; exit 3"]), MEANS.http, MEANS.clock
+    )
+    with (
+        pytest.raises(LaunchError, match=r"(?s)decode-0 exited with 3.*out of memory, perhaps"),
+        deployed(run_id, tmp_path, means=broken),
+    ):
         pass
 
 
 def test_a_worker_that_never_registers_is_counted_as_missing(run_id, tmp_path):
     silent = Means(OtherShell("decode-0", ["sleep", "1000"]), MEANS.http, MEANS.clock)
-    with pytest.raises(LaunchError, match=r"not ready after 15 s") as caught, deployed(run_id, tmp_path, means=silent, ready_s=15):
+    with (
+        pytest.raises(LaunchError, match=r"not ready after 15 s") as caught,
+        deployed(run_id, tmp_path, means=silent, ready_s=15),
+    ):
         pass
     assert caught.value.retryable
 
@@ -216,7 +262,9 @@ class Thief(Shell):
 
     def spawn(self, argv, *, log, cwd=None, env=None):
         if log.stem == "frontend":
-            self.sockets.enter_context(socket.create_server(("127.0.0.1", int(argv[argv.index("--http-port") + 1]))))
+            self.sockets.enter_context(
+                socket.create_server(("127.0.0.1", int(argv[argv.index("--http-port") + 1])))
+            )
         return super().spawn(argv, log=log, cwd=cwd, env=env)
 
 
@@ -228,7 +276,10 @@ def test_a_port_that_is_lost_on_the_way_is_told_by_the_one_who_wanted_it(run_id,
 
 
 def test_a_run_cannot_bring_up_the_same_recipe_twice_at_once(run_id, tmp_path):
-    with deployed(run_id, tmp_path), pytest.raises(LaunchError, match="has a deployment of this recipe already") as caught:
+    with (
+        deployed(run_id, tmp_path),
+        pytest.raises(LaunchError, match="has a deployment of this recipe already") as caught,
+    ):
         deployed(run_id, tmp_path).__enter__()
     assert f"sweep --run-id {run_id}" in caught.value.hint
 
@@ -244,7 +295,9 @@ with deployed(sys.argv[1], Path(sys.argv[2])):
 
 
 def test_processes_of_a_parent_that_was_killed_end_by_themselves_and_a_sweep_finds_the_rest(run_id, tmp_path):
-    with subprocess.Popen([sys.executable, "-c", PARENT, run_id, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, run_id, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as parent:
         assert parent.stdout.readline() == "up\n"
         parent.kill()
     wait_for(lambda: not processes.marked({RUN: run_id}))
@@ -256,8 +309,12 @@ def test_a_sweep_ends_what_carries_the_run_id_and_nothing_else(run_id):
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(1000)"
     argv = [sys.executable, "-c", deaf]
     with (
-        subprocess.Popen(argv, env={**os.environ, RUN: run_id}, stdout=subprocess.PIPE, text=True, start_new_session=True) as left,
-        subprocess.Popen(argv, env={**os.environ, RUN: f"{run_id}0"}, stdout=subprocess.PIPE, text=True) as stranger,
+        subprocess.Popen(
+            argv, env={**os.environ, RUN: run_id}, stdout=subprocess.PIPE, text=True, start_new_session=True
+        ) as left,
+        subprocess.Popen(
+            argv, env={**os.environ, RUN: f"{run_id}0"}, stdout=subprocess.PIPE, text=True
+        ) as stranger,
     ):
         assert (left.stdout.readline(), stranger.stdout.readline()) == ("up\n", "up\n")
         assert f"ended process {left.pid}" in sweep(run_id)

@@ -14,14 +14,23 @@ from pipeline.analyse.iso import Knots, readings
 
 FRONTIERS, SEED = 1500, 20260522
 PUBLISHED = [
-    Knots((15.26, 18.51, 21.6, 24.42, 28.31, 32.69, 74.13), (8933.0, 8153.1, 6036.2, 3148.0, 2004.5, 1613.8, 32.8)),
+    Knots(
+        (15.26, 18.51, 21.6, 24.42, 28.31, 32.69, 74.13),
+        (8933.0, 8153.1, 6036.2, 3148.0, 2004.5, 1613.8, 32.8),
+    ),
     Knots((13.12, 14.74, 17.58, 25.91, 36.78, 73.43), (11055.6, 10853.1, 10214.0, 6812.0, 1920.0, 138.8)),
 ]
 
 
 def drawn(curves: list[dict[str, Any]]) -> list[list[float]]:
     """The same curves as d3 draws them; NODE and CURVES are the session's."""
-    ran = subprocess.run([os.environ["NODE"], os.environ["CURVES"]], input=json.dumps(curves), capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [os.environ["NODE"], os.environ["CURVES"]],
+        input=json.dumps(curves),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return json.loads(ran.stdout)
 
 

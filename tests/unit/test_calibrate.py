@@ -91,7 +91,12 @@ def test_one_point_of_a_family_cannot_be_fitted():
 
 def test_points_are_read_with_their_shapes():
     (point,) = calibrate.read_points(f"{HEAD}\n{LINE}\n", where="points.csv")
-    assert (point.sku, point.conc, point.total_tok_s_gpu, point.decode.shape) == ("GB200 NVL72", 256, 3148.0, "DEP8")
+    assert (point.sku, point.conc, point.total_tok_s_gpu, point.decode.shape) == (
+        "GB200 NVL72",
+        256,
+        3148.0,
+        "DEP8",
+    )
     assert point.is_of(BOOK.recipes["deepseek-v4-pro-fp4.gb200-nvl72.8k1k.1p1d-dep8-dep8"], "gb200-nvl72")
 
 

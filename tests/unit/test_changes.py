@@ -17,7 +17,9 @@ def change(now: HistoryRow, before: HistoryRow = THEN) -> Change:
     return only
 
 
-@pytest.mark.parametrize(("after", "word"), [(9_890.0, "worse"), (9_910.0, "same"), (10_090.0, "same"), (10_110.0, "better")])
+@pytest.mark.parametrize(
+    ("after", "word"), [(9_890.0, "worse"), (9_910.0, "same"), (10_090.0, "same"), (10_110.0, "better")]
+)
 def test_a_relevant_change_is_better_or_worse(after: float, word: str) -> None:
     found = change(row(recipe(), 4096, (after, 13.0)))
     assert (found.verdict, found.reason, found.before_run) == (word, "", "100")
@@ -32,11 +34,19 @@ def test_a_planted_flag_is_named_with_its_path_and_nothing_else_is() -> None:
     planted = recipe(decode_flags={"max-num-seqs": 256}, notes="another note", conc=(4096, 8192))
     found = change(row(planted, 4096, (8_000.0, 15.0), git_sha="0" * 40))
     assert found.verdict == "worse"
-    assert [(diff.field, diff.before, diff.after) for diff in found.differs] == [("decode.flags.max-num-seqs", "512", "256")]
+    assert [(diff.field, diff.before, diff.after) for diff in found.differs] == [
+        ("decode.flags.max-num-seqs", "512", "256")
+    ]
 
 
 def test_versions_image_and_environment_are_named_when_they_differ() -> None:
-    now = row(recipe(image="vllm:v2"), 4096, (9_000.0, 13.0), versions={"ai-dynamo": "1.4.3"}, environment={"timing": "e" * 64})
+    now = row(
+        recipe(image="vllm:v2"),
+        4096,
+        (9_000.0, 13.0),
+        versions={"ai-dynamo": "1.4.3"},
+        environment={"timing": "e" * 64},
+    )
     said = {diff.field: (diff.before, diff.after) for diff in change(now).differs}
     assert said["image"] == ("vllm/vllm-openai:v0.20.0", "vllm:v2")
     assert said["provenance.versions.ai-dynamo"] == ("1.4.2", "1.4.3")
@@ -47,11 +57,26 @@ def test_versions_image_and_environment_are_named_when_they_differ() -> None:
 @pytest.mark.parametrize(
     ("now", "reason"),
     [
-        (row(recipe(), 4096, (10_000.0, 13.0), requests_per_conc=2), "not comparable: client.requests_per_conc 10 → 2"),
-        (row(recipe(), 4096, (10_000.0, 13.0), seed=7), "not comparable: client.seed_policy fixed 0 → chosen"),
-        (row(recipe(), 4096, (10_000.0, 13.0), origin="measured"), "not comparable: provenance.origin simulated → measured"),
-        (row(recipe(), 4096, (10_000.0, 13.0), measure="aiperf"), "not comparable: provenance.measure replay → aiperf"),
-        (row(recipe(client=client(ignore_eos=False)), 4096, (10_000.0, 13.0)), "not comparable: client.ignore_eos true → false"),
+        (
+            row(recipe(), 4096, (10_000.0, 13.0), requests_per_conc=2),
+            "not comparable: client.requests_per_conc 10 → 2",
+        ),
+        (
+            row(recipe(), 4096, (10_000.0, 13.0), seed=7),
+            "not comparable: client.seed_policy fixed 0 → chosen",
+        ),
+        (
+            row(recipe(), 4096, (10_000.0, 13.0), origin="measured"),
+            "not comparable: provenance.origin simulated → measured",
+        ),
+        (
+            row(recipe(), 4096, (10_000.0, 13.0), measure="aiperf"),
+            "not comparable: provenance.measure replay → aiperf",
+        ),
+        (
+            row(recipe(client=client(ignore_eos=False)), 4096, (10_000.0, 13.0)),
+            "not comparable: client.ignore_eos true → false",
+        ),
     ],
 )
 def test_two_series_are_not_compared_and_the_reason_is_said(now: HistoryRow, reason: str) -> None:
@@ -69,19 +94,27 @@ def test_another_seed_is_named() -> None:
     ("now", "before", "reason"),
     [
         (row(recipe(), 4096, failure="worker died"), THEN, "failed now: worker died"),
-        (row(recipe(), 4096, (9.0, 9.0), reasons=("too few requests",)), THEN, "refused now: too few requests"),
+        (
+            row(recipe(), 4096, (9.0, 9.0), reasons=("too few requests",)),
+            THEN,
+            "refused now: too few requests",
+        ),
         (THEN, row(recipe(), 4096, failure="never ready"), "failed before: never ready"),
         (THEN, row(recipe(), 4096, (9.0, 9.0), reasons=("drift",)), "refused before: drift"),
     ],
 )
-def test_without_a_point_to_trust_there_is_no_verdict(now: HistoryRow, before: HistoryRow, reason: str) -> None:
+def test_without_a_point_to_trust_there_is_no_verdict(
+    now: HistoryRow, before: HistoryRow, reason: str
+) -> None:
     found = change(now, before)
     assert (found.verdict, found.reason, found.tok_s_gpu_change) == ("unknown", reason, None)
 
 
 def test_one_measured_night_cannot_tell_but_shows_its_figures() -> None:
     measured = {"origin": "measured", "measure": "aiperf"}
-    found = change(row(recipe(), 4096, (5_000.0, 13.0), **measured), row(recipe(), 4096, (10_000.0, 13.0), **measured))
+    found = change(
+        row(recipe(), 4096, (5_000.0, 13.0), **measured), row(recipe(), 4096, (10_000.0, 13.0), **measured)
+    )
     assert (found.verdict, found.reason) == ("unknown", "one night each; noise not known yet")
     assert found.tok_s_gpu_change == pytest.approx(-0.5)
 
@@ -89,12 +122,17 @@ def test_one_measured_night_cannot_tell_but_shows_its_figures() -> None:
 def test_what_is_gone_is_missing_or_not_planned_any_more() -> None:
     kept, gone = recipe("6p1d-dep4-dep8"), recipe("5p1d-dep4-dep8")
     before = [row(kept, 4096, (1.0, 1.0)), row(gone, 4096, (1.0, 1.0))]
-    said = {found.recipe: found.reason for found in compare([], before, planned=[kept.id], relevant_change=0.01)}
+    said = {
+        found.recipe: found.reason for found in compare([], before, planned=[kept.id], relevant_change=0.01)
+    }
     assert said == {kept.id: "missing now: no result arrived", gone.id: "not planned any more"}
 
 
 def test_a_new_concurrency_has_no_earlier_run() -> None:
-    found = {one.conc: one for one in compare([THEN, row(recipe(), 512, (1.0, 1.0))], [THEN], planned=[], relevant_change=0.01)}
+    found = {
+        one.conc: one
+        for one in compare([THEN, row(recipe(), 512, (1.0, 1.0))], [THEN], planned=[], relevant_change=0.01)
+    }
     assert found[512].reason == "no earlier run of this point"
     assert found[4096].verdict == "same"
 

@@ -60,7 +60,9 @@ def test_validate_as_json_and_of_one_file(folder, capsys):
     assert cli.run(["validate", f"recipes/{small.PATH}"], {}) == 0
 
 
-def test_validate_finds_the_recipes_around_a_file_named_from_elsewhere(folder, monkeypatch, tmp_path_factory, capsys):
+def test_validate_finds_the_recipes_around_a_file_named_from_elsewhere(
+    folder, monkeypatch, tmp_path_factory, capsys
+):
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     assert cli.run(["validate", str(folder / small.PATH)], {}) == 0
     assert cli.run(["validate", "nowhere.yaml"], {}) == 2
@@ -198,7 +200,8 @@ def test_a_load_client_that_is_not_there_is_told_before_anything_is_started(monk
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "said"), [(errno.ENOSPC, 6, "is the disk full?"), (errno.EACCES, 5, "somewhere: Permission denied")]
+    ("number", "code", "said"),
+    [(errno.ENOSPC, 6, "is the disk full?"), (errno.EACCES, 5, "somewhere: Permission denied")],
 )
 def test_only_a_lack_of_room_is_told_as_a_full_disk(monkeypatch, tmp_path, capsys, number, code, said):
     def refused(*_: object) -> None:
@@ -237,7 +240,9 @@ def test_a_sweep_ends_what_measures_in_virtual_time_though_nobody_launched_it(fo
 def test_pictures_know_no_font_of_the_machine(folder, monkeypatch):
     monkeypatch.setenv("FONTCONFIG_FILE", "/etc/fonts/fonts.conf")
     assert cli.run(["validate"], {}) == 0
-    folders = re.findall("<dir>(.*?)</dir>", Path(os.environ["FONTCONFIG_FILE"]).read_text())  # with none, the usual ones are searched
+    folders = re.findall(
+        "<dir>(.*?)</dir>", Path(os.environ["FONTCONFIG_FILE"]).read_text()
+    )  # with none, the usual ones are searched
     assert folders
     assert not any(Path(name).exists() for name in folders)
 
@@ -273,7 +278,12 @@ def test_a_broken_recipe_does_not_keep_a_sweep_from_its_work(folder, capsys):
 
 
 def test_a_sweep_removes_unfinished_folders_of_its_run_only(folder, capsys):
-    gone = [".bench-a-1-4o.x", ".bench-a-1-small-fp4.x", ".bench-a-1-small-fp4.y~0123abcd", ".logs-a-12_4567z"]
+    gone = [
+        ".bench-a-1-4o.x",
+        ".bench-a-1-small-fp4.x",
+        ".bench-a-1-small-fp4.y~0123abcd",
+        ".logs-a-12_4567z",
+    ]
     in_use = [".bench-a-2-small-fp4.x", ".bench-a-2-small-fp4.x~0123abcd"]
     (folder.parent / "out").mkdir()
     (folder.parent / "out/.bench-a-1-link~0123abcd").symlink_to(folder)
@@ -308,12 +318,27 @@ def test_a_sweep_of_an_unknown_place_is_refused(folder, words, said, capsys):
 
 
 def test_an_empty_attempt_in_the_environment_is_none():
-    assert cli.parser({"GITHUB_RUN_ATTEMPT": "", "GITHUB_RUN_ID": ""}).parse_args(["run", "p", "--out", "r"]).attempt == 1
+    assert (
+        cli.parser({"GITHUB_RUN_ATTEMPT": "", "GITHUB_RUN_ID": ""})
+        .parse_args(["run", "p", "--out", "r"])
+        .attempt
+        == 1
+    )
 
 
 def test_every_verb_has_an_example_in_its_help(capsys):
     words = cli.parser({})
     verbs = words._subparsers._group_actions[0].choices
-    assert set(verbs) >= {"validate", "show", "fit", "plan", "run", "calibrate", "ingest", "retract", "report"}
+    assert set(verbs) >= {
+        "validate",
+        "show",
+        "fit",
+        "plan",
+        "run",
+        "calibrate",
+        "ingest",
+        "retract",
+        "report",
+    }
     for name, verb in verbs.items():
         assert f"example: python -m pipeline {name} " in verb.format_help().replace("\n", " ")

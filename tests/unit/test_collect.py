@@ -23,7 +23,11 @@ def rewrite(folder: Path, name: str, content: bytes) -> None:
 
 
 def reseal(folder: Path) -> None:
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.name != collect.SUMS)
+    names = sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != collect.SUMS
+    )
     lines = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
     (folder / collect.SUMS).write_text("".join(lines))
 
@@ -84,7 +88,9 @@ def test_a_folder_of_that_name_is_never_overwritten(tmp_path, torn):
     if torn:
         (folder / collect.SUMS).unlink()
         del before[folder / collect.SUMS]
-    with pytest.raises(ArtifactError, match="torn" if torn else "a result of this name is already there") as caught:
+    with pytest.raises(
+        ArtifactError, match="torn" if torn else "a result of this name is already there"
+    ) as caught:
         collect.collect(results.failure(), results.record(), tmp_path, tmp_path)
     assert "new attempt" in caught.value.hint
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
@@ -144,7 +150,9 @@ def test_a_run_id_that_leaves_the_folder_is_refused(run_id):
 
 
 def test_result_folders_are_found_themselves_and_one_level_below(tmp_path):
-    first, second = (results.folder(tmp_path / "bench-results", results.record(run=run)) for run in ("1", "2"))
+    first, second = (
+        results.folder(tmp_path / "bench-results", results.record(run=run)) for run in ("1", "2")
+    )
     (tmp_path / "bench-results" / "notes").mkdir()
     assert collect.find([tmp_path / "bench-results"]) == [first, second]
     assert collect.find([second, tmp_path / "bench-results"]) == [second, first]
@@ -199,7 +207,18 @@ def test_an_unlisted_file_is_refused_and_cannot_forge_a_log_line(tmp_path, name)
 
 
 @pytest.mark.parametrize(
-    "name", ["notes.txt", "../up", "/etc/hostname", "raw/../../up", "raw/./x", "raw/.hidden", "raw//x", "rawx", "raw/"]
+    "name",
+    [
+        "notes.txt",
+        "../up",
+        "/etc/hostname",
+        "raw/../../up",
+        "raw/./x",
+        "raw/.hidden",
+        "raw//x",
+        "rawx",
+        "raw/",
+    ],
 )
 def test_a_listed_path_that_is_not_ours_is_refused(tmp_path, name):
     folder = results.folder(tmp_path)
@@ -237,7 +256,9 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
     refused(tmp_path / "bench-1-1-x", "cannot be read")
 
 
-@pytest.mark.parametrize(("name", "size"), [("results.json", 16 << 20), ("raw/requests-c4.jsonl.gz", 512 << 20)])
+@pytest.mark.parametrize(
+    ("name", "size"), [("results.json", 16 << 20), ("raw/requests-c4.jsonl.gz", 512 << 20)]
+)
 def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path, name, size):
     folder = results.folder(tmp_path)
     with (folder / name).open("r+b") as file:
@@ -278,7 +299,13 @@ def test_raw_files_that_points_do_not_know_are_refused_though_they_are_listed(tm
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"{", "not JSON"), (b"[]", "schema version 1"), (b"\xff", "not JSON"), (b'{"schema": 2}', "found 2"), (b"[" * 100_000, "not JSON")],
+    [
+        (b"{", "not JSON"),
+        (b"[]", "schema version 1"),
+        (b"\xff", "not JSON"),
+        (b'{"schema": 2}', "found 2"),
+        (b"[" * 100_000, "not JSON"),
+    ],
     ids=["torn", "list", "bytes", "newer", "deep"],
 )
 def test_a_document_that_is_not_ours_is_refused(tmp_path, content, message):
@@ -302,7 +329,16 @@ def test_an_empty_folder_of_that_name_is_not_taken_over(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"{", b"[]", b"5", b"\xff", b'{"schema": 1}', b'{"schema": 1, "points": 5}', b'{"schema": 1, "points": [1]}']
+    "content",
+    [
+        b"{",
+        b"[]",
+        b"5",
+        b"\xff",
+        b'{"schema": 1}',
+        b'{"schema": 1, "points": 5}',
+        b'{"schema": 1, "points": [1]}',
+    ],
 )
 def test_results_that_are_not_ours_are_refused(tmp_path, content):
     folder = results.folder(tmp_path)

@@ -58,7 +58,9 @@ def history(tmp_path) -> str:
         for recipe in own.recipes.values()
         if ".8k1k." in recipe.id
     ]
-    store.ingest(url, [*simulated, *published(studies.study(points=studies.points(*tied)), own.recipes, where="study")])
+    store.ingest(
+        url, [*simulated, *published(studies.study(points=studies.points(*tied)), own.recipes, where="study")]
+    )
     return url
 
 
@@ -82,7 +84,9 @@ def test_two_skus_are_read_on_the_curves_of_one_kind(capsys, history):
 
 def test_two_runs_are_compared_point_by_point(capsys, history):
     answer = compared(capsys, "101", "102", "--history", history, "--at", "30")
-    assert [(one["verdict"], one["tok_s_gpu_change"]) for one in answer["changes"]] == [("better", pytest.approx(0.1))] * 2
+    assert [(one["verdict"], one["tok_s_gpu_change"]) for one in answer["changes"]] == [
+        ("better", pytest.approx(0.1))
+    ] * 2
     assert answer["changes"][0]["differs"][0]["after"] == "vllm/vllm-openai:v0.21.0"
     (one,) = answer["together"]
     assert one["about"] == "GB300 NVL72"
@@ -96,7 +100,9 @@ def test_two_images_are_compared_as_runs_are(capsys, history):
 
 
 def test_two_recipes_differ_in_what_they_ask_for(capsys):
-    names = [f"deepseek-v4-pro-fp4.gb300-nvl72.8k1k.{shape}" for shape in ("5p1d-dep4-dep8", "6p1d-dep4-dep8")]
+    names = [
+        f"deepseek-v4-pro-fp4.gb300-nvl72.8k1k.{shape}" for shape in ("5p1d-dep4-dep8", "6p1d-dep4-dep8")
+    ]
     answer = compared(capsys, *names)
     assert answer["differs"] == [{"field": "prefill.workers", "before": "5", "after": "6"}]
     assert len(answer["notes"]) == 2
@@ -112,10 +118,19 @@ def test_compare_prints_the_tables_of_a_report_as_markdown(capsys, history):
 
 
 def test_compare_marks_every_figure_that_is_read_between_far_knots():
-    cells = [IsoCell(total_tok_s_gpu=speed, usd_per_mtok=usd, ttft_p50_ms=None, shape=None) for speed, usd in ((100.0, 1.0), (300.0, 0.5))]
+    cells = [
+        IsoCell(total_tok_s_gpu=speed, usd_per_mtok=usd, ttft_p50_ms=None, shape=None)
+        for speed, usd in ((100.0, 1.0), (300.0, 0.5))
+    ]
     row = with_ratios(20.0, (cells[0], cells[1].model_copy(update={"directional": True})))
-    found = peak(Pair(Knots((10.0, 15.0, 30.0), (200.0, 150.0, 50.0)), Knots((10.0, 30.0), (400.0, 200.0))), [20.0], "total_tok_s_gpu")
-    one = Together(kind="simulated", about="", curves=(None, None), iso=(row,), throughput_peak=found, cost_peak=None)
+    found = peak(
+        Pair(Knots((10.0, 15.0, 30.0), (200.0, 150.0, 50.0)), Knots((10.0, 30.0), (400.0, 200.0))),
+        [20.0],
+        "total_tok_s_gpu",
+    )
+    one = Together(
+        kind="simulated", about="", curves=(None, None), iso=(row,), throughput_peak=found, cost_peak=None
+    )
     empty = {"specs": (), "changes": (), "differs": (), "notes": ()}
     page = render.side_by_side(SideBySide(kind="SKUs", names=("A", "B"), together=(one,), gap=10.0, **empty))
     assert "| 20 | 100 | ≈ **300** | ≈ 3.00× | 1.000 | ≈ 0.500 | ≈ 2.00× |\n" in page
@@ -146,8 +161,18 @@ def test_a_report_is_linted_as_it_is_printed(tmp_path):
     data = rows.report_data(rows.row(of, 600, (3000.04, 20.004), ttft_s=1.0))
     tables = printed(analyse.analyse(data), data)
     (point,) = tables.rows
-    assert (point.total_tok_s_gpu, point.interactivity_as_printed, point.tpot_p50_ms, point.usd_per_mtok) == (3000.0, 20.0, 49.99, 0.246)
-    assert tables.points.decimals == {"total_tok_s_gpu": 1, "interactivity_as_printed": 2, "tpot_p50_ms": 2, "usd_per_mtok": 3}
+    assert (point.total_tok_s_gpu, point.interactivity_as_printed, point.tpot_p50_ms, point.usd_per_mtok) == (
+        3000.0,
+        20.0,
+        49.99,
+        0.246,
+    )
+    assert tables.points.decimals == {
+        "total_tok_s_gpu": 1,
+        "interactivity_as_printed": 2,
+        "tpot_p50_ms": 2,
+        "usd_per_mtok": 3,
+    }
     assert tables.iso.decimals == {"total_tok_s_gpu": 0, "usd_per_mtok": 3, "ratio": 2}
 
 
@@ -155,6 +180,11 @@ def test_report_exits_21_when_a_figure_that_it_publishes_cannot_be(tmp_path, cap
     of = rows.recipe(conc=(1,))
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept/data.json").write_text(rows.report_data(rows.row(of, 1, (3000.0, 20.0))).to_json())
-    assert cli.run(["report", str(tmp_path / "kept.yaml"), "--out", str(tmp_path / "out"), "--lint", "--gate"], {}) == 21
+    assert (
+        cli.run(
+            ["report", str(tmp_path / "kept.yaml"), "--out", str(tmp_path / "out"), "--lint", "--gate"], {}
+        )
+        == 21
+    )
     assert "Little's law · points, gb300-nvl72 conc 1" in capsys.readouterr().err
     assert (tmp_path / "out/index.html").is_file()

@@ -38,8 +38,12 @@ def found(kept: Report) -> Comparison:
 
 def assumed(**changed: Any) -> ComparisonDefinition:
     fields: dict[str, Any] = {
-        "fit": FitAssumptions(shapes=("DEP4", "DEP8"), utilisation=0.9, prefill_tokens=16384, decode_tokens=512),
-        "exchange": ExchangeAssumptions(ep=(8,), tokens_per_rank=256, dispatch_bytes=1.0, combine_bytes=2.0, scaleout_gb_s=50.0),
+        "fit": FitAssumptions(
+            shapes=("DEP4", "DEP8"), utilisation=0.9, prefill_tokens=16384, decode_tokens=512
+        ),
+        "exchange": ExchangeAssumptions(
+            ep=(8,), tokens_per_rank=256, dispatch_bytes=1.0, combine_bytes=2.0, scaleout_gb_s=50.0
+        ),
         "level_within": 0.05,
         "ttft_limit_s": 10.0,
         "price_span": 0.2,
@@ -57,12 +61,18 @@ def compared(*rows: HistoryRow, **changed: Any) -> Comparison:
 def night(**of_fast: Any) -> tuple[HistoryRow, ...]:
     fast, wide = recipe("6p1d-dep4-dep8"), recipe("7p2d-dep4-dep16", conc=(3072,))
     old, few = recipe("3p1d-dep8-dep8", sku=GB200), recipe("1p4d-dep8-tp8", sku=GB200, conc=(256,))
-    gb300 = (row(fast, 4096, (11_000.0, 13.0), ttft_s=27.0, **of_fast), row(wide, 3072, (6_800.0, 26.0), ttft_s=9.0))
+    gb300 = (
+        row(fast, 4096, (11_000.0, 13.0), ttft_s=27.0, **of_fast),
+        row(wide, 3072, (6_800.0, 26.0), ttft_s=9.0),
+    )
     return (*gb300, row(old, 4096, (8_900.0, 15.0), ttft_s=64.0), row(few, 256, (1_600.0, 32.0), ttft_s=1.0))
 
 
 def test_room_for_kv_is_what_the_memory_model_says(found: Comparison) -> None:
-    rooms = {r.shape: [(round(cell.decode_room_gb, 1), cell.decode_sequences, cell.fits) for cell in r.cells] for r in found.shapes}
+    rooms = {
+        r.shape: [(round(cell.decode_room_gb, 1), cell.decode_sequences, cell.fits) for cell in r.cells]
+        for r in found.shapes
+    }
     assert rooms == {
         "TP4": [(-40.8, 0, False), (48.6, 655, True)],
         "TEP4": [(-40.8, 0, False), (48.6, 655, True)],
@@ -103,7 +113,10 @@ def test_ceilings_divide_each_resource_by_the_price(found: Comparison) -> None:
 def test_the_radar_is_normalised_to_every_known_sku_and_names_ties(found: Comparison) -> None:
     by_label = {axis.label: axis for axis in found.radar}
     assert len(by_label) == 8
-    assert (by_label["HBM"].shares, by_label["HBM"].best) == ((pytest.approx(2 / 3), 1.0), "GB300 NVL72, MI355X")
+    assert (by_label["HBM"].shares, by_label["HBM"].best) == (
+        (pytest.approx(2 / 3), 1.0),
+        "GB300 NVL72, MI355X",
+    )
     assert max(share for axis in found.radar for share in axis.shares if share is not None) <= 1.0
 
 
@@ -132,7 +145,12 @@ def test_what_differs_beside_the_shape_is_said_once_with_who_has_it() -> None:
 
 def test_equal_settings_are_no_confounder() -> None:
     same = {"max-num-seqs": 16, "attention-config": {"use_fp4_indexer_cache": True}}
-    assert confounders((of("1p1d-dep8-dep8", same, {}, on=GB200), of("4p1d-dep4-dep8", same, {})), (GB200, GB300)) == ()
+    assert (
+        confounders(
+            (of("1p1d-dep8-dep8", same, {}, on=GB200), of("4p1d-dep4-dep8", same, {})), (GB200, GB300)
+        )
+        == ()
+    )
 
 
 def test_values_in_other_proportions_are_a_confounder() -> None:
@@ -165,7 +183,9 @@ def test_held_gpus_are_paid_on_both_sides() -> None:
 
 
 def test_a_promise_of_a_first_token_is_kept_by_points_and_never_read_between_them() -> None:
-    rows = {one.interactivity: one.cells for one in compared(*night(), interactivity=(10.0, 26.0, 27.0, 33.0)).slo}
+    rows = {
+        one.interactivity: one.cells for one in compared(*night(), interactivity=(10.0, 26.0, 27.0, 33.0)).slo
+    }
     assert [cell.shape for cell in rows[10.0]] == ["1P4D DEP8/TP8 c256", "7P2D DEP4/DEP16 c3072"]
     assert rows[26.0][1].total_tok_s_gpu == pytest.approx(6_800.0)
     assert rows[27.0][1] == UNREACHABLE
@@ -182,7 +202,11 @@ def iso(*ratios: float | None) -> list[IsoRow]:
     rows = []
     for index, cost_ratio in enumerate(ratios, start=1):
         first = IsoCell(total_tok_s_gpu=1_000.0, usd_per_mtok=1.0, ttft_p50_ms=None, shape="A c1")
-        last = first.model_copy(update={"usd_per_mtok": 1 / cost_ratio, "shape": "B c1"}) if cost_ratio else UNREACHABLE
+        last = (
+            first.model_copy(update={"usd_per_mtok": 1 / cost_ratio, "shape": "B c1"})
+            if cost_ratio
+            else UNREACHABLE
+        )
         rows.append(with_ratios(10.0 * index, (first, last)))
     return rows
 
@@ -256,7 +280,9 @@ def test_an_exchange_is_held_against_the_tokens_of_the_step_that_ran(found: Comp
     assert [(one.ep, one.step_tokens) for one in found.exchange] == [(4, None), (8, 32), (16, 96)]
     assert found.exchange_finding is not None
     values = found.exchange_finding.values
-    assert values["up_share"] == pytest.approx(96 / 256 * found.exchange[2].scaleup_ms[0] / found.exchange[2].step_ms)
+    assert values["up_share"] == pytest.approx(
+        96 / 256 * found.exchange[2].scaleup_ms[0] / found.exchange[2].step_ms
+    )
 
 
 def test_a_step_never_holds_more_tokens_than_are_assumed() -> None:
@@ -270,7 +296,9 @@ def test_a_step_never_holds_more_tokens_than_are_assumed() -> None:
 
 def test_experts_beyond_a_domain_have_no_time_inside_it() -> None:
     llm = next(iter(ReportData.from_json(KEPT.read_bytes(), where="kept").llms.values()))
-    (one,) = exchange([sku(GB200), sku(GB300).model_copy(update={"domain_gpus": 4})], llm, assumed().exchange, [])
+    (one,) = exchange(
+        [sku(GB200), sku(GB300).model_copy(update={"domain_gpus": 4})], llm, assumed().exchange, []
+    )
     assert (one.scaleup_ms[0] is None, one.scaleup_ms[1], one.step_ms) == (False, None, None)
 
 
@@ -315,7 +343,10 @@ def test_with_nothing_to_compare_there_is_no_answer(titles: tuple[str, ...]) -> 
 def test_a_study_stands_beside_our_points_of_the_same_recipe_and_concurrency(kept: Report) -> None:
     (section,) = kept.studies
     assert len(section.points) == 14
-    ours = {(point.recipe, point.conc): point.total_tok_s_gpu for point in kept.curves[0].points + kept.curves[1].points}
+    ours = {
+        (point.recipe, point.conc): point.total_tok_s_gpu
+        for point in kept.curves[0].points + kept.curves[1].points
+    }
     for theirs, stated in zip(section.points, section.study.rows, strict=True):
         assert stated.recipe is not None
         assert theirs.ours_tok_s_gpu == ours[stated.recipe, stated.conc]
@@ -324,8 +355,15 @@ def test_a_study_stands_beside_our_points_of_the_same_recipe_and_concurrency(kep
 def test_published_points_never_enter_the_tables_that_are_read(kept: Report) -> None:
     origins = [curve.origin for curve in kept.curves]
     assert origins == ["simulated", "simulated", "published", "published"]
-    only_ours = analyse(ReportData.from_json(KEPT.read_bytes(), where="kept").model_copy(update={"studies": ()}))
-    assert (kept.iso, kept.verdict, kept.headline, kept.answer) == (only_ours.iso, only_ours.verdict, only_ours.headline, only_ours.answer)
+    only_ours = analyse(
+        ReportData.from_json(KEPT.read_bytes(), where="kept").model_copy(update={"studies": ()})
+    )
+    assert (kept.iso, kept.verdict, kept.headline, kept.answer) == (
+        only_ours.iso,
+        only_ours.verdict,
+        only_ours.headline,
+        only_ours.answer,
+    )
 
 
 def test_a_reduced_request_count_stands_beside_no_published_figure() -> None:
@@ -333,7 +371,9 @@ def test_a_reduced_request_count_stands_beside_no_published_figure() -> None:
     rows = []
     for one in data.rows:
         provenance = one.record.provenance.model_copy(update={"requests_per_conc": 1})
-        rows.append(one.model_copy(update={"record": one.record.model_copy(update={"provenance": provenance})}))
+        rows.append(
+            one.model_copy(update={"record": one.record.model_copy(update={"provenance": provenance})})
+        )
     report = analyse(data.model_copy(update={"rows": tuple(rows)}))
     (section,) = report.studies
     assert {curve.origin for curve in report.curves} == {"simulated"}
@@ -343,15 +383,21 @@ def test_a_reduced_request_count_stands_beside_no_published_figure() -> None:
 
 def test_the_printed_table_is_read_again_the_way_the_study_did(kept: Report) -> None:
     (section,) = kept.studies
-    at_27 = next(again for printed, again in zip(section.printed, section.again, strict=True) if printed.label == "27")
+    at_27 = next(
+        again for printed, again in zip(section.printed, section.again, strict=True) if printed.label == "27"
+    )
     assert at_27.interactivity == 27.25
     assert at_27.throughput_ratio == pytest.approx(2.8235, abs=1e-4)
-    assert section.again[-1].cells[0].usd_per_mtok == pytest.approx(4.7811, abs=1e-4)  # cost splined apart: 0.95 by its own throughput
+    assert section.again[-1].cells[0].usd_per_mtok == pytest.approx(
+        4.7811, abs=1e-4
+    )  # cost splined apart: 0.95 by its own throughput
 
 
 def test_the_study_is_checked_in_the_report(kept: Report) -> None:
     (section,) = kept.studies
-    assert say(section.summary).startswith("By the rules of tables, 16 printed figures cannot be what they are computed from.")
+    assert say(section.summary).startswith(
+        "By the rules of tables, 16 printed figures cannot be what they are computed from."
+    )
 
 
 def test_a_night_of_refused_points_hides_no_good_one_of_the_same_recipe() -> None:

@@ -20,11 +20,15 @@ def test_streams_lost_before_and_after_a_loop_are_not_its_own(tmp_path):
     assert counters.lost_streams(tmp_path / "none", before, after) is None
 
 
-@pytest.mark.parametrize(("before", "after"), [(20, 10), (11, 10), (10, 20)])  # shorter when read, or since then
+@pytest.mark.parametrize(
+    ("before", "after"), [(20, 10), (11, 10), (10, 20)]
+)  # shorter when read, or since then
 def test_a_log_that_shrank_tells_of_no_streams(tmp_path, before, after):
     log = tmp_path / "frontend.log"
     log.write_bytes(b"0123456789")
-    assert counters.lost_streams(log, Reading({}, 0, log_bytes=before), Reading({}, 0, log_bytes=after)) is None
+    assert (
+        counters.lost_streams(log, Reading({}, 0, log_bytes=before), Reading({}, 0, log_bytes=after)) is None
+    )
 
 
 # As Dynamo 1.4.2 printed it after a decode worker was killed under load: one request was about to be sent to it, 14 streams ran on it.
@@ -48,7 +52,9 @@ LIMIT = 'dynamo_frontend_model_migration_limit{{model="deepseek-ai/DeepSeek-V4-P
 def test_only_requests_that_may_change_their_worker_have_done_so(tmp_path, limit, lost, changed):
     class Frontend:
         def request(self, _method: str, url: str, **_: object) -> Answer:
-            return Answer(200, {}, FRONTEND.format(limit=limit).encode() if url.endswith(":18000/metrics") else b"")
+            return Answer(
+                200, {}, FRONTEND.format(limit=limit).encode() if url.endswith(":18000/metrics") else b""
+            )
 
     before, after = Reading({}, 0, 0), counters.read(endpoint(tmp_path / "logs"), Frontend())
     assert counters.migrated(before, after, lost) == changed

@@ -22,10 +22,14 @@ ROOT = Path(__file__).parents[2]
 def folder(tmp_path, monkeypatch):
     """Five recipes and two clusters that take them all."""
     files = small.texts()
-    files["clusters/there.yaml"] = small.CLUSTER.replace("This machine", "Another").replace("racks: 1", "racks: 2")
+    files["clusters/there.yaml"] = small.CLUSTER.replace("This machine", "Another").replace(
+        "racks: 1", "racks: 2"
+    )
     for workers in range(2, 6):
         path = small.PATH.replace("1p1d", f"{workers}p1d")
-        files[path] = small.RECIPE.replace("  workers: 1\n", f"  workers: {workers}\n", 1).replace("conc: [4, 8]", f"conc: [{workers}]")
+        files[path] = small.RECIPE.replace("  workers: 1\n", f"  workers: {workers}\n", 1).replace(
+            "conc: [4, 8]", f"conc: [{workers}]"
+        )
     files["skus.yaml"] = small.SKUS.replace("domain_gpus: 16", "domain_gpus: 72")
     for path, text in files.items():
         target = tmp_path / "recipes" / path
@@ -40,17 +44,23 @@ def folder(tmp_path, monkeypatch):
 def matrix(folder, *words):
     out = folder / "outputs"
     out.unlink(missing_ok=True)
-    code = cli.run(["matrix", "--clusters", "here there", "--out", "plans", *words], {"GITHUB_OUTPUT": str(out)})
+    code = cli.run(
+        ["matrix", "--clusters", "here there", "--out", "plans", *words], {"GITHUB_OUTPUT": str(out)}
+    )
     lines = out.read_text().splitlines() if out.exists() else []
     return code, dict(line.split("=", 1) for line in lines)
 
 
 def legs(outputs):
-    return [(one["name"], job["id"]) for one in json.loads(outputs["matrix"])["cluster"] for job in one["jobs"]]
+    return [
+        (one["name"], job["id"]) for one in json.loads(outputs["matrix"])["cluster"] for job in one["jobs"]
+    ]
 
 
 def git(where, *words):
-    subprocess.run(["git", "-c", "user.name=T", "-c", "user.email=t@example.com", *words], cwd=where, check=True)
+    subprocess.run(
+        ["git", "-c", "user.name=T", "-c", "user.email=t@example.com", *words], cwd=where, check=True
+    )
 
 
 def edit(folder, workers):
@@ -74,15 +84,25 @@ def test_a_shard_that_starts_later_takes_its_own_share_whatever_was_measured_mea
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"]):
         git(folder, *command)
     edit(folder, 5)
-    later = [legs(matrix(folder, "--shard", f"{number}/3", "--since", "HEAD", "--may-be-empty")[1]) for number in (1, 2, 3)]
-    assert sorted(leg for part in later for leg in part) == [(name, small.ID.replace("1p1d", "5p1d")) for name in ("here", "there")]
+    later = [
+        legs(matrix(folder, "--shard", f"{number}/3", "--since", "HEAD", "--may-be-empty")[1])
+        for number in (1, 2, 3)
+    ]
+    assert sorted(leg for part in later for leg in part) == [
+        (name, small.ID.replace("1p1d", "5p1d")) for name in ("here", "there")
+    ]
     whole = [legs(matrix(folder, "--shard", f"{number}/3")[1]) for number in (1, 2, 3)]
     assert all(set(part) <= set(full) for part, full in zip(later, whole, strict=True))
     assert measured in {job for _, job in whole[0]}
 
 
 def test_a_checkout_of_a_commit_is_compared_with_where_it_left_a_branch_of_its_remote(folder, monkeypatch):
-    for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "x"], ["checkout", "-qb", "change"]):
+    for command in (
+        ["init", "-q", "-b", "main"],
+        ["add", "-A"],
+        ["commit", "-qm", "x"],
+        ["checkout", "-qb", "change"],
+    ):
         git(folder, *command)
     edit(folder, 5)
     for command in (["commit", "-qam", "ours"], ["checkout", "-q", "main"]):
@@ -101,7 +121,10 @@ def test_a_checkout_of_a_commit_is_compared_with_where_it_left_a_branch_of_its_r
 
 def test_each_cluster_says_how_many_racks_it_has(folder):
     _, outputs = matrix(folder)
-    assert {one["name"]: one["max_parallel"] for one in json.loads(outputs["matrix"])["cluster"]} == {"here": 1, "there": 2}
+    assert {one["name"]: one["max_parallel"] for one in json.loads(outputs["matrix"])["cluster"]} == {
+        "here": 1,
+        "there": 2,
+    }
     assert sorted(path.name for path in (folder / "plans").iterdir()) == ["here.json", "there.json"]
 
 
@@ -124,12 +147,23 @@ def github():
 
 
 def environment(github):
-    return {"GITHUB_TOKEN": github.token, "GITHUB_API_URL": github.url, "GITHUB_REPOSITORY": github.repository, "GITHUB_REF_NAME": "main"}
+    return {
+        "GITHUB_TOKEN": github.token,
+        "GITHUB_API_URL": github.url,
+        "GITHUB_REPOSITORY": github.repository,
+        "GITHUB_REF_NAME": "main",
+    }
 
 
 def test_every_further_shard_is_started_once_with_the_inputs_of_the_first(github):
     inputs = json.dumps({"select": "*gb300*", "quick": True, "shard": "", "sha": None})
-    assert cli.run(["dispatch", "nightly.yml", "--inputs", inputs, "--with", "plan_id=p", "--shards", "3"], environment(github)) == 0
+    assert (
+        cli.run(
+            ["dispatch", "nightly.yml", "--inputs", inputs, "--with", "plan_id=p", "--shards", "3"],
+            environment(github),
+        )
+        == 0
+    )
     assert [one["inputs"] for one in github.dispatches] == [
         {"select": "*gb300*", "quick": "true", "plan_id": "p", "shard": f"{number}/3"} for number in (2, 3)
     ]
@@ -145,7 +179,9 @@ def started(github):
     return [one["inputs"]["shard"] for one in github.dispatches]
 
 
-def test_a_shard_that_was_started_is_not_started_again_and_one_that_fails_keeps_no_other_from_it(github, capsys):
+def test_a_shard_that_was_started_is_not_started_again_and_one_that_fails_keeps_no_other_from_it(
+    github, capsys
+):
     words = ["dispatch", "nightly.yml", "--shards", "4", "--with", "plan_id=p"]
     github.fail("POST", "dispatches", 422)
     assert cli.run(words, environment(github)) == 8
@@ -161,7 +197,11 @@ def test_a_shard_that_was_started_is_not_started_again_and_one_that_fails_keeps_
 
 def test_without_a_plan_id_no_run_is_taken_for_a_shard(github):
     github.add_run(
-        1, path=".github/workflows/nightly.yml", display_title="nightly  2/2", event="workflow_dispatch", created_at="2126-11-25T01:17:00Z"
+        1,
+        path=".github/workflows/nightly.yml",
+        display_title="nightly  2/2",
+        event="workflow_dispatch",
+        created_at="2126-11-25T01:17:00Z",
     )
     assert cli.run(["dispatch", "nightly.yml", "--shards", "2"], environment(github)) == 0
     assert [one["inputs"]["shard"] for one in github.dispatches] == ["2/2"]
@@ -174,7 +214,10 @@ def test_the_workflow_names_its_shards_as_dispatch_looks_for_them():
 
 
 def test_a_run_of_a_schedule_has_no_inputs_to_pass_on(github):
-    assert cli.run(["dispatch", "nightly.yml", "--inputs", "null", "--with", "select=*"], environment(github)) == 0
+    assert (
+        cli.run(["dispatch", "nightly.yml", "--inputs", "null", "--with", "select=*"], environment(github))
+        == 0
+    )
     assert [one["inputs"] for one in github.dispatches] == [{"select": "*"}]
 
 
@@ -182,7 +225,9 @@ def test_the_watchdog_is_quiet_when_the_schedule_ran_and_loud_when_it_did_not(gi
     day = "2126-11-25T01:17:00Z"
     github.add_run(1, path=".github/workflows/nightly.yml", event="workflow_dispatch", created_at=day)
     github.add_run(2, path=".github/workflows/other.yml", event="schedule", created_at=day)
-    github.add_run(3, path=".github/workflows/nightly.yml", event="schedule", created_at="2020-11-25T01:17:00Z")
+    github.add_run(
+        3, path=".github/workflows/nightly.yml", event="schedule", created_at="2020-11-25T01:17:00Z"
+    )
     assert cli.run(["watchdog", "nightly.yml"], environment(github)) == 8
     said = capsys.readouterr().err
     assert "::error::the schedule of nightly.yml has started no run in the last 26 hours" in said

@@ -19,7 +19,12 @@ from tests.golden.regenerate import book, commands
 GOLDEN = commands()
 RECIPES = book().recipes
 LOW = RECIPES["deepseek-v4-pro-fp4.gb200-nvl72.8k1k.1p1d-dep8-tp8"]
-PACKED = LOW.model_copy(update={"prefill": Pool(workers=4, tp=1, pp=1, dp=2, ep=2), "decode": Pool(workers=2, tp=2, pp=1, dp=1, ep=1)})
+PACKED = LOW.model_copy(
+    update={
+        "prefill": Pool(workers=4, tp=1, pp=1, dp=2, ep=2),
+        "decode": Pool(workers=2, tp=2, pp=1, dp=1, ep=1),
+    }
+)
 
 
 def started(recipe: Recipe, mode: str = "per-gpu") -> tuple[dynamo.Command, ...]:
@@ -70,15 +75,28 @@ def test_data_parallel_ranks_of_a_process_each() -> None:
 
 def test_data_parallel_ranks_of_a_tray_in_one_process() -> None:
     crew = [one for one in started(LOW, "per-tray") if one.role == "prefill"]
-    options = ("--device-ids", "--data-parallel-size-local", "--data-parallel-start-rank", "--data-parallel-address")
-    assert [tuple(value(one, option) for option in options) for one in crew] == [("0,1,2,3", "4", "0", "n1"), ("0,1,2,3", "4", "4", "n1")]
-    assert all("--data-parallel-hybrid-lb" in one.argv and "--data-parallel-rank" not in one.argv for one in crew)
+    options = (
+        "--device-ids",
+        "--data-parallel-size-local",
+        "--data-parallel-start-rank",
+        "--data-parallel-address",
+    )
+    assert [tuple(value(one, option) for option in options) for one in crew] == [
+        ("0,1,2,3", "4", "0", "n1"),
+        ("0,1,2,3", "4", "4", "n1"),
+    ]
+    assert all(
+        "--data-parallel-hybrid-lb" in one.argv and "--data-parallel-rank" not in one.argv for one in crew
+    )
 
 
 @pytest.mark.parametrize("mode", ["per-gpu", "per-tray"])
 def test_tensor_parallelism_over_two_trays_has_one_head(mode: str) -> None:
     first, second = (one for one in started(LOW, mode) if one.role == "decode")
-    assert [(value(one, "--master-addr"), value(one, "--nnodes"), value(one, "--node-rank")) for one in (first, second)] == [
+    assert [
+        (value(one, "--master-addr"), value(one, "--nnodes"), value(one, "--node-rank"))
+        for one in (first, second)
+    ] == [
         ("n3", "2", "0"),
         ("n3", "2", "1"),
     ]
@@ -87,7 +105,11 @@ def test_tensor_parallelism_over_two_trays_has_one_head(mode: str) -> None:
 
 
 def test_tep4_is_tensor_parallelism_with_experts_spread() -> None:
-    tep4 = next(one for one in started(RECIPES["deepseek-v4-pro-fp4.gb300-nvl72.8k1k.1p17d-tep4-tp4"]) if one.role == "prefill")
+    tep4 = next(
+        one
+        for one in started(RECIPES["deepseek-v4-pro-fp4.gb300-nvl72.8k1k.1p17d-tep4-tp4"])
+        if one.role == "prefill"
+    )
     assert value(tep4, "--tensor-parallel-size") == "4"
     assert "--enable-expert-parallel" in tep4.argv
     assert not any(argument.startswith(("--data-parallel", "--nnodes")) for argument in tep4.argv)
@@ -105,15 +127,25 @@ def test_ports_are_block_wise_unset_for_a_worker_on_several_trays() -> None:
 
 
 @pytest.mark.parametrize("mode", ["per-gpu", "per-tray"])
-@pytest.mark.parametrize("recipe", [*RECIPES.values(), PACKED], ids=lambda recipe: recipe.shape.replace("/", "-"))
+@pytest.mark.parametrize(
+    "recipe", [*RECIPES.values(), PACKED], ids=lambda recipe: recipe.shape.replace("/", "-")
+)
 def test_no_two_processes_of_a_tray_listen_on_one_port(recipe: Recipe, mode: str) -> None:
     taken: Counter[tuple[str, int]] = Counter()
     processes = layout.place(recipe.model_copy(update={"dp_launch": mode}), 4).processes
     for process, one in zip(processes, started(recipe, mode)[2:-1], strict=True):
-        own = [int(one.env[name]) for name in ("DYN_SYSTEM_PORT", "DYN_VLLM_KV_EVENT_PORT", "VLLM_PORT") if name in one.env]
+        own = [
+            int(one.env[name])
+            for name in ("DYN_SYSTEM_PORT", "DYN_VLLM_KV_EVENT_PORT", "VLLM_PORT")
+            if name in one.env
+        ]
         side = int(one.env["VLLM_NIXL_SIDE_CHANNEL_PORT"])
         own += [side + rank for rank in range(process.dp_rank, process.dp_rank + process.dp_ranks)]
-        own += [int(value(one, "--data-parallel-rpc-port"))] if process.rank == 0 and "--data-parallel-size" in one.argv else []
+        own += (
+            [int(value(one, "--data-parallel-rpc-port"))]
+            if process.rank == 0 and "--data-parallel-size" in one.argv
+            else []
+        )
         taken.update((one.tray, port) for port in own)
     assert max(taken.values()) == 1
 
@@ -125,14 +157,22 @@ def test_services_stand_on_the_infra_tray_and_the_frontend_on_the_first_worker_t
         ("frontend", "n1"),
     ]
     worker = started(LOW)[2].env
-    assert (worker["NATS_SERVER"], worker["ETCD_ENDPOINTS"], worker["HEAD_NODE_IP"]) == ("nats://n0:4222", "http://n0:2379", "n1")
+    assert (worker["NATS_SERVER"], worker["ETCD_ENDPOINTS"], worker["HEAD_NODE_IP"]) == (
+        "nats://n0:4222",
+        "http://n0:2379",
+        "n1",
+    )
 
 
 @pytest.mark.parametrize("mode", ["per-gpu", "per-tray"])
-@pytest.mark.parametrize("recipe", [*RECIPES.values(), PACKED], ids=lambda recipe: recipe.shape.replace("/", "-"))
+@pytest.mark.parametrize(
+    "recipe", [*RECIPES.values(), PACKED], ids=lambda recipe: recipe.shape.replace("/", "-")
+)
 def test_the_page_loses_nothing(recipe: Recipe, mode: str) -> None:
     listed = started(recipe, mode)
-    assert unfolded(dynamo.describe(listed)) == [(one.name, one.tray, list(one.argv), one.env) for one in listed]
+    assert unfolded(dynamo.describe(listed)) == [
+        (one.name, one.tray, list(one.argv), one.env) for one in listed
+    ]
 
 
 def test_examples_in_the_docstrings_hold() -> None:
@@ -157,7 +197,11 @@ def unfolded(page: str) -> list[Plain]:
         elif line.startswith("  "):
             found += worker(head, shared["argv"], [*shared["env"], *words])
         elif " on " in head:
-            found += worker(head, [word for word in words if not is_variable(word)], [word for word in words if is_variable(word)])
+            found += worker(
+                head,
+                [word for word in words if not is_variable(word)],
+                [word for word in words if is_variable(word)],
+            )
     return found
 
 
@@ -205,7 +249,9 @@ def bare(word: str) -> str:
 def spread(word: str, count: int) -> list[str]:
     """A word in braces as one value for each process."""
     if counted := re.fullmatch(r"(.*)\{(\d+)\.\.(\d+)\}(.*?)(?:x(\d+))?", word):
-        return [f"{counted[1]}{number}{counted[4]}" for number in range(int(counted[2]), int(counted[3]) + 1)] * int(counted[5] or 1)
+        return [
+            f"{counted[1]}{number}{counted[4]}" for number in range(int(counted[2]), int(counted[3]) + 1)
+        ] * int(counted[5] or 1)
     match = re.fullmatch(r"\{(.*)\}(?:x(\d+))?", word)
     if match is None:
         return [word] * count

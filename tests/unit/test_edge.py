@@ -55,12 +55,19 @@ def pids_in(path: Path) -> list[int]:
 
 
 def test_a_program_gives_its_exit_code_and_both_outputs(tmp_path):
-    done = Shell().run([PY, "-c", "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"], timeout_s=30, cwd=tmp_path)
+    done = Shell().run(
+        [PY, "-c", "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"],
+        timeout_s=30,
+        cwd=tmp_path,
+    )
     assert (done.code, done.stdout, done.stderr) == (3, "out\n", "err\n")
 
 
 def test_output_that_is_not_utf8_is_still_text():
-    assert Shell().run([PY, "-c", "import sys; sys.stdout.buffer.write(b'\\xff')"], timeout_s=30).stdout == "\ufffd"
+    assert (
+        Shell().run([PY, "-c", "import sys; sys.stdout.buffer.write(b'\\xff')"], timeout_s=30).stdout
+        == "\ufffd"
+    )
 
 
 def test_the_environment_given_is_the_whole_environment():
@@ -88,7 +95,10 @@ def test_a_file_that_cannot_be_executed_is_named(tmp_path):
 def test_a_program_that_takes_too_long_is_ended_with_its_children(tmp_path):
     pids = tmp_path / "pids"
     with pytest.raises(PipelineError, match=r"did not end within 1.5 s"):
-        Shell().run(["sh", "-c", 'sleep 60 & echo "$$ $!" > "$1.tmp"; mv "$1.tmp" "$1"; wait', "sh", str(pids)], timeout_s=1.5)
+        Shell().run(
+            ["sh", "-c", 'sleep 60 & echo "$$ $!" > "$1.tmp"; mv "$1.tmp" "$1"; wait', "sh", str(pids)],
+            timeout_s=1.5,
+        )
     wait_for(lambda: not any(is_running(pid) for pid in pids_in(pids)))
 
 
@@ -108,7 +118,9 @@ def test_an_interrupt_waits_until_a_child_is_on_the_list():
 
 def test_a_child_appends_both_outputs_to_its_log_and_is_polled(tmp_path):
     log = tmp_path / "logs" / "child.log"
-    with Shell().spawn([PY, "-c", "import sys; print('out', flush=True); print('err', file=sys.stderr)"], log=log) as child:
+    with Shell().spawn(
+        [PY, "-c", "import sys; print('out', flush=True); print('err', file=sys.stderr)"], log=log
+    ) as child:
         wait_for(lambda: child.poll() is not None)
     assert child.poll() == 0
     assert log.read_text() == "out\nerr\n"
@@ -139,19 +151,29 @@ def test_a_child_that_does_not_hear_sigterm_is_killed_after_its_grace(tmp_path):
 
 def test_several_children_are_asked_together_and_the_deaf_ones_killed_after_one_grace(tmp_path):
     children = [Shell().spawn([PY, "-c", DEAF], log=tmp_path / f"log{n}") for n in range(3)]
-    children.append(Shell().spawn([PY, "-c", "import time; print('up', flush=True); time.sleep(60)"], log=tmp_path / "log3"))
+    children.append(
+        Shell().spawn(
+            [PY, "-c", "import time; print('up', flush=True); time.sleep(60)"], log=tmp_path / "log3"
+        )
+    )
     for number in range(4):
         wait_for(lambda log=tmp_path / f"log{number}": log.read_text() == "up\n")
     end_all(children, grace_s=0.3)
     assert [child.poll() for child in children] == [-9, -9, -9, -15]
 
 
-@pytest.mark.skipif(not processes.PROC.is_dir(), reason="marks are read from Linux's /proc, and so is launcher local Linux's")
+@pytest.mark.skipif(
+    not processes.PROC.is_dir(), reason="marks are read from Linux's /proc, and so is launcher local Linux's"
+)
 def test_processes_with_a_mark_are_found_and_ended_whoever_started_them(tmp_path):
     mine = f"m{os.getpid()}"
     started = f"[sys.executable, '-c', {DEAF!r}], stdout=open(sys.argv[1], 'w'), stderr=-2, start_new_session=True"  # -2: where stdout goes
-    script = f"import os, subprocess, sys; subprocess.Popen({started}, env={{**os.environ, 'MARK': '{mine}'}})"
-    Shell().run(["env", "MARK=m2", "OTHER=1", PY, "-c", script, str(tmp_path / "log")], timeout_s=30)  # what it started is an orphan now
+    script = (
+        f"import os, subprocess, sys; subprocess.Popen({started}, env={{**os.environ, 'MARK': '{mine}'}})"
+    )
+    Shell().run(
+        ["env", "MARK=m2", "OTHER=1", PY, "-c", script, str(tmp_path / "log")], timeout_s=30
+    )  # what it started is an orphan now
     wait_for(lambda: (tmp_path / "log").read_text() == "up\n")
     (orphan,) = processes.marked({"MARK": mine, "OTHER": "1"})
     assert processes.marked({"MARK": mine, "OTHER": "2"}) == []
@@ -171,7 +193,9 @@ def test_processes_with_a_mark_are_found_and_ended_whoever_started_them(tmp_path
         ({"pods/one/memory.max": "1000000000"}, 3, 0),
     ],
 )
-def test_what_new_processes_can_have_is_what_the_control_groups_leave(tmp_path, monkeypatch, files, cores, free_mb):
+def test_what_new_processes_can_have_is_what_the_control_groups_leave(
+    tmp_path, monkeypatch, files, cores, free_mb
+):
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/self/cgroup").write_text("4:memory:/old\n0::/pods/one\n")
     (tmp_path / "proc/meminfo").write_text("MemTotal: 99 kB\nMemAvailable:   62500000 kB\n")
@@ -180,7 +204,9 @@ def test_what_new_processes_can_have_is_what_the_control_groups_leave(tmp_path, 
         group.mkdir(parents=True, exist_ok=True)
         (tmp_path / "groups" / name).write_text(f"{text}\n")
         (group / "memory.current").write_text("2000000000\n")
-        (group / "memory.stat").write_text("anon 1500000000\ninactive_file 400000000\nactive_file 100000000\n")
+        (group / "memory.stat").write_text(
+            "anon 1500000000\ninactive_file 400000000\nactive_file 100000000\n"
+        )
     monkeypatch.setattr(processes, "PROC", tmp_path / "proc")
     monkeypatch.setattr(processes, "CGROUPS", tmp_path / "groups")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
@@ -206,7 +232,11 @@ def test_a_loopback_that_is_up_needs_no_right_to_set_it_up(monkeypatch, is_up):
         return struct.pack("16sh14x", b"lo", network.IFF_UP if is_up else 0)
 
     monkeypatch.setattr(network.fcntl, "ioctl", flags_or_refusal)
-    with nullcontext() if is_up else pytest.raises(LaunchError, match="lo is down and cannot be set up: Operation not permitted"):
+    with (
+        nullcontext()
+        if is_up
+        else pytest.raises(LaunchError, match="lo is down and cannot be set up: Operation not permitted")
+    ):
         network._up(network.LOOPBACK)
 
 
@@ -226,7 +256,10 @@ def test_the_time_of_day_is_utc_and_says_so():
 
 def test_an_annotation_escapes_what_the_runner_would_read_as_its_own():
     problem = Problem("a:b,c%.yaml", 3, 7, "50% of\r\nit: a, b", "try::this")
-    assert annotation(problem) == "::error file=a%3Ab%2Cc%25.yaml,line=3,col=7::50%25 of%0D%0Ait: a, b — try::this"
+    assert (
+        annotation(problem)
+        == "::error file=a%3Ab%2Cc%25.yaml,line=3,col=7::50%25 of%0D%0Ait: a, b — try::this"
+    )
 
 
 def test_an_annotation_goes_to_stderr_so_that_json_on_stdout_survives(capsys):
@@ -239,6 +272,9 @@ def test_what_runs_on_this_machine_is_not_asked_through_a_proxy(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     with serve() as fake:
-        assert SystemHttp(through_proxy=False).request("GET", f"{fake.url}/rate_limit", timeout_s=30).status < 500
+        assert (
+            SystemHttp(through_proxy=False).request("GET", f"{fake.url}/rate_limit", timeout_s=30).status
+            < 500
+        )
         with pytest.raises(PipelineError, match="no answer"):
             SystemHttp().request("GET", f"{fake.url}/rate_limit", timeout_s=30)

@@ -46,7 +46,9 @@ def upload(fake, folder: Path, name: str = NAMES[0], *, attempt: int = 1, root: 
 
 def fetch(fake, folder: Path, attempt: int | None = None) -> fetching.Fetched:
     github = GitHub(SystemHttp(), FakeClock(), fake.token, api=fake.url)
-    return fetching.fetch_run(World(Shell(), FakeClock(), folder), fetching.Wish("acme/bench", 101, attempt, folder / "out"), github)
+    return fetching.fetch_run(
+        World(Shell(), FakeClock(), folder), fetching.Wish("acme/bench", 101, attempt, folder / "out"), github
+    )
 
 
 def here(folder: Path) -> list[str]:
@@ -76,7 +78,9 @@ def test_every_result_of_a_run_comes_and_what_is_here_is_not_fetched_again(fake,
     fake.add_artifact(101, f"bench-102-1-{results.recipe().id}", b"called like another run's")
     first = fetch(fake, tmp_path)
     assert (len(first.new), first.lost) == (3, [])
-    assert [collect.read(path).record.job.id for path in sorted((tmp_path / "out").iterdir())] == [results.recipe(n).id for n in NAMES]
+    assert [collect.read(path).record.job.id for path in sorted((tmp_path / "out").iterdir())] == [
+        results.recipe(n).id for n in NAMES
+    ]
     again = fetch(fake, tmp_path)
     assert (len(again.new), len(again.known), len(fake.blob_requests)) == (0, 3, 3)
 
@@ -93,7 +97,9 @@ def test_a_fetch_that_was_cut_short_by_a_limit_continues(fake, tmp_path):
     for name in NAMES:
         upload(fake, tmp_path, name)
     last = max(fake.artifacts)
-    fake.fail("GET", f"artifacts/{last}/zip", 403, headers={"Retry-After": "9000"}, body='{"message": "rate limit"}')
+    fake.fail(
+        "GET", f"artifacts/{last}/zip", 403, headers={"Retry-After": "9000"}, body='{"message": "rate limit"}'
+    )
     with pytest.raises(GitHubError, match="rate limit"):
         fetch(fake, tmp_path)
     assert len(here(tmp_path)) == 2
@@ -162,7 +168,19 @@ def test_a_zip_with_a_damaged_byte_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["../up", "/etc/cron.d/x", "raw/../../up", "a\\..\\b", "C:/x", ".git/config", "raw//x", "a\nb", "./x", "~/x"]
+    "name",
+    [
+        "../up",
+        "/etc/cron.d/x",
+        "raw/../../up",
+        "a\\..\\b",
+        "C:/x",
+        ".git/config",
+        "raw//x",
+        "a\nb",
+        "./x",
+        "~/x",
+    ],
 )
 def test_a_path_that_leaves_the_folder_or_is_odd_is_refused(tmp_path, name):
     refused(tmp_path, packed(("job.json", b"{}"), (name, b"x")), "path is not taken")
@@ -202,7 +220,9 @@ def test_too_many_files_are_refused(tmp_path):
 
 def test_what_packs_well_is_no_bomb(tmp_path):
     lines = b"".join(
-        b'{"ttft_ms": %d, "status": "completed", "finish_reason": "length", "error": null}\n' % (n * 7919 % 1009) for n in range(300_000)
+        b'{"ttft_ms": %d, "status": "completed", "finish_reason": "length", "error": null}\n'
+        % (n * 7919 % 1009)
+        for n in range(300_000)
     )
     (tmp_path / "x.zip").write_bytes(packed(("raw/a.json", lines)))
     assert 10 < len(lines) / (tmp_path / "x.zip").stat().st_size < 100
@@ -231,7 +251,18 @@ def test_from_the_command_line(fake, tmp_path, capsys):
 def test_a_fetch_that_is_killed_is_continued_and_what_it_left_is_never_read(fake, tmp_path, number, code):
     held = [upload(fake, tmp_path, name) for name in NAMES][1]
     held.held = threading.Event()
-    argv = [sys.executable, "-m", "pipeline", "fetch", "--repo", "acme/bench", "--run-id", "101", "--out", str(tmp_path / "out")]
+    argv = [
+        sys.executable,
+        "-m",
+        "pipeline",
+        "fetch",
+        "--repo",
+        "acme/bench",
+        "--run-id",
+        "101",
+        "--out",
+        str(tmp_path / "out"),
+    ]
     env = {**os.environ, "GITHUB_API_URL": fake.url, "GITHUB_TOKEN": fake.token}
     with subprocess.Popen(argv, env=env, cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL) as child:
         while len(fake.blob_requests) < 2:
@@ -243,7 +274,9 @@ def test_a_fetch_that_is_killed_is_continued_and_what_it_left_is_never_read(fake
     assert len(collect.find([tmp_path / "out"])) == 1
     done = fetch(fake, tmp_path)
     assert (len(done.new), len(done.known)) == (2, 1)
-    assert [collect.read(folder).record.job.id for folder in collect.find([tmp_path / "out"])] == [results.recipe(n).id for n in NAMES]
+    assert [collect.read(folder).record.job.id for folder in collect.find([tmp_path / "out"])] == [
+        results.recipe(n).id for n in NAMES
+    ]
     assert list((tmp_path / "out").glob(".fetch-*")) == []
 
 

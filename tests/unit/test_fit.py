@@ -54,7 +54,9 @@ def test_kv_budget_of_a_decode_worker_by_shape(book, shape, gb200_budget, gb300_
     on_gb200 = judged(book, GB300_4P, "decode", sku="gb200-nvl72", flags=flags, **shape)
     assert on_gb300.kv_budget_gb == pytest.approx(gb300_budget, abs=0.06)
     assert on_gb200.kv_budget_gb == pytest.approx(gb200_budget, abs=0.06)
-    assert on_gb300.max_sequences == pytest.approx(gb300_sequences, abs=1)  # the figures were rounded on the way
+    assert on_gb300.max_sequences == pytest.approx(
+        gb300_sequences, abs=1
+    )  # the figures were rounded on the way
     assert (on_gb200.verdict == "does not fit") == (gb200_budget < 0)
 
 
@@ -68,16 +70,28 @@ def test_two_stages_of_four_gpus_hold_what_eight_gpus_hold(book):
     tensor = judged(book, GB300_4P, "decode", sku="gb200-nvl72", tp=8, pp=1, dp=1, ep=1)
     staged = judged(book, GB300_4P, "decode", sku="gb200-nvl72", tp=4, pp=2, dp=1, ep=1)
     alone = judged(book, GB300_4P, "decode", sku="gb200-nvl72", tp=4, pp=1, dp=1, ep=1)
-    assert (staged.verdict, alone.verdict) == (tensor.verdict, "does not fit") != ("does not fit", "does not fit")
-    assert (staged.routed_gb, staged.shared_gb, staged.attention_gb) == (tensor.routed_gb, tensor.shared_gb, tensor.attention_gb)
-    assert (staged.replicated_gb, staged.sequence_gb) == pytest.approx((tensor.replicated_gb / 2, tensor.sequence_gb / 2))
+    assert (
+        (staged.verdict, alone.verdict)
+        == (tensor.verdict, "does not fit")
+        != ("does not fit", "does not fit")
+    )
+    assert (staged.routed_gb, staged.shared_gb, staged.attention_gb) == (
+        tensor.routed_gb,
+        tensor.shared_gb,
+        tensor.attention_gb,
+    )
+    assert (staged.replicated_gb, staged.sequence_gb) == pytest.approx(
+        (tensor.replicated_gb / 2, tensor.sequence_gb / 2)
+    )
     assert staged.embeddings_gb == alone.embeddings_gb  # one stage has them
 
 
 def test_offload_takes_a_third_of_the_routed_experts_out_of_hbm(book):
     name = "deepseek-v4-pro-fp4.gb200-nvl72.8k1k.1p1d-dep8-tp8"
     offloaded = judged(book, name, "prefill")
-    flags = {key: value for key, value in book.recipes[name].prefill.flags.items() if not key.startswith("offload")}
+    flags = {
+        key: value for key, value in book.recipes[name].prefill.flags.items() if not key.startswith("offload")
+    }
     resident = judged(book, name, "prefill", flags=flags)
     assert offloaded.offload_gb == pytest.approx(resident.routed_gb / 3)
     assert (round(offloaded.kv_budget_gb, 1), round(resident.kv_budget_gb, 1)) == (37.7, 3.5)
@@ -86,10 +100,18 @@ def test_offload_takes_a_third_of_the_routed_experts_out_of_hbm(book):
 def test_the_fp4_indexer_cache_makes_a_sequence_smaller(book):
     plain = judged(book, GB300_4P, "decode")
     small = judged(
-        book, GB300_4P, "decode", flags={**book.recipes[GB300_4P].decode.flags, "attention-config": {"use_fp4_indexer_cache": True}}
+        book,
+        GB300_4P,
+        "decode",
+        flags={**book.recipes[GB300_4P].decode.flags, "attention-config": {"use_fp4_indexer_cache": True}},
     )
     assert (round(plain.sequence_gb * 1000, 1), round(small.sequence_gb * 1000, 1)) == (74.1, 69.6)
 
 
 def test_a_sku_whose_memory_nobody_has_read_off_is_unknown(book):
-    assert fit.judge(book.recipes[GB300_4P], book.catalogue.skus["mi355x"], book.catalogue.llms["deepseek-v4-pro"]) is None
+    assert (
+        fit.judge(
+            book.recipes[GB300_4P], book.catalogue.skus["mi355x"], book.catalogue.llms["deepseek-v4-pro"]
+        )
+        is None
+    )

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from pipeline.analyse.frontier import frontier
 
 Pair = tuple[float, float]
-COORDINATES = st.one_of(st.integers(-2, 6).map(float), st.floats(-10, 1e5, allow_nan=False))  # few integers, so that ties happen
+COORDINATES = st.one_of(
+    st.integers(-2, 6).map(float), st.floats(-10, 1e5, allow_nan=False)
+)  # few integers, so that ties happen
 PAIRS = st.lists(st.tuples(COORDINATES, COORDINATES), max_size=40)
 
 
@@ -49,7 +51,13 @@ def test_ties_keep_the_better_other_axis_and_duplicates_one() -> None:
 
 
 def test_an_absent_or_infinite_coordinate_is_not_eligible() -> None:
-    points: list[tuple[float | None, float | None]] = [(None, 9.0), (1.0, None), (float("inf"), 1.0), (0.0, 9.0), (2.0, 3.0)]
+    points: list[tuple[float | None, float | None]] = [
+        (None, 9.0),
+        (1.0, None),
+        (float("inf"), 1.0),
+        (0.0, 9.0),
+        (2.0, 3.0),
+    ]
     assert frontier(points, x=lambda point: point[0], y=lambda point: point[1]) == [(2.0, 3.0)]
 
 
@@ -76,4 +84,7 @@ def test_a_mirrored_axis_keeps_what_the_frontier_of_mirrored_points_keeps(points
 
 def test_throughput_over_a_latency_rises_from_the_left() -> None:
     waits = [(1.0, 10.0), (2.0, 9.0), (3.0, 30.0), (3.0, 20.0), (5.0, 30.0), (0.0, 99.0)]
-    assert frontier(waits, x=lambda point: point[0], y=lambda point: point[1], better=("less", "more")) == [(1.0, 10.0), (3.0, 30.0)]
+    assert frontier(waits, x=lambda point: point[0], y=lambda point: point[1], better=("less", "more")) == [
+        (1.0, 10.0),
+        (3.0, 30.0),
+    ]

@@ -67,7 +67,9 @@ def test_what_has_not_changed_is_asked_for_by_its_etag(fake, github):
 def test_etags_outlive_the_process_and_pages_after_an_unchanged_one_are_still_read(fake, clock, tmp_path):
     for n in range(150):
         fake.add_artifact(101, str(n), b"")
-    first, second = (GitHub(SystemHttp(), clock, fake.token, api=fake.url, cache=Cache(tmp_path)) for _ in range(2))
+    first, second = (
+        GitHub(SystemHttp(), clock, fake.token, api=fake.url, cache=Cache(tmp_path)) for _ in range(2)
+    )
     assert artifacts(first) == artifacts(second) == [str(n) for n in range(150)]
     assert ["if-none-match" in seen.headers for seen in fake.requests] == [False, False, True, True]
 
@@ -76,7 +78,9 @@ def test_etags_outlive_the_process_and_pages_after_an_unchanged_one_are_still_re
 def test_a_torn_memory_is_as_good_as_none(fake, clock, tmp_path, torn):
     fake.add_artifact(101, "one", b"")
     for _ in range(2):
-        assert artifacts(GitHub(SystemHttp(), clock, fake.token, api=fake.url, cache=Cache(tmp_path))) == ["one"]
+        assert artifacts(GitHub(SystemHttp(), clock, fake.token, api=fake.url, cache=Cache(tmp_path))) == [
+            "one"
+        ]
         for file in tmp_path.iterdir():
             file.write_text(torn)
     assert "if-none-match" not in fake.requests[1].headers
@@ -93,7 +97,9 @@ def test_retry_after_is_obeyed(fake, github, clock, status):
 def test_a_spent_rate_is_waited_for_until_its_reset(fake, github, clock):
     fake.add_run(101)
     reset = int((clock.start + timedelta(minutes=50)).timestamp())
-    fake.fail("GET", "runs/101$", 403, headers={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(reset)})
+    fake.fail(
+        "GET", "runs/101$", 403, headers={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(reset)}
+    )
     said: list[str] = []
     github.say = said.append
     assert github.get(f"{RUNS}/101")["id"] == 101
@@ -176,7 +182,9 @@ def test_no_answer_at_all_is_an_error_too(clock):
     assert len(clock.slept) == 5
 
 
-@pytest.mark.parametrize(("status", "advice"), [(401, "set GITHUB_TOKEN"), (404, "wrong name"), (410, "expired")])
+@pytest.mark.parametrize(
+    ("status", "advice"), [(401, "set GITHUB_TOKEN"), (404, "wrong name"), (410, "expired")]
+)
 def test_every_refusal_says_what_next_and_has_the_request_id(fake, github, status, advice):
     fake.fail("GET", "runs/101$", status)
     error = refused(github, message=f"{status} broken by a test")
@@ -208,7 +216,10 @@ def test_credentials_of_a_netrc_go_nowhere(fake, github, tmp_path, monkeypatch):
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     one = fake.add_artifact(101, "one", b"PK")
     github.download(f"repos/acme/bench/actions/artifacts/{one.row['id']}/zip", tmp_path / "x", most_bytes=100)
-    assert [seen.headers.get("authorization") for seen in (*fake.requests, *fake.blob_requests)] == ["Bearer a-token", None]
+    assert [seen.headers.get("authorization") for seen in (*fake.requests, *fake.blob_requests)] == [
+        "Bearer a-token",
+        None,
+    ]
 
 
 @pytest.mark.parametrize("status", [403, 503])
@@ -222,19 +233,25 @@ def test_an_address_that_is_no_longer_valid_is_asked_for_again(fake, github, tmp
 def test_a_download_that_breaks_off_is_begun_again(fake, github, tmp_path):
     one = fake.add_artifact(101, "one", b"PK" * 5000)
     one.torn = True
-    github.download(f"repos/acme/bench/actions/artifacts/{one.row['id']}/zip", tmp_path / "x", most_bytes=10_000)
+    github.download(
+        f"repos/acme/bench/actions/artifacts/{one.row['id']}/zip", tmp_path / "x", most_bytes=10_000
+    )
     assert (tmp_path / "x").read_bytes() == b"PK" * 5000
 
 
 def test_more_bytes_than_are_taken_do_not_reach_the_disk(fake, github, tmp_path):
     one = fake.add_artifact(101, "one", b"x" * 101)
     with pytest.raises(ArtifactError, match="101 bytes, more than the 100 that are taken"):
-        github.download(f"repos/acme/bench/actions/artifacts/{one.row['id']}/zip", tmp_path / "x", most_bytes=100)
+        github.download(
+            f"repos/acme/bench/actions/artifacts/{one.row['id']}/zip", tmp_path / "x", most_bytes=100
+        )
     assert not (tmp_path / "x").exists()
 
 
 def test_the_token_follows_no_link_to_another_host(fake, github):
-    fake.fail("GET", "artifacts$", 200, body='{"artifacts": []}', headers={"Link": f'<{fake.blobs}/2>; rel="next"'})
+    fake.fail(
+        "GET", "artifacts$", 200, body='{"artifacts": []}', headers={"Link": f'<{fake.blobs}/2>; rel="next"'}
+    )
     with pytest.raises(GitHubError, match="another host"):
         artifacts(github)
     fake.fail("GET", "runs/101$", 301, headers={"Location": f"{fake.blobs}/elsewhere"})
@@ -278,5 +295,7 @@ def test_what_does_not_say_its_size_is_stopped_at_the_cap(tmp_path):
     with HTTPServer(("127.0.0.1", 0), Endless) as server:
         Thread(target=server.handle_request, daemon=True).start()
         with pytest.raises(ArtifactError, match="more than the 3000000 bytes that are taken"):
-            SystemHttp().download(f"http://127.0.0.1:{server.server_port}/x", tmp_path / "x", most_bytes=3_000_000, timeout_s=60)
+            SystemHttp().download(
+                f"http://127.0.0.1:{server.server_port}/x", tmp_path / "x", most_bytes=3_000_000, timeout_s=60
+            )
     assert (tmp_path / "x").stat().st_size <= 3_000_000

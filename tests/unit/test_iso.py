@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from pipeline.analyse.cost import ratio, usd_per_mtok, usd_per_mtok_held
 from pipeline.analyse.iso import bracket, read_at, tangents
 
-GB200 = ([15.26, 18.51, 21.6, 24.42, 28.31, 32.69, 74.13], [8933.0, 8153.1, 6036.2, 3148.0, 2004.5, 1613.8, 32.8])
+GB200 = (
+    [15.26, 18.51, 21.6, 24.42, 28.31, 32.69, 74.13],
+    [8933.0, 8153.1, 6036.2, 3148.0, 2004.5, 1613.8, 32.8],
+)
 GB300 = ([13.12, 14.74, 17.58, 25.91, 36.78, 73.43], [11055.6, 10853.1, 10214.0, 6812.0, 1920.0, 138.8])
 
 
@@ -18,8 +21,12 @@ def costs(knots_y: list[float], usd: float) -> list[float]:
 
 
 def test_tangents_are_those_of_the_published_curves() -> None:
-    assert tangents(*GB200) == pytest.approx([-125.883, -468.1416, -862.3787, -587.9177, -178.4018, -76.3031, -19.0758], abs=1e-3)
-    assert tangents(*GB300) == pytest.approx([-106.8322, -161.3357, -271.657, -426.4702, -97.2005, -24.3001], abs=1e-3)
+    assert tangents(*GB200) == pytest.approx(
+        [-125.883, -468.1416, -862.3787, -587.9177, -178.4018, -76.3031, -19.0758], abs=1e-3
+    )
+    assert tangents(*GB300) == pytest.approx(
+        [-106.8322, -161.3357, -271.657, -426.4702, -97.2005, -24.3001], abs=1e-3
+    )
 
 
 def test_tangents_of_cost_are_those_of_the_published_curves() -> None:
@@ -48,14 +55,22 @@ def test_throughput_read_at_an_interactivity(at: float, gb200: float, gb300: flo
 
 @pytest.mark.parametrize(
     ("at", "gb200", "gb300"),
-    [(16, 0.0695, 0.0694), (22, 0.1086, 0.0860), (27, 0.2744, 0.1168), (36, 0.4462, 0.3620), (50, 0.9457, 0.7830)],
+    [
+        (16, 0.0695, 0.0694),
+        (22, 0.1086, 0.0860),
+        (27, 0.2744, 0.1168),
+        (36, 0.4462, 0.3620),
+        (50, 0.9457, 0.7830),
+    ],
 )
 def test_cost_derived_from_the_throughput_read(at: float, gb200: float, gb300: float) -> None:
     assert usd_per_mtok(2.21, read_at(*GB200, at)) == pytest.approx(gb200, abs=5.1e-5)
     assert usd_per_mtok(2.652, read_at(*GB300, at)) == pytest.approx(gb300, abs=5.1e-5)
 
 
-@pytest.mark.parametrize(("at", "gb200", "gb300"), [(24, 0.1808, 0.0943), (40, 1.3718, 0.5802), (60, 9.9129, 3.0145)])
+@pytest.mark.parametrize(
+    ("at", "gb200", "gb300"), [(24, 0.1808, 0.0943), (40, 1.3718, 0.5802), (60, 9.9129, 3.0145)]
+)
 def test_cost_with_its_own_spline_as_the_article_had_it(at: float, gb200: float, gb300: float) -> None:
     assert read_at(GB200[0], costs(GB200[1], 2.21), at) == pytest.approx(gb200, abs=5.1e-5)
     assert read_at(GB300[0], costs(GB300[1], 2.652), at) == pytest.approx(gb300, abs=5.1e-5)
@@ -96,7 +111,9 @@ STEPS = st.lists(st.floats(0.1, 50), min_size=1, max_size=8)
 
 
 @given(STEPS, st.lists(st.floats(-1e4, 1e4), min_size=8, max_size=8), st.floats(0, 1), st.integers(0, 7))
-def test_between_knots_the_curve_stays_between_them(steps: list[float], values: list[float], share: float, place: int) -> None:
+def test_between_knots_the_curve_stays_between_them(
+    steps: list[float], values: list[float], share: float, place: int
+) -> None:
     x = [sum(steps[:count], 1.0) for count in range(len(steps))]
     y = values[: len(x)]
     left = place % len(x)

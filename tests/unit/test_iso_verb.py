@@ -58,8 +58,14 @@ def test_cost_is_answered_when_asked_and_its_mode_is_named(csv, capsys):
     path = csv("b200,10,300\nb200,20,200\nb200,40,100\nunknown,10,3\n")
     derived = iso(capsys, path, "--at", "30", "--cost", "derived")
     article = iso(capsys, path, "--at", "30", "--cost", "article")
-    assert derived["cost"] == {"mode": "derived", "tier": "hyperscaler", "usd_per_gpu_hour": {"b200-sxm": 1.95}}
-    assert derived["rows"][0]["usd_per_mtok"] == pytest.approx(1.95e6 / 3600 / derived["rows"][0]["total_tok_s_gpu"])
+    assert derived["cost"] == {
+        "mode": "derived",
+        "tier": "hyperscaler",
+        "usd_per_gpu_hour": {"b200-sxm": 1.95},
+    }
+    assert derived["rows"][0]["usd_per_mtok"] == pytest.approx(
+        1.95e6 / 3600 / derived["rows"][0]["total_tok_s_gpu"]
+    )
     assert article["cost"]["mode"] == "article"
     assert article["rows"][0]["usd_per_mtok"] != pytest.approx(derived["rows"][0]["usd_per_mtok"], rel=1e-3)
     assert derived["rows"][1]["usd_per_mtok"] is None
@@ -70,7 +76,9 @@ def test_other_columns_can_be_read_and_the_answer_names_them(csv, capsys):
     answer = iso(capsys, path, "--at", "15", "--x", "per_user", "--y", "output")
     assert answer["rows"] == [{"sku": "a", "interactivity": 15.0, "total_tok_s_gpu": 2.0}]
     assert answer["columns"] == {"interactivity": "per_user", "total_tok_s_gpu": "output"}
-    assert cli.run(["iso", path, "--at", "15", "--x", "per_user", "--y", "output", "--cost", "derived"], {}) == 2
+    assert (
+        cli.run(["iso", path, "--at", "15", "--x", "per_user", "--y", "output", "--cost", "derived"], {}) == 2
+    )
 
 
 COSTS = "sku,interactivity,total_tok_s_gpu,usd_per_mtok,ttft\n"
@@ -89,8 +97,12 @@ def test_less_of_a_latency_is_better_when_it_is_what_a_curve_is_read_along(csv, 
     assert answer["frontier"]["better"] == ["less", "more"]
 
 
-@pytest.mark.parametrize(("better", "kept"), [((), [0.6, 0.8, 1.2]), (("--better", "more,more"), [None, None, 1.2])])
-def test_without_a_throughput_the_names_of_the_columns_say_what_is_better_or_the_reader_does(csv, capsys, better, kept):
+@pytest.mark.parametrize(
+    ("better", "kept"), [((), [0.6, 0.8, 1.2]), (("--better", "more,more"), [None, None, 1.2])]
+)
+def test_without_a_throughput_the_names_of_the_columns_say_what_is_better_or_the_reader_does(
+    csv, capsys, better, kept
+):
     path = csv("a,10,0.6\na,20,0.8\na,30,1.2\n", "sku,interactivity,usd_per_mtok\n")
     answer = iso(capsys, path, "--at", "10,20,30", "--y", "usd_per_mtok", *better)
     assert [one["total_tok_s_gpu"] for one in answer["rows"]] == kept
@@ -115,12 +127,19 @@ def test_text_marks_what_is_directional_and_what_nobody_measured(csv, capsys):
     out = capsys.readouterr().out.splitlines()
     assert out[1].split() == ["20", "≈", "233.3", "≈", "2.631"]
     assert out[2].split() == ["50", "_unreachable_", "_unreachable_"]
-    assert out[3:] == ["cost: derived from the throughput read", "≈ directional: read between knots more than 10 apart"]
+    assert out[3:] == [
+        "cost: derived from the throughput read",
+        "≈ directional: read between knots more than 10 apart",
+    ]
 
 
 def test_order_and_duplicates_do_not_matter_and_are_told(csv, capsys):
     path = csv("a,20,1\na,10,3\na,10,2\na,10,3\n")
-    assert [row["total_tok_s_gpu"] for row in iso(capsys, path, "--at", "10,15,20")["rows"]] == [3.0, 2.0, 1.0]
+    assert [row["total_tok_s_gpu"] for row in iso(capsys, path, "--at", "10,15,20")["rows"]] == [
+        3.0,
+        2.0,
+        1.0,
+    ]
     cli.run(["iso", path, "--at", "10"], {})
     err = capsys.readouterr().err
     assert f"{path}:4: a at 10 is left out, dominated" in err
@@ -128,7 +147,9 @@ def test_order_and_duplicates_do_not_matter_and_are_told(csv, capsys):
 
 
 def test_a_lone_knot_answers_for_itself_and_nothing_else(csv, capsys):
-    assert [row["total_tok_s_gpu"] for row in iso(capsys, csv("a,20,5\n"), "--at", "19.9,20,20.1")["rows"]] == [None, 5.0, None]
+    assert [
+        row["total_tok_s_gpu"] for row in iso(capsys, csv("a,20,5\n"), "--at", "19.9,20,20.1")["rows"]
+    ] == [None, 5.0, None]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +166,11 @@ def test_a_lone_knot_answers_for_itself_and_nothing_else(csv, capsys):
         ("a,10\n", HEAD, ":2:1: 2 cells, the header has 3"),
         ("", HEAD, ":1:1: no rows below the header"),
         ("", "", ":1:1: an empty file"),
-        ("a,10,5,measured\na,20,1,simulated\n", HEAD.strip() + ",origin\n", "rows of several origins: measured, simulated"),
+        (
+            "a,10,5,measured\na,20,1,simulated\n",
+            HEAD.strip() + ",origin\n",
+            "rows of several origins: measured, simulated",
+        ),
     ],
 )
 def test_a_csv_that_cannot_be_read_is_answered_at_its_line(csv, capsys, body, head, words):

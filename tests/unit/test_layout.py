@@ -35,7 +35,9 @@ def placed(name: str, **changes: object) -> layout.Layout:
 
 def shaped(recipe: Recipe, **shape: int) -> Recipe:
     """The recipe with this prefill pool."""
-    return recipe.model_copy(update={"prefill": Pool.model_validate({"workers": 1, "tp": 1, "pp": 1, "dp": 1, "ep": 1, **shape})})
+    return recipe.model_copy(
+        update={"prefill": Pool.model_validate({"workers": 1, "tp": 1, "pp": 1, "dp": 1, "ep": 1, **shape})}
+    )
 
 
 def test_every_recipe_is_in_the_table() -> None:
@@ -86,17 +88,30 @@ def test_without_an_infra_tray_the_services_share_the_head() -> None:
 
 def test_workers_smaller_than_a_tray_share_it_but_not_with_the_other_role() -> None:
     one = layout.place(shaped(RECIPES[f"{GB300}.1p6d-dep4-tp4"], workers=3, tp=2), 4)
-    assert [(process.tray, process.devices) for process in one.processes[:4]] == [(1, (0, 1)), (1, (2, 3)), (2, (0, 1)), (3, (0, 1, 2, 3))]
+    assert [(process.tray, process.devices) for process in one.processes[:4]] == [
+        (1, (0, 1)),
+        (1, (2, 3)),
+        (2, (0, 1)),
+        (3, (0, 1, 2, 3)),
+    ]
 
 
 def test_only_the_first_process_of_tensor_parallelism_across_trays_answers() -> None:
     crew = placed(f"{GB200}.1p1d-dep8-tp8").worker("decode", 0)
-    assert [(process.tray, process.rank, process.dp_rank, process.headless) for process in crew] == [(3, 0, 0, False), (4, 1, 0, True)]
+    assert [(process.tray, process.rank, process.dp_rank, process.headless) for process in crew] == [
+        (3, 0, 0, False),
+        (4, 1, 0, True),
+    ]
 
 
 def test_ranks_that_each_cross_trays_have_one_process_a_tray_and_one_instance() -> None:
     one = layout.place(shaped(RECIPES[f"{GB200}.1p1d-dep8-tp8"], tp=8, dp=2, ep=16), 4)
-    assert [(process.dp_rank, process.headless) for process in one.worker("prefill", 0)] == [(0, False), (0, True), (1, True), (1, True)]
+    assert [(process.dp_rank, process.headless) for process in one.worker("prefill", 0)] == [
+        (0, False),
+        (0, True),
+        (1, True),
+        (1, True),
+    ]
     assert layout.instances(one)["prefill"] == 1
 
 

@@ -73,21 +73,29 @@ def test_claims_of_the_published_study_are_judged_with_evidence():
     assert all(one.evidence for one in claims.values())
     assert all(one.corrected for one in claims.values() if one.severity != "holds")
     assert claims["C4-peak"].corrected == "2.82 at 27.32 below 73.14"
-    assert claims["C6"].computed.startswith("on the grid 3.0310 at 50; local peak 2.3058 at 27.42; largest 3.4411 at 73.43 (edge)")
+    assert claims["C6"].computed.startswith(
+        "on the grid 3.0310 at 50; local peak 2.3058 at 27.42; largest 3.4411 at 73.43 (edge)"
+    )
     assert claims["C14"].corrected == "1.00 to 1.01"
     assert claims["C10"].computed == "3148 at 24.42"
 
 
 def test_what_a_reader_should_know_of_the_published_study_is_noted():
     notes = [one for one in lint(STUDY).of("note") if one.rule != "assertion"]
-    assert [one.place for one in notes if one.rule == "dominated row"] == ["points, gb200-nvl72 conc 512 8+8 GPUs"]
-    assert [one.computed for one in notes if one.rule == "interactivity vs TPOT"] == ["-1.70 to +2.11 % off 1000 / TPOT"]
+    assert [one.place for one in notes if one.rule == "dominated row"] == [
+        "points, gb200-nvl72 conc 512 8+8 GPUs"
+    ]
+    assert [one.computed for one in notes if one.rule == "interactivity vs TPOT"] == [
+        "-1.70 to +2.11 % off 1000 / TPOT"
+    ]
     assert len([one for one in notes if one.rule == "Little's law"]) == 8
 
 
 def test_waits_that_the_published_rows_imply():
     waits = [implied_wait_s(STUDY, row) for row in STUDY.rows]
-    assert waits == pytest.approx([3.6, 4.5, 20.3, 4.2, 6.1, 45.2, 123.6, 57.8, 2.4, 4.4, 26.7, 86.0, 48.1, 24.4], abs=0.06)
+    assert waits == pytest.approx(
+        [3.6, 4.5, 20.3, 4.2, 6.1, 45.2, 123.6, 57.8, 2.4, 4.4, 26.7, 86.0, 48.1, 24.4], abs=0.06
+    )
 
 
 def test_a_cost_that_its_rate_cannot_give_is_wrong_and_corrected():
@@ -113,7 +121,10 @@ def test_an_interactivity_of_the_same_statistic_must_be_the_reciprocal_of_tpot()
 
 
 def test_an_interactivity_of_another_statistic_is_a_note():
-    other = study(points=points(row(user=20.0, tpot_p50_ms=48.0)), statistics={"interactivity_as_printed": "mean", "tpot_p50_ms": "median"})
+    other = study(
+        points=points(row(user=20.0, tpot_p50_ms=48.0)),
+        statistics={"interactivity_as_printed": "mean", "tpot_p50_ms": "median"},
+    )
     assert found(other) == []
     assert [one.rule for one in found(other, "note")] == ["interactivity vs TPOT"]
 
@@ -158,27 +169,65 @@ def test_an_unreachable_cell_makes_no_finding():
         ({"kind": "whole", "of": 28, "per": 8}, "wrong", "a whole number of workers"),
         ({"kind": "whole", "of": 32, "per": 8}, "holds", ""),
         ({"kind": "peak", "quantity": "total_tok_s_gpu", "says": "2.00", "at": "10"}, "holds", ""),
-        ({"kind": "peak", "quantity": "total_tok_s_gpu", "says": "2.10", "at": "10"}, "wrong", "2.00 at 10.00"),
+        (
+            {"kind": "peak", "quantity": "total_tok_s_gpu", "says": "2.10", "at": "10"},
+            "wrong",
+            "2.00 at 10.00",
+        ),
         ({"kind": "reading", "sku": GB300, "at": 17.5, "says": "1400"}, "holds", ""),
         ({"kind": "reading", "sku": GB300, "at": 17.5, "says": "1500"}, "wrong", "1400"),
         ({"kind": "reading", "sku": GB300, "at": 30.0, "says": "1000"}, "wrong", "unreachable"),
         ({"kind": "nearest-knot", "sku": GB200, "at": 24.0, "says": "900.0"}, "wrong", "800.0 at 25"),
-        ({"kind": "range", "column": "throughput_ratio", "low": 5, "high": 30, "least": "1.25", "most": "2.00"}, "holds", ""),
-        ({"kind": "range", "column": "throughput_ratio", "low": 20, "high": 30, "least": "1.25", "most": "2.00"}, "wrong", "1.25 to 1.25"),
+        (
+            {
+                "kind": "range",
+                "column": "throughput_ratio",
+                "low": 5,
+                "high": 30,
+                "least": "1.25",
+                "most": "2.00",
+            },
+            "holds",
+            "",
+        ),
+        (
+            {
+                "kind": "range",
+                "column": "throughput_ratio",
+                "low": 20,
+                "high": 30,
+                "least": "1.25",
+                "most": "2.00",
+            },
+            "wrong",
+            "1.25 to 1.25",
+        ),
         ({"kind": "evidence", "verdict": "opinion"}, "note", ""),
     ],
 )
 def test_each_kind_of_claim_is_checked_against_the_tables(says, severity, corrected):
-    table = iso(iso_row("10", (900.0, 1800.0), throughput_ratio=2.0), iso_row("25", (800.0, 1000.0), throughput_ratio=1.25))
-    (one,) = [one for one in lint(study(iso=table, assertions=(claim(says),))).findings if one.rule == "assertion"]
+    table = iso(
+        iso_row("10", (900.0, 1800.0), throughput_ratio=2.0),
+        iso_row("25", (800.0, 1000.0), throughput_ratio=1.25),
+    )
+    (one,) = [
+        one for one in lint(study(iso=table, assertions=(claim(says),))).findings if one.rule == "assertion"
+    ]
     assert (one.severity, one.corrected) == (severity, corrected)
 
 
 @pytest.mark.parametrize(("says", "at", "severity"), [("2.12", "10", "holds"), ("2.00", "10", "wrong")])
 def test_a_peak_without_a_table_to_be_the_grid_is_held_against_the_curves_alone(says, at, severity):
-    table = points(row(GB200, 30, 800.0, 25.0), row(GB200, 83, 850.0, 10.0), row(GB300, 38, 1000.0, 25.0), row(GB300, 165, 1800.0, 10.0))
+    table = points(
+        row(GB200, 30, 800.0, 25.0),
+        row(GB200, 83, 850.0, 10.0),
+        row(GB300, 38, 1000.0, 25.0),
+        row(GB300, 165, 1800.0, 10.0),
+    )
     peak = claim({"kind": "peak", "quantity": "total_tok_s_gpu", "says": says, "at": at})
-    (one,) = [one for one in lint(study(points=table, assertions=(peak,))).findings if one.rule == "assertion"]
+    (one,) = [
+        one for one in lint(study(points=table, assertions=(peak,))).findings if one.rule == "assertion"
+    ]
     assert (one.severity, one.computed) == (severity, "largest 2.1176 at 10.00 (edge)")
 
 
@@ -191,7 +240,10 @@ def test_the_wait_that_a_claim_tells_is_the_one_that_the_rows_imply():
 def test_lint_exits_21_on_findings_and_says_each_with_its_corrected_value(capsys):
     assert cli.run(["lint", str(FILE)], {}) == 21
     out, err = capsys.readouterr()
-    assert "- ratio vs operands · iso, row 27: ratio: printed 2.83, computed 2.8241, should be 2.82\n    6182 / 2189\n" in out
+    assert (
+        "- ratio vs operands · iso, row 27: ratio: printed 2.83, computed 2.8241, should be 2.82\n    6182 / 2189\n"
+        in out
+    )
     assert err.endswith("34 findings in 1 document\n")
 
 
@@ -202,13 +254,33 @@ POINTS = "sku,conc,prefill_gpus,decode_gpus,total_tok_s_gpu,tpot_ms,interactivit
     ("text", "code", "words"),
     [
         (POINTS + "GB300 NVL72,48,4,4,1000.0,50.00,20.00,0.74\n", 0, "nothing to say"),
-        (POINTS + "GB300 NVL72,48,4,4,1000.0,50.00,20.00,0.70\n", 21, "printed 0.70, computed 0.7367, should be 0.74"),
-        ("interactivity_label,gb200_tok_s_gpu,gb300_tok_s_gpu,tput_ratio_gb300_over_gb200\n27,2189,6182,2.83\n", 21, "2.82"),
+        (
+            POINTS + "GB300 NVL72,48,4,4,1000.0,50.00,20.00,0.70\n",
+            21,
+            "printed 0.70, computed 0.7367, should be 0.74",
+        ),
+        (
+            "interactivity_label,gb200_tok_s_gpu,gb300_tok_s_gpu,tput_ratio_gb300_over_gb200\n27,2189,6182,2.83\n",
+            21,
+            "2.82",
+        ),
         ("interactivity_label,gb200_tok_s_gpu\n27,unreachable\n", 0, "nothing to say"),
-        ("interactivity_label,gb200_total_tok_s_gpu,gb200_total_usd_per_mtok\n50,649,4.78\n", 21, "printed 4.78, computed 0.9459"),
-        ("interactivity_label,gb200_tok_s_gpu,gb300_tok_s_gpu,gb300_usd_per_mtok\n16,2000,10608,0.07\n", 0, "nothing to say"),
+        (
+            "interactivity_label,gb200_total_tok_s_gpu,gb200_total_usd_per_mtok\n50,649,4.78\n",
+            21,
+            "printed 4.78, computed 0.9459",
+        ),
+        (
+            "interactivity_label,gb200_tok_s_gpu,gb300_tok_s_gpu,gb300_usd_per_mtok\n16,2000,10608,0.07\n",
+            0,
+            "nothing to say",
+        ),
         ("interactivity_label,gb200_tok_s_gpu,ratio\n27,2189,2.99\n", 0, "column `ratio` not checked"),
-        (POINTS.strip() + ",cost\nGB300 NVL72,48,4,4,1000.0,50.00,20.00,0.74,9.99\n", 0, "column `cost` not checked"),
+        (
+            POINTS.strip() + ",cost\nGB300 NVL72,48,4,4,1000.0,50.00,20.00,0.74,9.99\n",
+            0,
+            "column `cost` not checked",
+        ),
     ],
 )
 def test_lint_reads_point_and_iso_tables_from_csv(tmp_path, capsys, text, code, words):
@@ -221,8 +293,14 @@ def test_lint_reads_point_and_iso_tables_from_csv(tmp_path, capsys, text, code, 
     ("text", "words"),
     [
         ("sku,conc\ngb200,1\n", "no column `total_tok_s_gpu`"),
-        (POINTS + "GB300 NVL72,four,4,4,1000.0,50.00,20.00,0.74\n", ":2:1: invalid literal for int() with base 10: 'four'"),
-        (POINTS + "GB300 NVL72,4,4,4,-1,50.00,20.00,0.74\n", ":2:1: `total_tok_s_gpu`: input should be greater than 0"),
+        (
+            POINTS + "GB300 NVL72,four,4,4,1000.0,50.00,20.00,0.74\n",
+            ":2:1: invalid literal for int() with base 10: 'four'",
+        ),
+        (
+            POINTS + "GB300 NVL72,4,4,4,-1,50.00,20.00,0.74\n",
+            ":2:1: `total_tok_s_gpu`: input should be greater than 0",
+        ),
         (POINTS + "GB300 NVL72,4,4,4,nan,50.00,20.00,0.74\n", ":2:1: `total_tok_s_gpu`"),
         (
             "interactivity_label,a_tok_s_gpu,b_tok_s_gpu,tput_ratio_a_over_b\n27,1,2,2.00\n",

@@ -39,12 +39,20 @@ def test_a_duplicate_key_is_refused_at_that_line():
 
 def test_an_unknown_key_gets_the_nearest_name():
     problem = only(recipe("conc: [4, 8]", "conc: [4, 8]\nworkloads: {isl: 1}"))
-    assert (problem.line, problem.what, problem.hint) == (3, "unknown key `workloads`", "did you mean `workload`?")
+    assert (problem.line, problem.what, problem.hint) == (
+        3,
+        "unknown key `workloads`",
+        "did you mean `workload`?",
+    )
 
 
 def test_an_unknown_key_inside_a_pool_gets_the_nearest_name_of_a_pool():
     problem = only(recipe("  workers: 1\n", "  workers: 1\n  flag: {}\n"))
-    assert (problem.line, problem.what, problem.hint) == (5, "unknown key `prefill.flag`", "did you mean `flags`?")
+    assert (problem.line, problem.what, problem.hint) == (
+        5,
+        "unknown key `prefill.flag`",
+        "did you mean `flags`?",
+    )
 
 
 @pytest.mark.parametrize(
@@ -101,7 +109,11 @@ def test_aliases_tags_and_merge_keys_are_refused():
 def test_all_problems_of_all_files_come_at_once():
     texts = recipe("conc: [4, 8]", "conc: []\ntitel: x")
     texts["skus.yaml"] += "  colour: red\n"
-    assert {(problem.path, problem.line) for problem in errors(texts)} >= {(small.PATH, 2), (small.PATH, 3), ("skus.yaml", 19)}
+    assert {(problem.path, problem.line) for problem in errors(texts)} >= {
+        (small.PATH, 2),
+        (small.PATH, 3),
+        ("skus.yaml", 19),
+    }
 
 
 def test_a_wrong_field_hides_no_wrong_arithmetic():
@@ -141,7 +153,9 @@ def test_tensor_parallelism_over_trays_must_be_meant():
     assert errors(recipe(narrow, wide + "  crosses_trays: true\n")) == []
 
 
-@pytest.mark.parametrize(("ep", "word"), [(3, "does not divide"), (2, "spreads experts over all"), (1, "would hold all experts")])
+@pytest.mark.parametrize(
+    ("ep", "word"), [(3, "does not divide"), (2, "spreads experts over all"), (1, "would hold all experts")]
+)
 def test_expert_parallelism_follows_the_ranks(ep, word):
     problem = only(recipe("  ep: 4", f"  ep: {ep}"))
     assert word in problem.what
@@ -172,13 +186,17 @@ def test_streams_that_end_by_themselves_are_refused():
     assert "cannot be told from one that was cut" in problem.what
 
 
-@pytest.mark.parametrize(("conc", "word"), [("[8, 4]", "not rising"), ("[4, 4]", "names one twice"), ("[]", "at least 1")])
+@pytest.mark.parametrize(
+    ("conc", "word"), [("[8, 4]", "not rising"), ("[4, 4]", "names one twice"), ("[]", "at least 1")]
+)
 def test_concurrencies_rise(conc, word):
     assert word in only(recipe("[4, 8]", conc)).what
 
 
 def test_an_image_that_is_a_tag_is_a_warning_only():
-    book, problems = load.examine(small.texts(base=small.BASE.replace("vllm/vllm-openai@sha256:0123", "vllm/vllm-openai:v0.20.0")))
+    book, problems = load.examine(
+        small.texts(base=small.BASE.replace("vllm/vllm-openai@sha256:0123", "vllm/vllm-openai:v0.20.0"))
+    )
     assert [problem.severity for problem in problems] == ["warning"]
     assert small.ID in book.recipes
 
@@ -198,16 +216,23 @@ def test_a_flag_left_to_vllms_default_is_not_guessed():
 
 def test_a_misspelt_flag_is_a_warning_with_the_nearest_name():
     _, problems = load.examine(recipe("  workers: 1\n", "  flags: {max-num-seq: 4}\n  workers: 1\n"))
-    assert [(problem.severity, problem.hint) for problem in problems] == [("warning", "did you mean `max-num-seqs`?")]
+    assert [(problem.severity, problem.hint) for problem in problems] == [
+        ("warning", "did you mean `max-num-seqs`?")
+    ]
 
 
 def test_a_model_length_below_the_workload_is_refused():
-    assert "shorter than isl + osl = 9216" in only(recipe("  workers: 1\n", "  flags: {max-model-len: 9000}\n  workers: 1\n")).what
+    assert (
+        "shorter than isl + osl = 9216"
+        in only(recipe("  workers: 1\n", "  flags: {max-model-len: 9000}\n  workers: 1\n")).what
+    )
 
 
 def test_an_unknown_sku_gets_the_nearest():
     found = errors(small.texts(base=small.BASE.replace("sku: tiny-2x4", "sku: tiny-2x5")))
-    assert ("unknown SKU `tiny-2x5`", "did you mean `tiny-2x4`?") in [(problem.what, problem.hint) for problem in found]
+    assert ("unknown SKU `tiny-2x5`", "did you mean `tiny-2x4`?") in [
+        (problem.what, problem.hint) for problem in found
+    ]
     assert found[0].path == "_base.yaml"
 
 
@@ -267,17 +292,24 @@ def test_the_origin_of_each_value_is_known():
 
 
 def test_a_cluster_without_what_its_measure_needs_is_refused():
-    assert only(small.texts(cluster=small.CLUSTER.replace("timing: timing/small.json\n", ""))).what == "measure replay needs `timing`"
+    assert (
+        only(small.texts(cluster=small.CLUSTER.replace("timing: timing/small.json\n", ""))).what
+        == "measure replay needs `timing`"
+    )
 
 
 def test_a_cluster_without_what_its_launcher_needs_is_refused():
-    live = small.CLUSTER.replace("launcher: null\nmeasure: replay", "launcher: local\nmeasure: aiperf\nengine_override: mocker")
+    live = small.CLUSTER.replace(
+        "launcher: null\nmeasure: replay", "launcher: local\nmeasure: aiperf\nengine_override: mocker"
+    )
     assert only(small.texts(cluster=live)).what == "launcher local needs `local`"
 
 
 @pytest.mark.parametrize("flags", ["offload-group-size: 2, offload-num-in-group: 5", "offload-group-size: 0"])
 def test_an_offload_that_cannot_be_is_refused(flags):
-    assert "cannot be offloaded" in only(recipe("  workers: 1\n", f"  flags: {{{flags}}}\n  workers: 1\n")).what
+    assert (
+        "cannot be offloaded" in only(recipe("  workers: 1\n", f"  flags: {{{flags}}}\n  workers: 1\n")).what
+    )
 
 
 def test_an_id_in_the_file_is_refused():
@@ -288,4 +320,9 @@ def test_the_digest_ignores_prose_and_knows_flags():
     plain = load.read(small.texts()).recipes[small.ID].deployment_digest
     assert load.read(recipe("title: One", "title: Another")).recipes[small.ID].deployment_digest == plain
     assert load.read(recipe("[4, 8]", "[4]")).recipes[small.ID].deployment_digest == plain
-    assert load.read(recipe("  workers: 1\n", "  flags: {max-num-seqs: 8}\n  workers: 1\n")).recipes[small.ID].deployment_digest != plain
+    assert (
+        load.read(recipe("  workers: 1\n", "  flags: {max-num-seqs: 8}\n  workers: 1\n"))
+        .recipes[small.ID]
+        .deployment_digest
+        != plain
+    )

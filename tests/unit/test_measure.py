@@ -33,7 +33,9 @@ TIMING = SkuTiming(
 def setup(shape: str, staging: Path = Path()) -> replay.Setup:
     recipe = BOOK.recipes[f"deepseek-v4-pro-fp4.gb300-nvl72.8k1k.{shape}"]
     (job,) = (job for job in _jobs(BOOK, BOOK.catalogue.clusters["laptop"], None) if job.id == recipe.id)
-    return replay.Setup(job, BOOK.catalogue.skus[recipe.sku], TIMING, requests_per_conc=10, seed=0, staging=staging)
+    return replay.Setup(
+        job, BOOK.catalogue.skus[recipe.sku], TIMING, requests_per_conc=10, seed=0, staging=staging
+    )
 
 
 def test_lengths_are_uniform_between_four_fifths_and_the_whole():
@@ -47,18 +49,29 @@ def test_lengths_are_uniform_between_four_fifths_and_the_whole():
 
 def test_another_seed_draws_other_lengths():
     recipe = setup("6p1d-dep4-dep8").job.recipe
-    first, again, other = (lengths.draw(recipe.workload, recipe.client, requests=50, seed=seed)[0].tolist() for seed in (3, 3, 4))
+    first, again, other = (
+        lengths.draw(recipe.workload, recipe.client, requests=50, seed=seed)[0].tolist() for seed in (3, 3, 4)
+    )
     assert first == again != other
 
 
 def test_a_trace_shares_no_prefix():
     lines = [json.loads(line) for line in lengths.trace(np.array([1000, 500]), np.array([10, 20]), block=512)]
     assert [line["hash_ids"] for line in lines] == [[0, 1], [2]]
-    assert [(line["input_length"], line["output_length"], line["timestamp"]) for line in lines] == [(1000, 10, 0), (500, 20, 0)]
+    assert [(line["input_length"], line["output_length"], line["timestamp"]) for line in lines] == [
+        (1000, 10, 0),
+        (500, 20, 0),
+    ]
 
 
 def test_statistics_withhold_p99_below_662_requests():
-    assert summarise([3.0, 1.0, 2.0]).model_dump() == {"n": 3, "mean": 2.0, "p50": 2.0, "p90": pytest.approx(2.8), "p99": None}
+    assert summarise([3.0, 1.0, 2.0]).model_dump() == {
+        "n": 3,
+        "mean": 2.0,
+        "p50": 2.0,
+        "p90": pytest.approx(2.8),
+        "p99": None,
+    }
     assert summarise(range(661)).p99 is None
     assert summarise(range(662)).p99 == pytest.approx(0.99 * 661)
     assert summarise([]).mean is None
@@ -75,7 +88,9 @@ def test_a_worker_is_told_what_the_recipe_says(tmp_path):
 
 def test_the_timing_table_says_the_parameters(tmp_path):
     with np.load(replay.table("decode", setup("6p1d-dep4-dep8").job.recipe, TIMING, tmp_path)) as table:
-        assert np.interp(1_000_000, table["decode_active_kv_tokens"], table["decode_itl"][:, 0]) == pytest.approx(38.0 + 12.3)
+        assert np.interp(
+            1_000_000, table["decode_active_kv_tokens"], table["decode_itl"][:, 0]
+        ) == pytest.approx(38.0 + 12.3)
         assert {array.dtype.name for array in table.values()} == {"float64"}
     with np.load(replay.table("prefill", setup("1p17d-tep4-tp4").job.recipe, TIMING, tmp_path)) as table:
         assert np.interp(57_000, table["prefill_isl"], table["prefill_ttft_ms"]) == pytest.approx(1000.0)
@@ -84,7 +99,9 @@ def test_the_timing_table_says_the_parameters(tmp_path):
 def test_a_step_reads_the_kv_of_sequences_that_have_a_place_and_no_more(tmp_path):
     with np.load(replay.table("decode", setup("6p1d-dep4-dep8").job.recipe, TIMING, tmp_path)) as table:
         full = 512 * 0.9 * (8192 + 1024 / 2)
-        at = np.interp([full / 2, full, 2 * full], table["decode_active_kv_tokens"], table["decode_itl"][:, 0])
+        at = np.interp(
+            [full / 2, full, 2 * full], table["decode_active_kv_tokens"], table["decode_itl"][:, 0]
+        )
     assert at == pytest.approx([38.0 + 12.3 * full / 2e6, 38.0 + 12.3 * full / 1e6, 38.0 + 12.3 * full / 1e6])
 
 
@@ -108,12 +125,20 @@ def test_prompts_go_one_by_one_unless_the_queue_never_empties():
 
 
 def test_equal_runs_keep_equal_bytes(tmp_path):
-    lines = [b'{"session_id":"request_%d","uuid":"%d","ttft_ms":1.5}' % (n, salt) for n, salt in ((10, 1), (2, 2))]
-    for name, order in (("a", lines), ("b", [line.replace(b'"uuid":"', b'"uuid":"f') for line in reversed(lines)])):
+    lines = [
+        b'{"session_id":"request_%d","uuid":"%d","ttft_ms":1.5}' % (n, salt) for n, salt in ((10, 1), (2, 2))
+    ]
+    for name, order in (
+        ("a", lines),
+        ("b", [line.replace(b'"uuid":"', b'"uuid":"f') for line in reversed(lines)]),
+    ):
         (tmp_path / name).write_bytes(b"\n".join(order) + b"\n")
     kept = [replay.keep(tmp_path / name, tmp_path / f"{name}-raw" / "r.gz")[0].sha256 for name in ("a", "b")]
     assert kept[0] == kept[1]
-    assert [json.loads(line)["session_id"] for line in gzip.decompress((tmp_path / "a-raw/r.gz").read_bytes()).splitlines()] == [
+    assert [
+        json.loads(line)["session_id"]
+        for line in gzip.decompress((tmp_path / "a-raw/r.gz").read_bytes()).splitlines()
+    ] == [
         "request_2",
         "request_10",
     ]
@@ -131,4 +156,6 @@ def fail():
 
 def test_identities_hold_what_a_replay_depends_on():
     one = setup("6p1d-dep4-dep8").job
-    assert planning.identity(one) != planning.identity(one.model_copy(update={"environment": {**one.environment, "timing": "x"}}))
+    assert planning.identity(one) != planning.identity(
+        one.model_copy(update={"environment": {**one.environment, "timing": "x"}})
+    )

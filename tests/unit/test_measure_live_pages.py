@@ -14,7 +14,17 @@ from pipeline.schema.result import Measurement
 from tests.fakes.rows import point, recipe, report_data, row
 
 SMOKE = recipe("1p1d-dep4-dep8", conc=(1, 4))
-LIVE = {"measure": "aiperf", "stages_s": {"start": 1.0, "ready": 9.0, "warm-up": 10.0, "measure": 60.0, "client": 18.0, "teardown": 2.0}}
+LIVE = {
+    "measure": "aiperf",
+    "stages_s": {
+        "start": 1.0,
+        "ready": 9.0,
+        "warm-up": 10.0,
+        "measure": 60.0,
+        "client": 18.0,
+        "teardown": 2.0,
+    },
+}
 
 
 def live(run: str, scale: float, tok_s_gpu: float = 100.0):
@@ -23,7 +33,9 @@ def live(run: str, scale: float, tok_s_gpu: float = 100.0):
 
 def test_a_live_page_does_not_claim_virtual_time_and_says_how_slow_its_engines_are():
     report = analyse(report_data(live("101", 2.0)))
-    assert say(report.banners[0]).startswith("simulated: Dynamo live over HTTP with simulated engines, timing")
+    assert say(report.banners[0]).startswith(
+        "simulated: Dynamo live over HTTP with simulated engines, timing"
+    )
     assert report.curves[0].kind == "simulated (aiperf, 10 × conc requests, engines slowed 2 times)"
     assert "GPU-hours of simulated engines, on no GPU, every GPU held counted" in bill(report)
     assert "GPU-hours of virtual time" in bill(analyse(report_data(row(SMOKE, 4, (100.0, 30.0)))))
@@ -32,7 +44,11 @@ def test_a_live_page_does_not_claim_virtual_time_and_says_how_slow_its_engines_a
 @pytest.mark.parametrize(("highest", "end"), [(11_097.0, 13_000), (726.0, 900), (33.0, 50)])
 def test_the_axis_of_throughput_fits_what_is_drawn(highest, end):
     spec = pareto(analyse(report_data(live("101", 2.0, highest))), LIGHT)
-    assert {layer["encoding"]["y"]["scale"]["domain"][1] for layer in spec["layer"] if "scale" in layer["encoding"].get("y", {})} == {end}
+    assert {
+        layer["encoding"]["y"]["scale"]["domain"][1]
+        for layer in spec["layer"]
+        if "scale" in layer["encoding"].get("y", {})
+    } == {end}
 
 
 def test_a_live_page_says_what_share_of_the_time_was_measurement():
@@ -51,7 +67,9 @@ def test_engines_of_another_speed_are_another_family_and_no_verdict():
 
 
 def measured(*reasons: tuple[str, ...]) -> Measurement:
-    points = tuple(point(SMOKE, conc, 100.0, 30.0, reasons=why) for conc, why in zip(SMOKE.conc, reasons, strict=False))
+    points = tuple(
+        point(SMOKE, conc, 100.0, 30.0, reasons=why) for conc, why in zip(SMOKE.conc, reasons, strict=False)
+    )
     return Measurement(points=points, versions={}, stages_s={})
 
 

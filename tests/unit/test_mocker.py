@@ -29,7 +29,9 @@ GOLDEN = manifests()
 
 def started(name: str, **decode: int) -> tuple[dynamo.Command, ...]:
     order = orders.order(name, run_id="r", decode=decode)
-    return mocker.commands(order, place(order.job.recipe, 4), mocker.Place("python", PurePath("/state"), 18000, 2.0))
+    return mocker.commands(
+        order, place(order.job.recipe, 4), mocker.Place("python", PurePath("/state"), 18000, 2.0)
+    )
 
 
 def value(command: dynamo.Command, option: str) -> str:
@@ -46,7 +48,9 @@ def test_no_golden_manifest_is_left_over() -> None:
     assert set(next(iter(GOLDEN)).parent.iterdir()) == set(GOLDEN)
 
 
-@pytest.mark.parametrize("name", [name for name, recipe in book().recipes.items() if recipe.sku == "gb200-nvl72"])
+@pytest.mark.parametrize(
+    "name", [name for name, recipe in book().recipes.items() if recipe.sku == "gb200-nvl72"]
+)
 @pytest.mark.parametrize("mode", ["per-gpu", "per-tray"])
 def test_simulated_engines_are_those_of_the_real_deployment_that_register(name: str, mode: str) -> None:
     order = orders.order(name, run_id="r")
@@ -100,7 +104,9 @@ def test_timing_tables_are_written_where_the_workers_are_told(tmp_path: Path) ->
     where = mocker.Place("python", tmp_path, 18000, 1.0)
     mocker.write_tables(orders.order(orders.GB300, run_id="r"), where)
     prefill, decode = (np.load(mocker.table_path(role, where)) for role in ROLES)
-    assert prefill["prefill_ttft_ms"][1] / prefill["prefill_isl"][1] == pytest.approx(1000 / (14290 * 4))  # TEP4: 14,290 tok/s and GPU
+    assert prefill["prefill_ttft_ms"][1] / prefill["prefill_isl"][1] == pytest.approx(
+        1000 / (14290 * 4)
+    )  # TEP4: 14,290 tok/s and GPU
     assert decode["decode_itl"][0, 0] == pytest.approx(13.07)
     assert all(table[name].dtype == np.float64 for table in (prefill, decode) for name in table.files)
 
@@ -115,7 +121,9 @@ def test_timing_tables_are_written_where_the_workers_are_told(tmp_path: Path) ->
         ({"launcher": None, "measure": "replay"}, {"timing": "measure replay"}),
     ],
 )
-def test_a_cluster_document_says_what_it_lacks(changes: dict[str, str | None], missing: dict[str, str]) -> None:
+def test_a_cluster_document_says_what_it_lacks(
+    changes: dict[str, str | None], missing: dict[str, str]
+) -> None:
     bare = {"id": "here", "title": "t", "skus": ["s"], "measure": "aiperf", "runs_on": ["r"], "racks": 1}
     assert Cluster.model_validate_json(json.dumps(bare | changes)).needs() == missing
 
@@ -124,7 +132,8 @@ def test_a_recipe_too_big_for_the_machine_says_what_it_would_need() -> None:
     site = orders.cluster(processes_per_core=1).local
     assert site is not None
     with pytest.raises(
-        LaunchError, match=r"2000 engine processes, .* need 2000 cores and 261\.1 GB, there are \d+ cores and .* GB free"
+        LaunchError,
+        match=r"2000 engine processes, .* need 2000 cores and 261\.1 GB, there are \d+ cores and .* GB free",
     ) as caught:
         machine.refuse_size(2000, site)
     assert "virtual time" in caught.value.hint
@@ -132,7 +141,9 @@ def test_a_recipe_too_big_for_the_machine_says_what_it_would_need() -> None:
 
 def test_a_missing_tokenizer_is_named_with_the_place_where_it_was_looked_for(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(LaunchError, match=r"no tokenizer\.json, tokenizer_config\.json for deepseek-v4-pro") as caught:
+    with pytest.raises(
+        LaunchError, match=r"no tokenizer\.json, tokenizer_config\.json for deepseek-v4-pro"
+    ) as caught:
         machine.refuse_model(orders.order(orders.GB300, run_id="r", model_path=tmp_path), orders.cluster())
     assert caught.value.where == str(tmp_path)
     assert "model_paths" in caught.value.hint
@@ -158,7 +169,9 @@ def test_a_tokenizer_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: p
     assert caught.value.where == str(tmp_path / "config.json")
 
 
-def test_a_folder_for_temporary_files_too_deep_for_the_clients_sockets_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_for_temporary_files_too_deep_for_the_clients_sockets_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     deep = tmp_path / ("d" * 60)
     deep.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(deep))
@@ -174,9 +187,13 @@ def test_the_longest_run_id_leaves_room_for_the_clients_sockets() -> None:
     assert scratch_prefix("r" * 64) != scratch_prefix("r" * 63)
 
 
-def test_dynamo_that_is_not_installed_is_answered_with_the_extra_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dynamo_that_is_not_installed_is_answered_with_the_extra_that_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(machine, "PACKAGES", ("ai-dynamo-of-another-world",))
-    with pytest.raises(PipelineError, match=r"needs the extra `simulate` \(ai-dynamo-of-another-world is not installed\)"):
+    with pytest.raises(
+        PipelineError, match=r"needs the extra `simulate` \(ai-dynamo-of-another-world is not installed\)"
+    ):
         machine.versions()
 
 
@@ -196,24 +213,32 @@ def test_a_wall_clock_limit_and_a_name_come_before_every_command() -> None:
 
 
 def test_the_tokenizer_is_what_its_maker_makes() -> None:
-    assert {path.name: path.read_text("utf-8") for path in tokenizer.FOLDER.iterdir() if path.suffix == ".json"} == tokenizer.files()
+    assert {
+        path.name: path.read_text("utf-8") for path in tokenizer.FOLDER.iterdir() if path.suffix == ".json"
+    } == tokenizer.files()
 
 
 def test_smoke_recipes_run_where_smoke_runs_and_nowhere_else() -> None:
     found = book()
     smoke = {name for name, recipe in found.recipes.items() if recipe.purpose == "smoke"}
     assert smoke == {orders.GB200, orders.GB300}
-    assert [name for name, cluster in found.catalogue.clusters.items() if cluster.purpose == "smoke"] == ["local-live"]
+    assert [name for name, cluster in found.catalogue.clusters.items() if cluster.purpose == "smoke"] == [
+        "local-live"
+    ]
 
 
 def test_one_job_of_a_run_is_swept_without_its_siblings():
     run = f"sweep-me.{os.getpid()}"
 
     def job(name: str) -> Child:
-        return Shell().spawn(["sleep", "60"], log=Path("/dev/null"), env={base.RUN: run, base.JOB: name, "PATH": os.defpath})
+        return Shell().spawn(
+            ["sleep", "60"], log=Path("/dev/null"), env={base.RUN: run, base.JOB: name, "PATH": os.defpath}
+        )
 
     with job("a") as mine, job("b") as sibling:
-        assert local.sweep(run, orders.cluster(), means=None, job="a") == [f"ended process {mine.pid} (measuring of a)"]
+        assert local.sweep(run, orders.cluster(), means=None, job="a") == [
+            f"ended process {mine.pid} (measuring of a)"
+        ]
         assert sibling.poll() is None
 
 
@@ -227,4 +252,6 @@ def test_one_job_of_a_run_is_swept_without_its_siblings():
     ],
 )
 def test_a_limit_that_ends_in_a_kill_is_told_as_the_limit(tmp_path, code, is_over, cause):
-    assert local._obituary("decode-0", code, tmp_path / "none", is_over=is_over).startswith(f"decode-0 {cause};")
+    assert local._obituary("decode-0", code, tmp_path / "none", is_over=is_over).startswith(
+        f"decode-0 {cause};"
+    )

@@ -15,7 +15,9 @@ HUMP = Knots((10.0, 20.0, 40.0), (150.0, 148.0, 50.0))
 
 
 def test_a_ratio_that_falls_has_its_largest_at_the_edge():
-    found = peak(Pair(FLAT, Knots((10.0, 20.0, 40.0), (300.0, 200.0, 100.0))), (15.0, 25.0), "total_tok_s_gpu")
+    found = peak(
+        Pair(FLAT, Knots((10.0, 20.0, 40.0), (300.0, 200.0, 100.0))), (15.0, 25.0), "total_tok_s_gpu"
+    )
     assert (found.kind, found.highest.at, found.highest.ratio) == ("edge", 10.0, 3.0)
     assert found.local == ()
     assert found.passed_again_from is None
@@ -30,7 +32,11 @@ def test_a_peak_inside_is_told_from_the_edges():
 
 
 def test_only_the_range_that_both_have_measured_is_searched():
-    found = peak(Pair(Knots((5.0, 25.0), (100.0, 50.0)), Knots((15.0, 60.0), (90.0, 10.0))), (1.0, 20.0, 99.0), "total_tok_s_gpu")
+    found = peak(
+        Pair(Knots((5.0, 25.0), (100.0, 50.0)), Knots((15.0, 60.0), (90.0, 10.0))),
+        (1.0, 20.0, 99.0),
+        "total_tok_s_gpu",
+    )
     assert (found.low.at, found.high.at, found.on_grid.at) == (15.0, 25.0, 20.0)
 
 
@@ -44,12 +50,17 @@ def test_without_a_price_there_is_no_peak_of_cost():
 
 
 def test_derived_cost_peaks_where_throughput_does():
-    speed, cost = (peak(Pair(FLAT, HUMP, 2.0, 3.0), (20.0,), quantity) for quantity in ("total_tok_s_gpu", "usd_per_mtok"))
+    speed, cost = (
+        peak(Pair(FLAT, HUMP, 2.0, 3.0), (20.0,), quantity)
+        for quantity in ("total_tok_s_gpu", "usd_per_mtok")
+    )
     assert cost.highest.at == pytest.approx(speed.highest.at, abs=1e-6)
     assert cost.highest.ratio == pytest.approx(speed.highest.ratio * 2 / 3)
 
 
-VALUES = st.lists(st.floats(1, 1e4), min_size=3, max_size=3, unique=True).map(lambda values: tuple(sorted(values, reverse=True)))
+VALUES = st.lists(st.floats(1, 1e4), min_size=3, max_size=3, unique=True).map(
+    lambda values: tuple(sorted(values, reverse=True))
+)
 
 
 @given(VALUES, VALUES)
@@ -63,7 +74,10 @@ def test_no_reading_is_above_the_highest(first: tuple[float, ...], second: tuple
 def test_article_cost_is_a_spline_of_its_own_and_meets_derived_cost_at_the_knots_alone():
     at_knots, between = [10.0, 20.0, 40.0], [15.0, 30.0]
     assert HUMP.cost(at_knots, 2.0, "article") == pytest.approx(HUMP.cost(at_knots, 2.0))
-    assert all(abs(a / b - 1) > 1e-3 for a, b in zip(HUMP.cost([30.0], 2.0, "article"), HUMP.cost([30.0], 2.0), strict=True))
+    assert all(
+        abs(a / b - 1) > 1e-3
+        for a, b in zip(HUMP.cost([30.0], 2.0, "article"), HUMP.cost([30.0], 2.0), strict=True)
+    )
     assert HUMP.cost([9.0, 41.0], 2.0, "article") == [None, None]
     assert HUMP.cost(between, None, "article") == HUMP.cost(between, None) == [None, None]
 
@@ -73,5 +87,7 @@ def test_the_gap_is_between_the_knots_around_and_none_outside():
 
 
 def test_reach_of_a_knot_is_what_its_digits_leave_open():
-    assert reach(FLAT, lambda moved: moved.read([20.0])[0], half_x=0.0, half_y=0.5) == pytest.approx(0.5, rel=1e-6)
+    assert reach(FLAT, lambda moved: moved.read([20.0])[0], half_x=0.0, half_y=0.5) == pytest.approx(
+        0.5, rel=1e-6
+    )
     assert reach(FLAT, lambda moved: moved.read([99.0])[0], half_x=1.0, half_y=0.5) is None

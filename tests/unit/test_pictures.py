@@ -40,7 +40,10 @@ def test_only_the_kind_that_is_read_has_labels_and_a_solid_line(kept: Report) ->
 
 def test_a_reader_may_choose_sku_and_origin(kept: Report) -> None:
     chosen = {one["name"]: one["bind"]["options"] for one in pareto(kept, LIGHT)["params"]}
-    assert chosen == {"sku": ["all", "GB200 NVL72", "GB300 NVL72"], "origin": ["all", "simulated", "published"]}
+    assert chosen == {
+        "sku": ["all", "GB200 NVL72", "GB300 NVL72"],
+        "origin": ["all", "simulated", "published"],
+    }
 
 
 def test_on_a_narrow_page_the_picture_is_narrow_and_its_labels_are_short(kept: Report) -> None:

@@ -19,7 +19,13 @@ def book():
 def considered(book, *, count=1, **changed):
     recipe = book.recipes[small.ID]
     jobs = (
-        planning.job(recipe.model_copy(update={"id": f"{recipe.id}{n or ''}"}), cluster(book), book.catalogue, None, None)
+        planning.job(
+            recipe.model_copy(update={"id": f"{recipe.id}{n or ''}"}),
+            cluster(book),
+            book.catalogue,
+            None,
+            None,
+        )
         for n in range(count)
     )
     return [planning.Considered(job, **changed) for job in jobs]
@@ -30,7 +36,13 @@ def cluster(book):
 
 
 def plan(book, considered, **changed) -> Plan:
-    return planning.plan(planning.Request("p", "dispatch", created_at="now", **changed), cluster(book), book.catalogue, None, considered)
+    return planning.plan(
+        planning.Request("p", "dispatch", created_at="now", **changed),
+        cluster(book),
+        book.catalogue,
+        None,
+        considered,
+    )
 
 
 def test_a_plan_survives_being_written_and_read(book):
@@ -98,4 +110,8 @@ def test_a_shard_that_is_none_is_refused(text):
 def test_the_matrix_of_a_full_run_stays_far_below_a_megabyte(book):
     made = plan(book, considered(book, count=256))
     assert len(json.dumps(planning.matrix(made))) < 100_000
-    assert planning.matrix(made)["include"][0] == {"id": small.ID, "name": "tiny-2x4 1P1D DEP4/DEP8", "runs_on": ["ubuntu-latest"]}
+    assert planning.matrix(made)["include"][0] == {
+        "id": small.ID,
+        "name": "tiny-2x4 1P1D DEP4/DEP8",
+        "runs_on": ["ubuntu-latest"],
+    }

@@ -21,7 +21,11 @@ def sentencepiece(folder: Path, words: Iterable[str]) -> str:
     """A tokenizer that knows these words, and letters, written as SentencePiece writes them."""
     pieces = [f"▁{word}" for word in words]
     letters = sorted({letter for piece in pieces for letter in piece})
-    tokenizer = Tokenizer(models.Unigram([("<unk>", 0.0), *((one, -5.0) for one in letters), *((one, -1.0) for one in pieces)], unk_id=0))
+    tokenizer = Tokenizer(
+        models.Unigram(
+            [("<unk>", 0.0), *((one, -5.0) for one in letters), *((one, -1.0) for one in pieces)], unk_id=0
+        )
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
     tokenizer.save(str(folder / "tokenizer.json"))
@@ -34,7 +38,10 @@ def counted(place: str, texts: Iterable[str]) -> list[int]:
 
 
 def test_prompts_have_the_length_that_was_asked_for_to_the_token(tmp_path):
-    places = [str(MODEL), sentencepiece(tmp_path, (f"{a}{b}{c}" for a in "abcdef" for b in "aeiou" for c in "klmnop"))]
+    places = [
+        str(MODEL),
+        sentencepiece(tmp_path, (f"{a}{b}{c}" for a in "abcdef" for b in "aeiou" for c in "klmnop")),
+    ]
     for place in places:
         assert counted(place, prompts.texts(prompts.words(place), LENGTHS, seed=(1, 2))) == LENGTHS
 
@@ -68,13 +75,19 @@ def test_a_tokenizer_that_cuts_long_prompts_off_is_read_whole(tmp_path):
 
 def test_prompts_are_the_same_again_by_their_seed_and_no_two_begin_alike():
     pool = prompts.words(str(MODEL))
-    first, again, other = (list(prompts.texts(pool, [50] * 200, seed=seed)) for seed in ((7, 0), (7, 0), (7, 1)))
+    first, again, other = (
+        list(prompts.texts(pool, [50] * 200, seed=seed)) for seed in ((7, 0), (7, 0), (7, 1))
+    )
     assert first == again
     assert len({text[:40] for text in first + other}) == 400
 
 
 def test_a_request_is_a_line_that_aiperf_reads():
-    assert json.loads(prompts.line("c4-1", ' "a"\n', 9)) == {"session_id": "c4-1", "text": ' "a"\n', "output_length": 9}
+    assert json.loads(prompts.line("c4-1", ' "a"\n', 9)) == {
+        "session_id": "c4-1",
+        "text": ' "a"\n',
+        "output_length": 9,
+    }
 
 
 @pytest.mark.parametrize(("content", "said"), [(None, "no such tokenizer"), ("{}", "not a tokenizer")])

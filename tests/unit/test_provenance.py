@@ -8,7 +8,11 @@ from pipeline.measure import aiperf
 
 
 def test_an_error_is_told_without_the_secrets_of_the_log_that_it_quotes():
-    error = LaunchError("prefill-0 died: --api-key hunter2", where="http://me:hunter2@h/log", hint="last line: password=hunter2")
+    error = LaunchError(
+        "prefill-0 died: --api-key hunter2",
+        where="http://me:hunter2@h/log",
+        hint="last line: password=hunter2",
+    )
     told = provenance.failure(error)
     assert (told.what, told.where, told.hint) == (
         "prefill-0 died: --api-key (redacted)",

@@ -59,12 +59,23 @@ class Place:
         return out
 
     def review(
-        self, verdict: str = "worse", *, annotations: int = 0, repository: str = "fork/bench", sha: str = SHA, body: str = ""
+        self,
+        verdict: str = "worse",
+        *,
+        annotations: int = 0,
+        repository: str = "fork/bench",
+        sha: str = SHA,
+        body: str = "",
     ) -> Path:
         out = self.folder / "review"
         out.mkdir(exist_ok=True)
-        found = tuple(Annotation(path="recipes/a.yaml", line=n + 1, severity="error", message="m") for n in range(annotations))
-        made = Review(verdict=verdict, headline=f"🔴 {verdict}", head_sha=sha, repository=repository, annotations=found)
+        found = tuple(
+            Annotation(path="recipes/a.yaml", line=n + 1, severity="error", message="m")
+            for n in range(annotations)
+        )
+        made = Review(
+            verdict=verdict, headline=f"🔴 {verdict}", head_sha=sha, repository=repository, annotations=found
+        )
         (out / "review.json").write_text(made.to_json())
         (out / "comment.md").write_text(body or f"### 🔴 {verdict}\n\ntable\n")
         return out
@@ -74,7 +85,9 @@ class Place:
         chosen = {"site": self.site, "summary": self.summary, "in_actions": True, **wish}
         github = GitHub(SystemHttp(), self.clock, self.fake.token, api=self.fake.url)
         made = publishing.Wish(folder=folder, targets=targets, run=run, **chosen)
-        return publishing.publish(World(Shell(), self.clock, folder), made, publishing.Doors(SystemHttp(), lambda: github))
+        return publishing.publish(
+            World(Shell(), self.clock, folder), made, publishing.Doors(SystemHttp(), lambda: github)
+        )
 
 
 @pytest.fixture
@@ -84,7 +97,11 @@ def place(tmp_path, fake):
 
 def first_lines(place) -> list[str]:
     return [
-        text.splitlines()[0] for text in (place.summary.read_text(), *(one["body"] for one in (*place.fake.comments, *place.fake.issues)))
+        text.splitlines()[0]
+        for text in (
+            place.summary.read_text(),
+            *(one["body"] for one in (*place.fake.comments, *place.fake.issues)),
+        )
     ]
 
 
@@ -111,7 +128,9 @@ def test_a_summary_stays_below_what_the_runner_takes_and_links_to_the_rest(place
     place.publish(place.report(body="| a row |\n" * 200_000), "summary")
     text = place.summary.read_text()
     assert (1 << 20) - 200 < len(text.encode()) <= 1 << 20
-    assert text.rstrip().endswith("It is in the [artifacts of this run](https://github.com/acme/bench/actions/runs/101#artifacts)._")
+    assert text.rstrip().endswith(
+        "It is in the [artifacts of this run](https://github.com/acme/bench/actions/runs/101#artifacts)._"
+    )
 
 
 def test_a_summary_without_room_is_an_error(place):
@@ -125,7 +144,12 @@ def test_a_cut_text_closes_what_is_open():
     body = "# title\n<details>\n<summary>s</summary>\n\n```yaml\n" + "ä: 1\n" * 1000 + "```\n</details>\n"
     short = cut(body, 500, more="See there.", end="<!-- end -->")
     assert len(short.encode()) <= 500
-    assert short.index("```yaml") < short.index("\n```\n") < short.index("</details>") < short.index("See there.")
+    assert (
+        short.index("```yaml")
+        < short.index("\n```\n")
+        < short.index("</details>")
+        < short.index("See there.")
+    )
     assert short.endswith("<!-- end -->")
     assert cut("short", 500, more="x", end="!") == "short!"
 
@@ -134,7 +158,11 @@ def test_a_comment_is_updated_in_place_and_a_new_one_calls_when_it_turns_red(pla
     place.fake.add_pull(5, SHA, "fork/bench")
     for verdict in ("same", "better", "worse", "worse", "same", "worse"):
         place.publish(place.review(verdict), "comment")
-    assert [one["body"].splitlines()[0] for one in place.fake.comments_on(5)] == ["### 🔴 better", "### 🔴 same", "### 🔴 worse"]
+    assert [one["body"].splitlines()[0] for one in place.fake.comments_on(5)] == [
+        "### 🔴 better",
+        "### 🔴 same",
+        "### 🔴 worse",
+    ]
 
 
 def test_a_comment_on_any_page_is_found_and_those_of_people_are_not_ours(place):
@@ -217,8 +245,16 @@ def test_a_review_that_is_a_link_or_torn_or_too_large_is_refused(place, name):
 def test_a_check_run_takes_fifty_annotations_a_request(place):
     place.publish(place.review(annotations=101), "check")
     one = place.fake.checks[0]
-    assert [len(seen.body["output"]["annotations"]) for seen in place.fake.requests if seen.body] == [50, 50, 1]
-    assert (one["status"], one["conclusion"], one["output"]["annotations_count"]) == ("completed", "failure", 101)
+    assert [len(seen.body["output"]["annotations"]) for seen in place.fake.requests if seen.body] == [
+        50,
+        50,
+        1,
+    ]
+    assert (one["status"], one["conclusion"], one["output"]["annotations_count"]) == (
+        "completed",
+        "failure",
+        101,
+    )
 
 
 def test_a_stranger_does_not_say_how_many_requests_a_check_run_takes(place):
@@ -270,7 +306,9 @@ def test_a_check_run_that_was_cut_short_is_finished_without_saying_anything_twic
     place.publish(place.review(annotations=101), "check")
     place.publish(place.review(annotations=101), "check")
     assert len(place.fake.checks) == 1
-    assert [one["start_line"] for one in place.fake.annotations[place.fake.checks[0]["id"]]] == list(range(1, 102))
+    assert [one["start_line"] for one in place.fake.annotations[place.fake.checks[0]["id"]]] == list(
+        range(1, 102)
+    )
 
 
 def test_a_write_that_github_did_but_did_not_answer_is_not_doubled(place):
@@ -284,7 +322,10 @@ def test_a_write_that_github_did_but_did_not_answer_is_not_doubled(place):
 
 
 def test_an_issue_lives_as_long_as_the_nightly_is_red(place):
-    said = [place.publish(place.report(tok_s), "issue", run_id=str(n))[0] for n, tok_s in enumerate((GREEN, RED, RED, GREEN, GREEN, RED))]
+    said = [
+        place.publish(place.report(tok_s), "issue", run_id=str(n))[0]
+        for n, tok_s in enumerate((GREEN, RED, RED, GREEN, GREEN, RED))
+    ]
     states = ["none is open", "#101 opened", "#101 updated", "#101 closed", "none is open", "#102 opened"]
     assert said == [f"issue: {state}" for state in states]
     assert [one["state"] for one in place.fake.issues] == ["closed", "open"]
@@ -301,13 +342,27 @@ def test_a_night_with_a_failed_deployment_is_red_whatever_the_others_say(place):
 
 
 def test_a_night_without_a_report_is_told_and_red_until_one_is_green(place, capsys):
-    env = {"GITHUB_TOKEN": place.fake.token, "GITHUB_API_URL": place.fake.url, "GITHUB_REPOSITORY": place.fake.repository}
+    env = {
+        "GITHUB_TOKEN": place.fake.token,
+        "GITHUB_API_URL": place.fake.url,
+        "GITHUB_REPOSITORY": place.fake.repository,
+    }
     env |= {"GITHUB_STEP_SUMMARY": str(place.summary), "GITHUB_RUN_ID": "101", "GITHUB_SHA": SHA}
-    words = ["--nothing", "gb300-vs-gb200", "no plan", "--to", "summary,pages,feed,issue", "--site", str(place.site)]
+    words = [
+        "--nothing",
+        "gb300-vs-gb200",
+        "no plan",
+        "--to",
+        "summary,pages,feed,issue",
+        "--site",
+        str(place.site),
+    ]
     assert cli.run(["publish", *words], env) == 7
     assert "::error::nothing was measured: no plan" in capsys.readouterr().err
     assert place.summary.read_text().startswith("# 🔴 nothing was measured: no plan\n")
-    assert [(one["state"], one["title"]) for one in place.fake.issues] == [("open", "🔴 nothing was measured: no plan")]
+    assert [(one["state"], one["title"]) for one in place.fake.issues] == [
+        ("open", "🔴 nothing was measured: no plan")
+    ]
     assert not place.site.exists()
     assert place.publish(place.report(GREEN), "issue") == ["issue: #101 closed"]
     assert cli.run(["publish", "--to", "issue"], env) != 0
@@ -370,7 +425,12 @@ def test_the_feed_is_atom_with_the_newest_first_and_addresses_that_last(place):
     ]
     assert feed.findtext(f"{atom}updated") == next(feed.iter(f"{atom}entry")).findtext(f"{atom}updated")
     badge = json.loads((place.site / "badge.json").read_text())
-    assert badge == {"schemaVersion": 1, "label": "gb300-vs-gb200", "message": "worse (simulated)", "color": "red"}
+    assert badge == {
+        "schemaVersion": 1,
+        "label": "gb300-vs-gb200",
+        "message": "worse (simulated)",
+        "color": "red",
+    }
 
 
 def test_a_feed_can_be_made_again_alone(place):
@@ -387,7 +447,9 @@ def test_a_second_lies_between_the_writes_of_two_targets(place):
         return made[-1]
 
     wish = publishing.Wish(place.report(RED), ("check", "issue"), Run("acme/bench", sha=SHA), place.site)
-    publishing.publish(World(Shell(), place.clock, place.folder), wish, publishing.Doors(SystemHttp(), github))
+    publishing.publish(
+        World(Shell(), place.clock, place.folder), wish, publishing.Doors(SystemHttp(), github)
+    )
     assert len(made) == 1
     assert place.clock.slept == [1.0]
 
@@ -397,12 +459,20 @@ def test_publishing_again_changes_nothing_and_says_what_it_would_have(place):
     before = {path: path.read_bytes() for path in place.site.rglob("*") if path.is_file()}
     place.clock.sleep(3600)
     assert "was there already" in place.publish(place.report(), "pages")[0]
-    assert "was there already, kept with its own README.md" in place.publish(place.report(body="other"), "pages")[0]
+    assert (
+        "was there already, kept with its own README.md"
+        in place.publish(place.report(body="other"), "pages")[0]
+    )
     assert {path: path.read_bytes() for path in place.site.rglob("*") if path.is_file()} == before
 
 
 def test_a_headline_is_text_and_never_markup(tmp_path):
-    said = {"verdict": "worse", "headline": "<script>x</script> & more", "origin": None, "published_at": "2026-11-25T00:00:00+00:00"}
+    said = {
+        "verdict": "worse",
+        "headline": "<script>x</script> & more",
+        "origin": None,
+        "published_at": "2026-11-25T00:00:00+00:00",
+    }
     entry = PageEntry(name="n", run_id="1", attempt=1, site_url="", run_url="", **said)
     assert "<script>" not in site.index([entry])
     assert "&lt;script&gt;" in site.feed([entry])
@@ -413,7 +483,10 @@ def test_pictures_are_shown_from_the_site_or_not_at_all(place):
     body = '<picture><source srcset="p-dark.svg"><img src="pareto.svg"></picture> and ![p](pareto.png)'
     report = place.report(body=body)
     place.publish(report, "summary", site_url="https://acme.github.io/bench/")
-    assert 'src="https://acme.github.io/bench/pages/101-1-gb300-vs-gb200/pareto.svg"' in place.summary.read_text()
+    assert (
+        'src="https://acme.github.io/bench/pages/101-1-gb300-vs-gb200/pareto.svg"'
+        in place.summary.read_text()
+    )
     place.summary.unlink()
     place.publish(report, "summary")
     assert "pareto" not in place.summary.read_text()
@@ -430,7 +503,9 @@ class Hook(BaseHTTPRequestHandler):
     status = 200
 
     def do_POST(self):
-        self.server.seen.append((dict(self.headers), json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+        self.server.seen.append(
+            (dict(self.headers), json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        )
         self.send_response(self.server.status)
         self.end_headers()
 
@@ -460,7 +535,11 @@ def test_a_webhook_gets_the_verdict_and_never_our_token(place, status):
 
 
 def test_from_the_command_line(place, capsys, tmp_path):
-    env = {"GITHUB_STEP_SUMMARY": str(place.summary), "GITHUB_API_URL": place.fake.url, "GITHUB_TOKEN": place.fake.token}
+    env = {
+        "GITHUB_STEP_SUMMARY": str(place.summary),
+        "GITHUB_API_URL": place.fake.url,
+        "GITHUB_TOKEN": place.fake.token,
+    }
     report = str(place.report(RED))
     assert cli.run(["publish", report, "--to", "summary"], env) == 0
     assert cli.run(["publish", report, "--to", "summary,issue"], env) == 2
@@ -481,7 +560,11 @@ def test_from_the_command_line(place, capsys, tmp_path):
 def test_a_workflow_run_event_says_whose_head_it_is(place, tmp_path, capsys):
     place.fake.add_pull(5, SHA, "fork/bench")
     event = tmp_path / "event.json"
-    env = {"GITHUB_API_URL": place.fake.url, "GITHUB_TOKEN": place.fake.token, "GITHUB_REPOSITORY": "acme/bench"}
+    env = {
+        "GITHUB_API_URL": place.fake.url,
+        "GITHUB_TOKEN": place.fake.token,
+        "GITHUB_REPOSITORY": "acme/bench",
+    }
     env |= {"GITHUB_EVENT_NAME": "workflow_run", "GITHUB_EVENT_PATH": str(event)}
     words = ["publish", str(place.review(repository="acme/bench")), "--to", "comment"]
     told = {"id": 77, "run_attempt": 2, "head_sha": SHA, "head_repository": {"full_name": "fork/bench"}}
@@ -490,7 +573,12 @@ def test_a_workflow_run_event_says_whose_head_it_is(place, tmp_path, capsys):
     assert place.fake.checks[0]["external_id"] == "77-2"
     event.write_text(json.dumps({"workflow_run": {**told, "head_sha": "f" * 40}}))
     assert cli.run(words, env) == 7
-    for wrong in ({}, {"workflow_run": {}}, {"workflow_run": {**told, "head_repository": None}}, {"workflow_run": {**told, "id": "x"}}):
+    for wrong in (
+        {},
+        {"workflow_run": {}},
+        {"workflow_run": {**told, "head_repository": None}},
+        {"workflow_run": {**told, "id": "x"}},
+    ):
         event.write_text(json.dumps(wrong))
         assert cli.run(words, env) == 2
         assert "no workflow_run with a head" in capsys.readouterr().err

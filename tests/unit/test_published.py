@@ -31,7 +31,11 @@ def recipe(sku: str = GB300):
 
 def tied(**changed) -> Study:
     return study(
-        points=points(studies.row(recipe=recipe_id(), conc=4), studies.row(recipe=recipe_id(), conc=8, speed=1500.0, user=12.5)), **changed
+        points=points(
+            studies.row(recipe=recipe_id(), conc=4),
+            studies.row(recipe=recipe_id(), conc=8, speed=1500.0, user=12.5),
+        ),
+        **changed,
     )
 
 
@@ -55,22 +59,43 @@ def test_the_study_says_what_the_points_of_the_calibration_say():
 def test_a_stated_row_has_rates_and_times_and_nothing_that_was_not_stated(tmp_path):
     store.ingest(str(tmp_path), published(tied(), RECIPES, where="study"))
     first, _ = store.rows(str(tmp_path))
-    assert (first.point.total_tok_s_gpu, first.point.interactivity, first.point.gpus_counted, first.point.gpus_held) == (
+    assert (
+        first.point.total_tok_s_gpu,
+        first.point.interactivity,
+        first.point.gpus_counted,
+        first.point.gpus_held,
+    ) == (
         1000.0,
         20.0,
         8,
         12,
     )
-    assert (first.point.requests, first.point.completed, first.point.ttft_ms.p50, first.point.output_tok_s_gpu) == (None,) * 4
+    assert (
+        first.point.requests,
+        first.point.completed,
+        first.point.ttft_ms.p50,
+        first.point.output_tok_s_gpu,
+    ) == (None,) * 4
     provenance = first.record.provenance
-    assert (provenance.origin, provenance.measure, provenance.run_id, first.date) == ("published", "article", "777", "2026-05-22")
+    assert (provenance.origin, provenance.measure, provenance.run_id, first.date) == (
+        "published",
+        "article",
+        "777",
+        "2026-05-22",
+    )
 
 
 def test_columns_of_a_stated_row_are_null_where_the_source_says_nothing(tmp_path):
     store.ingest(str(tmp_path), published(tied(), RECIPES, where="study"))
     sql = "select origin, total_tok_s_gpu, tpot_p50_ms, ttft_p50_ms, requests from points where conc = 8"
     assert store.query(str(tmp_path), sql) == [
-        {"origin": "published", "total_tok_s_gpu": 1500.0, "tpot_p50_ms": 80.0, "ttft_p50_ms": None, "requests": None}
+        {
+            "origin": "published",
+            "total_tok_s_gpu": 1500.0,
+            "tpot_p50_ms": 80.0,
+            "ttft_p50_ms": None,
+            "requests": None,
+        }
     ]
 
 
@@ -109,7 +134,9 @@ def test_published_and_simulated_never_share_a_frontier(tmp_path):
     of = recipe()
     ours = [results.arrival(of, tok_s_gpu=1200.0, run="900")]
     store.ingest(str(tmp_path), [*published(tied(), RECIPES, where="study"), *ours])
-    found = families(store.rows(str(tmp_path)), skus={GB300: rows.sku()}, definition=rows.definition(skus=(GB300,)))
+    found = families(
+        store.rows(str(tmp_path)), skus={GB300: rows.sku()}, definition=rows.definition(skus=(GB300,))
+    )
     assert sorted(curve.origin for family in found for curve in family.curves) == ["published", "simulated"]
 
 
@@ -133,13 +160,19 @@ def test_ingest_takes_a_study_by_its_file(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     assert cli.run(["ingest", str(FILE), "--history", str(tmp_path)], {}) == 0
     assert "run 26306422380 attempt 1: 11 new" in capsys.readouterr().err
-    assert store.query(str(tmp_path), "select count(*) as n from points where origin = 'published'") == [{"n": 14}]
+    assert store.query(str(tmp_path), "select count(*) as n from points where origin = 'published'") == [
+        {"n": 14}
+    ]
 
 
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("sku: gb200-nvl72\n      conc: 1\n", "sku: gb20-nvl72\n      conc: 1\n", "unknown SKU `gb20-nvl72` — did you mean `gb200-nvl72`?"),
+        (
+            "sku: gb200-nvl72\n      conc: 1\n",
+            "sku: gb20-nvl72\n      conc: 1\n",
+            "unknown SKU `gb20-nvl72` — did you mean `gb200-nvl72`?",
+        ),
         ("[8835, 10608]", "[8835]", "row 16 has another number of cells than the 2 SKUs"),
         ('label: "18"', 'label: "eighteen"', "`iso.rows.1.label`: string should match pattern"),
         ('run_id: "26306422380"', "run_id: 26306422380", 'quote it: "26306422380"'),

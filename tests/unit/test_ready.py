@@ -14,7 +14,9 @@ from tests.fakes.dynamo import FakeDynamo
 EXPECTED = ready.Expected("http://here:1", "llm", {"prefill": 1, "decode": 2}, ("http://here:2/metrics",))
 
 
-def wait(dynamo: FakeDynamo, *, dead: list[str] | None = None, limit_s: float = 5, expected=EXPECTED) -> FakeClock:
+def wait(
+    dynamo: FakeDynamo, *, dead: list[str] | None = None, limit_s: float = 5, expected=EXPECTED
+) -> FakeClock:
     clock = FakeClock()
     ready.wait(expected, ready.Watch(dynamo, clock, lambda: dead or [], limit_s))
     return clock
@@ -64,7 +66,9 @@ def test_a_worker_that_does_not_generate_yet_is_not_counted():
         def health(self):
             status, text = super().health()
             listed = json.loads(text)["instances"]
-            kept = [one for one in listed if (one["instance_id"], one["endpoint"]) != ("backend1", "generate")]
+            kept = [
+                one for one in listed if (one["instance_id"], one["endpoint"]) != ("backend1", "generate")
+            ]
             return status, json.dumps({"instances": kept})
 
     with pytest.raises(LaunchError, match="1 of 2 decode instances"):

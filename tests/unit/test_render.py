@@ -29,7 +29,10 @@ def report(**changed_data: Any) -> Report:
     planted = recipe("6p1d-dep4-dep8", decode_flags={"max-num-seqs": 256})
     error = {"recipe": fast.id, "sku": GB300, "conc": 4096, "total_tok_s_gpu": 11_000.0, "tpot_ms": 77.0}
     fitted = PointError(**error, fitted_total_tok_s_gpu=11_220.0, fitted_tpot_ms=76.0)
-    rows = (row(planted, 4096, (8_822.0, 15.0), ttft_s=27.0, hbm=(hbm(),)), row(old, 4096, (8_900.0, 15.0), ttft_s=64.0))
+    rows = (
+        row(planted, 4096, (8_822.0, 15.0), ttft_s=27.0, hbm=(hbm(),)),
+        row(old, 4096, (8_900.0, 15.0), ttft_s=64.0),
+    )
     before = (row(fast, 4096, (11_000.0, 13.0), run="100"), row(old, 4096, (8_900.0, 15.0), run="100"))
     data = report_data(*rows, row(few, 18, (138.8, 73.43)), previous=before, timing=timing(fitted))
     return analyse(data.model_copy(update=changed_data))
@@ -45,7 +48,9 @@ def test_the_same_report_gives_the_same_bytes(files: dict[str, bytes]) -> None:
 
 
 def test_the_files_of_a_report(files: dict[str, bytes]) -> None:
-    pictures = {f"{name}{theme}.svg" for name in ("pareto", "ttft", "hbm", "calibration") for theme in ("", "-dark")}
+    pictures = {
+        f"{name}{theme}.svg" for name in ("pareto", "ttft", "hbm", "calibration") for theme in ("", "-dark")
+    }
     assert set(files) == {"README.md", "index.html", "pareto.png", *pictures}
     assert files["pareto.png"].startswith(b"\x89PNG")
     assert all(files[name].startswith(b"<svg") for name in pictures)
@@ -53,7 +58,10 @@ def test_the_files_of_a_report(files: dict[str, bytes]) -> None:
 
 def test_the_verdict_is_the_first_line_and_the_banner_follows(files: dict[str, bytes]) -> None:
     lines = files["README.md"].decode().splitlines()
-    assert lines[0] == "# 🔴 gb300-nvl72 6P1D DEP4/DEP8 c4096 slower by 19.8 %: decode.flags.max-num-seqs 512 → 256"
+    assert (
+        lines[0]
+        == "# 🔴 gb300-nvl72 6P1D DEP4/DEP8 c4096 slower by 19.8 %: decode.flags.max-num-seqs 512 → 256"
+    )
     assert lines[4].startswith("> **simulated: Dynamo's scheduler in virtual time")
 
 
@@ -61,7 +69,10 @@ def test_the_headline_for_a_terminal_is_not_escaped() -> None:
     failed = row(recipe("5p1d-dep4-dep8"), 4096, failure="a_b", origin="measured")
     before = row(recipe("5p1d-dep4-dep8"), 4096, (1.0, 1.0), origin="measured")
     said = headline(analyse(report_data(failed, previous=(before,))))
-    assert said == "🟡 0/1 deployments · 0/1 points · 1 failed (5p1d-dep4-dep8) · no verdict: failed now: a_b (1 points)"
+    assert (
+        said
+        == "🟡 0/1 deployments · 0/1 points · 1 failed (5p1d-dep4-dep8) · no verdict: failed now: a_b (1 points)"
+    )
 
 
 def test_every_picture_of_the_page_is_among_the_files(files: dict[str, bytes]) -> None:
@@ -99,7 +110,9 @@ def test_text_from_outside_is_shown_and_never_run() -> None:
 
 def test_a_night_on_which_nothing_ran_is_still_a_page() -> None:
     page = render(analyse(report_data(row(recipe(), 4096, failure="never ready"))))["README.md"].decode()
-    assert page.startswith("# 🟡 0/1 deployments · 0/1 points · 1 failed (6p1d-dep4-dep8) · no earlier run to compare with\n")
+    assert page.startswith(
+        "# 🟡 0/1 deployments · 0/1 points · 1 failed (6p1d-dep4-dep8) · no earlier run to compare with\n"
+    )
     assert "## Points\n\n_not run_\n" in page
     assert "| 16 | _unreachable_ | _unreachable_ | _unreachable_ |" in page
 
@@ -132,9 +145,14 @@ def test_a_table_of_points_withholds_p99_of_few_requests() -> None:
 def test_what_could_not_be_judged_is_said_of_the_point() -> None:
     whole, short = row(recipe(), 4096, (11_000.0, 13.0)), row(recipe(conc=(512,)), 512, (6_000.0, 20.0))
     assert short.point is not None
-    cut = short.model_copy(update={"point": short.point.model_copy(update={"withheld": ("concurrency: no steady window",)})})
+    cut = short.model_copy(
+        update={"point": short.point.model_copy(update={"withheld": ("concurrency: no steady window",)})}
+    )
     (curve,) = analyse(report_data(whole, cut)).curves
-    assert [cells[-1] for cells in bill(curve).rows] == ["_nothing withheld_", "concurrency: no steady window"]
+    assert [cells[-1] for cells in bill(curve).rows] == [
+        "_nothing withheld_",
+        "concurrency: no steady window",
+    ]
 
 
 def test_the_table_of_changes_names_the_field() -> None:
@@ -172,7 +190,9 @@ def test_the_picture_shows_knots_dominated_points_and_the_night_before() -> None
     ghosts = [layer["data"]["values"] for layer in spec["layer"] if "data" in layer]
     assert ghosts[0][0]["before"] == "6P1D DEP4/DEP8 c4096: 11,000.0 tok/s/GPU in run 100"
     assert spec["title"]["subtitle"][0].startswith("simulated (replay, 10 × conc requests)")
-    assert "font" not in json.dumps(spec["config"]).replace("fontSize", "").replace("FontSize", "").replace("FontWeight", "")
+    assert "font" not in json.dumps(spec["config"]).replace("fontSize", "").replace("FontSize", "").replace(
+        "FontWeight", ""
+    )
 
 
 def test_labels_do_not_cover_each_other() -> None:
@@ -200,7 +220,13 @@ def test_a_number_in_the_format_of_its_quantity(value: float | None, quantity: s
 
 
 def test_a_change_has_a_sign_and_zero_has_none() -> None:
-    assert [signed(change) for change in (0.0123, -0.198, 0.0004, -0.0004, 0.0)] == ["+1.2 %", "−19.8 %", "0.0 %", "0.0 %", "0.0 %"]
+    assert [signed(change) for change in (0.0123, -0.198, 0.0004, -0.0004, 0.0)] == [
+        "+1.2 %",
+        "−19.8 %",
+        "0.0 %",
+        "0.0 %",
+        "0.0 %",
+    ]
 
 
 def test_the_best_is_bold_unless_all_print_alike() -> None:
@@ -209,7 +235,9 @@ def test_the_best_is_bold_unless_all_print_alike() -> None:
 
 
 def test_a_sentence_is_filled_and_its_strings_are_escaped() -> None:
-    sentence = Sentence(words="{who} slower by {change:percent}", values={"who": "a_b {x} <i>", "change": 0.198})
+    sentence = Sentence(
+        words="{who} slower by {change:percent}", values={"who": "a_b {x} <i>", "change": 0.198}
+    )
     assert say(sentence) == r"a\_b {x} \<i> slower by 19.8 %"
 
 

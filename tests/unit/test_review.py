@@ -27,14 +27,28 @@ def comparison(before, after, *, ran=((100.0, 30.0), (90.0, 33.0)), failure="", 
     """Both recipes at conc 64, as they would be replayed."""
     diffs = analyse.differences(before, after)
     old = [rows.row(one.job.recipe, 64, ran[0], run="before") for one in before.values()]
-    new = [rows.row(one.job.recipe, 64, None if failure else ran[1], failure=failure, run="after") for one in after.values()]
+    new = [
+        rows.row(one.job.recipe, 64, None if failure else ran[1], failure=failure, run="after")
+        for one in after.values()
+    ]
     changes = analyse.compare(new, old, planned=after, relevant_change=0.01, even_without_past=True)
-    fields = {"problems": (), "recipes": diffs, "changes": changes, "kind": "simulated", "base": BASE, "head": HEAD, "base_problems": 0}
+    fields = {
+        "problems": (),
+        "recipes": diffs,
+        "changes": changes,
+        "kind": "simulated",
+        "base": BASE,
+        "head": HEAD,
+        "base_problems": 0,
+    }
     return Comparison(**{**fields, **changed})
 
 
 def pair(at, before, after):
-    cells = (IsoCell(total_tok_s_gpu=value, usd_per_mtok=None, ttft_p50_ms=None, shape="1P1D") for value in (before, after))
+    cells = (
+        IsoCell(total_tok_s_gpu=value, usd_per_mtok=None, ttft_p50_ms=None, shape="1P1D")
+        for value in (before, after)
+    )
     change = None if None in {before, after} else after / before - 1
     return IsoPair(sku=rows.GB300, interactivity=at, before=next(cells), after=next(cells), change=change)
 
@@ -89,7 +103,11 @@ def test_errors_are_red_and_stand_at_their_lines():
 
 def test_nothing_changed_is_said_and_nothing_more():
     same = {OLD.id: side(OLD, "1")}
-    made = told(Comparison(problems=(), recipes=analyse.differences(same, same), base=BASE, head=HEAD, base_problems=0))
+    made = told(
+        Comparison(
+            problems=(), recipes=analyse.differences(same, same), base=BASE, head=HEAD, base_problems=0
+        )
+    )
     assert made.verdict == "same"
     assert "no recipe measures something else than at bbbbbbbbbbbb" in render.review_headline(made)
     assert "| ---" not in render.comment(made)
@@ -108,7 +126,9 @@ def test_a_concurrency_that_is_measured_no_longer_is_no_gap():
     diffs = analyse.differences({OLD.id: side(OLD, "1")}, {OLD.id: side(fewer, "2")})
     old, new = rows.row(OLD, 64, (100.0, 30.0), run="before"), rows.row(fewer, 32, (60.0, 40.0), run="after")
     changes = analyse.compare([new], [old], planned={OLD.id}, relevant_change=0.01)
-    made = told(Comparison(problems=(), recipes=diffs, changes=changes, base=BASE, head=HEAD, base_problems=0))
+    made = told(
+        Comparison(problems=(), recipes=diffs, changes=changes, base=BASE, head=HEAD, base_problems=0)
+    )
     assert {one.reason for one in changes} == {"no earlier run of this point", "not planned any more"}
     assert made.verdict == "unknown"
     assert "6p1d-dep4-dep8, conc 64 → 32: nothing earlier to compare with" in render.review_headline(made)
@@ -118,11 +138,15 @@ def test_a_renamed_recipe_is_held_against_its_former_self():
     renamed = rows.recipe("6p1d-dep4-dep8-new", was=(OLD.id,))
     (diff,) = analyse.differences({OLD.id: side(OLD, "1")}, {renamed.id: side(renamed, "2")})
     assert diff.state == "changed"
-    assert analyse.names_before((diff,), {OLD.id: side(OLD, "1")}, {renamed.id: side(renamed, "2")}) == {OLD.id}
+    assert analyse.names_before((diff,), {OLD.id: side(OLD, "1")}, {renamed.id: side(renamed, "2")}) == {
+        OLD.id
+    }
 
 
 def test_text_of_a_stranger_is_shown_and_not_obeyed():
-    problem = Annotation(path="recipes/a.yaml", line=3, severity="error", message="@everybody <img src=x> | **loud**")
+    problem = Annotation(
+        path="recipes/a.yaml", line=3, severity="error", message="@everybody <img src=x> | **loud**"
+    )
     body = render.comment(told(Comparison(problems=(problem,), base=BASE, head=HEAD, base_problems=0)))
     assert r"\@everybody \<img src=x> \| \*\*loud\*\*" in body
 
@@ -157,7 +181,8 @@ def checkout(tmp_path, monkeypatch):
 
 def review(*words):
     return cli.run(
-        ["review", "--base", "main", "--cluster", "here", "--out", "review", "--workers", "1", *words], {"HEAD_REPOSITORY": "a/fork"}
+        ["review", "--base", "main", "--cluster", "here", "--out", "review", "--workers", "1", *words],
+        {"HEAD_REPOSITORY": "a/fork"},
     )
 
 
@@ -189,5 +214,8 @@ def test_settings_that_follow_from_the_place_of_a_worker_are_left_out():
     alike = dynamo.alike(commands)
     assert alike["decode"]["--max-num-seqs"] == "512"
     assert alike["decode"]["--data-parallel-size"] == "8"
-    assert not {"--device-ids", "--data-parallel-rank", "--data-parallel-address", "VLLM_PORT="} & alike["decode"].keys()
+    assert (
+        not {"--device-ids", "--data-parallel-rank", "--data-parallel-address", "VLLM_PORT="}
+        & alike["decode"].keys()
+    )
     assert WorkerPool(workers=1, tp=1, pp=1, dp=8, ep=8).gpus == sum(one.role == "decode" for one in commands)

@@ -30,7 +30,14 @@ def test_what_is_left_behind_is_swept_and_what_is_in_use_or_not_ours_is_not(tmp_
     (tmp_path / "w-link").symlink_to("elsewhere")
     with scratch(tmp_path, "w-") as first, scratch(tmp_path, "w-") as second:
         assert first != second
-        assert {path.name for path in tmp_path.iterdir()} == {"w-file", "w-link", "x-other", "elsewhere", first.name, second.name}
+        assert {path.name for path in tmp_path.iterdir()} == {
+            "w-file",
+            "w-link",
+            "x-other",
+            "elsewhere",
+            first.name,
+            second.name,
+        }
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 

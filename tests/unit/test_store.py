@@ -25,7 +25,9 @@ def night(day: int) -> str:
 
 
 def content(root: Path) -> dict[str, bytes]:
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()
+    }
 
 
 def refused(message: str, *arguments, call=store.ingest, **named) -> ArtifactError:
@@ -46,7 +48,11 @@ def test_points_come_back_as_they_went_in(url):
     found = store.rows(url)
     assert [row.point for row in found] == list(came.points)
     assert all(row.record == came.record for row in found)
-    assert all((row.date, row.folder, row.sums_sha256, row.failure) == ("2026-11-23", came.folder, came.sums_sha256, None) for row in found)
+    assert all(
+        (row.date, row.folder, row.sums_sha256, row.failure)
+        == ("2026-11-23", came.folder, came.sums_sha256, None)
+        for row in found
+    )
     assert summary.model_dump() == {
         "run_id": "101",
         "attempt": 1,
@@ -59,8 +65,12 @@ def test_points_come_back_as_they_went_in(url):
 def test_a_failed_job_is_a_row_for_each_concurrency_without_a_point(url):
     store.ingest(url, [arrival(failed="never became ready")])
     found = store.rows(url)
-    assert [(row.conc, row.point, row.failure.what) for row in found] == [(conc, None, "never became ready") for conc in results.CONCS]
-    assert store.query(url, "SELECT DISTINCT status, total_tok_s_gpu FROM points") == [{"status": "failed", "total_tok_s_gpu": None}]
+    assert [(row.conc, row.point, row.failure.what) for row in found] == [
+        (conc, None, "never became ready") for conc in results.CONCS
+    ]
+    assert store.query(url, "SELECT DISTINCT status, total_tok_s_gpu FROM points") == [
+        {"status": "failed", "total_tok_s_gpu": None}
+    ]
 
 
 def test_an_empty_history_has_no_rows(url):
@@ -91,7 +101,11 @@ def test_jobs_that_arrive_later_go_to_a_file_of_their_own_beside_the_first(url):
     store.ingest(url, [arrival(started_at=night(23))])
     (second,) = store.ingest(url, [arrival(started_at=night(23)), late[0]])
     (third,) = store.ingest(url, late)
-    assert (second.path, second.jobs_new, second.jobs_known) == ("points/date=2026-11-23/101-1+2.parquet", 1, 1)
+    assert (second.path, second.jobs_new, second.jobs_known) == (
+        "points/date=2026-11-23/101-1+2.parquet",
+        1,
+        1,
+    )
     assert third.path == "points/date=2026-11-23/101-1+3.parquet"
     assert len(store.rows(url)) == 6
 
@@ -99,7 +113,10 @@ def test_jobs_that_arrive_later_go_to_a_file_of_their_own_beside_the_first(url):
 def test_each_run_attempt_has_its_file_on_the_utc_day_of_its_first_job(url):
     eve = arrival(started_at="2026-11-24T01:30:00+02:00")
     day = arrival(recipe(OTHER), started_at="2026-11-24T00:30:00Z")
-    paths = [summary.path for summary in store.ingest(url, [day, eve, arrival(run="102", attempt=2, started_at=night(25))])]
+    paths = [
+        summary.path
+        for summary in store.ingest(url, [day, eve, arrival(run="102", attempt=2, started_at=night(25))])
+    ]
     assert paths == ["points/date=2026-11-23/101-1.parquet", "points/date=2026-11-25/102-2.parquet"]
     assert {row.date for row in store.rows(url, date_from="2026-11-24")} == {"2026-11-25"}
 
@@ -130,7 +147,11 @@ def test_rows_are_those_of_recipes_that_match(url):
 
 
 def test_the_newest_attempt_with_a_point_stands_for_a_run(url):
-    attempts = [arrival(attempt=1), arrival(attempt=2, tok_s_gpu=2000.0), arrival(attempt=3, failed="node died")]
+    attempts = [
+        arrival(attempt=1),
+        arrival(attempt=2, tok_s_gpu=2000.0),
+        arrival(attempt=3, failed="node died"),
+    ]
     store.ingest(url, attempts)
     assert {row.run for row in store.rows(url)} == {("101", 2)}
     store.retract(url, "101", 2, reason="wrong image", **WHO)
@@ -141,11 +162,15 @@ def test_the_newest_attempt_with_a_point_stands_for_a_run(url):
 
 def refusing(came: Arrival) -> Arrival:
     """The same, with every point refused."""
-    return came.model_copy(update={"points": tuple(one.model_copy(update={"status": "refused"}) for one in came.points)})
+    return came.model_copy(
+        update={"points": tuple(one.model_copy(update={"status": "refused"}) for one in came.points)}
+    )
 
 
 def test_a_refused_attempt_does_not_stand_over_an_older_good_one_and_is_still_there_for_sql(url):
-    store.ingest(url, [arrival(attempt=1), refusing(arrival(attempt=2)), arrival(attempt=3, failed="node died")])
+    store.ingest(
+        url, [arrival(attempt=1), refusing(arrival(attempt=2)), arrival(attempt=3, failed="node died")]
+    )
     assert {row.run for row in store.rows(url)} == {("101", 1)}
     assert len(store.query(url, "SELECT DISTINCT attempt FROM points")) == 3
     store.retract(url, "101", 1, reason="wrong image", **WHO)
@@ -172,7 +197,9 @@ def test_a_retraction_is_said_once(url):
     stone = store.retract(url, "101", reason="thermal event", **WHO)
     before = content(Path(url))
     assert store.retract(url, "101", reason="thermal event", who="bob", at=night(25)) == stone
-    refused("already retracted by ada", url, "101", call=store.retract, reason="another", who="bob", at=night(25))
+    refused(
+        "already retracted by ada", url, "101", call=store.retract, reason="another", who="bob", at=night(25)
+    )
     assert content(Path(url)) == before
 
 
@@ -195,7 +222,9 @@ def pairs(found) -> list[set[str]]:
 
 def test_a_recipes_newest_run_is_paired_with_the_one_before_it_although_its_deployment_changed(url):
     changed = recipe(image="vllm/vllm-openai:v0.21.0")
-    store.ingest(url, [arrival(run="9", started_at=night(20)), arrival(changed, run="10", started_at=night(21))])
+    store.ingest(
+        url, [arrival(run="9", started_at=night(20)), arrival(changed, run="10", started_at=night(21))]
+    )
     recipes = {recipe().id: ()}
     assert pairs(store.nights(store.rows(url), recipes)) == [{"10"}, {"9"}]
     assert store.latest(url, recipes) == store.nights(store.rows(url), recipes)
@@ -231,10 +260,16 @@ def test_a_point_that_was_refused_takes_no_earlier_good_ones_place(url):
 
 def test_a_concurrency_that_nobody_asks_for_any_more_is_missed_for_one_night(url):
     fewer = recipe(conc=(4,))
-    nights = [arrival(run="1", started_at=night(1)), *(arrival(fewer, run=str(day), started_at=night(day)) for day in (2, 3))]
+    nights = [
+        arrival(run="1", started_at=night(1)),
+        *(arrival(fewer, run=str(day), started_at=night(day)) for day in (2, 3)),
+    ]
     store.ingest(url, nights)
     recipes = {recipe().id: ()}
-    assert [(row.run[0], row.conc) for row in store.latest(url, recipes, run_id="2")[1]] == [("1", 4), ("1", 8)]
+    assert [(row.run[0], row.conc) for row in store.latest(url, recipes, run_id="2")[1]] == [
+        ("1", 4),
+        ("1", 8),
+    ]
     assert [(row.run[0], row.conc) for row in store.latest(url, recipes)[1]] == [("2", 4)]
 
 
@@ -250,21 +285,29 @@ OTHER_SETTINGS = {
 def test_an_older_run_of_the_same_settings_goes_before_a_newer_one_of_others(url, other):
     edited = recipe(image="vllm/vllm-openai:v0.21.0")
     nights = [arrival(run="1", started_at=night(1)), arrival(edited, run="2", started_at=night(2))]
-    store.ingest(url, [*nights, arrival(run="3", started_at=night(3), **other), arrival(run="4", started_at=night(4))])
+    store.ingest(
+        url, [*nights, arrival(run="3", started_at=night(3), **other), arrival(run="4", started_at=night(4))]
+    )
     recipes = {recipe().id: ()}
     assert pairs(store.latest(url, recipes)) == [{"4"}, {"2"}]
     assert store.latest(url, recipes) == store.nights(store.rows(url), recipes)
 
 
 def test_where_no_run_has_the_same_settings_the_newest_is_told_so_that_its_difference_is(url):
-    others = [arrival(run="1", started_at=night(1), measure="aiperf"), arrival(run="2", started_at=night(2), time_scale=40.0)]
+    others = [
+        arrival(run="1", started_at=night(1), measure="aiperf"),
+        arrival(run="2", started_at=night(2), time_scale=40.0),
+    ]
     store.ingest(url, [*others, arrival(run="3", started_at=night(3))])
     assert pairs(store.latest(url, {recipe().id: ()})) == [{"3"}, {"2"}]
 
 
 def test_settings_are_known_under_a_former_id_and_at_other_concurrencies(url):
     former = recipe(OTHER, conc=(16,))
-    nights = [arrival(former, run="1", started_at=night(1)), arrival(former, run="2", started_at=night(2), time_scale=40.0)]
+    nights = [
+        arrival(former, run="1", started_at=night(1)),
+        arrival(former, run="2", started_at=night(2), time_scale=40.0),
+    ]
     store.ingest(url, [*nights, arrival(run="3", started_at=night(3))])
     assert pairs(store.latest(url, {recipe().id: (former.id,)})) == [{"3"}, {"1"}]
 
@@ -282,19 +325,26 @@ def test_files_without_the_column_of_settings_are_read_and_compared_by_their_doc
     store.ingest(url, [*nights, arrival(run="3", started_at=night(3))])
     assert len(store.rows(url)) == 6
     assert pairs(store.latest(url, {recipe().id: ()})) == [{"3"}, {"1"}]
-    known = store.query(url, "SELECT run_id, count(settings_key) AS known FROM points GROUP BY run_id ORDER BY run_id")
+    known = store.query(
+        url, "SELECT run_id, count(settings_key) AS known FROM points GROUP BY run_id ORDER BY run_id"
+    )
     assert [one["known"] for one in known] == [0, 0, 2]
 
 
 def test_a_failed_night_is_the_current_one(url):
-    store.ingest(url, [arrival(run="1", started_at=night(1)), arrival(run="2", started_at=night(2), failed="node died")])
+    store.ingest(
+        url,
+        [arrival(run="1", started_at=night(1)), arrival(run="2", started_at=night(2), failed="node died")],
+    )
     current, previous = store.latest(url, {recipe().id: ()})
     assert [row.point for row in current] == [None, None]
     assert {row.run[0] for row in previous} == {"1"}
 
 
 def test_a_recipe_is_known_by_its_former_ids(url):
-    store.ingest(url, [arrival(recipe(OTHER), run="1", started_at=night(1)), arrival(run="2", started_at=night(2))])
+    store.ingest(
+        url, [arrival(recipe(OTHER), run="1", started_at=night(1)), arrival(run="2", started_at=night(2))]
+    )
     assert pairs(store.latest(url, {recipe().id: (recipe(OTHER).id,)})) == [{"2"}, {"1"}]
     assert pairs(store.latest(url, {recipe().id: ()})) == [{"2"}, set()]
 
@@ -307,9 +357,7 @@ def test_a_stated_run_is_compared_with_those_before_it(url):
 
 def test_sql_sees_flat_columns_and_can_join(url):
     store.ingest(url, [arrival()])
-    sql = (
-        "SELECT p.recipe, p.conc, p.requests, p.started_at, round(q.interactivity) AS i FROM points p JOIN points q USING (conc) ORDER BY 2"
-    )
+    sql = "SELECT p.recipe, p.conc, p.requests, p.started_at, round(q.interactivity) AS i FROM points p JOIN points q USING (conc) ORDER BY 2"
     assert store.query(url, sql)[0] == {
         "recipe": recipe().id,
         "conc": 4,
@@ -319,7 +367,10 @@ def test_sql_sees_flat_columns_and_can_join(url):
     }
 
 
-@pytest.mark.parametrize("sql", ["SELEC 1", "INSTALL httpfs", "COPY points TO 'stolen.csv'", "SELECT * FROM read_text('/etc/hostname')"])
+@pytest.mark.parametrize(
+    "sql",
+    ["SELEC 1", "INSTALL httpfs", "COPY points TO 'stolen.csv'", "SELECT * FROM read_text('/etc/hostname')"],
+)
 def test_sql_that_is_wrong_or_reaches_outside_is_refused(url, tmp_path, monkeypatch, sql):
     store.ingest(url, [arrival()])
     monkeypatch.chdir(tmp_path)
@@ -329,7 +380,12 @@ def test_sql_that_is_wrong_or_reaches_outside_is_refused(url, tmp_path, monkeypa
 
 
 READERS = pytest.mark.parametrize(
-    "read", [store.rows, lambda url: store.query(url, "SELECT 1 FROM points"), lambda url: store.ingest(url, [arrival()])]
+    "read",
+    [
+        store.rows,
+        lambda url: store.query(url, "SELECT 1 FROM points"),
+        lambda url: store.ingest(url, [arrival()]),
+    ],
 )
 
 
@@ -406,7 +462,9 @@ def test_a_filesystem_without_local_names_keeps_the_same_promises():
 
 def test_a_query_is_answered_as_a_table_too(tmp_path):
     store.ingest(str(tmp_path / "h"), [arrival()])
-    lines = store.query_text(str(tmp_path / "h"), "select conc, status from points order by conc").splitlines()
+    lines = store.query_text(
+        str(tmp_path / "h"), "select conc, status from points order by conc"
+    ).splitlines()
     assert lines[0].split() == ["conc", "status"]
     assert len(lines) == 3
 
@@ -441,7 +499,11 @@ def test_figures_in_columns_are_those_of_the_document(url):
     point = rows.point(of, 4, 1000.0, 30.0)
     (found,) = store.query(url, "SELECT * EXCLUDE document FROM points")
     assert found["total_tok_s_gpu"] == pytest.approx(1000.0)
-    assert (found["tpot_p50_ms"], found["ttft_p99_ms"], found["gpus_held"]) == (point.tpot_ms.p50, None, point.gpus_held)
+    assert (found["tpot_p50_ms"], found["ttft_p99_ms"], found["gpus_held"]) == (
+        point.tpot_ms.p50,
+        None,
+        point.gpus_held,
+    )
     record = arrival(of).record
     assert (found["point_key"], found["series_key"]) == (record.point_key(4), record.series_key(4))
 

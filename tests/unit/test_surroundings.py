@@ -68,7 +68,13 @@ def test_every_gpu_says_clocks_power_cap_driver_and_its_place_in_the_fabric():
     )
     assert (first.node, second.node) == ("tray-7", "tray-7")
     assert (first.fabric_cluster, first.fabric_clique, first.index) == ("5c4a-1", "32766", "0")
-    assert (second.power_limit_w, second.sm_mhz, second.uuid, second.fabric_cluster, second.fabric_clique) == (1300, None, None, None, None)
+    assert (
+        second.power_limit_w,
+        second.sm_mhz,
+        second.uuid,
+        second.fabric_cluster,
+        second.fabric_clique,
+    ) == (1300, None, None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -85,9 +91,17 @@ def test_gpus_that_nobody_describes_are_unknown_and_not_none(found):
     assert gpus(found) is None
 
 
-@pytest.mark.parametrize("words", ["N/A", "[N/A]", "Not Supported", "[Not Supported]", "[Unknown Error]", "Insufficient Permissions", ""])
+@pytest.mark.parametrize(
+    "words",
+    ["N/A", "[N/A]", "Not Supported", "[Not Supported]", "[Unknown Error]", "Insufficient Permissions", ""],
+)
 def test_what_the_driver_does_not_say_is_unknown_in_every_field(words):
-    said = SMI.replace("97.10.4A.00.01", words).replace("1400.00 W", words).replace("1965 MHz", words).replace("32766", words)
+    said = (
+        SMI.replace("97.10.4A.00.01", words)
+        .replace("1400.00 W", words)
+        .replace("1965 MHz", words)
+        .replace("32766", words)
+    )
     first, _ = gpus(Completed(0, said, ""))
     assert (first.vbios, first.power_limit_w, first.sm_mhz, first.fabric_clique) == (None, None, None, None)
     assert first.fabric_cluster == "5c4a-1"
@@ -171,7 +185,17 @@ def test_what_only_sounds_like_a_secret_is_kept(name, value):
 
 
 @pytest.mark.parametrize(
-    "name", ["DYN_PW", "VLLM_KEYS", "DYN_TOKENS", "DYN_CRED", "DYN_CREDS", "DYN_CREDENTIALS", "DYN_PASSWD", "DYN_API_TOKENS"]
+    "name",
+    [
+        "DYN_PW",
+        "VLLM_KEYS",
+        "DYN_TOKENS",
+        "DYN_CRED",
+        "DYN_CREDS",
+        "DYN_CREDENTIALS",
+        "DYN_PASSWD",
+        "DYN_API_TOKENS",
+    ],
 )
 def test_a_variable_named_like_a_secret_is_redacted_whole(name):
     assert surroundings.environment({name: "a,hunter2"}) == {name: "(redacted)"}
@@ -247,7 +271,9 @@ def test_a_text_without_a_secret_is_told_as_it_is(text):
 
 
 def test_json_without_its_secrets_is_json_still():
-    shown = surroundings.without_secrets('{"model": "é", "api_keys": ["a", "b"], "urls": ["http://u:p@h/"], "n": 1}')
+    shown = surroundings.without_secrets(
+        '{"model": "é", "api_keys": ["a", "b"], "urls": ["http://u:p@h/"], "n": 1}'
+    )
     assert shown == '{"model":"é","api_keys":"(redacted)","urls":["http://(redacted)@h/"],"n":1}'
 
 
@@ -313,10 +339,14 @@ def test_a_result_tells_its_commands_and_its_environment_without_secrets():
         jobs=(order.job,),
         left_out=(),
     )
-    attempt = provenance.Attempt(plan, order.job, run_id="r", attempt=1, requests_per_conc=10, seed=0, started_at="now")
+    attempt = provenance.Attempt(
+        plan, order.job, run_id="r", attempt=1, requests_per_conc=10, seed=0, started_at="now"
+    )
     commands = {"frontend": ("env", "HF_TOKEN=hunter2", "python", "--api-key", "hunter2")}
     world = World(Shell(), FakeClock(), Path("recipes"), env={"VLLM_API_KEY": "hunter2"})
-    told = provenance.record(world, attempt, Measurement(points=(), versions={}, stages_s={}, commands=commands))
+    told = provenance.record(
+        world, attempt, Measurement(points=(), versions={}, stages_s={}, commands=commands)
+    )
     assert "hunter2" not in told.to_json()
     assert told.provenance.commands["frontend"][2] == "python"
     assert told.provenance.environment.keys() == {"VLLM_API_KEY"}

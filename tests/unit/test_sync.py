@@ -23,7 +23,9 @@ from pipeline.flow.world import World
 
 def git(folder: Path, *words: str) -> str:
     who = ("-c", "user.name=t", "-c", "user.email=t@t")
-    return subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +55,9 @@ def add(folder: Path, path: str, text: str = "x") -> Path:
 
 
 def sync(repository: Path, folder: Path, remote: str = "origin", **world) -> syncing.Synced:
-    wish = syncing.Wish(folder=folder, branch="history", remote=remote, message="Add run 7", repository=repository)
+    wish = syncing.Wish(
+        folder=folder, branch="history", remote=remote, message="Add run 7", repository=repository
+    )
     return syncing.sync(World(world.get("shell", Shell()), SystemClock(), repository), wish)
 
 
@@ -86,7 +90,13 @@ def test_nothing_to_sync_makes_no_branch(bare, tmp_path):
 
 
 def test_only_growing_files_go(bare, tmp_path):
-    for path in ("points/a.parquet", "tombstones/1.json", "secrets.txt", "points/.a.parquet.0123", ".github/x.json"):
+    for path in (
+        "points/a.parquet",
+        "tombstones/1.json",
+        "secrets.txt",
+        "points/.a.parquet.0123",
+        ".github/x.json",
+    ):
         add(tmp_path / "h", path)
     (tmp_path / "h/points/link").symlink_to("/etc/hostname")
     sync(clone(bare, "a"), tmp_path / "h")
@@ -139,7 +149,11 @@ def test_who_is_overtaken_takes_what_came_and_pushes_again(bare, tmp_path):
     add(tmp_path / "ours", "points/ours.parquet")
     done = sync(clone(bare, "a"), tmp_path / "ours", shell=PushedFirst(2, overtake))
     assert done.pulled == ("points/their-0.parquet", "points/their-1.parquet")
-    assert sorted(on_branch(bare)) == ["points/ours.parquet", "points/their-0.parquet", "points/their-1.parquet"]
+    assert sorted(on_branch(bare)) == [
+        "points/ours.parquet",
+        "points/their-0.parquet",
+        "points/their-1.parquet",
+    ]
 
 
 def test_a_push_that_is_forbidden_is_an_error_and_not_tried_for_ever(bare, tmp_path):
@@ -169,11 +183,22 @@ def test_nothing_is_left_beside_the_repository(bare, tmp_path):
 @pytest.fixture
 def at_work(bare, tmp_path, temporary):
     """A sync in a process of its own, from the repository ``a``, while the remote does not answer its push."""
-    hook = add(bare, "hooks/pre-receive", f"#!/bin/sh\nmkdir {tmp_path}/held 2>/dev/null || exit 0\nexec sleep 600\n")
+    hook = add(
+        bare, "hooks/pre-receive", f"#!/bin/sh\nmkdir {tmp_path}/held 2>/dev/null || exit 0\nexec sleep 600\n"
+    )
     hook.chmod(0o755)
     add(tmp_path / "h1", "points/1-1.parquet")
     mark = {"RACKBENCH_TEST": str(tmp_path)}
-    argv = [sys.executable, "-m", "pipeline", "sync", "--history", str(tmp_path / "h1"), "--repository", str(clone(bare, "a"))]
+    argv = [
+        sys.executable,
+        "-m",
+        "pipeline",
+        "sync",
+        "--history",
+        str(tmp_path / "h1"),
+        "--repository",
+        str(clone(bare, "a")),
+    ]
     env = {**os.environ, **mark, "TMPDIR": str(temporary)}
     with subprocess.Popen(argv, env=env, cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL) as child:
         try:

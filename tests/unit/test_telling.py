@@ -30,7 +30,9 @@ def place(tmp_path: Path) -> Path:
 
 def told(place: Path, *, refreshed: bool) -> ReportData:
     world = World(Shell(), SystemClock(), ROOT / "recipes")
-    return telling.told(world, telling.Wish(place / f"{NAME}.yaml", None, None, place / "out", is_refreshed=refreshed))
+    return telling.told(
+        world, telling.Wish(place / f"{NAME}.yaml", None, None, place / "out", is_refreshed=refreshed)
+    )
 
 
 def edit(place: Path, before: str, after: str) -> None:
@@ -51,7 +53,9 @@ def test_a_refreshed_report_keeps_its_rows_and_reads_everything_else_again(place
 def test_without_a_refresh_only_the_kept_data_counts(place: Path) -> None:
     edit(place, "ttft_limit_s: 10", "ttft_limit_s: 20")
     shutil.rmtree(place / "published")
-    assert told(place, refreshed=False) == ReportData.from_json((place / NAME / "data.json").read_bytes(), where="kept")
+    assert told(place, refreshed=False) == ReportData.from_json(
+        (place / NAME / "data.json").read_bytes(), where="kept"
+    )
 
 
 def test_a_study_that_is_not_there_is_named(place: Path) -> None:
@@ -62,11 +66,17 @@ def test_a_study_that_is_not_there_is_named(place: Path) -> None:
 
 @pytest.mark.parametrize(
     ("before", "after", "what"),
-    [("TEP4, ", "TEP0, ", "TEP0"), ("price_span: 0.2", "price_span: 1.5", "price_span"), ("  fit: ", "  fitt: ", "fitt")],
+    [
+        ("TEP4, ", "TEP0, ", "TEP0"),
+        ("price_span: 0.2", "price_span: 1.5", "price_span"),
+        ("  fit: ", "  fitt: ", "fitt"),
+    ],
 )
 def test_a_wrong_assumption_is_refused_at_its_line(place: Path, before: str, after: str, what: str) -> None:
     edit(place, before, after)
-    line = next(n for n, text in enumerate((place / f"{NAME}.yaml").read_text().splitlines(), start=1) if what in text)
+    line = next(
+        n for n, text in enumerate((place / f"{NAME}.yaml").read_text().splitlines(), start=1) if what in text
+    )
     with pytest.raises(RecipeError) as refused:
         told(place, refreshed=True)
     assert line in {problem.line for problem in refused.value.problems}

@@ -26,7 +26,11 @@ FROZEN = ROOT / "tests/contract/frozen/plan.1.json"
 DEFINITION = ROOT / "reports/gb300-vs-gb200.yaml"
 ONE, TWO, THREE = (
     f"deepseek-v4-pro-fp4.{name}"
-    for name in ("gb200-nvl72.8k1k.3p1d-dep8-dep8", "gb300-nvl72.8k1k.6p1d-dep4-dep8", "gb300-nvl72.8k1k.7p2d-dep4-dep16")
+    for name in (
+        "gb200-nvl72.8k1k.3p1d-dep8-dep8",
+        "gb300-nvl72.8k1k.6p1d-dep4-dep8",
+        "gb300-nvl72.8k1k.7p2d-dep4-dep16",
+    )
 )
 
 
@@ -41,7 +45,10 @@ def night(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
 
     def measured(run: str, *names: str) -> None:
-        found = [results.arrival(recipes()[name], run=run, started_at=f"2026-11-{run[-2:]}T02:00:00Z") for name in names]
+        found = [
+            results.arrival(recipes()[name], run=run, started_at=f"2026-11-{run[-2:]}T02:00:00Z")
+            for name in names
+        ]
         store.ingest(str(tmp_path / "history"), found)
 
     return measured
@@ -57,12 +64,25 @@ def report(folder: Path, *words: str, planned: tuple[str, ...] = ()) -> int:
     if planned:
         (folder / "plan.json").write_text(plan(*(recipes()[name] for name in planned)).to_json())
         words = (*words, "--plan", str(folder / "plan.json"))
-    return cli.run(["report", str(DEFINITION), "--history", str(folder / "history"), "--out", str(folder / "out"), *words], {})
+    return cli.run(
+        [
+            "report",
+            str(DEFINITION),
+            "--history",
+            str(folder / "history"),
+            "--out",
+            str(folder / "out"),
+            *words,
+        ],
+        {},
+    )
 
 
 def told(folder: Path) -> tuple[ReportData, Message]:
     data = ReportData.from_json((folder / "out/data.json").read_bytes(), where="data.json")
-    wish = publishing.Wish(folder=folder / "out", targets=(), run=Run("acme/bench", sha="0" * 40), site=folder / "site")
+    wish = publishing.Wish(
+        folder=folder / "out", targets=(), run=Run("acme/bench", sha="0" * 40), site=folder / "site"
+    )
     return data, publishing.read_message(wish)
 
 
@@ -105,9 +125,15 @@ def test_the_very_first_night_may_bring_nothing(tmp_path, monkeypatch):
 def test_a_recipe_that_only_the_run_knows_is_told_and_compared(night, tmp_path):
     night("120", ONE, TWO)
     known = recipes()[TWO]
-    added, renamed = known.model_copy(update={"id": f"{TWO}-added"}), known.model_copy(update={"id": f"{TWO}-new", "was": (TWO,)})
+    added, renamed = (
+        known.model_copy(update={"id": f"{TWO}-added"}),
+        known.model_copy(update={"id": f"{TWO}-new", "was": (TWO,)}),
+    )
     elsewhere = known.model_copy(update={"id": TWO.replace("gb300-nvl72", "h100"), "sku": "h100"})
-    found = [results.arrival(one, run="121", started_at="2026-11-21T02:00:00Z") for one in (added, renamed, elsewhere)]
+    found = [
+        results.arrival(one, run="121", started_at="2026-11-21T02:00:00Z")
+        for one in (added, renamed, elsewhere)
+    ]
     store.ingest(str(tmp_path / "history"), found)
     world = World(Shell(), SystemClock(), ROOT / "recipes")
     data = telling.told(world, telling.Wish(DEFINITION, str(tmp_path / "history"), "121", tmp_path / "out"))
@@ -119,14 +145,20 @@ def test_a_recipe_that_only_the_run_knows_is_told_and_compared(night, tmp_path):
 def test_a_recipe_that_was_renamed_since_the_run_is_told_once(night, tmp_path):
     night("120", ONE)
     former = recipes()[TWO].model_copy(update={"id": f"{TWO}-former"})
-    store.ingest(str(tmp_path / "history"), [results.arrival(former, run="121", started_at="2026-11-21T02:00:00Z")])
+    store.ingest(
+        str(tmp_path / "history"), [results.arrival(former, run="121", started_at="2026-11-21T02:00:00Z")]
+    )
     shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
     path = next((tmp_path / "recipes").rglob("gb300-nvl72/8k1k/6p1d-dep4-dep8.yaml"))
     path.write_text(f"{path.read_text()}was: [{former.id}]\n")
     (tmp_path / "plan.json").write_text(plan(former).to_json())
-    wish = telling.Wish(DEFINITION, str(tmp_path / "history"), "121", tmp_path / "out", plans=(tmp_path / "plan.json",))
+    wish = telling.Wish(
+        DEFINITION, str(tmp_path / "history"), "121", tmp_path / "out", plans=(tmp_path / "plan.json",)
+    )
     data = telling.told(World(Shell(), SystemClock(), tmp_path / "recipes"), wish)
-    assert [(row.record.job.id, row.run[0]) for row in data.rows if row.record.job.recipe.sku == former.sku] == [(former.id, "121")]
+    assert [
+        (row.record.job.id, row.run[0]) for row in data.rows if row.record.job.recipe.sku == former.sku
+    ] == [(former.id, "121")]
 
 
 def test_plans_without_their_run_are_refused(night, tmp_path, capsys):

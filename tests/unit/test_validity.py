@@ -63,7 +63,9 @@ def test_every_error_is_counted_and_is_not_a_truncation(number):
 @given(missing=st.integers(1, 79))
 def test_every_lost_request_is_counted(missing):
     loop = closed_loop()[missing:]
-    assert judge(seen(loop, sent=80)).reasons == (f"lost-requests: {80 - missing} of 80 are in the client's records",)
+    assert judge(seen(loop, sent=80)).reasons == (
+        f"lost-requests: {80 - missing} of 80 are in the client's records",
+    )
 
 
 @given(order=st.permutations(range(16)), seed=st.integers(0, 99))
@@ -97,7 +99,10 @@ def test_each_deceit_is_refused_by_its_name(name, broken_loop):
 
 def at_once(number: int, after_ms: float = 0.0) -> tuple[Request, ...]:
     """A loop whose first requests have their last token so soon after their first."""
-    return tuple(replace(one, ttft_ms=one.e2e_ms - after_ms) if index < number else one for index, one in enumerate(closed_loop()))
+    return tuple(
+        replace(one, ttft_ms=one.e2e_ms - after_ms) if index < number else one
+        for index, one in enumerate(closed_loop())
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,7 +119,9 @@ def test_an_instance_that_served_nothing_beside_others_that_did_is_refused(share
     assert reasons == ((f"idle-worker: {', '.join(idle)} served no request",) if idle else ())
 
 
-@pytest.mark.parametrize(("instances", "conc", "sent", "refused"), [(8, 8, 80, True), (9, 9, 89, False), (9, 8, 90, False)])
+@pytest.mark.parametrize(
+    ("instances", "conc", "sent", "refused"), [(8, 8, 80, True), (9, 9, 89, False), (9, 8, 90, False)]
+)
 def test_an_instance_is_idle_only_where_there_was_enough_for_each(instances, conc, sent, refused):
     shares = {f"decode-{number}": number for number in range(instances)}
     loop = seen(closed_loop(conc, sent), conc=conc, shares={"decode": shares})
@@ -122,7 +129,9 @@ def test_an_instance_is_idle_only_where_there_was_enough_for_each(instances, con
 
 
 def test_answers_that_come_in_one_piece_are_no_streams():
-    assert judge(seen(at_once(5))).reasons == ("not-streamed: 5 of 80 answers came faster than a token in 0.5 ms",)
+    assert judge(seen(at_once(5))).reasons == (
+        "not-streamed: 5 of 80 answers came faster than a token in 0.5 ms",
+    )
     assert names(seen(at_once(4))) == []  # a client may be behind once in twenty times
     assert names(seen(at_once(80, 0.5 * (OSL - 1) - 0.01))) == ["not-streamed"]
     assert names(seen(at_once(80, 0.5 * (OSL - 1) + 0.01))) == []
@@ -146,7 +155,9 @@ def test_nothing_generated_is_refused_by_name():
 @pytest.mark.parametrize("number", [1, 80])
 def test_a_whole_answer_has_its_prompt_tokens_and_its_ttft(unsaid, number):
     verdict = judge(seen(broken(number, **{unsaid: None})))
-    assert verdict.reasons == (f"no-usage: {number} of 80 whole answers lack their prompt tokens or their TTFT",)
+    assert verdict.reasons == (
+        f"no-usage: {number} of 80 whole answers lack their prompt tokens or their TTFT",
+    )
 
 
 def test_what_did_not_end_whole_needs_no_prompt_tokens():
@@ -171,21 +182,31 @@ def test_a_torn_loop_is_not_also_called_slow():
 
 
 def test_the_usage_that_comes_after_the_last_token_is_no_clock_trouble():
-    assert judge(seen(tuple(replace(one, end_s=one.end_s + 0.15) for one in closed_loop(1, 10)), conc=1)).reasons == ()
+    assert (
+        judge(seen(tuple(replace(one, end_s=one.end_s + 0.15) for one in closed_loop(1, 10)), conc=1)).reasons
+        == ()
+    )
 
 
 def test_a_window_too_short_withholds_and_does_not_refuse():
     short = judge(seen(closed_loop(8, 16)))
     assert short.reasons == ()
-    assert short.withheld == ("concurrency and drift: no steady window, it takes more requests for each of conc",)
+    assert short.withheld == (
+        "concurrency and drift: no steady window, it takes more requests for each of conc",
+    )
     middling = judge(seen(closed_loop(8, 40, slower=0.9)))
     assert (middling.reasons, len(middling.withheld)) == ((), 1)
-    assert middling.withheld[0].startswith("drift: 2 rounds") or middling.withheld[0].startswith("drift: 3 rounds")
+    assert middling.withheld[0].startswith("drift: 2 rounds") or middling.withheld[0].startswith(
+        "drift: 3 rounds"
+    )
 
 
 def test_five_rounds_say_nothing_of_a_drift_and_six_do():
     five, six = (judge(seen(closed_loop(1, sent, scatter=0.001, slower=0.9), conc=1)) for sent in (7, 8))
-    assert (five.reasons, five.withheld) == ((), ("drift: 5 rounds of conc requests in the steady window, 6 are needed",))
+    assert (five.reasons, five.withheld) == (
+        (),
+        ("drift: 5 rounds of conc requests in the steady window, 6 are needed",),
+    )
     assert (len(six.reasons), six.withheld) == (1, ())
 
 
@@ -216,15 +237,21 @@ def test_what_nobody_could_be_asked_is_withheld_and_refuses_nothing():
 
 def test_a_change_that_scatter_explains_is_no_drift():
     noisy = tuple(
-        replace(one, latency_ms=(one.latency_ms or 0) * factor, end_s=one.start_s + one.span_ms * factor / 1000)
-        for one, factor in zip(closed_loop(1, 10), (1, 1.4, 0.7, 1.3, 0.8, 1.4, 0.7, 1.2, 0.9, 1.3), strict=True)
+        replace(
+            one, latency_ms=(one.latency_ms or 0) * factor, end_s=one.start_s + one.span_ms * factor / 1000
+        )
+        for one, factor in zip(
+            closed_loop(1, 10), (1, 1.4, 0.7, 1.3, 0.8, 1.4, 0.7, 1.2, 0.9, 1.3), strict=True
+        )
     )
     assert "drift" not in names(seen(noisy, conc=1))
 
 
 def refused_for_drift(loops: int = 100, *, conc: int = 8, sent: int = 160, **kind: float) -> int:
     """Of so many loops of a kind."""
-    return sum("drift" in names(seen(closed_loop(conc, sent, seed=seed, **kind), conc=conc)) for seed in range(loops))
+    return sum(
+        "drift" in names(seen(closed_loop(conc, sent, seed=seed, **kind), conc=conc)) for seed in range(loops)
+    )
 
 
 def standing_still(pause_s: float, *, conc: int = 16, sent: int = 160) -> tuple[Request, ...]:
@@ -240,11 +267,20 @@ def standing_still(pause_s: float, *, conc: int = 16, sent: int = 160) -> tuple[
 
 
 def test_a_loop_that_stands_still_is_refused():
-    (reason,) = [reason for reason in judge(seen(standing_still(30.0), conc=16)).reasons if reason.startswith("stalled")]
-    assert re.fullmatch(r"stalled: no answer ended for 30\.\d s of 3\d\.\d s, where the median latency is 0\.7 s", reason)
+    (reason,) = [
+        reason
+        for reason in judge(seen(standing_still(30.0), conc=16)).reasons
+        if reason.startswith("stalled")
+    ]
+    assert re.fullmatch(
+        r"stalled: no answer ended for 30\.\d s of 3\d\.\d s, where the median latency is 0\.7 s", reason
+    )
 
 
-@pytest.mark.parametrize(("sent", "pause_s", "refused"), [(160, 2.7, False), (160, 3.6, True), (1600, 6.0, False), (1600, 9.0, True)])
+@pytest.mark.parametrize(
+    ("sent", "pause_s", "refused"),
+    [(160, 2.7, False), (160, 3.6, True), (1600, 6.0, False), (1600, 9.0, True)],
+)
 def test_a_pause_is_no_stall_below_five_latencies_nor_below_a_tenth_of_the_loop(sent, pause_s, refused):
     assert ("stalled" in names(seen(standing_still(pause_s, sent=sent), conc=16))) is refused
 
@@ -297,14 +333,19 @@ def test_values_that_resemble_their_neighbours_say_less_of_a_slope():
 def test_a_published_run_that_completed_nothing_is_refused():
     path = FILES / "minimaxm2.5_8k1k_conc64.json"
     verdict = sa_bench.judge(sa_bench.read(path.read_bytes(), where=str(path)))
-    assert verdict.reasons == ("lost-requests: 0 of 640 completed", "no-tokens: not one output token was generated")
+    assert verdict.reasons == (
+        "lost-requests: 0 of 640 completed",
+        "no-tokens: not one output token was generated",
+    )
 
 
 def test_a_published_run_in_order_is_not_refused_and_says_what_it_cannot_show():
     path = FILES / "concurrency_4_req_rate_inf_gpus_16_ctx_8_gen_8.json"
     summary = sa_bench.read(path.read_bytes(), where=str(path))
     assert (summary.conc, summary.completed, summary.output_tokens) == (4, 40, 40960)
-    assert sa_bench.judge(summary) == replace(sa_bench.judge(summary), reasons=(), withheld=(sa_bench.NO_REQUESTS,))
+    assert sa_bench.judge(summary) == replace(
+        sa_bench.judge(summary), reasons=(), withheld=(sa_bench.NO_REQUESTS,)
+    )
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"max_concurrency": 4}', '{"max_concurrency": null}'])

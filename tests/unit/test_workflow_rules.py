@@ -39,7 +39,11 @@ def test_a_folder_without_workflows_does_not_pass(tmp_path):
         ("@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "@v7", "pinned"),
         (" # v7.0.1", "", "pinned"),
         ('--with plan_id="$PLAN_ID"', "--with plan_id=${{ needs.plan.outputs.plan-id }}", "through env"),
-        ("    uses: ./.github/workflows/bench.yml\n", "    uses: ./.github/workflows/bench.yml\n    secrets: inherit\n", "secrets by name"),
+        (
+            "    uses: ./.github/workflows/bench.yml\n",
+            "    uses: ./.github/workflows/bench.yml\n    secrets: inherit\n",
+            "secrets by name",
+        ),
     ],
 )
 def test_each_rule_finds_its_breach(old, new, said):
@@ -70,7 +74,10 @@ def test_what_a_pull_request_may_not_do(old, new, said):
     ("old", "new"),
     [
         ("github.event.workflow_run.head_repository.full_name == github.repository &&", ""),
-        ("(github.event.workflow_run.event == 'schedule' || github.event.workflow_run.event == 'workflow_dispatch')", "true"),
+        (
+            "(github.event.workflow_run.event == 'schedule' || github.event.workflow_run.event == 'workflow_dispatch')",
+            "true",
+        ),
     ],
 )
 def test_who_writes_after_another_run_asks_whose_it_was_and_what_started_it(old, new):

@@ -11,7 +11,16 @@ from pipeline.analyse.iso import Knots
 from pipeline.analyse.lint.interval import Interval, as_printed
 from pipeline.analyse.published import knots, peak_of
 from pipeline.analyse.reach import reach
-from pipeline.schema.claims import Arithmetic, Assertion, Evidence, NearestKnot, PeakClaim, Range, ReadClaim, Whole
+from pipeline.schema.claims import (
+    Arithmetic,
+    Assertion,
+    Evidence,
+    NearestKnot,
+    PeakClaim,
+    Range,
+    ReadClaim,
+    Whole,
+)
 from pipeline.schema.lint import Finding, Severity
 from pipeline.schema.published import Tables
 
@@ -25,7 +34,9 @@ def claims(study: Tables) -> Iterator[Finding]:
         yield _finding(assertion, severity, printed, computed, assertion.corrected or corrected)
 
 
-def _finding(assertion: Assertion, severity: Severity, printed: str, computed: str, corrected: str) -> Finding:
+def _finding(
+    assertion: Assertion, severity: Severity, printed: str, computed: str, corrected: str
+) -> Finding:
     return Finding(
         rule="assertion",
         severity=severity,
@@ -40,7 +51,9 @@ def _finding(assertion: Assertion, severity: Severity, printed: str, computed: s
 
 def _against(says: str, computed: Interval) -> Outcome:
     printed = Interval.of(says)
-    severity: Severity = "holds" if printed.holds(computed.value) else "edge" if printed.meets(computed) else "wrong"
+    severity: Severity = (
+        "holds" if printed.holds(computed.value) else "edge" if printed.meets(computed) else "wrong"
+    )
     decimals = printed.decimals or 0
     return severity, says, as_printed(computed.value, decimals + 2), as_printed(computed.value, decimals)
 
@@ -69,10 +82,18 @@ def _peak(study: Tables, check: PeakClaim) -> Outcome:
     says, at, decimals = Interval.of(check.says), Interval.of(check.at), Interval.of(check.says).decimals or 0
     places = [place for place in (found.on_grid, found.highest) if place]
     holds = all(says.holds(place.ratio) and at.holds(place.at) for place in places)
-    inside = [f"local peak {as_printed(place.ratio, decimals + 2)} at {place.at:.2f}" for place in found.local[:1]]
-    words = [f"on the grid {as_printed(found.on_grid.ratio, decimals + 2)} at {found.on_grid.at:g}"] if found.on_grid else []
+    inside = [
+        f"local peak {as_printed(place.ratio, decimals + 2)} at {place.at:.2f}" for place in found.local[:1]
+    ]
+    words = (
+        [f"on the grid {as_printed(found.on_grid.ratio, decimals + 2)} at {found.on_grid.at:g}"]
+        if found.on_grid
+        else []
+    )
     words += inside
-    words.append(f"largest {as_printed(found.highest.ratio, decimals + 2)} at {found.highest.at:.2f} ({found.kind})")
+    words.append(
+        f"largest {as_printed(found.highest.ratio, decimals + 2)} at {found.highest.at:.2f} ({found.kind})"
+    )
     again = f" below {found.passed_again_from:.2f}" if found.passed_again_from else ""
     best = found.local[0] if found.local else found.highest
     return (
@@ -88,7 +109,11 @@ def _reading(study: Tables, check: ReadClaim) -> Outcome:
     curve, rate = knots(study, check.sku, check.axis), study.usd_per_gpu_hour.get(check.sku)
 
     def read(moved: Knots) -> float | None:
-        return (moved.read([check.at]) if check.quantity == "total_tok_s_gpu" else moved.cost([check.at], rate, check.cost))[0]
+        return (
+            moved.read([check.at])
+            if check.quantity == "total_tok_s_gpu"
+            else moved.cost([check.at], rate, check.cost)
+        )[0]
 
     value = read(curve)
     off = reach(curve, read, half_x=_half(study, check.axis), half_y=_half(study, "total_tok_s_gpu"))

@@ -28,7 +28,9 @@ class Interval:
         (0.375, 0.385)
         """
         half = 0.5 * 10**-decimals
-        return cls(value, max(0.0, round(value - half, decimals + 2)), round(value + half, decimals + 2), decimals)
+        return cls(
+            value, max(0.0, round(value - half, decimals + 2)), round(value + half, decimals + 2), decimals
+        )
 
     @classmethod
     def exact(cls, value: float) -> Self:
@@ -51,7 +53,9 @@ class Interval:
         return Interval(self.value * other.value, self.low * other.low, self.high * other.high)
 
     def __truediv__(self, other: Interval) -> Interval:
-        return Interval(self.value / other.value, self.low / other.high, self.high / other.low if other.low else math.inf)
+        return Interval(
+            self.value / other.value, self.low / other.high, self.high / other.low if other.low else math.inf
+        )
 
     def meets(self, other: Interval) -> bool:
         """Whether some unrounded values agree."""

@@ -18,4 +18,12 @@ def lint(study: Tables, unread: Sequence[str] = ()) -> Linted:
 
 def _not_checked(column: str) -> Finding:
     why = f"column `{column}` not checked"
-    return Finding(rule="column not read", severity="note", place="header", printed="", computed="", corrected="", why=why)
+    return Finding(
+        rule="column not read",
+        severity="note",
+        place="header",
+        printed="",
+        computed="",
+        corrected="",
+        why=why,
+    )

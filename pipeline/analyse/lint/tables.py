@@ -43,7 +43,9 @@ def point_findings(study: Tables) -> Iterator[Finding]:
 
 def _printed(study: Tables, row: PublishedRow, column: str) -> Interval | None:
     value = getattr(row, column)
-    return None if value is None else Interval.cell(value, study.points.digits(column) if study.points else None)
+    return (
+        None if value is None else Interval.cell(value, study.points.digits(column) if study.points else None)
+    )
 
 
 def _cost(study: Tables, row: PublishedRow) -> Iterator[Finding]:
@@ -53,14 +55,21 @@ def _cost(study: Tables, row: PublishedRow) -> Iterator[Finding]:
         return
     computed = Interval.exact(rate) * MILLION / (PER_HOUR * throughput)
     finding = judge(
-        "cost vs rate", f"points, {row.name}: $/Mtok", printed, computed, f"{rate} USD per GPU-hour over {throughput.text()} tok/s/GPU"
+        "cost vs rate",
+        f"points, {row.name}: $/Mtok",
+        printed,
+        computed,
+        f"{rate} USD per GPU-hour over {throughput.text()} tok/s/GPU",
     )
     if finding:
         yield finding
 
 
 def _shape(row: PublishedRow) -> Iterator[Finding]:
-    for role, gpus, pool in (("prefill", row.gpus_prefill, row.prefill), ("decode", row.gpus_decode, row.decode)):
+    for role, gpus, pool in (
+        ("prefill", row.gpus_prefill, row.prefill),
+        ("decode", row.gpus_decode, row.decode),
+    ):
         if pool is not None and pool.gpus != gpus:
             sum_ = f"{pool.workers} x tp {pool.tp} x pp {pool.pp} x dp {pool.dp} = {pool.gpus}"
             yield Finding(
@@ -86,7 +95,9 @@ def _wait(study: Tables, row: PublishedRow) -> Iterator[Finding]:
         printed="none",
         computed=f"{wait:.1f} s",
         corrected="",
-        why="requests decode longer than they stay" if wait < 0 else "implied TTFT and queue, an upper bound: ramp and drain are inside",
+        why="requests decode longer than they stay"
+        if wait < 0
+        else "implied TTFT and queue, an upper bound: ramp and drain are inside",
     )
 
 
@@ -106,7 +117,10 @@ def implied_wait_s(study: Tables, row: PublishedRow) -> float | None:
 def _interactivity(study: Tables) -> Iterator[Finding]:
     """1000 / TPOT against the printed tok/s/user: an error where both are said to be the same statistic, else a word of warning."""
     named = study.statistics
-    tpot, printed = named.get("tpot_p50_ms", "not stated"), named.get("interactivity_as_printed", "not stated")
+    tpot, printed = (
+        named.get("tpot_p50_ms", "not stated"),
+        named.get("interactivity_as_printed", "not stated"),
+    )
     off = []
     for row in study.rows:
         user, time = _printed(study, row, "interactivity_as_printed"), _printed(study, row, "tpot_p50_ms")
@@ -118,7 +132,11 @@ def _interactivity(study: Tables) -> Iterator[Finding]:
         off.append(user.value / computed.value - 1)
         if tpot == printed != "not stated":
             finding = judge(
-                "interactivity vs TPOT", f"points, {row.name}: tok/s/user", user, computed, f"1000 / {time.text()} ms, both {tpot}"
+                "interactivity vs TPOT",
+                f"points, {row.name}: tok/s/user",
+                user,
+                computed,
+                f"1000 / {time.text()} ms, both {tpot}",
             )
             if finding:
                 yield finding
@@ -143,7 +161,10 @@ def _dominated(study: Tables) -> Iterator[Finding]:
         for row in rows:
             if not any(row is one for one in kept) and _user(row) is not None:
                 better = next(
-                    one for one in kept if (_user(one) or 0.0) >= (_user(row) or 0.0) and one.total_tok_s_gpu >= row.total_tok_s_gpu
+                    one
+                    for one in kept
+                    if (_user(one) or 0.0) >= (_user(row) or 0.0)
+                    and one.total_tok_s_gpu >= row.total_tok_s_gpu
                 )
                 yield Finding(
                     rule="dominated row",
@@ -169,19 +190,30 @@ def iso_findings(study: Tables) -> Iterator[Finding]:
 
 
 def _iso_row(study: Tables, iso: PublishedIso, row: PublishedIsoRow) -> Iterator[Finding | None]:
-    speeds = [None if value is None else Interval.cell(value, iso.digits("total_tok_s_gpu")) for value in row.total_tok_s_gpu]
+    speeds = [
+        None if value is None else Interval.cell(value, iso.digits("total_tok_s_gpu"))
+        for value in row.total_tok_s_gpu
+    ]
     rates = [study.usd_per_gpu_hour.get(sku) for sku in iso.skus]
     place = f"iso, row {row.label}"
     first, last = speeds[0], speeds[-1]
     if row.throughput_ratio is not None and first and last:
         printed = Interval.cell(row.throughput_ratio, iso.digits("ratio"))
-        yield judge("ratio vs operands", f"{place}: ratio", printed, last / first, f"{last.text()} / {first.text()}")
-    for sku, cost, speed, rate in zip(iso.skus, row.usd_per_mtok or (None,) * len(iso.skus), speeds, rates, strict=True):
+        yield judge(
+            "ratio vs operands", f"{place}: ratio", printed, last / first, f"{last.text()} / {first.text()}"
+        )
+    for sku, cost, speed, rate in zip(
+        iso.skus, row.usd_per_mtok or (None,) * len(iso.skus), speeds, rates, strict=True
+    ):
         if cost is not None and speed is not None and rate is not None:
             printed = Interval.cell(cost, iso.digits("usd_per_mtok"))
             computed = Interval.exact(rate) * MILLION / (PER_HOUR * speed)
             yield judge(
-                "cost vs rate", f"{place}: {sku} $/Mtok", printed, computed, f"{rate} USD per GPU-hour over {speed.text()} tok/s/GPU"
+                "cost vs rate",
+                f"{place}: {sku} $/Mtok",
+                printed,
+                computed,
+                f"{rate} USD per GPU-hour over {speed.text()} tok/s/GPU",
             )
     if row.cost_ratio is not None and first and last and rates[0] and rates[-1]:
         printed = Interval.cell(row.cost_ratio, iso.digits("ratio"))

@@ -11,11 +11,18 @@ from tests.fakes.github.state import EXAMPLES, NOW, GitHubState, Seen
 
 Reply = tuple[int, Any]
 Route = Callable[[GitHubState, re.Match[str], Seen], Reply]
-MISSING: Reply = (404, {"message": "Not Found", "documentation_url": "https://docs.github.com/rest", "status": "404"})
+MISSING: Reply = (
+    404,
+    {"message": "Not Found", "documentation_url": "https://docs.github.com/rest", "status": "404"},
+)
 
 
 def refused(message: str) -> Reply:
-    return 422, {"message": f"Validation Failed: {message}", "documentation_url": "https://docs.github.com/rest", "status": "422"}
+    return 422, {
+        "message": f"Validation Failed: {message}",
+        "documentation_url": "https://docs.github.com/rest",
+        "status": "422",
+    }
 
 
 def get_run(state: GitHubState, match: re.Match[str], _seen: Seen) -> Reply:
@@ -36,7 +43,11 @@ def get_zip(state: GitHubState, match: re.Match[str], _seen: Seen) -> Reply:
     if found is None:
         return MISSING
     if found.row["expired"]:
-        return 410, {"message": "Artifact has expired", "documentation_url": "https://docs.github.com/rest", "status": "410"}
+        return 410, {
+            "message": "Artifact has expired",
+            "documentation_url": "https://docs.github.com/rest",
+            "status": "410",
+        }
     return 302, f"{state.blobs}/{found.row['id']}.zip?sig=a-signature%3D"
 
 
@@ -67,34 +78,55 @@ def change_comment(state: GitHubState, match: re.Match[str], seen: Seen) -> Repl
 
 
 def list_issues(state: GitHubState, _match: re.Match[str], seen: Seen) -> Reply:
-    wanted, labels = seen.query.get("state", "open"), set(filter(None, seen.query.get("labels", "").split(",")))
-    rows = [one for one in state.issues if wanted in {"all", one["state"]} and labels <= {label["name"] for label in one["labels"]}]
+    wanted, labels = (
+        seen.query.get("state", "open"),
+        set(filter(None, seen.query.get("labels", "").split(","))),
+    )
+    rows = [
+        one
+        for one in state.issues
+        if wanted in {"all", one["state"]} and labels <= {label["name"] for label in one["labels"]}
+    ]
     return 200, rows[::-1]
 
 
 def add_issue(state: GitHubState, _match: re.Match[str], seen: Seen) -> Reply:
     if len(seen.body.get("title", "")) > 256 or len(seen.body.get("body", "")) > 65536:
         return refused("title or body is too long")
-    return 201, state.add_issue(seen.body["title"], seen.body.get("body", ""), tuple(seen.body.get("labels", ())))
+    return 201, state.add_issue(
+        seen.body["title"], seen.body.get("body", ""), tuple(seen.body.get("labels", ()))
+    )
 
 
 def change_issue(state: GitHubState, match: re.Match[str], seen: Seen) -> Reply:
     found = next((one for one in state.issues if one["number"] == int(match["number"])), None)
     if found is None:
         return MISSING
-    found |= {key: value for key, value in seen.body.items() if key in {"title", "body", "state", "state_reason"}}
+    found |= {
+        key: value for key, value in seen.body.items() if key in {"title", "body", "state", "state_reason"}
+    }
     found |= {"closed_at": NOW if found["state"] == "closed" else None}
     return 200, found
 
 
 def list_checks(state: GitHubState, match: re.Match[str], seen: Seen) -> Reply:
-    rows = [one for one in state.checks if one["head_sha"] == match["sha"] and seen.query.get("check_name", one["name"]) == one["name"]]
+    rows = [
+        one
+        for one in state.checks
+        if one["head_sha"] == match["sha"] and seen.query.get("check_name", one["name"]) == one["name"]
+    ]
     return 200, {"check_runs": rows}
 
 
 def add_check(state: GitHubState, _match: re.Match[str], seen: Seen) -> Reply:
     number = state.next_id()
-    row = {**copy.deepcopy(EXAMPLES["check_run"]), "id": number, "conclusion": None, "completed_at": None, "external_id": ""}
+    row = {
+        **copy.deepcopy(EXAMPLES["check_run"]),
+        "id": number,
+        "conclusion": None,
+        "completed_at": None,
+        "external_id": "",
+    }
     state.annotations[number] = []
     problem = _merge_check(state, row, seen.body)
     if problem:
@@ -119,7 +151,11 @@ def _merge_check(state: GitHubState, row: dict[str, Any], body: dict[str, Any]) 
     if len(body.get("output", {}).get("summary", "")) > 65535:
         return "output.summary is too long"
     state.annotations[row["id"]] += new
-    row |= {key: body[key] for key in ("name", "head_sha", "external_id", "details_url", "status", "conclusion") if key in body}
+    row |= {
+        key: body[key]
+        for key in ("name", "head_sha", "external_id", "details_url", "status", "conclusion")
+        if key in body
+    }
     row["completed_at"] = NOW if row["status"] == "completed" else None
     output = {key: body["output"][key] for key in ("title", "summary") if key in body.get("output", {})}
     row["output"] = {**row["output"], **output, "annotations_count": len(state.annotations[row["id"]])}
@@ -128,7 +164,11 @@ def _merge_check(state: GitHubState, row: dict[str, Any], body: dict[str, Any]) 
 
 def start_workflow(state: GitHubState, match: re.Match[str], seen: Seen) -> Reply:
     inputs = seen.body.get("inputs", {})
-    if not seen.body.get("ref") or len(inputs) > 25 or not all(isinstance(value, str) for value in inputs.values()):
+    if (
+        not seen.body.get("ref")
+        or len(inputs) > 25
+        or not all(isinstance(value, str) for value in inputs.values())
+    ):
         return refused("ref is missing, or inputs are not texts")
     state.dispatches.append({"workflow": match["workflow"], **seen.body})
     return 204, None
@@ -146,7 +186,10 @@ def build_pages(state: GitHubState, _match: re.Match[str], _seen: Seen) -> Reply
     if not state.has_pages:
         return MISSING
     state.page_builds += 1
-    return 201, {"url": f"https://api.github.com/repos/{state.repository}/pages/builds/latest", "status": "queued"}
+    return 201, {
+        "url": f"https://api.github.com/repos/{state.repository}/pages/builds/latest",
+        "status": "queued",
+    }
 
 
 ROUTES: dict[tuple[str, str], Route] = {

@@ -58,7 +58,9 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("content-length") or 0)
         raw = self.rfile.read(length)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        return Seen(self.command, parts.path, dict(parse_qsl(parts.query)), headers, json.loads(raw) if raw else None)
+        return Seen(
+            self.command, parts.path, dict(parse_qsl(parts.query)), headers, json.loads(raw) if raw else None
+        )
 
     def reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
@@ -86,7 +88,9 @@ class _Api(_Handler):
         if fault:
             self.reply(fault.status, fault.body.encode(), {**headers, **fault.headers})
         elif status == 302:
-            self.reply(302, b"", {"X-GitHub-Request-Id": headers["X-GitHub-Request-Id"], "Location": document})
+            self.reply(
+                302, b"", {"X-GitHub-Request-Id": headers["X-GitHub-Request-Id"], "Location": document}
+            )
         else:
             self.reply_document(status, document, headers, seen)
 
@@ -100,7 +104,9 @@ class _Api(_Handler):
         if status == 200 and seen.method == "GET":
             headers["ETag"] = f'"{hashlib.sha256(body).hexdigest()}"'
             if seen.headers.get("if-none-match") == headers["ETag"]:
-                self.reply(304, b"", {"ETag": headers["ETag"], "X-GitHub-Request-Id": headers["X-GitHub-Request-Id"]})
+                self.reply(
+                    304, b"", {"ETag": headers["ETag"], "X-GitHub-Request-Id": headers["X-GitHub-Request-Id"]}
+                )
                 return
         self.reply(status, body, headers)
 
@@ -111,7 +117,9 @@ class _Blobs(_Handler):
         state.blob_requests.append(seen)
         found = state.artifacts.get(int(Path(seen.path).stem))
         if found is None or "authorization" in seen.headers or "sig" not in seen.query:
-            self.reply(400, b"<Error>InvalidAuthenticationInfo</Error>", {})  # as Azure answers a token that is not its own
+            self.reply(
+                400, b"<Error>InvalidAuthenticationInfo</Error>", {}
+            )  # as Azure answers a token that is not its own
         elif found.blob_status != 200:
             status, found.blob_status = found.blob_status, 200
             self.reply(status, b"<Error>AuthenticationFailed</Error>", {})
@@ -150,7 +158,14 @@ def _fault(state: GitHubState, seen: Seen) -> Fault | None:
 
 def _page(state: GitHubState, document: Any, seen: Seen) -> tuple[Any, str]:
     """One page of a list, and the Link to the next; GitHub gives 30 a page and never more than 100."""
-    key = next((key for key in ("artifacts", "check_runs", "workflow_runs") if isinstance(document, dict) and set(document) == {key}), None)
+    key = next(
+        (
+            key
+            for key in ("artifacts", "check_runs", "workflow_runs")
+            if isinstance(document, dict) and set(document) == {key}
+        ),
+        None,
+    )
     rows = document[key] if key else document
     if not isinstance(rows, list):
         return document, ""
@@ -158,5 +173,8 @@ def _page(state: GitHubState, document: Any, seen: Seen) -> tuple[Any, str]:
     shown = rows[(page - 1) * size : page * size]
     last = max(1, -(-len(rows) // size))
     names = {"next": page + 1, "last": last} if page < last else {}
-    link = ", ".join(f'<{state.url}{seen.path}?{urlencode({**seen.query, "page": at})}>; rel="{name}"' for name, at in names.items())
+    link = ", ".join(
+        f'<{state.url}{seen.path}?{urlencode({**seen.query, "page": at})}>; rel="{name}"'
+        for name, at in names.items()
+    )
     return ({"total_count": len(rows), key: shown} if key else shown), link

@@ -77,7 +77,9 @@ class GitHubState:
 
     def clear(self) -> None:
         """Know nothing again, at the same address."""
-        vars(self).update(vars(GitHubState(self.repository, self.token)) | {"url": self.url, "blobs": self.blobs})
+        vars(self).update(
+            vars(GitHubState(self.repository, self.token)) | {"url": self.url, "blobs": self.blobs}
+        )
 
     def next_id(self) -> int:
         self._ids += 1
@@ -117,17 +119,28 @@ class GitHubState:
 
     def add_pull(self, number: int, sha: str, head_repository: str = "", **changed: Any) -> dict[str, Any]:
         row = {**copy.deepcopy(EXAMPLES["pull"]), "number": number, "state": "open", **changed}
-        row["head"] |= {"sha": sha, "repo": {**row["head"]["repo"], "full_name": head_repository or self.repository}}
+        row["head"] |= {
+            "sha": sha,
+            "repo": {**row["head"]["repo"], "full_name": head_repository or self.repository},
+        }
         self.pulls.append(row)
         return row
 
-    def add_issue(self, title: str, body: str, labels: tuple[str, ...] = (), **changed: Any) -> dict[str, Any]:
+    def add_issue(
+        self, title: str, body: str, labels: tuple[str, ...] = (), **changed: Any
+    ) -> dict[str, Any]:
         with self.lock:
             number = max([100, *(one["number"] for one in self.issues)]) + 1
             url = f"https://github.com/{self.repository}/issues/{number}"
             label = EXAMPLES["issue"]["labels"][0]
             named = [{**label, "name": name} for name in labels]
-            row = {**copy.deepcopy(EXAMPLES["issue"]), "id": self.next_id(), "number": number, "html_url": url, "state": "open"}
+            row = {
+                **copy.deepcopy(EXAMPLES["issue"]),
+                "id": self.next_id(),
+                "number": number,
+                "html_url": url,
+                "state": "open",
+            }
             row |= {"title": title, "body": body, "labels": named, **changed}
             row.pop("pull_request", None)
             row |= {"pull_request": changed["pull_request"]} if "pull_request" in changed else {}
@@ -137,7 +150,13 @@ class GitHubState:
     def add_comment(self, number: int, body: str, **user: Any) -> dict[str, Any]:
         with self.lock:
             made = self.next_id()
-            row = {**copy.deepcopy(EXAMPLES["comment"]), "id": made, "body": body, "created_at": NOW, "updated_at": NOW}
+            row = {
+                **copy.deepcopy(EXAMPLES["comment"]),
+                "id": made,
+                "body": body,
+                "created_at": NOW,
+                "updated_at": NOW,
+            }
             row["user"] |= user or BOT
             row["html_url"] = f"https://github.com/{self.repository}/issues/{number}#issuecomment-{made}"
             row["issue_url"] = f"https://api.github.com/repos/{self.repository}/issues/{number}"
