@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline.edge.scratch import half, sole
 from pipeline.errors import ArtifactError
-from pipeline.schema.result import Arrival, Failure, JobRecord, Measurement, Point, Result
+from pipeline.schema.result import Failure, JobRecord, Measurement, Point, Result, ResultFolder
 
 SUMS = "SHA256SUMS"
 DOCUMENTS = ("job.json", "results.json", "error.json")
@@ -191,7 +191,7 @@ def find(paths: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def read(folder: Path) -> Arrival:
+def read(folder: Path) -> ResultFolder:
     """A result folder, once every file in it is the one that SHA256SUMS lists and its name is the one that job.json says."""
     try:
         return _read(folder)
@@ -201,7 +201,7 @@ def read(folder: Path) -> Arrival:
         ) from error
 
 
-def _read(folder: Path) -> Arrival:
+def _read(folder: Path) -> ResultFolder:
     files = _files(folder)
     if SUMS not in files:
         raise ArtifactError(
@@ -219,11 +219,11 @@ def _read(folder: Path) -> Arrival:
     digest = hashlib.sha256(listed).hexdigest()
     if "error.json" in content:
         failure = Failure.from_json(content["error.json"], where=str(files["error.json"]))
-        return Arrival(folder=name, record=record, failure=failure, sums_sha256=digest)
+        return ResultFolder(folder=name, record=record, failure=failure, sums_sha256=digest)
     points = Result.from_json(content["results.json"], where=str(files["results.json"])).points
     _refuse_other_concs(folder, record, points)
     _refuse_other_raw(folder, points, sums)
-    return Arrival(folder=name, record=record, points=points, sums_sha256=digest)
+    return ResultFolder(folder=name, record=record, points=points, sums_sha256=digest)
 
 
 def _files(folder: Path) -> dict[str, Path]:

@@ -33,7 +33,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Considered:
+class PlanCandidate:
     """A recipe with what ``fit`` said of it, its identity on this cluster, and what is known of it already."""
 
     job: Job
@@ -46,12 +46,12 @@ def plan(
     cluster: Cluster,
     catalogue: Catalogue,
     timing: Timing | None,
-    considered: Iterable[Considered],
+    candidates: Iterable[PlanCandidate],
 ) -> Plan:
     """Jobs of ``cluster`` in id order, and every recipe left out with its reason; PlanError when nothing is left."""
     jobs: list[Job] = []
     left_out: list[LeftOut] = []
-    for one in sorted(considered, key=lambda one: one.job.id):
+    for one in sorted(candidates, key=lambda one: one.job.id):
         reason = _reason(one, request, cluster)
         if reason is None:
             jobs.append(one.job)
@@ -162,7 +162,7 @@ def shard(text: str) -> tuple[int, int]:
     return int(number), int(count)
 
 
-def _reason(one: Considered, request: Request, cluster: Cluster) -> str | None:
+def _reason(one: PlanCandidate, request: Request, cluster: Cluster) -> str | None:
     checks: tuple[tuple[bool, Callable[[], str]], ...] = (
         (not fnmatchcase(one.job.id, request.select), lambda: "not selected"),
         (

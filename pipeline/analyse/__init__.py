@@ -5,21 +5,28 @@ from pipeline.analyse.curves import kind
 from pipeline.analyse.drift import drift
 from pipeline.analyse.lint import lint
 from pipeline.analyse.report import analyse
-from pipeline.analyse.review import Settings, Side, differences, iso_pairs, judged, names_before
+from pipeline.analyse.review import (
+    RecipeVersion,
+    Settings,
+    differences,
+    iso_pairs,
+    names_before,
+    with_verdict,
+)
 from pipeline.analyse.sides import newest, side_by_side
 
 __all__ = [
+    "RecipeVersion",
     "Settings",
-    "Side",
     "analyse",
     "compare",
     "differences",
     "drift",
     "iso_pairs",
-    "judged",
     "kind",
     "lint",
     "names_before",
     "newest",
     "side_by_side",
+    "with_verdict",
 ]

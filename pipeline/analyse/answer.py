@@ -13,7 +13,7 @@ Values = dict[str, float | str]
 
 
 @dataclass(frozen=True, slots=True)
-class Bare:
+class UncoveredRange:
     """A range of tok/s/user in which a SKU has no point that keeps a limit; ``low`` null = from the start of the grid."""
 
     title: str
@@ -26,7 +26,7 @@ class Limit:
     """A limit on the median TTFT, seconds, and what it leaves bare."""
 
     seconds: float
-    bare: tuple[Bare, ...] = ()
+    bare: tuple[UncoveredRange, ...] = ()
 
 
 def answer(
@@ -56,7 +56,7 @@ def answer(
     return Sentence(words=f"{start}were run: {said}{_bare(values, limit.bare)} ({{origin}}).", values=values)
 
 
-def _bare(values: Values, ranges: Sequence[Bare]) -> str:
+def _bare(values: Values, ranges: Sequence[UncoveredRange]) -> str:
     """Where a SKU has nothing to compare with, one clause a SKU."""
     clauses = []
     for title, group in groupby(enumerate(ranges), key=lambda one: one[1].title):

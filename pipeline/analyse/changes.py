@@ -18,7 +18,7 @@ ABSENT = "not set"
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class PointPair:
     """One recipe at one concurrency, now and before; at least one side is there."""
 
     now: HistoryRow | None
@@ -60,16 +60,16 @@ def compare(
 
 def _pairs(
     rows: list[HistoryRow], earlier: dict[tuple[str, int], HistoryRow], planned: set[str]
-) -> list[Pair]:
+) -> list[PointPair]:
     pairs, met = [], set()
     for row in rows:
         recipe = row.record.job.recipe
         key = next((key for name in (recipe.id, *recipe.was) if (key := (name, row.conc)) in earlier), None)
         met.add(key)
-        pairs.append(Pair(row, earlier[key] if key else None, is_planned=True))
+        pairs.append(PointPair(row, earlier[key] if key else None, is_planned=True))
     concs = {row.record.job.recipe.id: row.record.job.recipe.conc for row in rows}
     gone = [
-        Pair(None, row, is_planned=_is_wanted(row, concs, planned))
+        PointPair(None, row, is_planned=_is_wanted(row, concs, planned))
         for key, row in earlier.items()
         if key not in met
     ]
@@ -82,7 +82,7 @@ def _is_wanted(row: HistoryRow, concs: Mapping[str, tuple[int, ...]], planned: s
     return name in planned and row.conc in concs.get(name, (row.conc,))
 
 
-def _change(pair: Pair, relevant_change: float) -> Change:
+def _change(pair: PointPair, relevant_change: float) -> Change:
     recipe = pair.row.record.job.recipe
     differs = differing(pair.before.record, pair.now.record) if pair.before and pair.now else ()
     unlike = _unlike(pair, differs)
@@ -159,7 +159,7 @@ def flat(value: Mapping[str, Any], path: str = "") -> Iterable[tuple[str, str]]:
             yield f"{path}{key}", item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
 
 
-def _absence(pair: Pair) -> str:
+def _absence(pair: PointPair) -> str:
     if pair.before is None:
         return NO_EARLIER
     if pair.now is None:
@@ -177,7 +177,7 @@ def why_no_point(row: HistoryRow, when: str) -> str:
     return ""
 
 
-def _unlike(pair: Pair, differs: tuple[FieldDiff, ...]) -> str:
+def _unlike(pair: PointPair, differs: tuple[FieldDiff, ...]) -> str:
     """What keeps two sides out of one series: client settings, origin, measure or SKU; empty when nothing does."""
     if pair.before is None or pair.now is None:
         return ""

@@ -9,9 +9,9 @@ from fractions import Fraction
 from typing import Final, Literal
 
 from pipeline.analyse.changes import ABSENT, flat
-from pipeline.schema.comparison import Confounder
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.recipe import Recipe
+from pipeline.schema.sku_comparison import Confounder
 
 Kind = Literal["budget", "software", "flag", "environment"]
 

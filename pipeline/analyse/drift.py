@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.schema.history import HistoryRow
-from pipeline.schema.report import Moved, ReportData
+from pipeline.schema.report import DriftedFigure, ReportData
 
 FIGURES = ("total_tok_s_gpu", "tpot_p50_ms", "ttft_p50_ms")
 
 
-def drift(kept: ReportData, new: ReportData, *, tolerance: float) -> tuple[Moved, ...]:
+def drift(kept: ReportData, new: ReportData, *, tolerance: float) -> tuple[DriftedFigure, ...]:
     """Every figure that moved by more than ``tolerance`` (relative), and every point that only one of the two has."""
     before, after = _figures(kept), _figures(new)
     return tuple(_moved(before, after, tolerance))
@@ -18,12 +18,12 @@ def drift(kept: ReportData, new: ReportData, *, tolerance: float) -> tuple[Moved
 
 def _moved(
     before: dict[tuple[str, int, str], float], after: dict[tuple[str, int, str], float], tolerance: float
-) -> Iterator[Moved]:
+) -> Iterator[DriftedFigure]:
     for key in sorted(before.keys() | after.keys()):
         recipe, conc, figure = key
         old, new = before.get(key), after.get(key)
         if old is None or new is None or abs(new / old - 1) > tolerance:
-            yield Moved(recipe=recipe, conc=conc, figure=figure, kept=old, new=new)
+            yield DriftedFigure(recipe=recipe, conc=conc, figure=figure, kept=old, new=new)
 
 
 def _figures(data: ReportData) -> dict[tuple[str, int, str], float]:

@@ -7,14 +7,14 @@ from typing import Final
 
 from pipeline.analyse.cost import ratio
 from pipeline.schema.catalogue import Llm, Sku
-from pipeline.schema.comparison import Ceiling, ExchangeAssumptions, ExchangeRow, RadarAxis, SpecRow
 from pipeline.schema.recipe import WorkerPool
 from pipeline.schema.report import CurvePoint, IsoRow, Sentence
+from pipeline.schema.sku_comparison import Ceiling, ExchangeAssumptions, ExchangeRow, RadarAxis, SpecRow
 
-Reading = Callable[[Sku], float | None]
+SpecReader = Callable[[Sku], float | None]
 
 MEMORY: Final = "HBM as sold"
-SPECS: Final[tuple[tuple[str, str, str, Reading], ...]] = (
+SPECS: Final[tuple[tuple[str, str, str, SpecReader], ...]] = (
     (MEMORY, "GB", "count", lambda sku: sku.hbm_gb),
     (
         "HBM that nvidia-smi shows",
@@ -80,7 +80,7 @@ def radar(skus: Sequence[Sku], peers: Iterable[Sku]) -> tuple[RadarAxis, ...]:
     )
 
 
-def _axis(label: str, read: Reading, skus: Sequence[Sku], known: Sequence[Sku]) -> RadarAxis:
+def _axis(label: str, read: SpecReader, skus: Sequence[Sku], known: Sequence[Sku]) -> RadarAxis:
     best = max(value for sku in known if (value := read(sku)) is not None)
     shares = tuple(ratio(read(sku), best) for sku in skus)
     return RadarAxis(
@@ -118,7 +118,8 @@ def ceiling_finding(rows: Sequence[Ceiling], iso: Sequence[IsoRow], origin: str)
     words = "No single resource gives more than {ceiling:ratio} the tokens per dollar; the curves read "
     words += about + "{reached:ratio} at {at:grid} tok/s/user ({origin})"
     if reached > ceiling:
-        words += f", {about}{{above:ratio}} that: what is above comes from the shapes that fit, the shapes that were run, and their settings"
+        words += f", {about}{{above:ratio}} that: what is above comes from the shapes that fit, "
+        words += "the shapes that were run, and their settings"
     values: dict[str, float | str] = {
         "ceiling": ceiling,
         "reached": reached,

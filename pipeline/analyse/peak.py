@@ -11,14 +11,14 @@ import numpy as np
 from pipeline.analyse.cost import ratio
 from pipeline.analyse.iso import Floats, Knots
 from pipeline.schema.claims import CostMode, Quantity
-from pipeline.schema.comparing import Peak, Place
+from pipeline.schema.compare import Peak, RatioAt
 
 SAMPLES = 400  # a stretch between two knots; a ratio of two cubics turns a few times there at most
 ZOOMS = 4  # each narrows a place by 200
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class CurvePair:
     """Two frontiers and their prices. Throughput ratio is second over first, cost ratio first over second."""
 
     first: Knots
@@ -43,7 +43,9 @@ class Pair:
         return max(self.first.gap(at) or 0.0, self.second.gap(at) or 0.0)
 
 
-def peak(pair: Pair, grid: Sequence[float], quantity: Quantity, cost: CostMode = "derived") -> Peak | None:
+def peak(
+    pair: CurvePair, grid: Sequence[float], quantity: Quantity, cost: CostMode = "derived"
+) -> Peak | None:
     """The largest ratio and what kind of maximum it is; None where the curves have no range in common, or no price.
 
     On the continuum each stretch between neighbouring knots is sampled and every maximum inside is narrowed down to about
@@ -67,7 +69,7 @@ def peak(pair: Pair, grid: Sequence[float], quantity: Quantity, cost: CostMode =
     )
     values = ratios(at)
     local = sorted(_maxima(at, values, ratios), key=lambda place: -place.ratio)
-    low_end, high_end = Place(at=low, ratio=float(values[0])), Place(at=high, ratio=float(values[-1]))
+    low_end, high_end = RatioAt(at=low, ratio=float(values[0])), RatioAt(at=high, ratio=float(values[-1]))
     return Peak(
         quantity=quantity,
         cost=cost,
@@ -80,34 +82,36 @@ def peak(pair: Pair, grid: Sequence[float], quantity: Quantity, cost: CostMode =
     )
 
 
-def _with_gap(place: Place, pair: Pair) -> Place:
+def _with_gap(place: RatioAt, pair: CurvePair) -> RatioAt:
     return place.model_copy(update={"gap": pair.gap(place.at)})
 
 
-def _on_grid(pair: Pair, grid: Sequence[float], quantity: Quantity, cost: CostMode) -> Place | None:
+def _on_grid(pair: CurvePair, grid: Sequence[float], quantity: Quantity, cost: CostMode) -> RatioAt | None:
     read = zip(grid, pair.ratios(grid, quantity, cost), strict=True)
     return max(
-        (Place(at=at, ratio=value, gap=pair.gap(at)) for at, value in read if value is not None),
+        (RatioAt(at=at, ratio=value, gap=pair.gap(at)) for at, value in read if value is not None),
         key=lambda place: place.ratio,
         default=None,
     )
 
 
-def _maxima(at: Floats, values: Floats, ratios: Callable[[Floats], Floats]) -> list[Place]:
+def _maxima(at: Floats, values: Floats, ratios: Callable[[Floats], Floats]) -> list[RatioAt]:
     inside = [i for i in range(1, len(at) - 1) if values[i - 1] < values[i] >= values[i + 1]]
     return [_narrowed(float(at[i - 1]), float(at[i + 1]), ratios) for i in inside]
 
 
-def _narrowed(left: float, right: float, ratios: Callable[[Floats], Floats]) -> Place:
+def _narrowed(left: float, right: float, ratios: Callable[[Floats], Floats]) -> RatioAt:
     for _ in range(ZOOMS):
         at = np.linspace(left, right, SAMPLES + 1)
         values = ratios(at)
         best = int(values.argmax())
         left, right = float(at[max(best - 1, 0)]), float(at[min(best + 1, SAMPLES)])
-    return Place(at=float(at[best]), ratio=float(values[best]))
+    return RatioAt(at=float(at[best]), ratio=float(values[best]))
 
 
-def _passed_again(at: Floats, values: Floats, top: Place, ratios: Callable[[Floats], Floats]) -> float | None:
+def _passed_again(
+    at: Floats, values: Floats, top: RatioAt, ratios: Callable[[Floats], Floats]
+) -> float | None:
     """Where the ratio exceeds its highest local maximum after it, found between two samples by zooming in."""
     above = np.flatnonzero((at > top.at) & (values > top.ratio))
     after = [int(i) for i in above if at[i - 1] > top.at and values[i - 1] <= top.ratio]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from pipeline.analyse.curves import UNREACHABLE, with_ratios
 from pipeline.analyse.iso import Knots
-from pipeline.analyse.peak import Pair, peak
+from pipeline.analyse.peak import CurvePair, peak
 from pipeline.schema.claims import Axis, CostMode, Quantity
-from pipeline.schema.comparing import Peak
+from pipeline.schema.compare import Peak
 from pipeline.schema.published import PublishedRow, Tables
 from pipeline.schema.report import IsoCell, IsoRow
 
@@ -29,7 +29,7 @@ def peak_of(study: Tables, *, axis: Axis, quantity: Quantity, cost: CostMode = "
     if len(order) < 2:
         return None
     grid = tuple(float(row.label) for row in study.iso.rows) if study.iso else ()
-    pair = Pair(
+    pair = CurvePair(
         knots(study, order[0], axis), knots(study, order[-1], axis), rates.get(order[0]), rates.get(order[-1])
     )
     return peak(pair, grid, quantity, cost)

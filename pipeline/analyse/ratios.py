@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from pipeline.analyse.curves import Family, iso_table
 from pipeline.schema.catalogue import Sku
-from pipeline.schema.comparison import RatioCurve, RatioPoint
 from pipeline.schema.report import Definition
+from pipeline.schema.sku_comparison import RatioCurve, RatioPoint
 
 STEPS = 120  # enough for a line to look smooth
 

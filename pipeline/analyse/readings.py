@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.analyse.iso import Knots
 from pipeline.schema.claims import CostMode
-from pipeline.schema.comparing import Reading
+from pipeline.schema.compare import Reading
 
 
 def read_curves(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pipeline.analyse import sentences
 from pipeline.analyse.answer import answer
 from pipeline.analyse.changes import compare, run_name
-from pipeline.analyse.comparison import comparison
 from pipeline.analyse.coverage import coverage, hbm_rows, provenance_rows
 from pipeline.analyse.curves import Family, Frontier, families, iso_table
-from pipeline.analyse.peak import Pair
+from pipeline.analyse.peak import CurvePair
+from pipeline.analyse.sku_comparison import comparison
 from pipeline.analyse.studies import study_family, study_finding, study_section
 from pipeline.errors import ArtifactError
 from pipeline.schema.catalogue import Sku
@@ -80,7 +80,7 @@ def analyse(data: ReportData) -> Report:
 def _between(main: Family, definition: Definition) -> Sentence | None:
     knots = {curve.sku: Frontier.of(curve).knots for curve in main.curves}
     first, last = (knots.get(sku) for sku in (definition.skus[0], definition.skus[-1]))
-    return sentences.between(Pair(first, last), definition) if first and last else None
+    return sentences.between(CurvePair(first, last), definition) if first and last else None
 
 
 def price_in_words(sku: Sku, tier: str) -> str:

@@ -9,7 +9,7 @@ from pipeline.analyse.changes import ABSENT, NO_EARLIER, NO_LONGER, relative, ve
 from pipeline.schema.plan import Job
 from pipeline.schema.recipe import Role
 from pipeline.schema.report import IsoRow, Report, Sentence, Verdict
-from pipeline.schema.review import Comparison, IsoPair, RecipeDiff, ReviewData, SettingDiff
+from pipeline.schema.review import IsoPair, RecipeDiff, ReviewData, ReviewFindings, SettingDiff
 
 NO_VERDICT = frozenset({NO_EARLIER, NO_LONGER})  # a point that is new or gone is no gap
 UNPROVEN = "simulated; not yet run on a rack"
@@ -17,7 +17,7 @@ Settings = Mapping[Role, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class RecipeVersion:
     """A recipe as one commit has it: its job, and the settings that all processes of a role have alike."""
 
     job: Job
@@ -25,7 +25,9 @@ class Side:
     identity: str
 
 
-def differences(before: Mapping[str, Side], after: Mapping[str, Side]) -> tuple[RecipeDiff, ...]:
+def differences(
+    before: Mapping[str, RecipeVersion], after: Mapping[str, RecipeVersion]
+) -> tuple[RecipeDiff, ...]:
     """Every recipe that measures something else, by id; one that was renamed is held against its former self."""
     former = {name: _former(side, before) for name, side in after.items()}
     renamed = {old for new, old in former.items() if old is not None}
@@ -41,19 +43,19 @@ def differences(before: Mapping[str, Side], after: Mapping[str, Side]) -> tuple[
 
 
 def names_before(
-    diffs: Sequence[RecipeDiff], before: Mapping[str, Side], after: Mapping[str, Side]
+    diffs: Sequence[RecipeDiff], before: Mapping[str, RecipeVersion], after: Mapping[str, RecipeVersion]
 ) -> set[str]:
     """What the changed and removed recipes were called before."""
     changed = {_former(after[one.recipe], before) for one in diffs if one.state == "changed"}
     return {name for name in changed if name} | {one.recipe for one in diffs if one.state == "removed"}
 
 
-def _former(side: Side, before: Mapping[str, Side]) -> str | None:
+def _former(side: RecipeVersion, before: Mapping[str, RecipeVersion]) -> str | None:
     recipe = side.job.recipe
     return next((name for name in (recipe.id, *recipe.was) if name in before), None)
 
 
-def _difference(name: str, before: Side | None, after: Side | None) -> RecipeDiff:
+def _difference(name: str, before: RecipeVersion | None, after: RecipeVersion | None) -> RecipeDiff:
     side = after or before
     if side is None:
         raise ValueError("a difference without a side")
@@ -110,15 +112,15 @@ def _pair(sku: str, index: int, before: IsoRow, after: IsoRow) -> IsoPair:
     )
 
 
-def judged(found: Comparison, bar: float) -> ReviewData:
+def with_verdict(found: ReviewFindings, bar: float) -> ReviewData:
     """The same with a verdict; ``bar``: smallest relative change of tok/s/GPU worth a person's time."""
-    found_fields = {name: getattr(found, name) for name in Comparison.model_fields}
+    found_fields = {name: getattr(found, name) for name in ReviewFindings.model_fields}
     return ReviewData.model_validate(
         {**found_fields, "verdict": _overall(found, bar), "headline": _headline(found, bar)}
     )
 
 
-def _overall(found: Comparison, bar: float) -> Verdict:
+def _overall(found: ReviewFindings, bar: float) -> Verdict:
     """One word: errors are worse; better here and worse there is for a person to weigh, so unknown; so is what could not be predicted."""
     if any(one.severity == "error" for one in found.problems):
         return "worse"
@@ -132,7 +134,7 @@ def _overall(found: Comparison, bar: float) -> Verdict:
     return "unknown" if found.recipes and not said else "same"
 
 
-def _headline(found: Comparison, bar: float) -> Sentence:
+def _headline(found: ReviewFindings, bar: float) -> Sentence:
     """The verdict in one line: what was changed, and what that is predicted to do."""
     errors = sum(one.severity == "error" for one in found.problems)
     if errors:
@@ -193,7 +195,7 @@ def _list(concs: Sequence[int]) -> str:
     return ", ".join(map(str, concs))
 
 
-def _figures(found: Comparison, bar: float) -> tuple[str, dict[str, float | str]]:
+def _figures(found: ReviewFindings, bar: float) -> tuple[str, dict[str, float | str]]:
     """Best and worst at equal interactivity where curves moved, else at equal concurrency where points did."""
     curves = [
         (pair.change, f"at {pair.interactivity:g} tok/s/user")

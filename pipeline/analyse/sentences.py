@@ -7,8 +7,8 @@ from statistics import median
 
 from pipeline.analyse.changes import NO_EARLIER
 from pipeline.analyse.curves import Family
-from pipeline.analyse.peak import Pair, peak
-from pipeline.schema.comparing import Place
+from pipeline.analyse.peak import CurvePair, peak
+from pipeline.schema.compare import RatioAt
 from pipeline.schema.report import Change, CoverageRow, Definition, IsoRow, Sentence, Verdict
 from pipeline.schema.timing import Timing
 
@@ -166,13 +166,13 @@ def _peak(best: IsoRow, rows: list[IsoRow], family: Family, titles: list[str]) -
     )
 
 
-def between(pair: Pair, definition: Definition) -> Sentence | None:
+def between(pair: CurvePair, definition: Definition) -> Sentence | None:
     """Where the ratio of two curves peaks on the continuum: inside, told apart from where their common range ends."""
     found = peak(pair, definition.interactivity, "total_tok_s_gpu")
     if found is None:
         return None
 
-    def about(place: Place) -> str:
+    def about(place: RatioAt) -> str:
         return "≈ " if place.gap > definition.directional_gap else ""
 
     values: dict[str, float | str] = {"end_ratio": found.high.ratio, "end": found.high.at}

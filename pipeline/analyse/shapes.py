@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.schema.comparison import ShapeCell, ShapeFit, ShapeRow
 from pipeline.schema.plan import Hbm
 from pipeline.schema.report import Sentence
+from pipeline.schema.sku_comparison import ShapeCell, ShapeFit, ShapeRow
 
 
 def shape_rows(fits: Sequence[ShapeFit], skus: Sequence[str]) -> tuple[ShapeRow, ...]:

@@ -10,9 +10,9 @@ from typing import Literal
 from pipeline.analyse.changes import ABSENT, compare, flat
 from pipeline.analyse.cost import ratio
 from pipeline.analyse.curves import Frontier, curve_of, family_key, iso_row
-from pipeline.analyse.peak import Pair, peak
+from pipeline.analyse.peak import CurvePair, peak
 from pipeline.schema.catalogue import Sku
-from pipeline.schema.comparing import SideBySide, SpecLine, Together
+from pipeline.schema.compare import PairedCurves, SideBySide, SpecLine
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.recipe import Recipe
 from pipeline.schema.report import FieldDiff
@@ -22,7 +22,7 @@ Group = tuple[str, str]  # family key, and the SKU where a side may hold several
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ComparedSide:
     """What was named: its rows, and the SKU or recipe that it is."""
 
     name: str
@@ -32,7 +32,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadingOptions:
     """How both sides are read: interactivities, price tier, the gap from which a reading is directional, what change is relevant."""
 
     at: tuple[float, ...]
@@ -41,7 +41,9 @@ class Reading:
     relevant_change: float
 
 
-def side_by_side(kind: Kind, sides: tuple[Side, Side], skus: dict[str, Sku], reading: Reading) -> SideBySide:
+def side_by_side(
+    kind: Kind, sides: tuple[ComparedSide, ComparedSide], skus: dict[str, Sku], reading: ReadingOptions
+) -> SideBySide:
     """Everything that two sides can be compared by; ``notes`` says what they cannot."""
     together = tuple(_together(kind, sides, skus, reading))
     a, b = sides
@@ -76,8 +78,8 @@ def newest(rows: Iterable[HistoryRow]) -> tuple[HistoryRow, ...]:
 
 
 def _together(
-    kind: Kind, sides: tuple[Side, Side], skus: dict[str, Sku], reading: Reading
-) -> Iterable[Together]:
+    kind: Kind, sides: tuple[ComparedSide, ComparedSide], skus: dict[str, Sku], reading: ReadingOptions
+) -> Iterable[PairedCurves]:
     """A table for each family, and within it for each SKU where a side is more than one."""
     grouped = [_grouped(side.rows, by_sku=kind in ("runs", "images")) for side in sides]
     for group in dict.fromkeys(key for groups in grouped for key in groups):
@@ -96,9 +98,11 @@ def _together(
             continue
         rows = [iso_row(columns, t, reading.gap, "derived") for t in reading.at]
         pair = (
-            Pair(frontiers[0].knots, frontiers[1].knots, *prices) if frontiers[0] and frontiers[1] else None
+            CurvePair(frontiers[0].knots, frontiers[1].knots, *prices)
+            if frontiers[0] and frontiers[1]
+            else None
         )
-        yield Together(
+        yield PairedCurves(
             kind=known[0].kind,
             about=known[0].title if group[1] else "",
             curves=(curves[0], curves[1]),
@@ -147,7 +151,7 @@ def differing_recipes(a: Recipe, b: Recipe) -> tuple[FieldDiff, ...]:
     )
 
 
-def _notes(sides: tuple[Side, Side], together: Sequence[Together]) -> Iterable[str]:
+def _notes(sides: tuple[ComparedSide, ComparedSide], together: Sequence[PairedCurves]) -> Iterable[str]:
     for side in sides:
         if not any(row.point for row in side.rows):
             yield f"{side.name}: no points; they come from a history that has some (--history URL)"

@@ -12,10 +12,10 @@ from pipeline.analyse.lint import lint
 from pipeline.analyse.lint.tables import implied_wait_s
 from pipeline.analyse.published import peak_of, published_iso
 from pipeline.schema.catalogue import Sku
-from pipeline.schema.lint import Linted
+from pipeline.schema.lint import LintReport
 from pipeline.schema.published import Axis, CostMode, PublishedRow, Quantity, Study
 from pipeline.schema.report import (
-    Beside,
+    ComparedCurves,
     Curve,
     CurvePoint,
     Definition,
@@ -103,7 +103,7 @@ def study_section(study: Study, data: ReportData, published: Family, ours: Seque
         points=tuple(_beside(study, row, ours[:1]) for row in study.rows if row.sku in definition.skus),
         iso=iso_table(published.curves, skus=data.skus, definition=definition),
         beside=tuple(
-            Beside(
+            ComparedCurves(
                 kind=family.kind,
                 origin=family.curves[0].origin,
                 rows=iso_table(family.curves, skus=data.skus, definition=definition),
@@ -208,7 +208,7 @@ def _disagree(ours: IsoRow, theirs: IsoRow, bar: float) -> bool:
     )
 
 
-def _summary(linted: Linted) -> Sentence:
+def _summary(linted: LintReport) -> Sentence:
     """What the linter found, in one line."""
     claims = [finding for finding in linted.wrong if finding.rule == "assertion"]
     counts = {
@@ -219,5 +219,6 @@ def _summary(linted: Linted) -> Sentence:
         "holds": len(linted.of("holds")),
     }
     words = "By the rules of tables, {wrong:count} printed figures cannot be what they are computed from. Of the claims of the text and "
-    words += "its charts, {claims:count} do not hold and {holds:count} do. At the edge of their rounding: {edges:count}. Notes: {notes:count}."
+    words += "its charts, {claims:count} do not hold and {holds:count} do. "
+    words += "At the edge of their rounding: {edges:count}. Notes: {notes:count}."
     return Sentence(words=words, values={name: float(count) for name, count in counts.items()})

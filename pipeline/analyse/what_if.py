@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from math import inf
 
-from pipeline.analyse.answer import Bare
+from pipeline.analyse.answer import UncoveredRange
 from pipeline.analyse.cost import ratio
 from pipeline.analyse.curves import UNREACHABLE, iso_table, with_ratios
 from pipeline.analyse.frontier import frontier
 from pipeline.schema.catalogue import Sku
-from pipeline.schema.comparison import WhatIf
 from pipeline.schema.report import Curve, CurvePoint, Definition, IsoCell, IsoRow
+from pipeline.schema.sku_comparison import WhatIf
 
 
 def what_if(
@@ -56,7 +56,7 @@ def attainable(curves: Sequence[Curve], *, definition: Definition, limit_ms: flo
     return tuple(rows)
 
 
-def bare(curves: Iterable[Curve], *, definition: Definition, limit_ms: float) -> tuple[Bare, ...]:
+def bare(curves: Iterable[Curve], *, definition: Definition, limit_ms: float) -> tuple[UncoveredRange, ...]:
     """Stretches of the grid, longer than what makes a reading directional, in which a SKU has no point within the limit."""
     start, end, found = definition.interactivity[0], definition.interactivity[-1], []
     for curve in curves:
@@ -65,9 +65,9 @@ def bare(curves: Iterable[Curve], *, definition: Definition, limit_ms: float) ->
             for knot in _rebuilt(curve, lambda point: _if_within(point, limit_ms)).knots
         ]
         if knots and knots[0] - start > definition.directional_gap:
-            found.append(Bare(curve.title, None, knots[0]))
+            found.append(UncoveredRange(curve.title, None, knots[0]))
         found += [
-            Bare(curve.title, low, high)
+            UncoveredRange(curve.title, low, high)
             for low, high in pairwise(knots)
             if high - low > definition.directional_gap and low < end and high > start
         ]

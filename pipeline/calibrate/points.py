@@ -15,7 +15,7 @@ COLUMNS = ("sku", "conc", "total_tok_s_gpu", "tpot_ms", *SHAPE)
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class GivenPoint:
     """One given point: rates in tok/s/GPU over counted GPUs, median TPOT in ms."""
 
     line: int
@@ -36,7 +36,7 @@ class Given:
         )
 
 
-def read_points(text: str, *, where: str) -> list[Given]:
+def read_points(text: str, *, where: str) -> list[GivenPoint]:
     """Every row, or RecipeError with every wrong cell at its line."""
     reader = csv.DictReader(io.StringIO(text))
     missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
@@ -55,7 +55,7 @@ def read_points(text: str, *, where: str) -> list[Given]:
     return points
 
 
-def _given(line: int, cells: dict[str, str]) -> Given:
+def _given(line: int, cells: dict[str, str]) -> GivenPoint:
     def number(column: str) -> float:
         value = float(cells[column] or "nan")
         if not (math.isfinite(value) and value > 0):
@@ -67,7 +67,7 @@ def _given(line: int, cells: dict[str, str]) -> Given:
             pp=1, **{field: int(number(f"{role}_{field}")) for field in ("workers", "tp", "dp", "ep")}
         )
 
-    return Given(
+    return GivenPoint(
         line,
         cells["sku"],
         int(number("conc")),

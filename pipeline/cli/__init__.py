@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from pipeline import __version__
-from pipeline.cli import comparing, dispatching, github, live, measuring, recipes, reviewing, telling
-from pipeline.cli.words import Verb, Verbs
+from pipeline.cli import compare, dispatching, github, live, measuring, recipes, reporting, reviewing
+from pipeline.cli.arguments import Verb, Verbs
 from pipeline.edge.interrupts import INTERRUPTS
 from pipeline.errors import InterruptedRunError, PipelineError, RecipeError
-from pipeline.flow.world import World, recipes_root
+from pipeline.flow.context import Context, recipes_root
 
 BUG = 1
 FONTS = Path(__file__).parents[1] / "render" / "fonts.conf"  # of a machine: none
@@ -91,13 +91,13 @@ def _settle_libraries() -> None:
     os.environ["FONTCONFIG_FILE"] = str(FONTS)
 
 
-def _world(arguments: argparse.Namespace, env: Mapping[str, str]) -> World:
+def _world(arguments: argparse.Namespace, env: Mapping[str, str]) -> Context:
     from pipeline.edge.clock import SystemClock
     from pipeline.edge.shell import Shell
 
     named = getattr(arguments, "paths", None) or []
     start = Path(named[0]) if named and Path(named[0]).exists() else Path.cwd()
-    return World(Shell(), SystemClock(), _recipes(arguments, start.resolve()), sys.stderr.isatty(), env)
+    return Context(Shell(), SystemClock(), _recipes(arguments, start.resolve()), sys.stderr.isatty(), env)
 
 
 def _recipes(arguments: argparse.Namespace, start: Path) -> Path:
@@ -128,7 +128,7 @@ def parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     dispatching.add(verbs, env)
     reviewing.add(verbs, env)
     live.add(verbs, env)
-    telling.add(verbs, env)
-    comparing.add(verbs)
+    reporting.add(verbs, env)
+    compare.add(verbs)
     github.add(verbs, env)
     return top

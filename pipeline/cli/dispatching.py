@@ -10,19 +10,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline.cli.github import door, repository
-from pipeline.cli.words import Verbs, number
+from pipeline.cli.arguments import Verbs, number
+from pipeline.cli.github import github_client, repository
 from pipeline.errors import GitHubError, PipelineError
-from pipeline.flow.world import World
+from pipeline.flow.context import Context
 
 ROOM = 250  # jobs that a workflow run may have, 256, less those around the matrix
 
 
-def matrix(arguments: argparse.Namespace, world: World) -> int:
+def matrix(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.flow import dispatching
-    from pipeline.flow.planning import Wish
+    from pipeline.flow.planning import PlanOptions
 
-    wish = Wish(
+    options = PlanOptions(
         cluster="",
         event=arguments.event,
         select=arguments.select,
@@ -34,43 +34,43 @@ def matrix(arguments: argparse.Namespace, world: World) -> int:
     )
     clusters = arguments.clusters.replace(",", " ").split()
     made = dispatching.matrix(
-        world, wish, clusters, size=arguments.shard_size, may_be_empty=arguments.may_be_empty
+        context, options, clusters, size=arguments.shard_size, may_be_empty=arguments.may_be_empty
     )
     _append(Path(arguments.github_output), made.outputs())
     for plan in made.plans:
-        world.say(f"{len(plan.jobs)} jobs for {plan.cluster.id}, shard {plan.shard} of plan {plan.plan_id}")
+        context.log(f"{len(plan.jobs)} jobs for {plan.cluster.id}, shard {plan.shard} of plan {plan.plan_id}")
         print(arguments.out / f"{plan.cluster.id}.json")
     return 0
 
 
-def dispatch(arguments: argparse.Namespace, world: World) -> int:
+def dispatch(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.flow import dispatching
 
     inputs = {**arguments.inputs, **dict(arguments.also)}
     github, workflow = (
-        door(world, arguments.env),
+        github_client(context, arguments.env),
         dispatching.Workflow(arguments.repo, arguments.workflow, arguments.ref),
     )
     if arguments.shards:
         dispatching.dispatch_shards(
-            world, github, workflow, dispatching.further_shards(inputs, arguments.shards)
+            context, github, workflow, dispatching.further_shards(inputs, arguments.shards)
         )
         return 0
     dispatching.dispatch(github, workflow, inputs)
-    world.say(f"started {arguments.workflow} at {arguments.ref}")
+    context.log(f"started {arguments.workflow} at {arguments.ref}")
     return 0
 
 
-def watchdog(arguments: argparse.Namespace, world: World) -> int:
+def watchdog(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.edge.actions import notice
     from pipeline.flow import dispatching
 
-    since = world.clock.now() - timedelta(hours=arguments.hours)
+    since = context.clock.now() - timedelta(hours=arguments.hours)
     found = dispatching.last_scheduled(
-        door(world, arguments.env), arguments.repo, arguments.workflow, since=since
+        github_client(context, arguments.env), arguments.repo, arguments.workflow, since=since
     )
     if found:
-        world.say(f"{arguments.workflow} ran on schedule: {found}")
+        context.log(f"{arguments.workflow} ran on schedule: {found}")
         return 0
     what = f"the schedule of {arguments.workflow} has started no run in the last {arguments.hours} hours"
     notice("error", what)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.words import Verbs, number, run_id
+from pipeline.cli.arguments import Verbs, number, run_id
 from pipeline.errors import ArtifactError, PipelineError
-from pipeline.flow.world import World
+from pipeline.flow.context import Context
 
 if TYPE_CHECKING:
     from pipeline.edge.github import GitHub
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 LARGEST_EVENT = 32 << 20
 
 
-def fetch(arguments: argparse.Namespace, world: World) -> int:
+def fetch(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.flow import fetching
 
-    wish = fetching.Wish(arguments.repo, arguments.run_id, arguments.attempt, arguments.out)
-    github = door(world, arguments.env, cache=arguments.out / ".github")
-    fetched = fetching.fetch_run(world, wish, github)
+    options = fetching.FetchOptions(arguments.repo, arguments.run_id, arguments.attempt, arguments.out)
+    github = github_client(context, arguments.env, cache=arguments.out / ".github")
+    fetched = fetching.fetch_run(context, options, github)
     for folder in (*fetched.new, *fetched.known):
         print(folder)
-    world.say(f"{len(fetched.new)} fetched, {len(fetched.known)} were here already → {arguments.out}")
-    lost = fetching.lost_error(fetched, wish)
+    context.log(f"{len(fetched.new)} fetched, {len(fetched.known)} were here already → {arguments.out}")
+    lost = fetching.lost_error(fetched, options)
     if lost:
         raise lost
     return 0
 
 
-def publish(arguments: argparse.Namespace, world: World) -> int:
+def publish(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.edge.actions import notice
     from pipeline.edge.http import SystemHttp
     from pipeline.flow import publishing
     from pipeline.flow.publishing import Head
-    from pipeline.publish import Run
+    from pipeline.publish import WorkflowRun
 
     env: Mapping[str, str] = arguments.env
     if (arguments.folder is None) == (arguments.nothing is None):
@@ -48,8 +48,8 @@ def publish(arguments: argparse.Namespace, world: World) -> int:
             "a folder or --nothing, one of them",
             hint="publish build/report --to …, or publish --nothing NAME WHY --to …",
         )
-    told = _told_run(env)
-    run = Run(
+    told = _workflow_run_event(env)
+    run = WorkflowRun(
         repository=env.get("GITHUB_REPOSITORY", ""),
         run_id=told.run_id if told else arguments.run_id or "",
         attempt=told.attempt if told else arguments.attempt,
@@ -57,7 +57,7 @@ def publish(arguments: argparse.Namespace, world: World) -> int:
         server=env.get("GITHUB_SERVER_URL") or "https://github.com",
     )
     summary = env.get("GITHUB_STEP_SUMMARY", "")
-    wish = publishing.Wish(
+    options = publishing.PublishOptions(
         folder=arguments.folder or Path(),
         targets=tuple(dict.fromkeys(target for named in arguments.to for target in named)),
         run=run,
@@ -70,33 +70,35 @@ def publish(arguments: argparse.Namespace, world: World) -> int:
         here=replace(run, run_id=env.get("GITHUB_RUN_ID") or run.run_id),
         nothing=tuple(arguments.nothing) if arguments.nothing else None,
     )
-    publishing.publish(world, wish, publishing.Doors(SystemHttp(), lambda: door(world, env)))
-    if wish.nothing:
-        notice("error", f"nothing was measured: {wish.nothing[1]}")
+    publishing.publish(
+        context, options, publishing.PublishClients(SystemHttp(), lambda: github_client(context, env))
+    )
+    if options.nothing:
+        notice("error", f"nothing was measured: {options.nothing[1]}")
         raise ArtifactError(
-            "nothing was measured", where=run.url, hint=f"{wish.nothing[1]}: look at that run"
+            "nothing was measured", where=run.url, hint=f"{options.nothing[1]}: look at that run"
         )
     return 0
 
 
-def sync(arguments: argparse.Namespace, world: World) -> int:
+def sync(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.flow import publishing, syncing
 
-    wish = syncing.Wish(
+    options = syncing.SyncOptions(
         folder=arguments.history,
         branch=arguments.branch,
         remote=arguments.remote,
         message=arguments.message,
         repository=arguments.repository,
     )
-    done = syncing.sync(world, wish)
-    world.say(f"{arguments.branch}: {len(done.pulled)} files came, {len(done.pushed)} went")
+    done = syncing.sync(context, options)
+    context.log(f"{arguments.branch}: {len(done.pulled)} files came, {len(done.pushed)} went")
     if arguments.build_pages:
-        world.say(publishing.build_pages(door(world, arguments.env), arguments.build_pages))
+        context.log(publishing.build_pages(github_client(context, arguments.env), arguments.build_pages))
     return 0
 
 
-def door(world: World, env: Mapping[str, str], cache: Path | None = None) -> GitHub:
+def github_client(context: Context, env: Mapping[str, str], cache: Path | None = None) -> GitHub:
     """GitHub as the environment names it, with its token."""
     from pipeline.edge.github import API, GitHub
     from pipeline.edge.github_cache import Cache
@@ -104,17 +106,17 @@ def door(world: World, env: Mapping[str, str], cache: Path | None = None) -> Git
 
     token = env.get("GITHUB_TOKEN") or env.get("GH_TOKEN") or ""
     if not token:
-        world.say(
+        context.log(
             "no GITHUB_TOKEN or GH_TOKEN: GitHub answers 60 requests an hour, and gives no artifact to strangers"
         )
     api = env.get("GITHUB_API_URL") or API
     if not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/]", api):
         raise PipelineError("the token is sent over https only", where=f"GITHUB_API_URL {api}")
-    return GitHub(SystemHttp(), world.clock, token, api=api, cache=Cache(cache), say=world.say)
+    return GitHub(SystemHttp(), context.clock, token, api=api, cache=Cache(cache), say=context.log)
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _WorkflowRunEvent:
     """The run that is told of, in GitHub's words."""
 
     run_id: str
@@ -123,7 +125,7 @@ class _Told:
     head_repository: str
 
 
-def _told_run(env: Mapping[str, str]) -> _Told | None:
+def _workflow_run_event(env: Mapping[str, str]) -> _WorkflowRunEvent | None:
     """The run that a workflow_run event is about, which is what is told of; None for every other event."""
     if env.get("GITHUB_EVENT_NAME") != "workflow_run":
         return None
@@ -132,7 +134,7 @@ def _told_run(env: Mapping[str, str]) -> _Told | None:
         event: Any = json.loads(path.read_bytes()[:LARGEST_EVENT])
         run = event["workflow_run"]
         head = str(run["head_sha"]), str(run["head_repository"]["full_name"])
-        return _Told(str(int(run["id"])), int(run.get("run_attempt", 1)), *head)
+        return _WorkflowRunEvent(str(int(run["id"])), int(run.get("run_attempt", 1)), *head)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PipelineError(
             f"the event has no workflow_run with a head: {error!r}", where=f"GITHUB_EVENT_PATH {path}"

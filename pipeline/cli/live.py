@@ -6,25 +6,25 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.cli.words import Verbs, run_id
-from pipeline.flow.world import World
+from pipeline.cli.arguments import Verbs, run_id
+from pipeline.flow.context import Context
 
 
-def manifest(arguments: argparse.Namespace, world: World) -> int:
+def manifest(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.flow import launching
 
-    print(launching.manifest(world, arguments.plan, arguments.job, arguments.run_id), end="")
+    print(launching.manifest(context, arguments.plan, arguments.job, arguments.run_id), end="")
     return 0
 
 
-def sweep(arguments: argparse.Namespace, world: World) -> int:
+def sweep(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.flow import launching
 
-    said = launching.sweep(world, arguments.run_id, arguments.cluster, job=arguments.job, out=arguments.out)
+    said = launching.sweep(context, arguments.run_id, arguments.cluster, job=arguments.job, out=arguments.out)
     for line in said:
         print(line)
     if not said:
-        world.say(f"nothing left of run {arguments.run_id} on {arguments.cluster}")
+        context.log(f"nothing left of run {arguments.run_id} on {arguments.cluster}")
     return 0
 
 

@@ -7,15 +7,15 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.cli.words import Verbs, number, run_id
+from pipeline.cli.arguments import Verbs, number, run_id
 from pipeline.errors import PipelineError
-from pipeline.flow.world import World
+from pipeline.flow.context import Context
 
 
-def plan(arguments: argparse.Namespace, world: World) -> int:
+def plan(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.flow import planning
 
-    wish = planning.Wish(
+    options = planning.PlanOptions(
         cluster=arguments.cluster,
         event=arguments.event,
         select=arguments.select,
@@ -24,7 +24,7 @@ def plan(arguments: argparse.Namespace, world: World) -> int:
         shard=arguments.shard,
         out=arguments.out,
     )
-    made = planning.plan(world, wish)
+    made = planning.plan(context, options)
     if arguments.github:
         try:
             with Path(arguments.github_output).open("a", encoding="utf-8") as outputs:
@@ -40,34 +40,34 @@ def plan(arguments: argparse.Namespace, world: World) -> int:
         if len(hours) == len(made.jobs)
         else f"{' and' if hours else ''} unknown for {len(made.jobs) - len(hours)}"
     )
-    world.say(f"{len(made.jobs)} jobs for {made.cluster.id} → {arguments.out}; on a rack: {cost}")
+    context.log(f"{len(made.jobs)} jobs for {made.cluster.id} → {arguments.out}; on a rack: {cost}")
     for one in made.left_out:
-        world.say(f"left out: {one.recipe}: {one.reason}")
+        context.log(f"left out: {one.recipe}: {one.reason}")
     return 0
 
 
-def run_plan(arguments: argparse.Namespace, world: World) -> int:
+def run_plan(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.flow import measuring
 
-    wish = measuring.Run(
+    options = measuring.RunOptions(
         plan=arguments.plan,
         out=arguments.out,
         job=arguments.job,
         quick=arguments.quick,
         seed=arguments.seed,
-        run_id=arguments.run_id or measuring.new_run_id(world),
+        run_id=arguments.run_id or measuring.new_run_id(context),
         attempt=arguments.attempt,
         workers=arguments.workers,
     )
-    for folder in measuring.run(world, wish):
+    for folder in measuring.run(context, options):
         print(folder)
     return 0
 
 
-def calibrate(arguments: argparse.Namespace, world: World) -> int:
+def calibrate(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.flow import calibrating
 
-    print(calibrating.calibrate(world, arguments.points, arguments.out, workers=arguments.workers), end="")
+    print(calibrating.calibrate(context, arguments.points, arguments.out, workers=arguments.workers), end="")
     return 0
 
 

@@ -6,15 +6,15 @@ import argparse
 import json
 from pathlib import Path
 
-from pipeline.cli.words import Verbs
+from pipeline.cli.arguments import Verbs
 from pipeline.errors import RecipeError
-from pipeline.flow.world import World
+from pipeline.flow.context import Context
 
 
-def validate(arguments: argparse.Namespace, world: World) -> int:
+def validate(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.flow import recipes
 
-    problems = recipes.validate(world, arguments.paths)
+    problems = recipes.validate(context, arguments.paths)
     errors = sum(problem.severity == "error" for problem in problems)
     if arguments.json:
         fields = ("path", "line", "col", "severity", "what", "hint")
@@ -32,33 +32,33 @@ def validate(arguments: argparse.Namespace, world: World) -> int:
 
         for problem in problems:
             annotate(problem)
-    world.say(
+    context.log(
         f"{errors} error{'s' * (errors != 1)}, {len(problems) - errors} warning{'s' * (len(problems) - errors != 1)}"
     )
     return RecipeError.exit_code if errors else 0
 
 
-def show(arguments: argparse.Namespace, world: World) -> int:
+def show(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.flow import showing
 
-    print(showing.show(world, arguments.recipe, arguments.how, as_json=arguments.json), end="")
+    print(showing.show(context, arguments.recipe, arguments.how, as_json=arguments.json), end="")
     return 0
 
 
-def fit(arguments: argparse.Namespace, world: World) -> int:
+def fit(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.flow import showing
 
-    text, fits = showing.fit(world, arguments.recipe, arguments.sku, as_json=arguments.json)
+    text, fits = showing.fit(context, arguments.recipe, arguments.sku, as_json=arguments.json)
     print(text, end="")
     return 0 if fits else RecipeError.exit_code
 
 
-def schema(arguments: argparse.Namespace, world: World) -> int:
+def schema(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.flow import recipes
 
-    stale = recipes.write_schemas(world, check=arguments.check)
+    stale = recipes.write_schemas(context, check=arguments.check)
     for path in stale:
-        world.say(f"{'not fresh' if arguments.check else 'written'}: {path}")
+        context.log(f"{'not fresh' if arguments.check else 'written'}: {path}")
     return RecipeError.exit_code if arguments.check and stale else 0
 
 

@@ -7,16 +7,16 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.cli.words import Verbs, number
+from pipeline.cli.arguments import Verbs, number
 from pipeline.errors import RecipeError
-from pipeline.flow.world import World
+from pipeline.flow.context import Context
 
 
-def review(arguments: argparse.Namespace, world: World) -> int:
+def review(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline import render
     from pipeline.flow import reviewing
 
-    wish = reviewing.Wish(
+    options = reviewing.ReviewOptions(
         base=arguments.base,
         out=arguments.out,
         cluster=arguments.cluster,
@@ -25,8 +25,8 @@ def review(arguments: argparse.Namespace, world: World) -> int:
         whole_curve=not arguments.points_only,
         workers=arguments.workers,
     )
-    made = reviewing.review(world, wish)
-    world.say(render.review_headline(made))
+    made = reviewing.review(context, options)
+    context.log(render.review_headline(made))
     print(arguments.out / "comment.md")
     return RecipeError.exit_code if any(one.severity == "error" for one in made.problems) else 0
 

@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from pipeline import __version__
 from pipeline.edge.clock import Clock
 from pipeline.edge.github_cache import Cache
-from pipeline.edge.http import Answer, ConnectionLostError, Downloads
+from pipeline.edge.http import Answer, ConnectionLostError, HttpDownloads
 from pipeline.errors import GitHubError
 
 API: Final = "https://api.github.com"
@@ -49,7 +49,7 @@ class _Request:
 class GitHub:
     """``token`` may be empty: then GitHub answers 60 times an hour. ``say`` is told of every long wait, ``patience_s`` bounds one."""
 
-    http: Downloads
+    http: HttpDownloads
     clock: Clock
     token: str = field(repr=False)
     api: str = API

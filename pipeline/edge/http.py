@@ -46,7 +46,7 @@ class Http(Protocol):
         ...
 
 
-class Downloads(Http, Protocol):
+class HttpDownloads(Http, Protocol):
     """A network that can also bring what is too large for memory."""
 
     def download(self, url: str, to: Path, *, most_bytes: int, timeout_s: float) -> Answer:

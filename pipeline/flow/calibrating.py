@@ -18,10 +18,10 @@ from pipeline import render
 from pipeline.calibrate import Fit, Row
 from pipeline.edge.clock import SystemClock
 from pipeline.errors import Problem, RecipeError
+from pipeline.flow.context import Context, read, write
 from pipeline.flow.published import given_by
-from pipeline.flow.recipes import judge, read_book
-from pipeline.flow.world import World, read, write
-from pipeline.load import Book, nearest
+from pipeline.flow.recipes import judge, read_recipe_set
+from pipeline.load import RecipeSet, nearest
 from pipeline.measure import lengths, replay
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.plan import Job
@@ -63,22 +63,22 @@ class _LeftOut:
     replayed: _Replayed | None
 
 
-def calibrate(world: World, points: Path, out: Path, *, workers: int) -> str:
+def calibrate(context: Context, points: Path, out: Path, *, workers: int) -> str:
     """Write the timing document and return its tables as text."""
     text = read(points)
-    book = read_book(world)
+    recipe_set = read_recipe_set(context)
     is_study = points.suffix == ".yaml"
     given = (
-        given_by(points, book.catalogue)
+        given_by(points, recipe_set.catalogue)
         if is_study
         else room.read_points(text.decode(errors="replace"), where=str(points))
     )
-    rows = _rows(book, given, str(points))
+    rows = _rows(recipe_set, given, str(points))
     with _processes(workers) as surrogates:
         fit = Fit(rows, lambda loops: list(surrogates.map(room.closed_loop, loops)))
-        world.say(f"{len(fit.fit())} parameters from {2 * len(rows)} figures, on the surrogate")
-        replayed = _confirm(world, book, fit, workers)
-        left_out = _leave_one_out(world, book, fit, workers)
+        context.log(f"{len(fit.fit())} parameters from {2 * len(rows)} figures, on the surrogate")
+        replayed = _confirm(context, recipe_set, fit, workers)
+        left_out = _leave_one_out(context, recipe_set, fit, workers)
     recipe = rows[0].recipe
     timing = Timing(
         model=recipe.model,
@@ -86,7 +86,7 @@ def calibrate(world: World, points: Path, out: Path, *, workers: int) -> str:
         points=points.name,
         points_sha256=hashlib.sha256(text).hexdigest(),
         points_origin="published",
-        fitted_on=world.clock.now().date().isoformat(),
+        fitted_on=context.clock.now().date().isoformat(),
         requests_per_conc=recipe.client.requests_per_conc,
         versions=replayed[rows[0]].versions,
         skus=tuple(
@@ -98,13 +98,13 @@ def calibrate(world: World, points: Path, out: Path, *, workers: int) -> str:
     return render.timing_text(timing)
 
 
-def _rows(book: Book, given: Sequence[room.Given], where: str) -> list[Row]:
+def _rows(recipe_set: RecipeSet, given: Sequence[room.GivenPoint], where: str) -> list[Row]:
     """Each point with the recipe that deploys its shape at its concurrency."""
     rows = []
     problems = []
     for point in given:
-        sku = book.catalogue.sku(point.sku)
-        recipe = next((one for one in book.recipes.values() if sku and point.is_of(one, sku.id)), None)
+        sku = recipe_set.catalogue.sku(point.sku)
+        recipe = next((one for one in recipe_set.recipes.values() if sku and point.is_of(one, sku.id)), None)
         if sku is None:
             problems.append(
                 Problem(
@@ -112,7 +112,7 @@ def _rows(book: Book, given: Sequence[room.Given], where: str) -> list[Row]:
                     point.line,
                     1,
                     f"unknown SKU {point.sku!r}",
-                    nearest(point.sku, book.catalogue.skus),
+                    nearest(point.sku, recipe_set.catalogue.skus),
                 )
             )
         elif recipe is None:
@@ -140,27 +140,29 @@ def _rows(book: Book, given: Sequence[room.Given], where: str) -> list[Row]:
     return rows
 
 
-def _confirm(world: World, book: Book, fit: Fit, workers: int) -> dict[Row, _Replayed]:
+def _confirm(context: Context, recipe_set: RecipeSet, fit: Fit, workers: int) -> dict[Row, _Replayed]:
     """Replay every row at full size; where the surrogate was off, fit again with what it was off by, once."""
     for attempt in ("first", "last"):
-        replayed = _replay(book, [(row, _timing(fit, row, fit.parameters)) for row in fit.rows], workers)
+        replayed = _replay(
+            recipe_set, [(row, _timing(fit, row, fit.parameters)) for row in fit.rows], workers
+        )
         worst = fit.correct({row: (run.duration_s, run.tpot_ms) for row, run in replayed.items()})
-        world.say(f"replayed {len(replayed)} points; the surrogate was off by {worst:.2%} at most")
+        context.log(f"replayed {len(replayed)} points; the surrogate was off by {worst:.2%} at most")
         if worst < CLOSE or attempt == "last":
             break
         fit.parameters = fit.solve(fit.rows, 2)
     return replayed
 
 
-def _leave_one_out(world: World, book: Book, fit: Fit, workers: int) -> dict[Row, _LeftOut]:
+def _leave_one_out(context: Context, recipe_set: RecipeSet, fit: Fit, workers: int) -> dict[Row, _LeftOut]:
     """What the other points alone say of each, replayed; only the spread where they cannot say it to ``IDENTIFIABLE``."""
     spreads = {row: fit.uncertainty(row) for row in fit.rows}
     timings = {}
     for row in (row for row, spread in spreads.items() if spread <= IDENTIFIABLE):
         parameters = fit.solve([one for one in fit.rows if one is not row], 3)
         timings[row] = _timing(fit, row, parameters)
-    replayed = _replay(book, list(timings.items()), workers)
-    world.say(
+    replayed = _replay(recipe_set, list(timings.items()), workers)
+    context.log(
         f"left out {len(timings)} points in turn; {len(spreads) - len(timings)} are not identifiable from the others"
     )
     return {row: _LeftOut(spread, replayed.get(row)) for row, spread in spreads.items()}
@@ -188,18 +190,29 @@ def _error(row: Row, fitted: _Replayed, left_out: _LeftOut) -> PointError:
     )
 
 
-def _replay(book: Book, points: Sequence[tuple[Row, SkuTiming]], workers: int) -> dict[Row, _Replayed]:
+def _replay(
+    recipe_set: RecipeSet, points: Sequence[tuple[Row, SkuTiming]], workers: int
+) -> dict[Row, _Replayed]:
     """Full-size replays, the longest first, each in a fresh process so that none inherits another's memory."""
     tasks = []
     for row, timing in points:
         recipe = row.recipe
         job = planning.job(
-            recipe, book.catalogue.clusters["laptop"], book.catalogue, None, judge(book, recipe)
+            recipe,
+            recipe_set.catalogue.clusters["laptop"],
+            recipe_set.catalogue,
+            None,
+            judge(recipe_set, recipe),
         )
         client = recipe.client
         tasks.append(
             _Task(
-                job, book.catalogue.skus[recipe.sku], timing, row.conc, client.requests_per_conc, client.seed
+                job,
+                recipe_set.catalogue.skus[recipe.sku],
+                timing,
+                row.conc,
+                client.requests_per_conc,
+                client.seed,
             )
         )
     order = sorted(range(len(tasks)), key=lambda index: -tasks[index].conc)
@@ -211,7 +224,9 @@ def _replay(book: Book, points: Sequence[tuple[Row, SkuTiming]], workers: int) -
 def _one_replay(task: _Task) -> _Replayed:
     job = task.job.model_copy(update={"recipe": task.job.recipe.model_copy(update={"conc": (task.conc,)})})
     with tempfile.TemporaryDirectory() as staging:
-        setup = replay.Setup(job, task.sku, task.timing, task.requests_per_conc, task.seed, Path(staging))
+        setup = replay.ReplaySettings(
+            job, task.sku, task.timing, task.requests_per_conc, task.seed, Path(staging)
+        )
         measured = replay.measure(setup, clock=SystemClock())
     (point,) = measured.points
     return _Replayed(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipeline import plan as planning
 from pipeline.errors import GitHubError, PlanError
-from pipeline.flow.planning import Wish, make, new_plan_id
-from pipeline.flow.world import World, write
+from pipeline.flow.context import Context, write
+from pipeline.flow.planning import PlanOptions, make, new_plan_id
 from pipeline.schema.plan import Plan
 
 if TYPE_CHECKING:
@@ -62,33 +62,35 @@ class Matrix:
         return f"matrix={matrix}\ncount={self.count}\nshards={self.shards}\nplan-id={self.plan_id}\n"
 
 
-def matrix(world: World, wish: Wish, clusters: list[str], *, size: int, may_be_empty: bool) -> Matrix:
-    """Plan every cluster into ``wish.out``/CLUSTER.json; an empty ``wish.shard`` is the first of as many as ``size`` makes necessary.
+def matrix(
+    context: Context, options: PlanOptions, clusters: list[str], *, size: int, may_be_empty: bool
+) -> Matrix:
+    """Plan every cluster into ``options.out``/CLUSTER.json; an empty ``options.shard`` is the first of as many as ``size`` makes necessary.
 
-    The shard of a job depends on the recipes and ``wish.select`` alone: runs that start later, with more measured, agree on it.
+    The shard of a job depends on the recipes and ``options.select`` alone: runs that start later, with more measured, agree on it.
     """
-    plan_id = wish.plan_id or new_plan_id(world)
+    plan_id = options.plan_id or new_plan_id(context)
     asked = [
-        replace(wish, cluster=cluster, plan_id=plan_id, shard="1/1", any_size=True) for cluster in clusters
+        replace(options, cluster=cluster, plan_id=plan_id, shard="1/1", any_size=True) for cluster in clusters
     ]
-    wanted = [make(world, one) for one in asked]
-    _say_left_out(world, wanted)
+    wanted = [make(context, one) for one in asked]
+    _say_left_out(context, wanted)
     if not any(plan.jobs for plan in wanted) and not may_be_empty:
         raise PlanError(
             "nothing to run",
             where=f"clusters {', '.join(clusters)}",
-            hint=f"no job is left of --select {wish.select!r}",
+            hint=f"no job is left of --select {options.select!r}",
         )
-    if not wish.shard and sum(len(plan.jobs) for plan in wanted) <= size:
-        return _written(wish.out, Matrix(plan_id, tuple(wanted), 1))
-    whole = [make(world, replace(one, since=None, skip_measured=None)) for one in asked]
+    if not options.shard and sum(len(plan.jobs) for plan in wanted) <= size:
+        return _written(options.out, Matrix(plan_id, tuple(wanted), 1))
+    whole = [make(context, replace(one, since=None, skip_measured=None)) for one in asked]
     shard = (
-        planning.shard(wish.shard)
-        if wish.shard
+        planning.shard(options.shard)
+        if options.shard
         else (1, planning.shards_needed([len(plan.jobs) for plan in whole], size))
     )
     parts = tuple(planning.part(plan, every, shard) for plan, every in zip(wanted, whole, strict=True))
-    return _written(wish.out, Matrix(plan_id, parts, shard[1]))
+    return _written(options.out, Matrix(plan_id, parts, shard[1]))
 
 
 def _written(out: Path, made: Matrix) -> Matrix:
@@ -98,10 +100,10 @@ def _written(out: Path, made: Matrix) -> Matrix:
     return kept
 
 
-def _say_left_out(world: World, plans: list[Plan]) -> None:
+def _say_left_out(context: Context, plans: list[Plan]) -> None:
     for plan in plans:
         for one in plan.left_out:
-            world.say(f"{plan.cluster.id}: left out: {one.recipe}: {one.reason}")
+            context.log(f"{plan.cluster.id}: left out: {one.recipe}: {one.reason}")
 
 
 def dispatch(github: GitHub, workflow: Workflow, inputs: Mapping[str, Any]) -> None:
@@ -110,22 +112,24 @@ def dispatch(github: GitHub, workflow: Workflow, inputs: Mapping[str, Any]) -> N
     github.write("POST", f"{workflow.path}/dispatches", {"ref": workflow.ref, "inputs": said})
 
 
-def dispatch_shards(world: World, github: GitHub, workflow: Workflow, wanted: list[dict[str, Any]]) -> None:
+def dispatch_shards(
+    context: Context, github: GitHub, workflow: Workflow, wanted: list[dict[str, Any]]
+) -> None:
     """Start those that were never started; one that cannot be started keeps no other from it, and the first error is raised at the end."""
-    there = _titles(github, workflow, since=world.clock.now() - RERUN)
+    there = _titles(github, workflow, since=context.clock.now() - RERUN)
     errors = []
     for one in wanted:
         title = shard_title(workflow.file, one)
         if one.get("plan_id") and title in there:
-            world.say(f"{title} was started already")
+            context.log(f"{title} was started already")
             continue
         try:
             dispatch(github, workflow, one)
         except GitHubError as error:
             errors.append(error)
-            world.say(f"error: {title}: {error}")
+            context.log(f"error: {title}: {error}")
         else:
-            world.say(f"started {title} at {workflow.ref}")
+            context.log(f"started {title} at {workflow.ref}")
     if errors:
         errors[0].what = f"{len(errors)} of {len(wanted)} shards could not be started: {errors[0].what}"
         errors[0].hint = "run this job again: it starts only those that are lacking"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline import collect, fetch
 from pipeline.edge.scratch import scratch
 from pipeline.errors import ArtifactError, PipelineError
-from pipeline.flow.world import World
+from pipeline.flow.context import Context
 
 if TYPE_CHECKING:
     from pipeline.edge.github import GitHub
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class FetchOptions:
     """What the command line asked for."""
 
     repository: str
@@ -36,39 +36,46 @@ class Fetched:
     lost: list[ArtifactError]
 
 
-def fetch_run(world: World, wish: Wish, github: GitHub) -> Fetched:
+def fetch_run(context: Context, options: FetchOptions, github: GitHub) -> Fetched:
     """Fetch what is not here yet; folders that are here and whole are skipped, jobs without a whole attempt are in ``lost``."""
     github.get(
-        f"repos/{wish.repository}/actions/runs/{wish.run_id}"
+        f"repos/{options.repository}/actions/runs/{options.run_id}"
     )  # a wrong number is told from a run without artifacts
-    jobs = fetch.candidates(github, wish.repository, wish.run_id, wish.attempt)
+    jobs = fetch.candidates(github, options.repository, options.run_id, options.attempt)
     if not jobs:
         hint = "a finished job uploads bench-RUN-ATTEMPT-RECIPE; does the run measure at all?"
         raise ArtifactError(
-            "the run has no artifact of results", where=f"{wish.repository} run {wish.run_id}", hint=hint
+            "the run has no artifact of results",
+            where=f"{options.repository} run {options.run_id}",
+            hint=hint,
         )
     fetched = Fetched([], [], [])
-    with scratch(wish.out, ".fetch-") as unpacked:
+    with scratch(options.out, ".fetch-") as unpacked:
         for number, (job, attempts) in enumerate(jobs.items(), start=1):
-            if world.is_terminal:
-                world.say(f"\r\x1b[K{number}/{len(jobs)} {job}"[:160], end="")
-            _fetch_job(world, wish, github, attempts, unpacked, fetched)
-    if world.is_terminal:
-        world.say("\r\x1b[K", end="")
+            if context.is_terminal:
+                context.log(f"\r\x1b[K{number}/{len(jobs)} {job}"[:160], end="")
+            _fetch_job(context, options, github, attempts, unpacked, fetched)
+    if context.is_terminal:
+        context.log("\r\x1b[K", end="")
     return fetched
 
 
-def _fetch_job(
-    world: World, wish: Wish, github: GitHub, attempts: list[Candidate], unpacked: Path, fetched: Fetched
-) -> None:  # noqa: PLR0913, PLR0917  # one call site
+def _fetch_job(  # noqa: PLR0913, PLR0917  # one call site
+    context: Context,
+    options: FetchOptions,
+    github: GitHub,
+    attempts: list[Candidate],
+    unpacked: Path,
+    fetched: Fetched,
+) -> None:  # one call site
     errors: list[ArtifactError] = []
     for one in attempts:
-        target = wish.out / one.name
+        target = options.out / one.name
         if _is_whole(target):
             fetched.known.append(target)
             break
         try:
-            folder = fetch.download(github, wish.repository, one, unpacked)
+            folder = fetch.download(github, options.repository, one, unpacked)
             collect.read(folder)
         except ArtifactError as error:
             errors.append(error)
@@ -80,7 +87,7 @@ def _fetch_job(
         fetched.lost += errors[:1]
         return
     for passed in errors:
-        world.say(f"passed over: {passed}")
+        context.log(f"passed over: {passed}")
 
 
 def _is_whole(folder: Path) -> bool:
@@ -104,13 +111,13 @@ def _replace(folder: Path, target: Path) -> None:
         raise PipelineError(f"cannot be written: {error.strerror}", where=str(target)) from error
 
 
-def lost_error(fetched: Fetched, wish: Wish) -> ArtifactError | None:
+def lost_error(fetched: Fetched, options: FetchOptions) -> ArtifactError | None:
     """One error for all jobs that have no whole attempt."""
     if not fetched.lost:
         return None
     what = f"{len(fetched.lost)} jobs have no whole artifact: " + "; ".join(map(str, fetched.lost))
     return ArtifactError(
         what,
-        where=f"{wish.repository} run {wish.run_id}",
+        where=f"{options.repository} run {options.run_id}",
         hint="the others are fetched; run the same command again",
     )

@@ -11,7 +11,7 @@ from pipeline.errors import ArtifactError
 from pipeline.flow.planning import read_plan
 from pipeline.schema.history import RunSummary
 from pipeline.schema.plan import Plan
-from pipeline.schema.result import Arrival
+from pipeline.schema.result import ResultFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ def ingest(folders: Sequence[Path], history: str, plans: Sequence[Path] = ()) ->
     return Ingested(store.ingest(history, newest) if newest else [], said, lacking)
 
 
-def _read(found: Sequence[Path]) -> tuple[list[Arrival], list[tuple[Path, ArtifactError]]]:
-    whole: list[Arrival] = []
+def _read(found: Sequence[Path]) -> tuple[list[ResultFolder], list[tuple[Path, ArtifactError]]]:
+    whole: list[ResultFolder] = []
     damaged: list[tuple[Path, ArtifactError]] = []
     for folder in found:
         try:
@@ -60,7 +60,7 @@ def _read(found: Sequence[Path]) -> tuple[list[Arrival], list[tuple[Path, Artifa
     return whole, damaged
 
 
-def _newest(whole: Sequence[Arrival]) -> list[Arrival]:
+def _newest(whole: Sequence[ResultFolder]) -> list[ResultFolder]:
     """The newest attempt of each job of each run; two folders of one attempt both stay, history knows whether they are the same."""
     attempts: dict[tuple[str, str], int] = {}
     for one in whole:
@@ -73,7 +73,7 @@ def _newest(whole: Sequence[Arrival]) -> list[Arrival]:
     ]
 
 
-def _has_stand_in(folder: Path, newest: Sequence[Arrival]) -> bool:
+def _has_stand_in(folder: Path, newest: Sequence[ResultFolder]) -> bool:
     """Another attempt of the run and job that a damaged folder's name says is whole."""
     for one in newest:
         before, after = f"bench-{one.record.provenance.run_id}-", f"-{one.record.job.id}"
@@ -84,7 +84,7 @@ def _has_stand_in(folder: Path, newest: Sequence[Arrival]) -> bool:
 
 
 def _lacking(
-    plans: Mapping[Path, Plan], arrived: Sequence[Arrival], lost: Sequence[ArtifactError]
+    plans: Mapping[Path, Plan], arrived: Sequence[ResultFolder], lost: Sequence[ArtifactError]
 ) -> ArtifactError | None:
     """Planned and not arrived, by id and by what was to be deployed; or arrived in pieces."""
     came = {(one.record.job.id, one.record.job.deployment_digest) for one in arrived}

@@ -9,10 +9,10 @@ from pathlib import Path
 from pipeline import collect, load
 from pipeline.edge.http import SystemHttp
 from pipeline.errors import LaunchError, PlanError
+from pipeline.flow.context import Context, recipes_root, texts
 from pipeline.flow.planning import read_plan
-from pipeline.flow.world import World, recipes_root, texts
 from pipeline.launch import machine
-from pipeline.launch.base import Launcher, Means, Order
+from pipeline.launch.base import Clients, Launcher, LaunchSpec
 from pipeline.launch.launchers import LAUNCHERS
 from pipeline.load import nearest
 from pipeline.schema.catalogue import Cluster
@@ -23,21 +23,21 @@ from pipeline.schema.plan import Job, Plan
 LEAVING_S = 10.0  # what a job that measures in virtual time may take to leave
 
 
-def order(world: World, plan: Plan, job: Job, *, run_id: str, attempt: int) -> Order:
+def spec(context: Context, plan: Plan, job: Job, *, run_id: str, attempt: int) -> LaunchSpec:
     """A planned job with all that its launcher needs to know."""
     recipe = job.recipe
-    return Order(
+    return LaunchSpec(
         job=job,
         sku=plan.skus[recipe.sku],
         llm=plan.llms[recipe.model],
         timing=sku_timing(plan.timing, recipe.sku) if plan.timing else None,
-        model_path=_model_path(world, plan.cluster, recipe.model),
+        model_path=_model_path(context, plan.cluster, recipe.model),
         run_id=run_id,
         attempt=attempt,
     )
 
 
-def manifest(world: World, path: Path, job_id: str | None, run_id: str) -> str:
+def manifest(context: Context, path: Path, job_id: str | None, run_id: str) -> str:
     """All that would be started for a plan, or for one job of it."""
     plan = read_plan(path)
     jobs = [job for job in plan.jobs if job_id in (None, job.id)]
@@ -49,27 +49,29 @@ def manifest(world: World, path: Path, job_id: str | None, run_id: str) -> str:
         )
     launcher = _launcher(plan.cluster)
     return "\n".join(
-        launcher.manifest(order(world, plan, job, run_id=run_id, attempt=1), plan.cluster) for job in jobs
+        launcher.manifest(spec(context, plan, job, run_id=run_id, attempt=1), plan.cluster) for job in jobs
     )
 
 
 @contextmanager
-def deployed(world: World, cluster: Cluster, wanted: Order, logs: Path) -> Iterator[Endpoint]:
+def deployed(context: Context, cluster: Cluster, spec: LaunchSpec, logs: Path) -> Iterator[Endpoint]:
     """The deployment, by the cluster's launcher; LaunchError where there is none."""
     launcher = _launcher(cluster)
-    with launcher.deployed(wanted, cluster, means=_means(world), logs=logs) as endpoint:
+    with launcher.deployed(spec, cluster, clients=_clients(context), logs=logs) as endpoint:
         yield endpoint
 
 
-def sweep(world: World, run_id: str, on: str, *, job: str | None, out: Path | None) -> list[str]:
+def sweep(context: Context, run_id: str, on: str, *, job: str | None, out: Path | None) -> list[str]:
     """End what a killed run, or one job of it, left on a cluster, and remove the run's unfinished folders in ``out``; says what was."""
-    book, _ = load.examine(texts(world.recipes))  # also where some recipe is broken: only the cluster matters
-    clusters = book.catalogue.clusters
+    recipe_set, _ = load.examine(
+        texts(context.recipes)
+    )  # also where some recipe is broken: only the cluster matters
+    clusters = recipe_set.catalogue.clusters
     cluster = clusters.get(on)
     if cluster is None:
         raise LaunchError(f"unknown cluster {on!r}", hint=nearest(on, clusters))
     if cluster.launcher:
-        said = _launcher(cluster).sweep(run_id, cluster, means=_means(world), job=job)
+        said = _launcher(cluster).sweep(run_id, cluster, clients=_clients(context), job=job)
     else:
         said = machine.end_run(run_id, job, grace_s=LEAVING_S)  # those that measure in virtual time
     if out is not None and not out.is_dir():
@@ -92,11 +94,11 @@ def _launcher(cluster: Cluster) -> Launcher:
     return launcher
 
 
-def _means(world: World) -> Means:
-    return Means(world.shell, SystemHttp(through_proxy=False), world.clock)
+def _clients(context: Context) -> Clients:
+    return Clients(context.shell, SystemHttp(through_proxy=False), context.clock)
 
 
-def _model_path(world: World, cluster: Cluster, model: str) -> str:
+def _model_path(context: Context, cluster: Cluster, model: str) -> str:
     stated = cluster.model_paths.get(model)
     if stated is None:
         raise LaunchError(
@@ -106,4 +108,4 @@ def _model_path(world: World, cluster: Cluster, model: str) -> str:
         )
     if cluster.launcher != "local" or Path(stated).is_absolute():
         return stated
-    return str((recipes_root(world.recipes) / stated).resolve())
+    return str((recipes_root(context.recipes) / stated).resolve())

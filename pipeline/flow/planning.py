@@ -12,16 +12,16 @@ from pipeline import load
 from pipeline import plan as planning
 from pipeline.errors import PipelineError, PlanError
 from pipeline.flow import revisions
-from pipeline.flow.recipes import judge, read_book
-from pipeline.flow.world import World, read, texts, write
-from pipeline.load import Book, nearest
+from pipeline.flow.context import Context, read, texts, write
+from pipeline.flow.recipes import judge, read_recipe_set
+from pipeline.load import RecipeSet, nearest
 from pipeline.schema.catalogue import Cluster
 from pipeline.schema.plan import Job, Plan
 from pipeline.schema.timing import Timing
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PlanOptions:
     """What the command line asked for."""
 
     cluster: str
@@ -35,54 +35,54 @@ class Wish:
     any_size: bool = False
 
 
-def plan(world: World, wish: Wish) -> Plan:
+def plan(context: Context, options: PlanOptions) -> Plan:
     """Write plan.json and return it."""
-    made = make(world, wish)
-    write(wish.out, made.to_json())
+    made = make(context, options)
+    write(options.out, made.to_json())
     return made
 
 
-def make(world: World, wish: Wish) -> Plan:
+def make(context: Context, options: PlanOptions) -> Plan:
     """The plan that was asked for."""
-    book = read_book(world)
-    cluster = _cluster(book, wish.cluster)
-    timing = _timing(world.recipes / cluster.timing) if cluster.timing else None
-    before = _identities_at(world, wish.since, wish.cluster) if wish.since else {}
-    measured = _measured(wish.skip_measured) if wish.skip_measured else frozenset()
-    considered = [
-        planning.Considered(
+    recipe_set = read_recipe_set(context)
+    cluster = _cluster(recipe_set, options.cluster)
+    timing = _timing(context.recipes / cluster.timing) if cluster.timing else None
+    before = _identities_at(context, options.since, options.cluster) if options.since else {}
+    measured = _measured(options.skip_measured) if options.skip_measured else frozenset()
+    candidates = [
+        planning.PlanCandidate(
             job, was_identity=before.get(job.id), is_measured=planning.identity(job) in measured
         )
-        for job in _jobs(book, cluster, timing)
+        for job in _jobs(recipe_set, cluster, timing)
     ]
-    sha, dirty = revisions.head(world)
+    sha, dirty = revisions.head(context)
     request = planning.Request(
-        plan_id=wish.plan_id or new_plan_id(world),
-        event=wish.event,
-        select=wish.select,
-        since=wish.since,
-        shard=planning.shard(wish.shard),
+        plan_id=options.plan_id or new_plan_id(context),
+        event=options.event,
+        select=options.select,
+        since=options.since,
+        shard=planning.shard(options.shard),
         git_sha=sha,
         git_dirty=dirty,
-        created_at=world.clock.now().isoformat(timespec="seconds"),
-        any_size=wish.any_size,
+        created_at=context.clock.now().isoformat(timespec="seconds"),
+        any_size=options.any_size,
     )
-    return planning.plan(request, cluster, book.catalogue, timing, considered)
+    return planning.plan(request, cluster, recipe_set.catalogue, timing, candidates)
 
 
-def survey(world: World, cluster_name: str) -> tuple[Book, dict[str, Job]]:
+def survey(context: Context, cluster_name: str) -> tuple[RecipeSet, dict[str, Job]]:
     """Every sound recipe of the folder as a job on a cluster, whatever else is wrong there; no job where the cluster is not known."""
-    book, _ = load.examine(texts(world.recipes))
-    cluster = book.catalogue.clusters.get(cluster_name)
+    recipe_set, _ = load.examine(texts(context.recipes))
+    cluster = recipe_set.catalogue.clusters.get(cluster_name)
     if cluster is None:
-        return book, {}
-    timing = _timing(world.recipes / cluster.timing) if cluster.timing else None
-    return book, {job.id: job for job in _jobs(book, cluster, timing)}
+        return recipe_set, {}
+    timing = _timing(context.recipes / cluster.timing) if cluster.timing else None
+    return recipe_set, {job.id: job for job in _jobs(recipe_set, cluster, timing)}
 
 
-def new_plan_id(world: World) -> str:
+def new_plan_id(context: Context) -> str:
     """A time-sortable id, shared by everything that is planned together."""
-    return f"{world.clock.now():%Y%m%dt%H%M%Sz}-{secrets.token_hex(2)}"
+    return f"{context.clock.now():%Y%m%dt%H%M%Sz}-{secrets.token_hex(2)}"
 
 
 def github_outputs(plan: Plan) -> str:
@@ -106,10 +106,10 @@ def read_plan(path: Path) -> Plan:
     return plan
 
 
-def _cluster(book: Book, name: str) -> Cluster:
-    found = book.catalogue.clusters.get(name)
+def _cluster(recipe_set: RecipeSet, name: str) -> Cluster:
+    found = recipe_set.catalogue.clusters.get(name)
     if found is None:
-        raise PlanError(f"unknown cluster {name!r}", hint=nearest(name, book.catalogue.clusters))
+        raise PlanError(f"unknown cluster {name!r}", hint=nearest(name, recipe_set.catalogue.clusters))
     return found
 
 
@@ -123,10 +123,10 @@ def _timing(path: Path) -> Timing:
     return Timing.from_json(read(path), where=str(path))
 
 
-def _jobs(book: Book, cluster: Cluster, timing: Timing | None) -> list[Job]:
+def _jobs(recipe_set: RecipeSet, cluster: Cluster, timing: Timing | None) -> list[Job]:
     return [
-        planning.job(recipe, cluster, book.catalogue, timing, judge(book, recipe))
-        for recipe in book.recipes.values()
+        planning.job(recipe, cluster, recipe_set.catalogue, timing, judge(recipe_set, recipe))
+        for recipe in recipe_set.recipes.values()
     ]
 
 
@@ -148,15 +148,15 @@ def _measured(history: str) -> frozenset[str]:
     )
 
 
-def _identities_at(world: World, since: str, cluster_name: str) -> dict[str, str]:
+def _identities_at(context: Context, since: str, cluster_name: str) -> dict[str, str]:
     """What each recipe measured where we left another revision; a recipe that did not load there counts as changed."""
-    shown = revisions.documents(world, revisions.left_at(world, since))
-    book, _ = load.examine({name: text for name, text in shown.items() if name.endswith(".yaml")})
-    cluster = book.catalogue.clusters.get(cluster_name)
+    shown = revisions.documents(context, revisions.left_at(context, since))
+    recipe_set, _ = load.examine({name: text for name, text in shown.items() if name.endswith(".yaml")})
+    cluster = recipe_set.catalogue.clusters.get(cluster_name)
     if cluster is None:
         return {}
     try:
         timing = Timing.from_json(shown[cluster.timing], where=cluster.timing) if cluster.timing else None
-        return {job.id: planning.identity(job) for job in _jobs(book, cluster, timing)}
+        return {job.id: planning.identity(job) for job in _jobs(recipe_set, cluster, timing)}
     except (KeyError, PipelineError):
         return {}  # no timing that this version can read: everything counts as changed

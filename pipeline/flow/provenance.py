@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipeline import __version__
 from pipeline.errors import PipelineError
-from pipeline.flow.world import World
+from pipeline.flow.context import Context
 from pipeline.measure import surroundings
 from pipeline.schema.base import digest
 from pipeline.schema.plan import Job, Plan
@@ -26,7 +26,7 @@ class Attempt:
     started_at: str
 
 
-def record(world: World, attempt: Attempt, outcome: Measurement | PipelineError) -> JobRecord:
+def record(context: Context, attempt: Attempt, outcome: Measurement | PipelineError) -> JobRecord:
     """job.json: what was to run, and all that is known of where and how it ran."""
     plan, job, cluster = attempt.plan, attempt.job, attempt.plan.cluster
     origin: Origin = (
@@ -48,12 +48,12 @@ def record(world: World, attempt: Attempt, outcome: Measurement | PipelineError)
         versions={"rackbench": __version__, **(measured.versions if measured else {})},
         host=surroundings.host(),
         started_at=attempt.started_at,
-        finished_at=world.clock.now().isoformat(timespec="seconds"),
+        finished_at=context.clock.now().isoformat(timespec="seconds"),
         stages_s=measured.stages_s if measured else {},
         commands={name: surroundings.command(argv) for name, argv in measured.commands.items()}
         if measured
         else {},
-        environment=surroundings.environment(world.env),
+        environment=surroundings.environment(context.env),
         gpus=measured.gpus if measured else None,
         image_digest=_image_digest(cluster.images.get(job.recipe.image, job.recipe.image))
         if origin == "measured"

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline import load, store
-from pipeline.calibrate import Given
+from pipeline.calibrate import GivenPoint
 from pipeline.errors import ArtifactError, Problem, RecipeError
-from pipeline.flow.recipes import read_book
-from pipeline.flow.world import World, read, recipes_root
-from pipeline.load import Book, Node, nearest, printed
+from pipeline.flow.context import Context, read, recipes_root
+from pipeline.flow.recipes import read_recipe_set
+from pipeline.load import Node, RecipeSet, nearest, published_csv
 from pipeline.schema.catalogue import Catalogue
 from pipeline.schema.history import RunSummary
 from pipeline.schema.published import Study, Tables
-from pipeline.schema.result import Arrival
+from pipeline.schema.result import ResultFolder
 
 T = TypeVar("T", bound=Tables)
 
@@ -51,20 +51,22 @@ def read_tables(path: Path, catalogue: Catalogue, tier: str) -> Tables:
         return read_study(path, catalogue) if is_study else _conformed(path, Tables, catalogue)
     text, where = _text(path), str(path)
     prices = {sku.id: price.usd_per_gpu_hour for sku in catalogue.skus.values() if (price := sku.price(tier))}
-    if printed.is_iso(text):
+    if published_csv.is_iso(text):
         return Tables(
-            title=path.name, usd_per_gpu_hour=prices, iso=printed.iso(text, where=where, catalogue=catalogue)
+            title=path.name,
+            usd_per_gpu_hour=prices,
+            iso=published_csv.iso(text, where=where, catalogue=catalogue),
         )
     return Tables(
         title=path.name,
         usd_per_gpu_hour=prices,
-        points=printed.points(text, where=where, catalogue=catalogue),
+        points=published_csv.points(text, where=where, catalogue=catalogue),
     )
 
 
 def unread_columns(path: Path) -> tuple[str, ...]:
     """Columns of a CSV that no rule reads; of a document none, since there an unknown key is refused."""
-    return printed.unread(_text(path)) if is_csv(path) else ()
+    return published_csv.unread(_text(path)) if is_csv(path) else ()
 
 
 def is_csv(path: Path) -> bool:
@@ -76,11 +78,11 @@ def _text(path: Path) -> str:
     return read(path).decode("utf-8", errors="replace")
 
 
-def given_by(path: Path, catalogue: Catalogue) -> list[Given]:
+def given_by(path: Path, catalogue: Catalogue) -> list[GivenPoint]:
     """Points to calibrate against: the rows of a study that say their workers and their TPOT."""
     lines = _lines(path)
     return [
-        Given(line, row.sku, row.conc, row.prefill, row.decode, row.total_tok_s_gpu, row.tpot_p50_ms)
+        GivenPoint(line, row.sku, row.conc, row.prefill, row.decode, row.total_tok_s_gpu, row.tpot_p50_ms)
         for line, row in zip(lines, read_study(path, catalogue).rows, strict=True)
         if row.prefill and row.decode and row.tpot_p50_ms
     ]
@@ -93,17 +95,19 @@ def _lines(path: Path) -> list[int]:
     return [row.mark.line for row in rows] if isinstance(rows, list) else []
 
 
-def ingest(world: World, paths: Sequence[Path], history: str) -> list[RunSummary]:
+def ingest(context: Context, paths: Sequence[Path], history: str) -> list[RunSummary]:
     """The rows of these studies that are tied to a recipe, as history of origin published."""
-    book = read_book(replace(world, recipes=recipes_root(world.recipes)))
-    return store.ingest(history, _arrivals(paths, book))
+    recipe_set = read_recipe_set(replace(context, recipes=recipes_root(context.recipes)))
+    return store.ingest(history, _result_folders(paths, recipe_set))
 
 
-def _arrivals(paths: Iterable[Path], book: Book) -> list[Arrival]:
+def _result_folders(paths: Iterable[Path], recipe_set: RecipeSet) -> list[ResultFolder]:
     return [
-        arrival
+        result_folder
         for path in paths
-        for arrival in store.published(read_study(path, book.catalogue), book.recipes, where=str(path))
+        for result_folder in store.published(
+            read_study(path, recipe_set.catalogue), recipe_set.recipes, where=str(path)
+        )
     ]
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from pipeline import publish as room
 from pipeline.errors import ArtifactError, GitHubError, PipelineError
-from pipeline.flow.world import World, read
-from pipeline.publish import Message, Run
+from pipeline.flow.context import Context, read
+from pipeline.publish import Message, WorkflowRun
 from pipeline.schema.publication import Annotation, PageEntry, Review
 from pipeline.schema.report import CoverageRow, ReportData
 
@@ -38,7 +38,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PublishOptions:
     """What the command line and the environment asked for.
 
     ``run`` is told of, by ``here`` where that is another. ``nothing`` = (report, why): that is told, though on no page.
@@ -46,7 +46,7 @@ class Wish:
 
     folder: Path
     targets: tuple[str, ...]
-    run: Run
+    run: WorkflowRun
     site: Path
     site_url: str = ""
     summary: Path | None = None
@@ -54,46 +54,48 @@ class Wish:
     head: Head | None = None
     in_actions: bool = False
     nothing: tuple[str, str] | None = None
-    here: Run | None = None
+    here: WorkflowRun | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
+class PublishClients:
     """To GitHub and to a webhook; ``github`` is made when it is needed, so that a summary needs no token."""
 
     http: Http
     github: Callable[[], GitHub]
 
 
-def publish(world: World, wish: Wish, doors: Doors) -> list[str]:
+def publish(context: Context, options: PublishOptions, clients: PublishClients) -> list[str]:
     """Tell every target; gives what was done. The first error is raised when all were tried."""
-    message = read_message(wish)
-    if wish.nothing:
-        wish = replace(wish, targets=tuple(target for target in wish.targets if target not in SITE))
-    entry = _entry(world, wish, message) if SITE & set(wish.targets) or wish.site_url else None
+    message = read_message(options)
+    if options.nothing:
+        options = replace(options, targets=tuple(target for target in options.targets if target not in SITE))
+    entry = _entry(context, options, message) if SITE & set(options.targets) or options.site_url else None
     address = room.site.page_url(entry) if entry else ""
     message = replace(message, body=room.with_pictures(message.body, address))
-    doors = replace(
-        doors, github=cache(doors.github)
+    clients = replace(
+        clients, github=cache(clients.github)
     )  # one client, so that a second lies between the writes of two targets too
     done: list[str] = []
     errors: list[PipelineError] = []
-    for target in sorted(wish.targets, key=TARGETS.index):
+    for target in sorted(options.targets, key=TARGETS.index):
         try:
-            done.append(_again_if_it_may_help(world, partial(_tell, target, wish, doors, message, entry)))
+            done.append(
+                _again_if_it_may_help(context, partial(_tell, target, options, clients, message, entry))
+            )
         except PipelineError as error:
             error.what = f"{target}: {error.what}"
             errors.append(error)
     for line in done:
-        world.say(line)
+        context.log(line)
     for other in errors[1:]:
-        world.say(f"error: {other}")
+        context.log(f"error: {other}")
     if errors:
         raise errors[0]
     return done
 
 
-def _again_if_it_may_help(world: World, tell: Callable[[], str]) -> str:
+def _again_if_it_may_help(context: Context, tell: Callable[[], str]) -> str:
     """Every target looks before it writes, so one that GitHub may or may not have taken is told again from the start."""
     for attempt in range(1, TRIES):
         try:
@@ -101,89 +103,91 @@ def _again_if_it_may_help(world: World, tell: Callable[[], str]) -> str:
         except GitHubError as error:
             if 0 < error.status < 500:
                 raise
-            world.clock.sleep(2.0**attempt)
+            context.clock.sleep(2.0**attempt)
     return tell()
 
 
-def _tell(target: str, wish: Wish, doors: Doors, message: Message, entry: PageEntry | None) -> str:
+def _tell(
+    target: str, options: PublishOptions, clients: PublishClients, message: Message, entry: PageEntry | None
+) -> str:
     if target == "summary":
-        if wish.summary is None:
+        if options.summary is None:
             raise PipelineError(
                 "GITHUB_STEP_SUMMARY is not set",
                 hint="it is inside of GitHub Actions; elsewhere name a file by it",
             )
-        return room.summary.publish(message, wish.here or wish.run, wish.summary)
+        return room.summary.publish(message, options.here or options.run, options.summary)
     if target == "webhook":
         page = room.site.page_url(entry) if entry else ""
-        return room.webhook.publish(message, wish.run, doors.http, wish.webhook, page=page)
+        return room.webhook.publish(message, options.run, clients.http, options.webhook, page=page)
     if target in SITE:
-        return _to_site(target, wish, entry)
-    if not wish.run.repository:
+        return _to_site(target, options, entry)
+    if not options.run.repository:
         raise PipelineError(
             "GITHUB_REPOSITORY is not set",
             hint="it is inside of GitHub Actions; elsewhere set it to OWNER/NAME",
         )
     if target == "comment":
-        return room.comment.publish(message, wish.run, doors.github(), bots_only=wish.in_actions)
+        return room.comment.publish(message, options.run, clients.github(), bots_only=options.in_actions)
     if target == "check":
         if not message.head_sha:
             raise PipelineError("GITHUB_SHA is not set", hint="a check run belongs to a commit")
-        return room.check.publish(message, wish.run, doors.github())
-    return room.issue.publish(message, wish.run, doors.github())
+        return room.check.publish(message, options.run, clients.github())
+    return room.issue.publish(message, options.run, clients.github())
 
 
-def _to_site(target: str, wish: Wish, entry: PageEntry | None) -> str:
-    if entry is None or (wish.folder / "review.json").exists():
+def _to_site(target: str, options: PublishOptions, entry: PageEntry | None) -> str:
+    if entry is None or (options.folder / "review.json").exists():
         raise PipelineError(
-            "a review has no page", where=str(wish.folder), hint="reports have: publish a report's folder"
+            "a review has no page", where=str(options.folder), hint="reports have: publish a report's folder"
         )
-    done = room.site.add(wish.site, wish.folder, entry) if target == "pages" else "feed: made again"
-    room.site.rebuild(wish.site)
-    return f"{done}; {wish.site}/index.html"
+    done = room.site.add(options.site, options.folder, entry) if target == "pages" else "feed: made again"
+    room.site.rebuild(options.site)
+    return f"{done}; {options.site}/index.html"
 
 
-def read_message(wish: Wish) -> Message:
+def read_message(options: PublishOptions) -> Message:
     """The report or the review in the folder, or that there is nothing."""
-    if wish.nothing:
-        return _nothing(wish, *wish.nothing)
-    if not wish.folder.is_dir():
+    if options.nothing:
+        return _nothing(options, *options.nothing)
+    if not options.folder.is_dir():
         raise PipelineError(
-            "no such folder", where=str(wish.folder), hint="name a rendered report, or a review"
+            "no such folder", where=str(options.folder), hint="name a rendered report, or a review"
         )
-    return _review(wish) if (wish.folder / "review.json").exists() else _report(wish)
+    return _review(options) if (options.folder / "review.json").exists() else _report(options)
 
 
-def _nothing(wish: Wish, name: str, why: str) -> Message:
+def _nothing(options: PublishOptions, name: str, why: str) -> Message:
     headline = f"🔴 nothing was measured: {why}"
-    body = f"# {headline}\n\n" + (f"[The run]({wish.run.url}) says more.\n" if wish.run.url else "")
-    sha = wish.head.sha if wish.head else wish.run.sha
+    body = f"# {headline}\n\n" + (f"[The run]({options.run.url}) says more.\n" if options.run.url else "")
+    sha = options.head.sha if options.head else options.run.sha
     return Message(
         name=name, verdict="unknown", headline=headline, body=body, head_sha=sha, has_failures=True
     )
 
 
-def _report(wish: Wish) -> Message:
+def _report(options: PublishOptions) -> Message:
     """The verdict is computed from the report's data again: nothing is parsed out of its text."""
     from pipeline import analyse, render
 
-    path = wish.folder / "data.json"
+    path = options.folder / "data.json"
     if not path.is_file():
         raise ArtifactError(
             "neither data.json nor review.json",
-            where=str(wish.folder),
+            where=str(options.folder),
             hint="name a rendered report, or a review",
         )
     data = ReportData.from_json(read(path), where=str(path))
     report = analyse.analyse(data)
-    body = read(wish.folder / "README.md").decode("utf-8", errors="replace")
+    body = read(options.folder / "README.md").decode("utf-8", errors="replace")
     origin = f" ({report.origin})" if report.origin and report.origin != "measured" else ""
     return Message(
         name=report.name,
         verdict=report.verdict,
         headline=render.headline(report) + origin,
         body=body,
-        head_sha=wish.head.sha if wish.head else wish.run.sha,
-        head_repository=wish.head.repository if wish.head else "",
+        head_sha=options.head.sha if options.head else options.run.sha,
+        head_repository=options.head.repository if options.head else "",
         origin=report.origin,
         has_failures=any(
             row.state in ("failed", "refused") or _did_not_arrive(row, data) for row in report.coverage
@@ -206,9 +210,9 @@ def build_pages(github: GitHub, repository: str) -> str:
     return f"pages: a build of {repository} is asked for"
 
 
-def _review(wish: Wish) -> Message:
+def _review(options: PublishOptions) -> Message:
     """Data from a stranger: sizes and types are checked, and of which commit it may speak is GitHub's word where there is one."""
-    files = {name: wish.folder / name for name in ("review.json", "comment.md")}
+    files = {name: options.folder / name for name in ("review.json", "comment.md")}
     for path in files.values():
         if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST_REVIEW:
             raise ArtifactError(
@@ -217,7 +221,7 @@ def _review(wish: Wish) -> Message:
                 hint="the review is foreign",
             )
     review = Review.from_json(read(files["review.json"]), where=str(files["review.json"]))
-    head = wish.head or Head(review.head_sha, review.repository)
+    head = options.head or Head(review.head_sha, review.repository)
     if head.sha != review.head_sha:
         what = f"the review is of {review.head_sha[:12]}, the event of {head.sha[:12]}"
         raise ArtifactError(
@@ -249,15 +253,15 @@ def _most(found: tuple[Annotation, ...]) -> tuple[Annotation, ...]:
     return (*kept, found[-1].model_copy(update={"severity": "notice", "message": left}))
 
 
-def _entry(world: World, wish: Wish, message: Message) -> PageEntry:
+def _entry(context: Context, options: PublishOptions, message: Message) -> PageEntry:
     return PageEntry(
         name=message.name,
-        run_id=wish.run.run_id or "local",
-        attempt=wish.run.attempt,
+        run_id=options.run.run_id or "local",
+        attempt=options.run.attempt,
         verdict=message.verdict,
         headline=message.headline,
         origin=message.origin,
-        published_at=world.clock.now().isoformat(timespec="seconds"),
-        site_url=wish.site_url,
-        run_url=wish.run.url,
+        published_at=context.clock.now().isoformat(timespec="seconds"),
+        site_url=options.site_url,
+        run_url=options.run.url,
     )

@@ -8,17 +8,17 @@ from pathlib import Path
 
 from pipeline import fit, load
 from pipeline.errors import PipelineError, Problem, RecipeError
-from pipeline.flow.world import World, texts, write
-from pipeline.load import Book, nearest
+from pipeline.flow.context import Context, texts, write
+from pipeline.load import RecipeSet, nearest
 from pipeline.schema.editors import schemas
 from pipeline.schema.plan import Hbm
 from pipeline.schema.recipe import Recipe
 
 
-def validate(world: World, paths: Sequence[Path]) -> list[Problem]:
+def validate(context: Context, paths: Sequence[Path]) -> list[Problem]:
     """Every problem of all recipes, or of these files and folders; paths as the caller would type them."""
-    book, problems = load.examine(texts(world.recipes))
-    problems = sorted({*problems, *_unfit(book)})
+    recipe_set, problems = load.examine(texts(context.recipes))
+    problems = sorted({*problems, *_unfit(recipe_set)})
     if paths:
         wanted = tuple(path.resolve() for path in paths)
         for path in wanted:
@@ -26,13 +26,13 @@ def validate(world: World, paths: Sequence[Path]) -> list[Problem]:
                 raise PipelineError(
                     "no such file", where=str(path), hint="name a file or folder below recipes/"
                 )
-        problems = _concerning(problems, wanted, world)
-    return [_from_here(world, one) for one in problems]
+        problems = _concerning(problems, wanted, context)
+    return [_from_here(context, one) for one in problems]
 
 
-def _concerning(problems: Iterable[Problem], wanted: Sequence[Path], world: World) -> list[Problem]:
+def _concerning(problems: Iterable[Problem], wanted: Sequence[Path], context: Context) -> list[Problem]:
     """Problems in these files and folders, and in what recipes below them may inherit from or refer to."""
-    root = world.recipes.resolve()
+    root = context.recipes.resolve()
     read = [root / path for path in texts(root)]
     for path in wanted:
         if not any(file.is_relative_to(path) for file in read):
@@ -50,47 +50,51 @@ def _concerning(problems: Iterable[Problem], wanted: Sequence[Path], world: Worl
     return [one for one in problems if concerns(root / one.path)]
 
 
-def read_book(world: World) -> Book:
+def read_recipe_set(context: Context) -> RecipeSet:
     """The recipes, or RecipeError with paths as the caller would type them."""
     try:
-        return load.read(texts(world.recipes))
+        return load.read(texts(context.recipes))
     except RecipeError as error:
-        raise RecipeError([_from_here(world, one) for one in error.problems]) from error
+        raise RecipeError([_from_here(context, one) for one in error.problems]) from error
 
 
-def one_recipe(book: Book, name: str) -> Recipe:
+def one_recipe(recipe_set: RecipeSet, name: str) -> Recipe:
     """A recipe by its id, or by the path of its file."""
     wanted = Path(name).as_posix().removesuffix(".yaml").replace("/", ".") if "/" in name else name
-    wanted = next((known for known in book.recipes if wanted.endswith(f".{known}")), wanted)
-    if wanted not in book.recipes:
-        raise PipelineError(f"no recipe {wanted!r}", hint=nearest(wanted, book.recipes))
-    return book.recipes[wanted]
+    wanted = next((known for known in recipe_set.recipes if wanted.endswith(f".{known}")), wanted)
+    if wanted not in recipe_set.recipes:
+        raise PipelineError(f"no recipe {wanted!r}", hint=nearest(wanted, recipe_set.recipes))
+    return recipe_set.recipes[wanted]
 
 
-def selected(book: Book, globs: Iterable[str]) -> list[Recipe]:
+def selected(recipe_set: RecipeSet, globs: Iterable[str]) -> list[Recipe]:
     """Recipes whose id matches one of the globs; PipelineError for a glob that matches none."""
     found: dict[str, Recipe] = {}
     for glob in globs:
-        matches = [name for name in book.recipes if fnmatchcase(name, glob)] or [one_recipe(book, glob).id]
-        found |= {name: book.recipes[name] for name in matches}
+        matches = [name for name in recipe_set.recipes if fnmatchcase(name, glob)] or [
+            one_recipe(recipe_set, glob).id
+        ]
+        found |= {name: recipe_set.recipes[name] for name in matches}
     return [found[name] for name in sorted(found)]
 
 
-def judge(book: Book, recipe: Recipe, sku: str | None = None) -> tuple[Hbm, ...] | None:
+def judge(recipe_set: RecipeSet, recipe: Recipe, sku: str | None = None) -> tuple[Hbm, ...] | None:
     """HBM of both roles on the recipe's SKU, or on another."""
     if sku is None:
-        return fit.judge(recipe, book.catalogue.skus[recipe.sku], book.catalogue.llms[recipe.model])
-    found = book.catalogue.sku(sku)
+        return fit.judge(
+            recipe, recipe_set.catalogue.skus[recipe.sku], recipe_set.catalogue.llms[recipe.model]
+        )
+    found = recipe_set.catalogue.sku(sku)
     if found is None:
-        raise PipelineError(f"unknown SKU {sku!r}", hint=nearest(sku, book.catalogue.skus))
-    return fit.judge(recipe, found, book.catalogue.llms[recipe.model])
+        raise PipelineError(f"unknown SKU {sku!r}", hint=nearest(sku, recipe_set.catalogue.skus))
+    return fit.judge(recipe, found, recipe_set.catalogue.llms[recipe.model])
 
 
-def write_schemas(world: World, *, check: bool) -> list[str]:
+def write_schemas(context: Context, *, check: bool) -> list[str]:
     """Write the JSON Schemas, or (check) only name those that are not fresh."""
     stale = []
     for name, text in schemas().items():
-        path = world.recipes / "schema" / name
+        path = context.recipes / "schema" / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             stale.append(str(path))
             if not check:
@@ -98,23 +102,23 @@ def write_schemas(world: World, *, check: bool) -> list[str]:
     return stale
 
 
-def _unfit(book: Book) -> Iterable[Problem]:
-    for recipe in book.recipes.values():
-        for hbm in judge(book, recipe) or ():
+def _unfit(recipe_set: RecipeSet) -> Iterable[Problem]:
+    for recipe in recipe_set.recipes.values():
+        for hbm in judge(recipe_set, recipe) or ():
             if hbm.verdict == "does not fit":
-                sku, llm = book.catalogue.skus[recipe.sku], book.catalogue.llms[recipe.model]
+                sku, llm = recipe_set.catalogue.skus[recipe.sku], recipe_set.catalogue.llms[recipe.model]
                 better = fit.narrowest(recipe, hbm.role, sku, llm)
                 what = (
                     f"{hbm.role} {hbm.shape} does not fit {sku.id}: {hbm.weights_gb:.1f} GB of weights and {hbm.kv_gb:.1f} GB of KV"
                     f" in {hbm.budget_gb:.1f} GB (short of {-hbm.headroom_gb:.1f} GB)"
                 )
-                yield book.mark(recipe.id, hbm.role).problem(
+                yield recipe_set.mark(recipe.id, hbm.role).problem(
                     what, f"{better} would fit" if better else "no width of it would fit"
                 )
 
 
-def _from_here(world: World, problem: Problem) -> Problem:
+def _from_here(context: Context, problem: Problem) -> Problem:
     """The same problem with a path that the caller can open."""
-    path = world.recipes / problem.path
+    path = context.recipes / problem.path
     shown = path.resolve().relative_to(Path.cwd()) if path.resolve().is_relative_to(Path.cwd()) else path
     return Problem(shown.as_posix(), problem.line, problem.col, problem.what, problem.hint, problem.severity)

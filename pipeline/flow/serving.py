@@ -11,11 +11,11 @@ from pathlib import Path
 from pipeline.edge.http import SystemHttp
 from pipeline.errors import LaunchError, MeasureError, PipelineError
 from pipeline.flow import launching
+from pipeline.flow.context import Context
 from pipeline.flow.provenance import Attempt
-from pipeline.flow.world import World
 from pipeline.launch.launchers import LAUNCHERS
 from pipeline.measure import aiperf
-from pipeline.measure.aiperf_load import Setup
+from pipeline.measure.aiperf_load import LoadSettings
 from pipeline.measure.points import pack
 from pipeline.schema.endpoint import Endpoint
 from pipeline.schema.result import Measurement
@@ -23,11 +23,11 @@ from pipeline.schema.result import Measurement
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG}
 
 
-def measure(world: World, attempt: Attempt, staging: Path) -> Measurement:
+def measure(context: Context, attempt: Attempt, staging: Path) -> Measurement:
     """Points of a job, with what was started, all logs, and where the time went; logs are kept of a failure too."""
     try:
         with _kept_logs(staging) as logs:
-            return _measured(world, attempt, staging, logs)
+            return _measured(context, attempt, staging, logs)
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise LaunchError(
@@ -39,28 +39,28 @@ def measure(world: World, attempt: Attempt, staging: Path) -> Measurement:
         ) from error
 
 
-def _measured(world: World, attempt: Attempt, staging: Path, logs: Path) -> Measurement:
+def _measured(context: Context, attempt: Attempt, staging: Path, logs: Path) -> Measurement:
     job, cluster = attempt.job, attempt.plan.cluster
     if (
-        cluster.local is not None and shutil.which(cluster.client, path=world.env.get("PATH")) is None
+        cluster.local is not None and shutil.which(cluster.client, path=context.env.get("PATH")) is None
     ):  # elsewhere only the place knows
         raise PipelineError(f"the load client {cluster.client!r} is not on PATH", hint=aiperf.INSTALL)
-    wanted = launching.order(world, attempt.plan, job, run_id=attempt.run_id, attempt=attempt.attempt)
+    spec = launching.spec(context, attempt.plan, job, run_id=attempt.run_id, attempt=attempt.attempt)
     if cluster.launcher in LAUNCHERS:  # first, so that a launch that fails leaves what it would have started
         (staging / "manifest.txt").write_text(
-            LAUNCHERS[cluster.launcher].manifest(wanted, cluster), encoding="utf-8"
+            LAUNCHERS[cluster.launcher].manifest(spec, cluster), encoding="utf-8"
         )
         pack(staging / "manifest.txt", staging, "manifest.txt")
-    with launching.deployed(world, cluster, wanted, logs) as endpoint:
-        means = aiperf.Means(world.shell, SystemHttp(through_proxy=False), world.clock)
-        measured = aiperf.measure(_setup(attempt, endpoint, staging), means)
-        leaving = world.clock.monotonic()
-    stages = {**endpoint.stages_s, **measured.stages_s, "teardown": world.clock.monotonic() - leaving}
+    with launching.deployed(context, cluster, spec, logs) as endpoint:
+        clients = aiperf.Clients(context.shell, SystemHttp(through_proxy=False), context.clock)
+        measured = aiperf.measure(_setup(attempt, endpoint, staging), clients)
+        leaving = context.clock.monotonic()
+    stages = {**endpoint.stages_s, **measured.stages_s, "teardown": context.clock.monotonic() - leaving}
     return measured.model_copy(update={"stages_s": stages})
 
 
-def _setup(attempt: Attempt, endpoint: Endpoint, staging: Path) -> Setup:
-    return Setup(
+def _setup(attempt: Attempt, endpoint: Endpoint, staging: Path) -> LoadSettings:
+    return LoadSettings(
         job=attempt.job,
         sku=attempt.plan.skus[attempt.job.recipe.sku],
         endpoint=endpoint,

@@ -7,18 +7,20 @@ from collections.abc import Sequence
 from typing import Literal
 
 from pipeline import render
-from pipeline.flow.recipes import judge, one_recipe, read_book, selected
-from pipeline.flow.world import World
+from pipeline.flow.context import Context
+from pipeline.flow.recipes import judge, one_recipe, read_recipe_set, selected
 from pipeline.launch import dynamo, layout
 from pipeline.schema.recipe import Recipe
 
 
-def show(world: World, name: str, how: Literal["resolved", "commands", "origin"], *, as_json: bool) -> str:
+def show(
+    context: Context, name: str, how: Literal["resolved", "commands", "origin"], *, as_json: bool
+) -> str:
     """A recipe resolved, with the place of each value, or as the processes that it starts on its rack."""
-    book = read_book(world)
-    recipe = one_recipe(book, name)
+    recipe_set = read_recipe_set(context)
+    recipe = one_recipe(recipe_set, name)
     if how == "origin":
-        leaves = [(path, value, str(mark)) for path, value, mark in book.origins(recipe.id)]
+        leaves = [(path, value, str(mark)) for path, value, mark in recipe_set.origins(recipe.id)]
         if as_json:
             return (
                 json.dumps(
@@ -33,10 +35,10 @@ def show(world: World, name: str, how: Literal["resolved", "commands", "origin"]
             for path, value, place in leaves
         )
     if how == "commands":
-        placed = layout.place(recipe, book.catalogue.skus[recipe.sku].gpus_per_tray)
+        placed = layout.place(recipe, recipe_set.catalogue.skus[recipe.sku].gpus_per_tray)
         commands = dynamo.commands(
             recipe,
-            served_name=book.catalogue.llms[recipe.model].served_name,
+            served_name=recipe_set.catalogue.llms[recipe.model].served_name,
             model_path="/model",
             layout=placed,
         )
@@ -50,10 +52,10 @@ def show(world: World, name: str, how: Literal["resolved", "commands", "origin"]
     return recipe.to_json() if as_json else _summary(recipe) + recipe.to_json()
 
 
-def fit(world: World, names: Sequence[str], sku: str | None, *, as_json: bool) -> tuple[str, bool]:
+def fit(context: Context, names: Sequence[str], sku: str | None, *, as_json: bool) -> tuple[str, bool]:
     """HBM of each recipe's roles, and whether all of them fit; an unknown capacity does not count against them."""
-    book = read_book(world)
-    judged = [(recipe, judge(book, recipe, sku)) for recipe in selected(book, names)]
+    recipe_set = read_recipe_set(context)
+    judged = [(recipe, judge(recipe_set, recipe, sku)) for recipe in selected(recipe_set, names)]
     fits = all(hbm.verdict != "does not fit" for _, roles in judged for hbm in roles or ())
     if as_json:
         derived = ("weights_gb", "budget_gb", "kv_budget_gb", "headroom_gb", "max_sequences", "verdict")

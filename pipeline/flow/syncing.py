@@ -15,7 +15,7 @@ from typing import Final, Self
 from pipeline.edge.scratch import scratch
 from pipeline.edge.shell import Completed
 from pipeline.errors import ArtifactError, PipelineError
-from pipeline.flow.world import World
+from pipeline.flow.context import Context
 from pipeline.publish import site
 
 GROWING: Final = ("points", "tombstones", site.PAGES)  # folders whose files are never changed
@@ -26,7 +26,7 @@ PLAIN: Final = ("-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null", 
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class SyncOptions:
     """What the command line asked for; ``repository`` is any checkout that knows ``remote``."""
 
     folder: Path
@@ -44,15 +44,15 @@ class Synced:
     pushed: tuple[str, ...]
 
 
-def sync(world: World, wish: Wish) -> Synced:
+def sync(context: Context, options: SyncOptions) -> Synced:
     """Bring what the branch has and the folder lacks, push what the folder has and the branch lacks; both ends then hold everything.
 
     ArtifactError, and nothing pushed, when both have a file of one name with different content: neither is ever overwritten.
     """
-    git = _Git(world, wish.repository)
+    git = _Git(context, options.repository)
     git.run(
         "check-ref-format",
-        f"refs/heads/{wish.branch}",
+        f"refs/heads/{options.branch}",
         hint="name the branch of the history, e.g. --branch history",
     )
     with (
@@ -61,16 +61,16 @@ def sync(world: World, wish: Wish) -> Synced:
     ):
         pulled: set[str] = set()
         for attempt in range(TRIES):
-            tree.reset_to(wish.remote, wish.branch)
-            pulled |= set(_take(tree.folder, wish.folder))
-            pushed = _take(wish.folder, tree.folder)
-            _rebuild(wish.folder, tree.folder)
-            if not tree.commit(wish.message) or tree.push(wish.remote, wish.branch):
+            tree.reset_to(options.remote, options.branch)
+            pulled |= set(_take(tree.folder, options.folder))
+            pushed = _take(options.folder, tree.folder)
+            _rebuild(options.folder, tree.folder)
+            if not tree.commit(options.message) or tree.push(options.remote, options.branch):
                 return Synced(tuple(sorted(pulled)), tuple(pushed))
-            world.clock.sleep(min(10.0, 0.2 * 2**attempt) * (0.5 + secrets.randbelow(1000) / 1000))
+            context.clock.sleep(min(10.0, 0.2 * 2**attempt) * (0.5 + secrets.randbelow(1000) / 1000))
     raise PipelineError(
         f"others pushed first, {TRIES} times",
-        where=f"{_shown(wish.remote)} {wish.branch}",
+        where=f"{_shown(options.remote)} {options.branch}",
         hint="nothing is lost; run the same command again",
     )
 
@@ -122,12 +122,12 @@ def _rebuild(folder: Path, tree: Path) -> None:
 class _Git:
     """git in one folder; its messages become ours, without credentials."""
 
-    world: World
+    context: Context
     folder: Path
 
     def ask(self, *words: str) -> Completed:
         """Whatever it answers."""
-        return self.world.shell.run(["git", *WHO, *PLAIN, *words], cwd=self.folder, timeout_s=GIT_TIMEOUT_S)
+        return self.context.shell.run(["git", *WHO, *PLAIN, *words], cwd=self.folder, timeout_s=GIT_TIMEOUT_S)
 
     def run(self, *words: str, hint: str = "") -> str:
         """Its answer, or PipelineError with its last words."""
@@ -148,7 +148,7 @@ class _Worktree:
     def __init__(self, git: _Git, folder: Path, empty: str) -> None:
         self._parent, self._empty, self._base = git, empty, ""
         self.folder = folder
-        self._git = _Git(git.world, folder)
+        self._git = _Git(git.context, folder)
 
     def __enter__(self) -> Self:
         self._parent.run("worktree", "prune")  # of those whose folder was swept

@@ -20,7 +20,7 @@ RUN, JOB, ATTEMPT, PROCESS = "RACKBENCH_RUN", "RACKBENCH_JOB", "RACKBENCH_ATTEMP
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class LaunchSpec:
     """One deployment to bring up, with all that its recipe refers to, and the run that it is for."""
 
     job: Job
@@ -33,7 +33,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class Clients:
     """Everything outside that a launcher may use."""
 
     shell: Shell
@@ -44,12 +44,12 @@ class Means:
 class Launcher(Protocol):
     """A module with these three functions."""
 
-    def manifest(self, order: Order, cluster: Cluster) -> str:
+    def manifest(self, spec: LaunchSpec, cluster: Cluster) -> str:
         """All that will be started, as text: the same for the same order, with run id and wall-clock limit; LaunchError if refused."""
         ...
 
     def deployed(
-        self, order: Order, cluster: Cluster, *, means: Means, logs: Path
+        self, spec: LaunchSpec, cluster: Cluster, *, clients: Clients, logs: Path
     ) -> AbstractContextManager[Endpoint]:
         """Lends the deployment once it answers, and takes down all that it put up; logs of its processes go below ``logs``.
 
@@ -57,7 +57,7 @@ class Launcher(Protocol):
         """
         ...
 
-    def sweep(self, run_id: str, cluster: Cluster, *, means: Means, job: str | None = None) -> list[str]:
+    def sweep(self, run_id: str, cluster: Cluster, *, clients: Clients, job: str | None = None) -> list[str]:
         """End and remove what a killed run, or one job of it, left behind, by its id alone; says what, and nothing when there was nothing.
 
         A job is swept alone where other jobs of the run still live: on a cluster with more than one rack.

@@ -85,29 +85,29 @@ def _service(one: Command) -> Iterator[str]:
 
 def _role(role: str, members: list[Command]) -> Iterator[str]:
     """What all workers of a role have alike, then what each has for itself."""
-    crews = [list(group) for _, group in groupby(members, key=_worker)]
-    arguments = _by_worker([[_options(one) for one in crew] for crew in crews])
-    variables = _by_worker([[_environment(one) for one in crew] for crew in crews])
-    yield f"{role}: {len(crews)} worker{'s' * (len(crews) > 1)}, {len(members)} process{'es' * (len(members) > 1)}"
+    workers_ = [list(group) for _, group in groupby(members, key=_worker)]
+    arguments = _by_worker([[_options(one) for one in processes] for processes in workers_])
+    variables = _by_worker([[_environment(one) for one in processes] for processes in workers_])
+    yield f"{role}: {len(workers_)} worker{'s' * (len(workers_) > 1)}, {len(members)} process{'es' * (len(members) > 1)}"
     yield from _wrapped(
         "  argv:", [words[0] if _is_shared(words) else f"{name} ..." for name, words in arguments.items()]
     )
     yield from _wrapped("  env: ", [words[0] for words in variables.values() if _is_shared(words)])
-    for index, crew in enumerate(crews):
+    for index, processes in enumerate(workers_):
         own = [
             words[index]
             for part in (arguments, variables)
             for words in part.values()
             if not _is_shared(words)
         ]
-        worker = _worker(crew[0])
+        worker = _worker(processes[0])
         name = (
             worker
-            if len(crew) == 1
-            else f"{worker}-{braces([one.name.removeprefix(worker + '-') for one in crew])}"
+            if len(processes) == 1
+            else f"{worker}-{braces([one.name.removeprefix(worker + '-') for one in processes])}"
         )
         yield from _wrapped(
-            f"  {name} on {braces([one.tray for one in crew])}:", [word for word in own if word]
+            f"  {name} on {braces([one.tray for one in processes])}:", [word for word in own if word]
         )
 
 
@@ -133,11 +133,14 @@ def _environment(one: Command) -> Settings:
     return {f"{name}=": shlex.quote(value) for name, value in sorted(one.env.items())}
 
 
-def _by_worker(crews: list[list[Settings]]) -> dict[str, list[str]]:
+def _by_worker(workers_: list[list[Settings]]) -> dict[str, list[str]]:
     """For each name, in order, its word at each worker; the fullest process goes first, it has those that others lack in place."""
-    fullest_first = sorted((one for crew in crews for one in crew), key=len, reverse=True)
+    fullest_first = sorted((one for processes in workers_ for one in processes), key=len, reverse=True)
     names = dict.fromkeys(name for one in fullest_first for name in one)
-    return {name: [_several(name, [one.get(name) for one in crew]) for crew in crews] for name in names}
+    return {
+        name: [_several(name, [one.get(name) for one in processes]) for processes in workers_]
+        for name in names
+    }
 
 
 def _is_shared(words: list[str]) -> bool:

@@ -33,7 +33,7 @@ def commands(recipe: Recipe, *, served_name: str, model_path: str, layout: Layou
     workers = []
     for process in layout.processes:
         pool = recipe.pools[process.role]
-        crew = layout.worker(process.role, process.worker)
+        processes = layout.worker(process.role, process.worker)
         model = [
             "--model",
             model_path,
@@ -42,9 +42,9 @@ def commands(recipe: Recipe, *, served_name: str, model_path: str, layout: Layou
             "--disaggregation-mode",
             process.role,
         ]
-        parallel = _parallel(pool, process, crew, per_tray=recipe.dp_launch == "per-tray")
+        parallel = _parallel(pool, process, processes, per_tray=recipe.dp_launch == "per-tray")
         argv = ["python3", "-m", "dynamo.vllm", *model, *_worker_flags(pool, process, parallel)]
-        env = {**pool.env, **shared, **_ports(process, crosses_trays=crew[-1].tray != crew[0].tray)}
+        env = {**pool.env, **shared, **_ports(process, crosses_trays=processes[-1].tray != processes[0].tray)}
         workers.append(Command(process.name, process.role, tray_name(process.tray), tuple(argv), env))
     return (*_services(layout), *workers, _frontend(layout, shared))
 
@@ -109,9 +109,12 @@ def _worker_flags(pool: Pool, process: Process, parallel: list[str]) -> list[str
     ]
 
 
-def _parallel(pool: Pool, process: Process, crew: tuple[Process, ...], *, per_tray: bool) -> list[str]:
+def _parallel(pool: Pool, process: Process, processes: tuple[Process, ...], *, per_tray: bool) -> list[str]:
     """How the worker is cut: the shape, which part of it this process is, and where its leader listens."""
-    leader, is_cut = crew[0], crew[-1].headless  # one rank's tensor or pipeline parallelism crosses trays
+    leader, is_cut = (
+        processes[0],
+        processes[-1].headless,
+    )  # one rank's tensor or pipeline parallelism crosses trays
     address = tray_name(leader.tray)
     argv = ["--tensor-parallel-size", str(pool.tp), "--pipeline-parallel-size", str(pool.pp)]
     if pool.dp > 1:
@@ -133,7 +136,7 @@ def _parallel(pool: Pool, process: Process, crew: tuple[Process, ...], *, per_tr
         ]
         argv += ["--data-parallel-hybrid-lb"] if per_tray and not is_cut else []
     if is_cut:
-        argv += ["--master-addr", address, "--nnodes", str(len(crew)), "--node-rank", str(process.rank)]
+        argv += ["--master-addr", address, "--nnodes", str(len(processes)), "--node-rank", str(process.rank)]
         argv += ["--headless"] if process.headless else []
     return [*argv, "--enable-expert-parallel"] if pool.ep > 1 else argv
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.edge import processes
 from pipeline.errors import LaunchError, lacking
-from pipeline.launch.base import JOB, PROCESS, RUN, Order
+from pipeline.launch.base import JOB, PROCESS, RUN, LaunchSpec
 from pipeline.schema.catalogue import Cluster, LocalSite
 from pipeline.schema.endpoint import scratch_prefix
 
@@ -37,13 +37,13 @@ def versions() -> dict[str, str]:
         raise lacking("launcher local", "simulate", error.name) from error
 
 
-def refuse_model(order: Order, cluster: Cluster) -> None:
+def refuse_model(spec: LaunchSpec, cluster: Cluster) -> None:
     """An LLM's folder without a tokenizer that can be read."""
-    missing = [name for name in FILES if not (Path(order.model_path) / name).is_file()]
+    missing = [name for name in FILES if not (Path(spec.model_path) / name).is_file()]
     if missing:
         hint = f"cluster {cluster.id} says where under model_paths; a tokenizer and its config are enough, no weights"
-        raise LaunchError(f"no {', '.join(missing)} for {order.llm.id}", where=order.model_path, hint=hint)
-    for path in (Path(order.model_path) / name for name in FILES):
+        raise LaunchError(f"no {', '.join(missing)} for {spec.llm.id}", where=spec.model_path, hint=hint)
+    for path in (Path(spec.model_path) / name for name in FILES):
         try:
             json.loads(path.read_bytes())
         except ValueError as error:
@@ -54,9 +54,9 @@ def refuse_model(order: Order, cluster: Cluster) -> None:
             raise LaunchError(f"cannot be read: {error.strerror}", where=str(path)) from error
 
 
-def refuse_temporary(order: Order, folder: Path) -> None:
+def refuse_temporary(spec: LaunchSpec, folder: Path) -> None:
     """A folder for temporary files in which the load client could not make its sockets."""
-    excess = len(str(folder / (scratch_prefix(order.run_id, order.job.id) + DEEPEST)).encode()) - SOCKET_PATH
+    excess = len(str(folder / (scratch_prefix(spec.run_id, spec.job.id) + DEEPEST)).encode()) - SOCKET_PATH
     if excess > 0:
         what = f"too long a path for the sockets of the load client, by {excess} characters"
         raise LaunchError(what, where=str(folder), hint="set TMPDIR to a shorter one, e.g. /tmp")

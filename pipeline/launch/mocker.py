@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import LaunchError
-from pipeline.launch.base import Order
+from pipeline.launch.base import LaunchSpec
 from pipeline.launch.describe import Command
 from pipeline.launch.layout import Layout, Process
 from pipeline.schema import mocker
@@ -29,7 +29,7 @@ FLAGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MockerSettings:
     """Where it runs: by which Python, a folder for discovery and timing tables, the first port of a block, and how slow it is made."""
 
     python: str
@@ -38,43 +38,45 @@ class Place:
     time_scale: float
 
 
-def commands(order: Order, layout: Layout, place: Place) -> tuple[Command, ...]:
+def commands(spec: LaunchSpec, layout: Layout, settings: MockerSettings) -> tuple[Command, ...]:
     """Frontend and one process for each engine process that registers an instance.
 
     A process with several data-parallel ranks simulates as many schedulers; a headless one, which computes for another, has none.
     """
-    shared = _shared(place)
+    shared = _shared(settings)
     frontend = (
-        place.python,
+        settings.python,
         "-m",
         "dynamo.frontend",
         "--http-host",
         HOST,
         "--http-port",
-        str(place.first_port),
+        str(settings.first_port),
     )
     found = [Command("frontend", "frontend", "this machine", frontend, shared)]
     for number, process in enumerate((one for one in layout.processes if not one.headless), start=1):
-        env = {**shared, "DYN_SYSTEM_PORT": str(place.first_port + number)}
-        found.append(Command(process.name, process.role, "this machine", _worker(order, process, place), env))
+        env = {**shared, "DYN_SYSTEM_PORT": str(settings.first_port + number)}
+        found.append(
+            Command(process.name, process.role, "this machine", _worker(spec, process, settings), env)
+        )
     return tuple(found)
 
 
-def table_path(role: Role, place: Place) -> PurePath:
+def table_path(role: Role, settings: MockerSettings) -> PurePath:
     """Where the timing table of a role is expected."""
-    return place.state / f"timing-{role}.npz"
+    return settings.state / f"timing-{role}.npz"
 
 
-def write_tables(order: Order, place: Place) -> None:
+def write_tables(spec: LaunchSpec, settings: MockerSettings) -> None:
     """The timing table of each role, where its workers are told to look; LaunchError without timing, or where it cannot be written."""
-    if order.timing is None:
-        raise LaunchError(f"no timing for {order.sku.id}", hint="the cluster document names it under timing")
+    if spec.timing is None:
+        raise LaunchError(f"no timing for {spec.sku.id}", hint="the cluster document names it under timing")
     for role in ROLES:
         columns: dict[str, Any] = {
             name: np.array(column)
-            for name, column in mocker.table(role, order.job.recipe, order.timing).items()
+            for name, column in mocker.table(role, spec.job.recipe, spec.timing).items()
         }
-        path = table_path(role, place)
+        path = table_path(role, settings)
         try:
             np.savez(str(path), **columns)
         except OSError as error:
@@ -83,19 +85,21 @@ def write_tables(order: Order, place: Place) -> None:
             ) from error
 
 
-def _worker(order: Order, process: Process, place: Place) -> tuple[str, ...]:
-    role, recipe = process.role, order.job.recipe
+def _worker(spec: LaunchSpec, process: Process, settings: MockerSettings) -> tuple[str, ...]:
+    role, recipe = process.role, spec.job.recipe
     sequences = PROMPTS_AT_ONCE if role == "prefill" else mocker.max_num_seqs(recipe, role)
-    told = mocker.arguments(order.job, role, order.sku, sequences=sequences)
-    told["kv_transfer_bandwidth"] /= place.time_scale  # the one time that Dynamo's speed-up leaves as it is
+    told = mocker.arguments(spec.job, role, spec.sku, sequences=sequences)
+    told["kv_transfer_bandwidth"] /= (
+        settings.time_scale
+    )  # the one time that Dynamo's speed-up leaves as it is
     argv = [
-        place.python,
+        settings.python,
         "-m",
         "dynamo.mocker",
         "--model-path",
-        order.model_path,
+        spec.model_path,
         "--model-name",
-        order.llm.served_name,
+        spec.llm.served_name,
     ]
     argv += [
         "--disaggregation-mode",
@@ -110,18 +114,18 @@ def _worker(order: Order, process: Process, place: Place) -> tuple[str, ...]:
     argv.append("--enable-prefix-caching" if told["enable_prefix_caching"] else "--no-enable-prefix-caching")
     argv += [
         "--planner-profile-data",
-        str(table_path(role, place)),
+        str(table_path(role, settings)),
         "--speedup-ratio",
-        repr(1 / place.time_scale),
+        repr(1 / settings.time_scale),
     ]
     return tuple(argv)
 
 
-def _shared(place: Place) -> dict[str, str]:
+def _shared(settings: MockerSettings) -> dict[str, str]:
     """Discovery by files, requests over TCP, events over ZeroMQ, everything on loopback, logs without colours."""
     return {
         "DYN_DISCOVERY_BACKEND": "file",
-        "DYN_FILE_KV": str(place.state / "discovery"),
+        "DYN_FILE_KV": str(settings.state / "discovery"),
         "DYN_REQUEST_PLANE": "tcp",
         "DYN_EVENT_PLANE": "zmq",
         "DYN_TCP_RPC_HOST": HOST,
@@ -136,5 +140,5 @@ def _shared(place: Place) -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
         "TRANSFORMERS_VERBOSITY": "critical",
-        "TMPDIR": str(place.state),  # each process of Dynamo 1.4.2 writes a file there that nobody removes
+        "TMPDIR": str(settings.state),  # each process of Dynamo 1.4.2 writes a file there that nobody removes
     }

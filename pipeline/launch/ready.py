@@ -34,11 +34,11 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """How it is found out: ``dead`` says which processes have ended, and why."""
+    """How it is found out: ``exited`` says which processes have ended, and why."""
 
     http: Http
     clock: Clock
-    dead: Callable[[], list[str]]
+    exited: Callable[[], list[str]]
     limit_s: float
 
 
@@ -47,7 +47,7 @@ def wait(expected: Expected, watch: Watch) -> dict[Role, frozenset[str]]:
     deadline = watch.clock.monotonic() + watch.limit_s
     while True:
         first, missing = _look(expected, watch, deadline)
-        if (gone := watch.dead()) or not missing:
+        if (exited_now := watch.exited()) or not missing:
             break
         if watch.clock.monotonic() >= deadline:
             raise LaunchError(
@@ -56,9 +56,11 @@ def wait(expected: Expected, watch: Watch) -> dict[Role, frozenset[str]]:
                 hint="its logs say more",
             )
         watch.clock.sleep(POLL_S)
-    if gone:
-        others = ", ".join(one.split(maxsplit=1)[0] for one in gone[1:])
-        raise LaunchError(gone[0], where=expected.url, hint=f"ended as well: {others}" if others else "")
+    if exited_now:
+        others = ", ".join(one.split(maxsplit=1)[0] for one in exited_now[1:])
+        raise LaunchError(
+            exited_now[0], where=expected.url, hint=f"ended as well: {others}" if others else ""
+        )
     return first
 
 

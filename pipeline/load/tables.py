@@ -21,7 +21,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class CsvPoint:
     """One point of a curve: where it stands in the file, whose it is, both coordinates."""
 
     line: int
@@ -77,7 +77,7 @@ def header(text: str) -> list[str]:
     return [cell.strip() for cell in next(csv.reader(io.StringIO(text.removeprefix("\ufeff"))), [])]
 
 
-def spots(text: str, *, where: str, x: str, y: str) -> list[Spot]:
+def csv_points(text: str, *, where: str, x: str, y: str) -> list[CsvPoint]:
     """Points (``sku``, x, y) of a CSV: finite numbers, x above zero, y not below it; rows of one origin only."""
     read = lines(text, where=where, needed=list(dict.fromkeys(("sku", x, y))))
     problems: list[Problem] = []
@@ -90,7 +90,7 @@ def spots(text: str, *, where: str, x: str, y: str) -> list[Spot]:
             problems.append(Problem(where, line.number, 1, f"`{x}` is {line.cells[x]}", "above zero"))
         if values[1] is not None and values[1] < 0:
             problems.append(Problem(where, line.number, 1, f"`{y}` is {line.cells[y]}", "not below zero"))
-        found.append(Spot(line.number, line.cells["sku"], values[0] or 0.0, values[1] or 0.0))
+        found.append(CsvPoint(line.number, line.cells["sku"], values[0] or 0.0, values[1] or 0.0))
     origins = sorted({line.cells.get("origin", "") for line in read})
     if len(origins) > 1:
         problems.append(

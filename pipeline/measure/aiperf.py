@@ -19,11 +19,11 @@ from pipeline.edge.http import Http
 from pipeline.edge.shell import Child, Shell
 from pipeline.errors import PipelineError
 from pipeline.measure import aiperf_files, aiperf_load, counters, surroundings
-from pipeline.measure.aiperf_files import Log, Recorded
-from pipeline.measure.aiperf_load import Setup
-from pipeline.measure.counters import Reading
+from pipeline.measure.aiperf_files import AiperfOutput, Log
+from pipeline.measure.aiperf_load import LoadSettings
+from pipeline.measure.counters import CounterSnapshot
 from pipeline.measure.points import pack, point, span_s
-from pipeline.measure.validity import Seen, judge
+from pipeline.measure.validity import Observation, judge
 from pipeline.schema.endpoint import Endpoint, scratch_prefix
 from pipeline.schema.result import Measurement, Point, RawFile
 
@@ -53,7 +53,7 @@ KEPT = {
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class Clients:
     """Everything outside."""
 
     shell: Shell
@@ -62,24 +62,24 @@ class Means:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Snapshot:
     """The deployment while nothing was in flight, and what two clocks said."""
 
-    reading: Reading
+    reading: CounterSnapshot
     wall: datetime
     steady: float
 
-    def of_no_loop(self) -> Mark:
+    def of_no_loop(self) -> Snapshot:
         """Without counters: what was not read between two loops tells nothing of either."""
         return replace(self, reading=counters.unread(self.reading))
 
 
 @dataclass(slots=True)
-class Ran:
+class ClientRun:
     """One run of AIPerf over several loops, as far as it came: a mark before the first of them and one after each that ended."""
 
     concs: Sequence[int]
-    marks: list[Mark]
+    snapshots: list[Snapshot]
     changes: list[str] = field(default_factory=list)  # why the deployment is no longer what was launched
     trouble: str = ""  # why the client did not end well
     has_begun: bool = False  # the log tells of a measured loop; its records come later, or not at all
@@ -88,7 +88,7 @@ class Ran:
     @property
     def ended(self) -> int:
         """Loops that are over."""
-        return len(self.marks) - 1
+        return len(self.snapshots) - 1
 
     def stop(self, *, changes: Sequence[str] = (), trouble: str = "") -> None:
         """Note what was seen first: it belongs to the loop that is under way."""
@@ -98,7 +98,7 @@ class Ran:
         self.trouble = self.trouble or trouble
 
 
-def measure(setup: Setup, means: Means) -> Measurement:
+def measure(settings: LoadSettings, clients: Clients) -> Measurement:
     """Every concurrency of a job until its time is over or the deployment not what was launched; OSError when a disk is full.
 
     All in one run of AIPerf; where it fails in one loop, another run goes on behind that, unless it fails whatever it is asked.
@@ -106,11 +106,11 @@ def measure(setup: Setup, means: Means) -> Measurement:
     points: list[Point] = []
     versions = {"aiperf": "unknown"}
     stages = {"warm-up": 0.0, "measure": 0.0, "client": 0.0}
-    todo, number, fruitless, began = setup.job.recipe.conc, 0, 0, means.clock.monotonic()
+    todo, number, fruitless, began = settings.job.recipe.conc, 0, 0, clients.clock.monotonic()
     while todo:
         number += 1
         found, spent, recorded, has_begun = _run(
-            setup, means, todo, f"client-{number}" if number > 1 else "client"
+            settings, clients, todo, f"client-{number}" if number > 1 else "client"
         )
         points += found
         versions["aiperf"] = recorded.version or versions["aiperf"]
@@ -119,36 +119,41 @@ def measure(setup: Setup, means: Means) -> Measurement:
         fruitless = 0 if recorded.loops or has_begun else fruitless + 1
         if (
             fruitless == FRUITLESS
-            or setup.endpoint.alive()
-            or means.clock.monotonic() - began > setup.job.recipe.limits.time_s
+            or settings.endpoint.alive()
+            or clients.clock.monotonic() - began > settings.job.recipe.limits.time_s
         ):
             break
         if todo:
-            means.clock.sleep(SETTLE_S)
+            clients.clock.sleep(SETTLE_S)
     return Measurement(
         points=tuple(points),
-        versions={**versions, **setup.endpoint.versions},
+        versions={**versions, **settings.endpoint.versions},
         stages_s=stages,
-        commands={**setup.endpoint.commands, "aiperf": tuple(aiperf_load.command(setup, Path("ARTIFACTS")))},
-        gpus=surroundings.gpus(means.shell, setup.endpoint.beside),
+        commands={
+            **settings.endpoint.commands,
+            "aiperf": tuple(aiperf_load.command(settings, Path("ARTIFACTS"))),
+        },
+        gpus=surroundings.gpus(clients.shell, settings.endpoint.beside),
     )
 
 
 def _run(
-    setup: Setup, means: Means, concs: Sequence[int], name: str
-) -> tuple[list[Point], dict[str, float], Recorded, bool]:
+    settings: LoadSettings, clients: Clients, concs: Sequence[int], name: str
+) -> tuple[list[Point], dict[str, float], AiperfOutput, bool]:
     """Points of one run of AIPerf, with the one in which it broke off; where its time went; what it wrote; and whether a loop began."""
-    out = setup.staging / name
-    began = means.clock.monotonic()
-    asked = aiperf_load.write(setup, concs, out)
-    ran = _watch(setup, means, concs, out)
-    whole = means.clock.monotonic() - began
+    out = settings.staging / name
+    began = clients.clock.monotonic()
+    asked = aiperf_load.write(settings, concs, out)
+    client_run = _watch(settings, clients, concs, out)
+    whole = clients.clock.monotonic() - began
     recorded = aiperf_files.read(out, asked)
-    if recorded.trouble and ran.last < 0:
-        ran.stop(trouble=recorded.trouble)
-    last = len(concs) - 1 if ran.last < 0 else ran.last
-    raw = _keep(setup, out, name)
-    points = [_point(setup, ran, recorded, at).model_copy(update={"raw": raw}) for at in range(last + 1)]
+    if recorded.trouble and client_run.last < 0:
+        client_run.stop(trouble=recorded.trouble)
+    last = len(concs) - 1 if client_run.last < 0 else client_run.last
+    raw = _keep(settings, out, name)
+    points = [
+        _point(settings, client_run, recorded, at).model_copy(update={"raw": raw}) for at in range(last + 1)
+    ]
     warmup, measured = (
         sum(recorded.phases_s.get(of(conc), 0.0) for conc in concs)
         for of in (aiperf_load.warmup, aiperf_load.loop)
@@ -158,36 +163,46 @@ def _run(
         points,
         {"warm-up": warmup, "measure": measured, "client": max(0.0, whole - warmup - measured)},
         recorded,
-        ran.has_begun,
+        client_run.has_begun,
     )
 
 
-def _point(setup: Setup, ran: Ran, recorded: Recorded, at: int) -> Point:
-    conc = ran.concs[at]
-    before, after = ran.marks[at], ran.marks[at + 1]
+def _point(settings: LoadSettings, client_run: ClientRun, recorded: AiperfOutput, at: int) -> Point:
+    conc = client_run.concs[at]
+    before, after = client_run.snapshots[at], client_run.snapshots[at + 1]
     spent = after.steady - before.steady
-    lost = counters.lost_streams(setup.endpoint.frontend_log, before.reading, after.reading)
-    changes = [change.partition("; the end of ")[0] for change in ran.changes] if at == ran.last else []
-    trouble = ran.trouble if at == ran.last else ""
-    seen = Seen(
+    lost = counters.lost_streams(settings.endpoint.frontend_log, before.reading, after.reading)
+    changes = (
+        [change.partition("; the end of ")[0] for change in client_run.changes]
+        if at == client_run.last
+        else []
+    )
+    trouble = client_run.trouble if at == client_run.last else ""
+    observation = Observation(
         conc,
-        setup.sent(conc),
+        settings.sent(conc),
         recorded.loops.get(aiperf_load.loop(conc), ()),
         client=trouble,
         changes=tuple(dict.fromkeys([*changes, *counters.replaced(before.reading, after.reading)])),
         cut_streams=lost,
         migrations=counters.migrated(before.reading, after.reading, lost or 0),
-        served=counters.served(before.reading, after.reading, setup.endpoint.instances),
-        shares=counters.shares(before.reading, after.reading, setup.endpoint.instances)
-        if _takes_turns(setup.endpoint)
+        served=counters.served(before.reading, after.reading, settings.endpoint.instances),
+        shares=counters.shares(before.reading, after.reading, settings.endpoint.instances)
+        if _takes_turns(settings.endpoint)
         else {},
         expected_served=None
         if trouble
-        else setup.sent(conc) + setup.warming(conc),  # nobody knows what it had sent
+        else settings.sent(conc) + settings.warming(conc),  # nobody knows what it had sent
         clock_step_s=(after.wall - before.wall).total_seconds() - spent,
-        chunk=_chunk(setup.endpoint),
+        chunk=_chunk(settings.endpoint),
     )
-    return point(setup.job.recipe, setup.sku, seen, judge(seen), duration_s=span_s(seen.requests) or spent)
+    return point(
+        settings.job.recipe,
+        settings.sku,
+        observation,
+        judge(observation),
+        duration_s=span_s(observation.requests) or spent,
+    )
 
 
 def _chunk(endpoint: Endpoint) -> int:
@@ -206,74 +221,77 @@ def _takes_turns(endpoint: Endpoint) -> bool:
     return not any(MAY_PREFER.search(word) for word in endpoint.commands.get("frontend", ()))
 
 
-def _watch(setup: Setup, means: Means, concs: Sequence[int], out: Path) -> Ran:
+def _watch(settings: LoadSettings, clients: Clients, concs: Sequence[int], out: Path) -> ClientRun:
     """Run AIPerf to its end, or to the end of the loop in which the deployment changed."""
-    ran, log = Ran(concs, [_mark(setup, means)]), Log(out / aiperf_files.LOG)
-    with tempfile.TemporaryDirectory(prefix=scratch_prefix(setup.run_id, setup.job.id)) as scratch:
-        argv = setup.endpoint.beside(
-            [*_environment(scratch, setup.job.recipe.limits.time_s), *aiperf_load.command(setup, out)]
+    client_run, log = ClientRun(concs, [_snapshot(settings, clients)]), Log(out / aiperf_files.LOG)
+    with tempfile.TemporaryDirectory(prefix=scratch_prefix(settings.run_id, settings.job.id)) as scratch:
+        argv = settings.endpoint.beside(
+            [*_environment(scratch, settings.job.recipe.limits.time_s), *aiperf_load.command(settings, out)]
         )
-        with means.shell.spawn(argv, log=out / "console.log") as child:
-            code = _follow(setup, means, child, ran, log)
+        with clients.shell.spawn(argv, log=out / "console.log") as child:
+            code = _follow(settings, clients, child, client_run, log)
     log.look()
-    ran.has_begun = any(aiperf_load.loop(conc) in log.begun for conc in concs)
+    client_run.has_begun = any(aiperf_load.loop(conc) in log.begun for conc in concs)
     if code in NOT_THERE:
-        what = (
-            f"the load client {setup.program!r} cannot be run: {aiperf_files.last_word(out / 'console.log')}"
-        )
+        what = f"the load client {settings.program!r} cannot be run: {aiperf_files.last_word(out / 'console.log')}"
         raise PipelineError(what, hint=INSTALL)
     if code:
-        ran.stop(trouble=_farewell(code, out / "console.log"))
-    if changes := setup.endpoint.alive():
-        ran.stop(changes=changes)
-    if open_ended := len(concs) - ran.ended:
-        mark = _mark(setup, means)
-        is_told = open_ended == 1 or ran.last >= 0  # else all have ended, and the log does not say when
-        ran.marks += [mark if is_told else mark.of_no_loop()] * open_ended
-    return ran
+        client_run.stop(trouble=_exit_reason(code, out / "console.log"))
+    if changes := settings.endpoint.alive():
+        client_run.stop(changes=changes)
+    if open_ended := len(concs) - client_run.ended:
+        snapshot = _snapshot(settings, clients)
+        is_told = (
+            open_ended == 1 or client_run.last >= 0
+        )  # else all have ended, and the log does not say when
+        client_run.snapshots += [snapshot if is_told else snapshot.of_no_loop()] * open_ended
+    return client_run
 
 
-def _follow(setup: Setup, means: Means, child: Child, ran: Ran, log: Log) -> int:
+def _follow(settings: LoadSettings, clients: Clients, child: Child, client_run: ClientRun, log: Log) -> int:
     """Look at client and deployment until the client has ended or nothing more is to be had of it; its exit code, 0 if it was ended."""
-    clock, limit_s = means.clock, setup.job.recipe.limits.time_s
+    clock, limit_s = clients.clock, settings.job.recipe.limits.time_s
     start = looked_at = clock.monotonic()
     changed_at: float | None = None
     while (code := child.poll()) is None:
         log.look()
         now = clock.monotonic()
-        has_ended = ran.ended < len(ran.concs) and aiperf_load.loop(ran.concs[ran.ended]) in log.ended
-        mark = (
-            _mark_between(setup, means, ran, log) if has_ended else None
+        has_ended = (
+            client_run.ended < len(client_run.concs)
+            and aiperf_load.loop(client_run.concs[client_run.ended]) in log.ended
+        )
+        snapshot = (
+            _snapshot_between(settings, clients, client_run, log) if has_ended else None
         )  # first: a look may take longer than the pause
         if changed_at is None and (has_ended or now - looked_at > LOOK_S):
             looked_at = now
-            if changes := setup.endpoint.alive():
-                ran.stop(changes=changes)
+            if changes := settings.endpoint.alive():
+                client_run.stop(changes=changes)
                 changed_at = now
-        if mark is not None:
-            ran.marks.append(mark)
+        if snapshot is not None:
+            client_run.snapshots.append(snapshot)
         if (
             changed_at is not None
-            and ran.last < ran.ended < len(ran.concs)
-            and now - ran.marks[-1].steady > FLUSHED_S
+            and client_run.last < client_run.ended < len(client_run.concs)
+            and now - client_run.snapshots[-1].steady > FLUSHED_S
         ):
-            return _ended(child, ran)
+            return _ended(child, client_run)
         if changed_at is not None and now - changed_at > DYING_S:
-            return _ended(child, ran, f"ended {DYING_S:.0f} s after the deployment had changed")
+            return _ended(child, client_run, f"ended {DYING_S:.0f} s after the deployment had changed")
         if now - start > limit_s:
-            return _ended(child, ran, f"did not end within {limit_s} s")
+            return _ended(child, client_run, f"did not end within {limit_s} s")
         clock.sleep(POLL_S)
     return code
 
 
-def _ended(child: Child, ran: Ran, trouble: str = "") -> int:
+def _ended(child: Child, client_run: ClientRun, trouble: str = "") -> int:
     if trouble:
-        ran.stop(trouble=trouble)
+        client_run.stop(trouble=trouble)
     child.end()
     return 0
 
 
-def _farewell(code: int, log: Path) -> str:
+def _exit_reason(code: int, log: Path) -> str:
     """Why a client did not end well, without secrets; a program between us and it says signal N as 128 + N."""
     number = -code if code < 0 else code - 128
     said = surroundings.without_secrets(aiperf_files.last_word(log))
@@ -290,23 +308,27 @@ def _environment(scratch: str, limit_s: int) -> list[str]:
     return ["env", *unset, f"TMPDIR={scratch}", *patience]
 
 
-def _mark(setup: Setup, means: Means) -> Mark:
-    return Mark(counters.read(setup.endpoint, means.http), means.clock.now(), means.clock.monotonic())
+def _snapshot(settings: LoadSettings, clients: Clients) -> Snapshot:
+    return Snapshot(
+        counters.read(settings.endpoint, clients.http), clients.clock.now(), clients.clock.monotonic()
+    )
 
 
-def _mark_between(setup: Setup, means: Means, ran: Ran, log: Log) -> Mark:
+def _snapshot_between(settings: LoadSettings, clients: Clients, client_run: ClientRun, log: Log) -> Snapshot:
     """In the pause after a loop."""
-    began = means.clock.monotonic()
-    mark = _mark(setup, means)
+    began = clients.clock.monotonic()
+    snapshot = _snapshot(settings, clients)
     log.look()
     following = {
-        of(conc) for conc in ran.concs[ran.ended + 1 :][:1] for of in (aiperf_load.warmup, aiperf_load.loop)
+        of(conc)
+        for conc in client_run.concs[client_run.ended + 1 :][:1]
+        for of in (aiperf_load.warmup, aiperf_load.loop)
     }
-    took_long = mark.steady - began > aiperf_load.pause_s(setup) / 2
-    return mark.of_no_loop() if following and (took_long or following & log.begun) else mark
+    took_long = snapshot.steady - began > aiperf_load.pause_s(settings) / 2
+    return snapshot.of_no_loop() if following and (took_long or following & log.begun) else snapshot
 
 
-def _keep(setup: Setup, out: Path, name: str) -> tuple[RawFile, ...]:
+def _keep(settings: LoadSettings, out: Path, name: str) -> tuple[RawFile, ...]:
     """What AIPerf wrote, and what it was asked for in place of the prompts: those come again from the seed."""
     kept = ((ours, out / theirs) for ours, theirs in KEPT.items())
-    return tuple(pack(path, setup.staging, f"{name}/{ours}") for ours, path in kept if path.is_file())
+    return tuple(pack(path, settings.staging, f"{name}/{ours}") for ours, path in kept if path.is_file())

@@ -20,7 +20,7 @@ PHASE = re.compile(rb" - Phase (?P<name>\S+) \(\w+\) (?P<what>started|complete) 
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class AiperfOutput:
     """One run of AIPerf: what was measured, whether it says that it ended well, and where its time went."""
 
     loops: dict[str, tuple[Request, ...]]  # measured requests by phase, in the order of their start
@@ -51,10 +51,10 @@ class Log:
             (self.begun if match["what"] == b"started" else self.ended).add(match["name"].decode())
 
 
-def read(folder: Path, asked: Mapping[str, Sequence[int]]) -> Recorded:
+def read(folder: Path, asked: Mapping[str, Sequence[int]]) -> AiperfOutput:
     """All that a run left, be it cut short; ``asked``: input and output tokens by session. MeasureError where a file is not AIPerf's."""
     trouble, version = _own_word(folder / AGGREGATE)
-    return Recorded(_loops(folder / RECORDS, asked), trouble, version, _phases(folder / PHASES))
+    return AiperfOutput(_loops(folder / RECORDS, asked), trouble, version, _phases(folder / PHASES))
 
 
 def last_word(console: Path) -> str:

@@ -28,7 +28,7 @@ SEEDS = 2**32
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
+class LoadSettings:
     """One job on its endpoint, how much is measured, and a folder for what comes out."""
 
     job: Job
@@ -59,22 +59,22 @@ def warmup(conc: int) -> str:
     return f"warmup-c{conc}"
 
 
-def pause_s(setup: Setup) -> float:
+def pause_s(settings: LoadSettings) -> float:
     """Seconds between two loops in which nothing is sent: twice what it takes to read the counters of all instances, with room."""
-    return PAUSE_S + ASKING_S * len(setup.endpoint.instances)
+    return PAUSE_S + ASKING_S * len(settings.endpoint.instances)
 
 
-def write(setup: Setup, concs: Sequence[int], out: Path) -> dict[str, tuple[int, int]]:
+def write(settings: LoadSettings, concs: Sequence[int], out: Path) -> dict[str, tuple[int, int]]:
     """Make the folder with config, prompts and what they ask for; gives the latter by session. PipelineError without a tokenizer."""
     out.mkdir(parents=True)
-    document = config(setup, concs, out)
+    document = config(settings, concs, out)
     asked: dict[str, tuple[int, int]] = {}
-    pool = prompts.words(setup.endpoint.tokenizer)
+    pool = prompts.words(settings.endpoint.tokenizer)
     with (out / PROMPTS).open("w", encoding="utf-8") as file:
         for phase in document["benchmark"]["phases"]:
-            lengths = _lengths(setup, phase)
+            lengths = _lengths(settings, phase)
             seed = (
-                setup.seed,
+                settings.seed,
                 *phase["name"].encode(),
             )  # by name: a second run must not send what the first has sent
             texts = prompts.texts(pool, [isl for isl, _ in lengths], seed=seed)
@@ -87,14 +87,14 @@ def write(setup: Setup, concs: Sequence[int], out: Path) -> dict[str, tuple[int,
     return asked
 
 
-def command(setup: Setup, out: Path) -> list[str]:
+def command(settings: LoadSettings, out: Path) -> list[str]:
     """AIPerf's arguments: all that it is to do stands in the config."""
-    return [setup.program, "profile", "--config", str(out / CONFIG)]
+    return [settings.program, "profile", "--config", str(out / CONFIG)]
 
 
-def config(setup: Setup, concs: Sequence[int], out: Path) -> dict[str, Any]:
+def config(settings: LoadSettings, concs: Sequence[int], out: Path) -> dict[str, Any]:
     """Closed loops one after the other, with a prompt of its own for each request."""
-    client, endpoint = setup.job.recipe.client, setup.endpoint
+    client, endpoint = settings.job.recipe.client, settings.endpoint
     benchmark = {
         "models": [endpoint.served_name],
         "tokenizer": {"name": endpoint.tokenizer},
@@ -116,48 +116,48 @@ def config(setup: Setup, concs: Sequence[int], out: Path) -> dict[str, Any]:
             }
         ],
         "phases": [
-            phase for at, conc in enumerate(concs) for phase in _phases(setup, conc, is_first=at == 0)
+            phase for at, conc in enumerate(concs) for phase in _phases(settings, conc, is_first=at == 0)
         ],
         "artifacts": {"dir": str(out), "records": ["jsonl"], "autoPlot": False},
         "gpuTelemetry": {"enabled": False},
         "serverMetrics": {"enabled": False},
         "runtime": {"ui": "none"},
     }
-    return {"schemaVersion": "2.0", "randomSeed": setup.seed, "benchmark": benchmark}
+    return {"schemaVersion": "2.0", "randomSeed": settings.seed, "benchmark": benchmark}
 
 
-def _phases(setup: Setup, conc: int, *, is_first: bool) -> list[dict[str, Any]]:
+def _phases(settings: LoadSettings, conc: int, *, is_first: bool) -> list[dict[str, Any]]:
     """A pause, unless it is the first; the warm-up, if there is one; the loop."""
     pause = {
         "name": f"pause-c{conc}",
         "kind": "warmup",
         "type": "constant",
         "rate": NEVER_REQ_S,
-        "duration": pause_s(setup),
+        "duration": pause_s(settings),
     }
     warming = {
         "name": warmup(conc),
         "kind": "warmup",
         "type": "poisson",
-        "rate": setup.job.recipe.client.warmup_req_s,
+        "rate": settings.job.recipe.client.warmup_req_s,
     }
-    warming |= {"requests": setup.warming(conc), "concurrency": conc}
+    warming |= {"requests": settings.warming(conc), "concurrency": conc}
     measured = {
         "name": loop(conc),
         "kind": "profiling",
         "type": "concurrency",
-        "requests": setup.sent(conc),
+        "requests": settings.sent(conc),
         "concurrency": conc,
     }
-    return [*([] if is_first else [pause]), *([warming] if setup.warming(conc) else []), measured]
+    return [*([] if is_first else [pause]), *([warming] if settings.warming(conc) else []), measured]
 
 
-def _lengths(setup: Setup, phase: Mapping[str, Any]) -> list[tuple[int, int]]:
+def _lengths(settings: LoadSettings, phase: Mapping[str, Any]) -> list[tuple[int, int]]:
     """Input and output tokens of each request of a phase; a loop asks for what the replay asks for.
 
     AIPerf takes the next prompt before it has to send it: so a pause has one as well.
     """
-    recipe, requests = setup.job.recipe, phase.get("requests", 1)
-    seed = setup.seed if phase["kind"] == "profiling" else (setup.seed + 1) % SEEDS
+    recipe, requests = settings.job.recipe, phase.get("requests", 1)
+    seed = settings.seed if phase["kind"] == "profiling" else (settings.seed + 1) % SEEDS
     inputs, outputs = draw(recipe.workload, recipe.client, requests=requests, seed=seed)
     return list(zip(inputs.tolist(), outputs.tolist(), strict=True))

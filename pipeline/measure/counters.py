@@ -31,7 +31,7 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class CounterSnapshot:
     """The counters at one moment; None = no answer."""
 
     workers: dict[str, Worker | None]
@@ -39,20 +39,22 @@ class Reading:
     log_bytes: int
 
 
-def read(endpoint: Endpoint, http: Http) -> Reading:
+def read(endpoint: Endpoint, http: Http) -> CounterSnapshot:
     """Ask every instance and the frontend once."""
     frontend = _text(f"{endpoint.url}/metrics", http)
     migrations = None if frontend is None else _migrations(frontend)
     workers = {one.name: _worker(one, http) for one in endpoint.instances}
-    return Reading(workers, migrations, _size(endpoint.frontend_log))
+    return CounterSnapshot(workers, migrations, _size(endpoint.frontend_log))
 
 
-def unread(reading: Reading) -> Reading:
+def unread(reading: CounterSnapshot) -> CounterSnapshot:
     """As if nobody had answered."""
     return replace(reading, workers=dict.fromkeys(reading.workers), migrations=None)
 
 
-def served(before: Reading, after: Reading, instances: Sequence[Instance]) -> dict[str, int | None]:
+def served(
+    before: CounterSnapshot, after: CounterSnapshot, instances: Sequence[Instance]
+) -> dict[str, int | None]:
     """Requests that each role served in between; None as soon as one of its instances does not say."""
     return {
         role: _sum(of_instance.values()) for role, of_instance in shares(before, after, instances).items()
@@ -60,7 +62,7 @@ def served(before: Reading, after: Reading, instances: Sequence[Instance]) -> di
 
 
 def shares(
-    before: Reading, after: Reading, instances: Sequence[Instance]
+    before: CounterSnapshot, after: CounterSnapshot, instances: Sequence[Instance]
 ) -> dict[str, dict[str, int | None]]:
     """Requests that each instance of a role served in between; None where it does not say."""
     return {
@@ -69,7 +71,7 @@ def shares(
     }
 
 
-def replaced(before: Reading, after: Reading) -> list[str]:
+def replaced(before: CounterSnapshot, after: CounterSnapshot) -> list[str]:
     """Instances that are another process than before."""
     pairs = ((name, worker, after.workers[name]) for name, worker in before.workers.items())
     return [
@@ -79,7 +81,7 @@ def replaced(before: Reading, after: Reading) -> list[str]:
     ]
 
 
-def migrated(before: Reading, after: Reading, lost: int) -> int | None:
+def migrated(before: CounterSnapshot, after: CounterSnapshot, lost: int) -> int | None:
     """Requests that changed their worker in between; Dynamo counts the ``lost`` ones too, which tried to and could not."""
     return (
         None
@@ -88,7 +90,7 @@ def migrated(before: Reading, after: Reading, lost: int) -> int | None:
     )
 
 
-def lost_streams(log: Path, before: Reading, after: Reading) -> int | None:
+def lost_streams(log: Path, before: CounterSnapshot, after: CounterSnapshot) -> int | None:
     """Streams that the frontend's log gives up on in between; None without a log, or where it is shorter than it was."""
     wanted = after.log_bytes - before.log_bytes
     if wanted < 0:
@@ -124,7 +126,7 @@ def _migrations(text: str) -> int:
     return 0 if limits and not any(limits) else round(total(text, MIGRATED))
 
 
-def _served(before: Reading, after: Reading, name: str) -> int | None:
+def _served(before: CounterSnapshot, after: CounterSnapshot, name: str) -> int | None:
     old, new = before.workers[name], after.workers[name]
     return new.served - old.served if old and new else None
 

@@ -10,24 +10,26 @@ from pathlib import Path
 
 from pipeline.measure.requests import Request
 from pipeline.measure.statistics import summarise
-from pipeline.measure.validity import Seen, Verdict
+from pipeline.measure.validity import Observation, Verdict
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.recipe import Recipe
 from pipeline.schema.result import Point, RawFile
 
 
-def point(recipe: Recipe, sku: Sku, seen: Seen, verdict: Verdict, *, duration_s: float) -> Point:
+def point(
+    recipe: Recipe, sku: Sku, observation: Observation, verdict: Verdict, *, duration_s: float
+) -> Point:
     """Sums and statistics over the requests that were answered whole; ``duration_s`` is the run's wall clock, ramp and drain included."""
-    whole = [request for request in seen.requests if request.is_whole]
+    whole = [request for request in observation.requests if request.is_whole]
     return Point(
-        conc=seen.conc,
+        conc=observation.conc,
         status="refused" if verdict.reasons else "ok",
         reasons=verdict.reasons,
         withheld=verdict.withheld,
         gpus_prefill=recipe.prefill.gpus,
         gpus_decode=recipe.decode.gpus,
         gpus_held=recipe.gpus_held(sku.gpus_per_tray),
-        requests=seen.sent,
+        requests=observation.sent,
         completed=len(whole),
         input_tokens=sum(request.input or 0 for request in whole),
         output_tokens=sum(request.output or 0 for request in whole),

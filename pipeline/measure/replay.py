@@ -25,7 +25,7 @@ from pipeline.errors import MeasureError, lacking
 from pipeline.measure import points
 from pipeline.measure.lengths import draw, trace
 from pipeline.measure.requests import Request
-from pipeline.measure.validity import Seen, judge
+from pipeline.measure.validity import Observation, judge
 from pipeline.schema import mocker
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.mocker import decode_timing, max_num_seqs, mean_lengths, prefill_timing
@@ -41,7 +41,7 @@ SESSION = re.compile(rb'"session_id":"request_(\d+)"')
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
+class ReplaySettings:
     """One job on its SKU with the timing to use, how much is measured, and a folder for what comes out."""
 
     job: Job
@@ -52,17 +52,17 @@ class Setup:
     staging: Path
 
 
-def measure(setup: Setup, *, clock: Clock) -> Measurement:
+def measure(settings: ReplaySettings, *, clock: Clock) -> Measurement:
     """Every concurrency of a job, one after the other; raw per-request files go to ``staging/raw``."""
     start = clock.monotonic()
     engine = Engine.load()
     loaded = clock.monotonic()
     try:
-        measured = tuple(point(engine, setup, conc) for conc in setup.job.recipe.conc)
+        measured = tuple(point(engine, settings, conc) for conc in settings.job.recipe.conc)
     except OSError as error:
         raise MeasureError(
             f"cannot write: {error.strerror}",
-            where=str(setup.staging),
+            where=str(settings.staging),
             hint="is the disk full? nothing was kept",
         ) from error
     stages = {"load": loaded - start, "measure": clock.monotonic() - loaded}
@@ -89,18 +89,18 @@ class Engine:
             raise lacking("virtual-time measurement", "simulate", error.name) from error
 
 
-def point(engine: Engine, setup: Setup, conc: int) -> Point:
+def point(engine: Engine, settings: ReplaySettings, conc: int) -> Point:
     """One closed loop at ``conc``; MeasureError when a request was lost or cut."""
-    recipe, timing = setup.job.recipe, setup.timing
-    requests = conc * setup.requests_per_conc
-    inputs, outputs = draw(recipe.workload, recipe.client, requests=requests, seed=setup.seed)
-    requests_file = setup.staging / f"requests-c{conc}.jsonl"
-    report = _replay(engine, setup, conc, trace(inputs, outputs, block=TRACE_BLOCK), requests_file)
-    _refuse_incomplete(report, requests, setup.job, conc)
-    raw, records = keep(requests_file, setup.staging / "raw" / f"{requests_file.name}.gz")
-    _refuse_short(records, outputs.tolist(), setup.job, conc)
+    recipe, timing = settings.job.recipe, settings.timing
+    requests = conc * settings.requests_per_conc
+    inputs, outputs = draw(recipe.workload, recipe.client, requests=requests, seed=settings.seed)
+    requests_file = settings.staging / f"requests-c{conc}.jsonl"
+    report = _replay(engine, settings, conc, trace(inputs, outputs, block=TRACE_BLOCK), requests_file)
+    _refuse_incomplete(report, requests, settings.job, conc)
+    raw, records = keep(requests_file, settings.staging / "raw" / f"{requests_file.name}.gz")
+    _refuse_short(records, outputs.tolist(), settings.job, conc)
     # In virtual time no stream is lost, nobody moves and no clock is set.
-    seen = Seen(
+    observation = Observation(
         conc,
         requests,
         tuple(_request(record) for record in records),
@@ -109,7 +109,7 @@ def point(engine: Engine, setup: Setup, conc: int) -> Point:
         clock_step_s=0.0,
     )
     duration = float(report["duration_ms"]) / 1000 + timing.overhead_s
-    found = points.point(recipe, setup.sku, seen, judge(seen), duration_s=duration)
+    found = points.point(recipe, settings.sku, observation, judge(observation), duration_s=duration)
     return found.model_copy(update={"overhead_s": timing.overhead_s, "raw": (raw,)})
 
 
@@ -127,16 +127,16 @@ def _request(record: Mapping[str, Any]) -> Request:
 
 
 def _replay(
-    engine: Engine, setup: Setup, conc: int, lines: Iterable[str], requests_file: Path
+    engine: Engine, settings: ReplaySettings, conc: int, lines: Iterable[str], requests_file: Path
 ) -> Mapping[str, Any]:
-    recipe = setup.job.recipe
+    recipe = settings.job.recipe
     trace_file = requests_file.with_name(f"trace-c{conc}.jsonl")
     trace_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     replay = partial(
         engine.replay,
         str(trace_file),
-        prefill_engine_args=engine.arguments(**worker("prefill", setup, prompts_at_once(setup, conc))),
-        decode_engine_args=engine.arguments(**worker("decode", setup, max_num_seqs(recipe, "decode"))),
+        prefill_engine_args=engine.arguments(**worker("prefill", settings, prompts_at_once(settings, conc))),
+        decode_engine_args=engine.arguments(**worker("decode", settings, max_num_seqs(recipe, "decode"))),
         num_prefill_workers=recipe.prefill.ranks,
         num_decode_workers=recipe.decode.ranks,
         replay_concurrency=conc,
@@ -167,24 +167,24 @@ def beside_main_thread(call: Callable[[], Mapping[str, Any]]) -> Mapping[str, An
     return done[0]
 
 
-def worker(role: Role, setup: Setup, sequences: int) -> dict[str, Any]:
+def worker(role: Role, settings: ReplaySettings, sequences: int) -> dict[str, Any]:
     """Engine arguments of one simulated worker, which is one DP rank (or one TP group) of the pool."""
-    told = mocker.arguments(setup.job, role, setup.sku, sequences=sequences)
+    told = mocker.arguments(settings.job, role, settings.sku, sequences=sequences)
     return {
         "worker_type": role,
         **told,
-        "planner_profile_data": str(table(role, setup.job.recipe, setup.timing, setup.staging)),
+        "planner_profile_data": str(table(role, settings.job.recipe, settings.timing, settings.staging)),
     }
 
 
-def prompts_at_once(setup: Setup, conc: int) -> int:
+def prompts_at_once(settings: ReplaySettings, conc: int) -> int:
     """Prompts that a simulated prefill rank admits: one, or eight where its queue never empties (docs/decisions/0004).
 
     With free slots, Dynamo 1.4.2 holds finished prompts back until it has no more to admit. A rank that admits one prompt at a time
     has no free slot. Where prefill is the bottleneck the queue never empties: eight at once give the same rate there in half of the
     computing time.
     """
-    recipe, timing = setup.job.recipe, setup.timing
+    recipe, timing = settings.job.recipe, settings.timing
     isl, osl = mean_lengths(recipe)
     prefill, decode = prefill_timing(recipe, timing), decode_timing(recipe, timing)
     sequences = min(conc / recipe.decode.ranks, max_num_seqs(recipe, "decode"))

@@ -44,7 +44,7 @@ STUDENT_T_MANY = 4.59  # of ten degrees, kept for more of them
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Observation:
     """One closed loop: its requests, and what was seen beside them. None = nobody could be asked."""
 
     conc: int
@@ -75,65 +75,69 @@ class Verdict:
     steady_s: float
 
 
-def judge(seen: Seen) -> Verdict:
+def judge(observation: Observation) -> Verdict:
     """Every gate that has something to say, worst first: ``name: what was found``."""
-    window = steady_window(seen.requests, seen.conc)
-    effective = effective_conc(seen.requests, window)
-    reasons = [said for gate in (*_GATES, *(() if _is_torn(seen) else _SPEED_GATES)) if (said := gate(seen))]
-    withheld = filter(None, (*_unasked(seen), _short_window(seen)))
+    window = steady_window(observation.requests, observation.conc)
+    effective = effective_conc(observation.requests, window)
+    reasons = [
+        said
+        for gate in (*_GATES, *(() if _is_torn(observation) else _SPEED_GATES))
+        if (said := gate(observation))
+    ]
+    withheld = filter(None, (*_unasked(observation), _short_window(observation)))
     return Verdict(tuple(reasons), tuple(withheld), effective, window.seconds)
 
 
-def client_failed(seen: Seen) -> str:
+def client_failed(observation: Observation) -> str:
     """The client did not end as it should."""
-    return f"client-failed: {seen.client}" if seen.client else ""
+    return f"client-failed: {observation.client}" if observation.client else ""
 
 
-def deployment_changed(seen: Seen) -> str:
+def deployment_changed(observation: Observation) -> str:
     """A worker or the frontend died, restarted or left while it was measured."""
-    return f"deployment-changed: {'; '.join(seen.changes)}" if seen.changes else ""
+    return f"deployment-changed: {'; '.join(observation.changes)}" if observation.changes else ""
 
 
-def lost_requests(seen: Seen) -> str:
+def lost_requests(observation: Observation) -> str:
     """Requests sent and requests reported are not as many."""
     return (
-        f"lost-requests: {len(seen.requests)} of {seen.sent} are in the client's records"
-        if len(seen.requests) != seen.sent
+        f"lost-requests: {len(observation.requests)} of {observation.sent} are in the client's records"
+        if len(observation.requests) != observation.sent
         else ""
     )
 
 
-def request_errors(seen: Seen) -> str:
+def request_errors(observation: Observation) -> str:
     """Requests that got an error for an answer."""
-    errors = Counter(request.error for request in seen.requests if request.error)
+    errors = Counter(request.error for request in observation.requests if request.error)
     if not errors:
         return ""
     worst, _ = errors.most_common(1)[0]
-    return f"request-errors: {errors.total()} of {len(seen.requests)}, most often {worst!r}"
+    return f"request-errors: {errors.total()} of {len(observation.requests)}, most often {worst!r}"
 
 
-def truncated_streams(seen: Seen) -> str:
+def truncated_streams(observation: Observation) -> str:
     """Streams that ended early without an error, which the client took for success; the frontend's count stands beside it."""
-    cut = sum(not request.error and not request.is_whole for request in seen.requests)
-    lost = seen.cut_streams or 0
+    cut = sum(not request.error and not request.is_whole for request in observation.requests)
+    lost = observation.cut_streams or 0
     if not cut and not lost:
         return ""
-    said = "" if seen.cut_streams is None else f"; the frontend lost {lost} streams"
-    return f"truncated-streams: {cut} of {len(seen.requests)} ended before their last token{said}"
+    said = "" if observation.cut_streams is None else f"; the frontend lost {lost} streams"
+    return f"truncated-streams: {cut} of {len(observation.requests)} ended before their last token{said}"
 
 
-def no_tokens(seen: Seen) -> str:
+def no_tokens(observation: Observation) -> str:
     """Nothing was generated, however well the requests ended."""
     return (
         ""
-        if any(request.output for request in seen.requests)
+        if any(request.output for request in observation.requests)
         else "no-tokens: not one output token was generated"
     )
 
 
-def no_usage(seen: Seen) -> str:
+def no_usage(observation: Observation) -> str:
     """Whole answers without their prompt tokens, which would count for none, or without the moment of their first token."""
-    whole = [request for request in seen.requests if request.is_whole]
+    whole = [request for request in observation.requests if request.is_whole]
     unsaid = sum(request.input is None or request.ttft_ms is None for request in whole)
     return (
         f"no-usage: {unsaid} of {len(whole)} whole answers lack their prompt tokens or their TTFT"
@@ -142,10 +146,12 @@ def no_usage(seen: Seen) -> str:
     )
 
 
-def other_prompts(seen: Seen) -> str:
+def other_prompts(observation: Observation) -> str:
     """The server counts other prompts than were made for it: another tokenizer, or a template longer than the prompt."""
     pairs = [
-        (r.input, r.asked_input) for r in seen.requests if r.input is not None and r.asked_input is not None
+        (r.input, r.asked_input)
+        for r in observation.requests
+        if r.input is not None and r.asked_input is not None
     ]
     counted, made = sum(one for one, _ in pairs), sum(one for _, one in pairs)
     if abs(counted - made) <= INPUT_SHARE * made:
@@ -153,41 +159,45 @@ def other_prompts(seen: Seen) -> str:
     return f"other-prompts: the server counts {counted} prompt tokens where {made} were made"
 
 
-def migrated(seen: Seen) -> str:
+def migrated(observation: Observation) -> str:
     """Requests that were taken over by another worker: whole for their client, and slower than the deployment is."""
-    return f"migrations: {seen.migrations} requests changed their worker" if seen.migrations else ""
+    return (
+        f"migrations: {observation.migrations} requests changed their worker"
+        if observation.migrations
+        else ""
+    )
 
 
-def unserved(seen: Seen) -> str:
+def unserved(observation: Observation) -> str:
     """A role served other than every request once: prefill passed by, requests from elsewhere, or a worker that counts anew."""
-    wanted = seen.expected_served
+    wanted = observation.expected_served
     wrong = [
         f"{role} {count}"
-        for role, count in seen.served.items()
+        for role, count in observation.served.items()
         if count is not None and wanted is not None and count != wanted
     ]
     return f"wrong-path: {', '.join(wrong)} requests served where {wanted} were sent" if wrong else ""
 
 
-def idle_worker(seen: Seen) -> str:
+def idle_worker(observation: Observation) -> str:
     """Instances that served nothing while others of their role did: fewer GPUs worked than are counted."""
     idle = [
         name
-        for shares in seen.shares.values()
-        if _have_turns(seen, shares)
+        for shares in observation.shares.values()
+        if _have_turns(observation, shares)
         for name, count in shares.items()
         if count == 0
     ]
     return f"idle-worker: {', '.join(idle)} served no request" if idle else ""
 
 
-def clock_trouble(seen: Seen) -> str:
+def clock_trouble(observation: Observation) -> str:
     """Time ran backwards, two clocks disagree about one request, or the time of day was set."""
-    answered = [request for request in seen.requests if not request.error]
+    answered = [request for request in observation.requests if not request.error]
     bad = sum(_has_clock_trouble(request) for request in answered)
     if bad:
         return f"clock-trouble: {bad} requests have times that contradict each other"
-    step = seen.clock_step_s or 0.0
+    step = observation.clock_step_s or 0.0
     return (
         f"clock-trouble: the time of day moved {step:+.1f} s against the steady clock"
         if abs(step) > STEP_S
@@ -195,40 +205,42 @@ def clock_trouble(seen: Seen) -> str:
     )
 
 
-def not_streamed(seen: Seen) -> str:
+def not_streamed(observation: Observation) -> str:
     """Answers that came in one piece, as a proxy that buffers or a client that is behind makes of a stream: their TPOT is nobody's pace."""
-    streamed = [request for request in seen.requests if request.is_whole and request.asked > seen.chunk]
-    late = sum(_is_at_once(request, seen.chunk) for request in streamed)
+    streamed = [
+        request for request in observation.requests if request.is_whole and request.asked > observation.chunk
+    ]
+    late = sum(_is_at_once(request, observation.chunk) for request in streamed)
     if late <= AT_ONCE_SHARE * len(streamed):
         return ""
     return f"not-streamed: {late} of {len(streamed)} answers came faster than a token in {AT_ONCE_MS} ms"
 
 
-def stalled(seen: Seen) -> str:
+def stalled(observation: Observation) -> str:
     """For a good part of the loop nothing was answered: everything stood still, or one request kept the others waiting for its end."""
-    if not seen.requests:
+    if not observation.requests:
         return ""
-    ends = sorted(request.end_s for request in seen.requests)
+    ends = sorted(request.end_s for request in observation.requests)
     pause = max((after - before for before, after in pairwise(ends)), default=0.0)
-    whole = ends[-1] - min(request.start_s for request in seen.requests)
-    latency = float(np.median([request.e2e_ms for request in seen.requests])) / 1000
+    whole = ends[-1] - min(request.start_s for request in observation.requests)
+    latency = float(np.median([request.e2e_ms for request in observation.requests])) / 1000
     if pause <= max(STALL_SHARE * whole, STALL_LATENCIES * latency):
         return ""
     return f"stalled: no answer ended for {pause:.1f} s of {whole:.1f} s, where the median latency is {latency:.1f} s"
 
 
-def concurrency_missed(seen: Seen) -> str:
+def concurrency_missed(observation: Observation) -> str:
     """Less load than asked for, on the steady window."""
-    effective = effective_conc(seen.requests, steady_window(seen.requests, seen.conc))
-    if effective is None or effective >= REACHED * seen.conc:
+    effective = effective_conc(observation.requests, steady_window(observation.requests, observation.conc))
+    if effective is None or effective >= REACHED * observation.conc:
         return ""
-    return f"concurrency-not-reached: {effective:.1f} of {seen.conc} in flight on the steady window"
+    return f"concurrency-not-reached: {effective:.1f} of {observation.conc} in flight on the steady window"
 
 
-def client_bound(seen: Seen) -> str:
+def client_bound(observation: Observation) -> str:
     """The client held requests back for long enough to measure itself."""
-    held = [request.held_ms for request in seen.requests if request.held_ms is not None]
-    ttft = [request.ttft_ms for request in seen.requests if request.ttft_ms is not None]
+    held = [request.held_ms for request in observation.requests if request.held_ms is not None]
+    ttft = [request.ttft_ms for request in observation.requests if request.ttft_ms is not None]
     if not held or not ttft:
         return ""
     wait, first = float(np.median(held)), float(np.median(ttft))
@@ -239,9 +251,9 @@ def client_bound(seen: Seen) -> str:
     )
 
 
-def drift(seen: Seen) -> str:
+def drift(observation: Observation) -> str:
     """Latency rises or falls over the steady window by more than its own scatter explains: it was not a steady state."""
-    rounds = _rounds(seen)
+    rounds = _rounds(observation)
     if len(rounds) < ROUNDS:
         return ""
     change, error = slope(rounds)
@@ -251,7 +263,7 @@ def drift(seen: Seen) -> str:
     return f"drift: latency changes by {change / mean:+.0%} over the steady window, beyond its scatter of {error / mean:.1%}"
 
 
-Gate = Callable[[Seen], str]
+Gate = Callable[[Observation], str]
 _GATES: tuple[Gate, ...] = (
     client_failed,
     deployment_changed,
@@ -275,13 +287,17 @@ _SPEED_GATES: tuple[Gate, ...] = (
 )  # of whole loops; of others they say the same again
 
 
-def _is_torn(seen: Seen) -> bool:
-    return len(seen.requests) != seen.sent or not all(request.is_whole for request in seen.requests)
+def _is_torn(observation: Observation) -> bool:
+    return len(observation.requests) != observation.sent or not all(
+        request.is_whole for request in observation.requests
+    )
 
 
-def _have_turns(seen: Seen, shares: Mapping[str, int | None]) -> bool:
+def _have_turns(observation: Observation, shares: Mapping[str, int | None]) -> bool:
     """Whether there was enough for each; a role that served nothing at all is another reason's."""
-    return any(shares.values()) and seen.conc >= len(shares) and seen.sent >= TURNS * len(shares)
+    return (
+        any(shares.values()) and observation.conc >= len(shares) and observation.sent >= TURNS * len(shares)
+    )
 
 
 def _has_clock_trouble(request: Request) -> bool:
@@ -301,28 +317,28 @@ def _is_at_once(request: Request, chunk: int) -> bool:
     )
 
 
-def _rounds(seen: Seen) -> list[float]:
+def _rounds(observation: Observation) -> list[float]:
     """Mean latency of each ``conc`` requests in the order of completion, of those that began and ended within the window.
 
     Each at the mean length that was asked for, so that a drift is not lost among answers of different lengths.
     """
-    window = steady_window(seen.requests, seen.conc)
-    inside = [r for r in seen.requests if window.start_s <= r.start_s and r.end_s <= window.end_s]
+    window = steady_window(observation.requests, observation.conc)
+    inside = [r for r in observation.requests if window.start_s <= r.start_s and r.end_s <= window.end_s]
     inside.sort(key=lambda request: request.end_s)
     tokens = sum(request.asked for request in inside) / max(1, len(inside))
-    return _means([request.latency_at(tokens) for request in inside], seen.conc)
+    return _clients([request.latency_at(tokens) for request in inside], observation.conc)
 
 
-def _means(values: Sequence[float], size: int) -> list[float]:
+def _clients(values: Sequence[float], size: int) -> list[float]:
     return [float(np.mean(values[at : at + size])) for at in range(0, len(values) - size + 1, size)]
 
 
-def _short_window(seen: Seen) -> str:
+def _short_window(observation: Observation) -> str:
     """What the steady window is too short for."""
-    window: Window = steady_window(seen.requests, seen.conc)
+    window: Window = steady_window(observation.requests, observation.conc)
     if window.seconds <= 0:
         return "concurrency and drift: no steady window, it takes more requests for each of conc"
-    found = len(_rounds(seen))
+    found = len(_rounds(observation))
     return (
         ""
         if found >= ROUNDS
@@ -330,18 +346,18 @@ def _short_window(seen: Seen) -> str:
     )
 
 
-def _unasked(seen: Seen) -> tuple[str, ...]:
+def _unasked(observation: Observation) -> tuple[str, ...]:
     """What nobody could be asked, or not in time."""
-    silent = [role for role, count in seen.served.items() if count is None]
+    silent = [role for role, count in observation.served.items() if count is None]
     found = (
         [f"path: it is not known how many requests of this loop {', '.join(silent)} served"] if silent else []
     )
-    if seen.cut_streams is None:
+    if observation.cut_streams is None:
         found.append("lost streams: the frontend could not be asked")
-    if seen.migrations is None:
+    if observation.migrations is None:
         found.append("migrations: it is not known how many requests of this loop changed their worker")
-    if seen.clock_step_s is None:
+    if observation.clock_step_s is None:
         found.append("clock: nobody looked whether the time of day was set")
-    if seen.requests and all(request.held_ms is None for request in seen.requests):
+    if observation.requests and all(request.held_ms is None for request in observation.requests):
         found.append("client-bound: the client does not say how long it held requests back")
     return tuple(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pipeline.edge.github import GitHub
-from pipeline.publish.message import Message, Run, cut
+from pipeline.publish.message import Message, WorkflowRun, cut
 from pipeline.schema.publication import Annotation
 
 BATCH: Final = 50  # annotations of one request
@@ -14,7 +14,7 @@ CONCLUSION: Final = {"better": "success", "same": "success", "worse": "failure",
 LEVEL: Final = {"error": "failure", "warning": "warning", "notice": "notice"}
 
 
-def publish(message: Message, run: Run, github: GitHub) -> str:
+def publish(message: Message, run: WorkflowRun, github: GitHub) -> str:
     """One check run a commit, run and attempt, found again after a crash; annotations are sent once each. Gives what was done."""
     runs = f"repos/{run.repository}/check-runs"
     name, external = f"rackbench {message.name}", f"{run.run_id or 'local'}-{run.attempt}"
@@ -51,7 +51,7 @@ def _end(message: Message) -> dict[str, Any]:
     return {"status": "completed", "conclusion": CONCLUSION[message.verdict]}
 
 
-def _output(message: Message, run: Run, batch: tuple[Annotation, ...]) -> dict[str, Any]:
+def _output(message: Message, run: WorkflowRun, batch: tuple[Annotation, ...]) -> dict[str, Any]:
     more = f"[The run]({run.url}) has all of it." if run.url else ""
     return {
         "title": message.headline[:250],

@@ -7,14 +7,14 @@ from typing import Any, Final
 
 from pipeline.edge.github import GitHub
 from pipeline.errors import GitHubError
-from pipeline.publish.message import Message, Run, cut
+from pipeline.publish.message import Message, WorkflowRun, cut
 
 MOST_BYTES: Final = 65_000  # GitHub takes 65,536 characters
 MARK: Final = "<!-- rackbench:{name} verdict={verdict} -->"
 MARKED: Final = r"<!-- rackbench:{name} verdict=(\w+) -->\s*\Z"
 
 
-def publish(message: Message, run: Run, github: GitHub, *, bots_only: bool) -> str:
+def publish(message: Message, run: WorkflowRun, github: GitHub, *, bots_only: bool) -> str:
     """Find our newest comment and update it, or write one; ``bots_only``: a comment of a person is never ours. Gives what was done."""
     number = pull_request(message, run, github)
     thread = f"repos/{run.repository}/issues/{number}/comments"
@@ -34,7 +34,7 @@ def publish(message: Message, run: Run, github: GitHub, *, bots_only: bool) -> s
     return f"comment: updated on #{number} {newest['html_url']}"
 
 
-def pull_request(message: Message, run: Run, github: GitHub) -> int:
+def pull_request(message: Message, run: WorkflowRun, github: GitHub) -> int:
     """The open pull request whose head is this commit of this repository, as GitHub says; no number is taken from anybody else."""
     found = [
         int(pull["number"])

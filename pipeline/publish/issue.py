@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pipeline.edge.github import GitHub
-from pipeline.publish.message import Message, Run, cut
+from pipeline.publish.message import Message, WorkflowRun, cut
 
 LABEL: Final = "rackbench-nightly"
 MOST_BYTES: Final = 65_000
 GREEN: Final = frozenset({"better", "same"})
 
 
-def publish(message: Message, run: Run, github: GitHub) -> str:
+def publish(message: Message, run: WorkflowRun, github: GitHub) -> str:
     """Open, update or close, and say which; an unknown verdict without a failure is neither red nor green and changes nothing."""
     issues = f"repos/{run.repository}/issues"
     mark = f"<!-- rackbench:{message.name} -->"
@@ -50,10 +50,10 @@ def _is_ours(issue: dict[str, Any], mark: str) -> bool:
     return "pull_request" not in issue and str(issue.get("body") or "").rstrip().endswith(mark)
 
 
-def _body(message: Message, run: Run, mark: str) -> str:
+def _body(message: Message, run: WorkflowRun, mark: str) -> str:
     more = f"[The run]({run.url}) has all of it." if run.url else ""
     return cut(f"{message.body.rstrip()}\n\n{_run_line(run)}", MOST_BYTES, more=more, end=f"\n\n{mark}\n")
 
 
-def _run_line(run: Run) -> str:
+def _run_line(run: WorkflowRun) -> str:
     return f"Run: {run.url} attempt {run.attempt}" if run.url else "Published outside of Actions."

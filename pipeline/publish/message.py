@@ -17,7 +17,7 @@ MORE: Final = "\n\n_Cut here: the whole text is longer than GitHub takes. {more}
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class WorkflowRun:
     """Where this happens, as GitHub names it; ``run_id`` is empty outside of Actions."""
 
     repository: str

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.errors import PipelineError
-from pipeline.publish.message import Message, Run, cut
+from pipeline.publish.message import Message, WorkflowRun, cut
 
 MOST_BYTES: Final = 1 << 20  # of one step; the runner drops a longer one whole
 
 
-def publish(message: Message, run: Run, file: Path) -> str:
+def publish(message: Message, run: WorkflowRun, file: Path) -> str:
     """Append to the step's summary, what others wrote there kept; gives what was done."""
     try:
         there = file.stat().st_size if file.exists() else 0

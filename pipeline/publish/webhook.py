@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from pipeline.edge.http import Http
 from pipeline.errors import PipelineError
-from pipeline.publish.message import Message, Run
+from pipeline.publish.message import Message, WorkflowRun
 
 
-def publish(message: Message, run: Run, http: Http, url: str, *, page: str) -> str:
+def publish(message: Message, run: WorkflowRun, http: Http, url: str, *, page: str) -> str:
     """Send it once; the address is a secret, so an error names its host only. Gives what was done."""
     if not url:
         raise PipelineError(

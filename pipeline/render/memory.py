@@ -9,8 +9,8 @@ from pipeline.render.bars import NARROW, STEP, WIDE
 from pipeline.render.charts import SCHEMA, Spec
 from pipeline.render.text import number, plot
 from pipeline.render.theme import Theme
-from pipeline.schema.comparison import ShapeCell, ShapeRow
 from pipeline.schema.report import Report
+from pipeline.schema.sku_comparison import ShapeCell, ShapeRow
 
 PARTS: Final = ("weights", "room for KV")
 

@@ -8,8 +8,8 @@ from typing import Final
 from pipeline.render.charts import SCHEMA, Spec
 from pipeline.render.text import number, plot
 from pipeline.render.theme import SHAPES, Theme
-from pipeline.schema.comparison import RadarAxis
 from pipeline.schema.report import Report
+from pipeline.schema.sku_comparison import RadarAxis
 
 RINGS: Final = (0.25, 0.5, 0.75, 1.0)
 DASHES: Final = (

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pipeline.render.charts import NARROW, SCHEMA, WIDE, X_TITLE, Spec
 from pipeline.render.text import number, plot
 from pipeline.render.theme import Theme
-from pipeline.schema.report import Comparison, Report
+from pipeline.schema.report import Report, SkuComparison
 
 HEIGHT: Final = 300
 DASHES: Final = ([1, 0], [6, 4], [2, 3], [8, 3, 2, 3])
@@ -44,7 +44,7 @@ def ratios(report: Report, theme: Theme) -> Spec:
     }
 
 
-def _values(found: Comparison) -> list[Spec]:
+def _values(found: SkuComparison) -> list[Spec]:
     return [
         {
             "x": plot(point.interactivity),
@@ -58,7 +58,7 @@ def _values(found: Comparison) -> list[Spec]:
     ]
 
 
-def _rules(found: Comparison, titles: list[str]) -> list[Spec]:
+def _rules(found: SkuComparison, titles: list[str]) -> list[Spec]:
     """One rule a height; resources with the same ceiling share it."""
     by_height: defaultdict[str, list[str]] = defaultdict(list)
     heights = {}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.render import comparison as compared
+from pipeline.render import sku_comparison as compared
 from pipeline.render.tables import Table
 from pipeline.render.text import number, percent, plain, say
-from pipeline.schema.report import Comparison, Report
+from pipeline.schema.report import Report, SkuComparison
 
 FOLDED_KINDS = {"flag": "Flags", "environment": "Environment variables"}
 
@@ -46,12 +46,12 @@ def after_points(report: Report) -> list[Section]:
     return [*sections, _confounders(found, titles)] if found.confounders else sections
 
 
-def _ratios(found: Comparison) -> Section:
+def _ratios(found: SkuComparison) -> Section:
     said = [say(found.ceiling_finding)] if found.ceiling_finding else []
     return Section("What a dollar buys", tuple(said), "ratios")
 
 
-def _slo(report: Report, found: Comparison) -> Section:
+def _slo(report: Report, found: SkuComparison) -> Section:
     limit = number(found.definition.ttft_limit_s, "grid")
     said = (
         f"Points whose median TTFT is above {limit} s keep no such promise and are left out. Left: {plain('; '.join(found.slo_left))}.",
@@ -66,7 +66,7 @@ def _slo(report: Report, found: Comparison) -> Section:
     )
 
 
-def _what_if(report: Report, found: Comparison) -> Section:
+def _what_if(report: Report, found: SkuComparison) -> Section:
     titles = list(report.sku_titles.values())
     span = percent(found.definition.price_span)
     last = plain(titles[-1])
@@ -76,7 +76,7 @@ def _what_if(report: Report, found: Comparison) -> Section:
     return Section("What if", said, "", (("", compared.what_if(found, titles)),))
 
 
-def _paper(found: Comparison, titles: Sequence[str]) -> Section:
+def _paper(found: SkuComparison, titles: Sequence[str]) -> Section:
     said = [
         "Specifications per GPU, dense, one direction; GB and TB are decimal. The radar shows shares of the best of all known SKUs."
     ]
@@ -97,7 +97,7 @@ def _paper(found: Comparison, titles: Sequence[str]) -> Section:
     )
 
 
-def _shapes(found: Comparison, titles: Sequence[str]) -> Section:
+def _shapes(found: SkuComparison, titles: Sequence[str]) -> Section:
     assumed = found.definition.fit
     capacities = ", ".join(
         f"{title} {number(gb, 'gb')} GB"
@@ -118,7 +118,7 @@ def _shapes(found: Comparison, titles: Sequence[str]) -> Section:
     return Section("What fits where", said, "shapes", (("", compared.shapes(found)),), folded)
 
 
-def _exchange(found: Comparison, titles: Sequence[str]) -> Section:
+def _exchange(found: SkuComparison, titles: Sequence[str]) -> Section:
     assumed = found.definition.exchange
     said = [say(found.exchange_finding)] if found.exchange_finding else []
     said.append(
@@ -130,7 +130,7 @@ def _exchange(found: Comparison, titles: Sequence[str]) -> Section:
     return Section("Experts and their exchange", tuple(said), "", (("", compared.exchange(found, titles)),))
 
 
-def _confounders(found: Comparison, titles: Sequence[str]) -> Section:
+def _confounders(found: SkuComparison, titles: Sequence[str]) -> Section:
     shown = [row for row in found.confounders if row.kind not in FOLDED_KINDS]
     folded = []
     for kind, name in FOLDED_KINDS.items():

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pipeline.render import tables
 from pipeline.render.tables import Table
 from pipeline.render.text import about, best, code, number, plain
-from pipeline.schema.comparing import Peak, Place, SideBySide, Together
+from pipeline.schema.compare import PairedCurves, Peak, RatioAt, SideBySide
 from pipeline.schema.report import Change, FieldDiff, IsoCell, IsoRow
 
 
@@ -58,7 +58,7 @@ def _figure(value: float | None) -> str:
     return "_unknown_" if value is None else f"{value:,.6g}"
 
 
-def _curves(one: Together, labels: tuple[str, str], gap: float) -> Iterator[str]:
+def _curves(one: PairedCurves, labels: tuple[str, str], gap: float) -> Iterator[str]:
     about = f"{plain(one.about)} · " if one.about else ""
     yield f"## {about}{plain(one.kind)}\n"
     yield (
@@ -109,7 +109,7 @@ def _why_no_cost(cells: Iterable[IsoCell]) -> str:
 def _peak(peak: Peak, gap: float) -> str:
     """Grid, inside and ends apart: the end of what was measured is no peak of the machine."""
 
-    def place(one: Place, at: str) -> str:
+    def place(one: RatioAt, at: str) -> str:
         return f"{about(number(one.ratio, 'ratio'), directional=one.gap > gap)} at {number(one.at, at)}"
 
     grid = f"largest on this grid {place(peak.on_grid, 'grid')}; " if peak.on_grid else ""

@@ -8,7 +8,7 @@ from pipeline.render.sections import Section
 from pipeline.render.tables import MOST_COLUMNS, Table, marked
 from pipeline.render.text import about, number, plain, say
 from pipeline.schema.lint import Finding
-from pipeline.schema.report import Beside, Report, StudyPoint, StudySection
+from pipeline.schema.report import ComparedCurves, Report, StudyPoint, StudySection
 
 
 def beside(report: Report, found: StudySection) -> Section:
@@ -58,7 +58,7 @@ def checked(found: StudySection) -> Section:
     )
 
 
-def _readings(found: StudySection, ours: Beside, titles: Sequence[str]) -> Table:
+def _readings(found: StudySection, ours: ComparedCurves, titles: Sequence[str]) -> Table:
     """tok/s/GPU of every SKU, published and ours, and both ratios."""
     headers = ["tok/s/user"]
     for title in titles:

@@ -7,7 +7,7 @@ from statistics import median
 
 from pipeline.render.text import fixed, number, signed
 from pipeline.schema.plan import Hbm
-from pipeline.schema.report import Moved
+from pipeline.schema.report import DriftedFigure
 from pipeline.schema.timing import PointError, Timing
 
 
@@ -91,7 +91,7 @@ def timing_text(timing: Timing) -> str:
     return "\n".join(tables)
 
 
-def moved_table(moved: Sequence[Moved]) -> str:
+def moved_table(moved: Sequence[DriftedFigure]) -> str:
     """Figures that a new run does not reproduce; empty when there are none."""
     if not moved:
         return ""

@@ -38,7 +38,7 @@ class Finding(Document):
     evidence: str = ""
 
 
-class Linted(Document):
+class LintReport(Document):
     """Everything that was found in one document."""
 
     title: Text

@@ -8,24 +8,24 @@ from pydantic import Field
 
 from pipeline.schema.base import Document, Stored
 from pipeline.schema.catalogue import Llm, Sku
-from pipeline.schema.comparison import (
+from pipeline.schema.history import HistoryRow
+from pipeline.schema.lint import LintReport
+from pipeline.schema.plan import Hbm
+from pipeline.schema.published import PublishedIsoRow, Study
+from pipeline.schema.recipe import Text
+from pipeline.schema.result import Origin
+from pipeline.schema.sku_comparison import (
     Ceiling,
-    ComparisonDefinition,
     Confounder,
     ExchangeRow,
     RadarAxis,
     RatioCurve,
     ShapeFit,
     ShapeRow,
+    SkuComparisonDefinition,
     SpecRow,
     WhatIf,
 )
-from pipeline.schema.history import HistoryRow
-from pipeline.schema.lint import Linted
-from pipeline.schema.plan import Hbm
-from pipeline.schema.published import PublishedIsoRow, Study
-from pipeline.schema.recipe import Text
-from pipeline.schema.result import Origin
 from pipeline.schema.timing import PointError, SkuTiming, Timing
 
 Verdict = Literal["better", "worse", "same", "unknown"]
@@ -49,7 +49,7 @@ class Definition(Document):
     directional_gap: Annotated[float, Field(gt=0)] = Field(
         description="a reading between knots farther apart than this, tok/s/user, is directional"
     )
-    comparison: ComparisonDefinition | None = Field(
+    comparison: SkuComparisonDefinition | None = Field(
         default=None, description="sections that compare the SKUs beyond their curves"
     )
 
@@ -238,7 +238,7 @@ class HbmRow(Document):
     hbm: Hbm
 
 
-class Moved(Document):
+class DriftedFigure(Document):
     """A figure of a kept report that a new run does not reproduce; None where one of them has no such point."""
 
     recipe: Text
@@ -248,10 +248,10 @@ class Moved(Document):
     new: float | None
 
 
-class Comparison(Document):
+class SkuComparison(Document):
     """What the report says of its SKUs beyond their curves; ``slo`` holds the best points within the TTFT limit."""
 
-    definition: ComparisonDefinition
+    definition: SkuComparisonDefinition
     specs: tuple[SpecRow, ...]
     radar: tuple[RadarAxis, ...]
     ceilings: tuple[Ceiling, ...]
@@ -292,7 +292,7 @@ class StudyPoint(Document):
     ours_ttft_p50_ms: float | None
 
 
-class Beside(Document):
+class ComparedCurves(Document):
     """A kind of figures of ours at the grid of the report."""
 
     kind: Text
@@ -321,14 +321,14 @@ class StudySection(Document):
     kind: Text = Field(description="of its curves in the report")
     points: tuple[StudyPoint, ...]
     iso: tuple[IsoRow, ...]
-    beside: tuple[Beside, ...]
+    beside: tuple[ComparedCurves, ...]
     printed: tuple[PublishedIsoRow, ...]
     again: tuple[IsoRow, ...] = Field(
         description="the printed table, read again from the printed points the way the study did"
     )
     peaks: tuple[StudyPeak, ...]
     summary: Sentence
-    linted: Linted
+    linted: LintReport
 
 
 class Report(Document):
@@ -357,5 +357,5 @@ class Report(Document):
     timing_source: str
     prices: dict[str, str] = Field(description="SKU id -> the price used, with date and source, in words")
     provenance: tuple[ProvenanceRow, ...]
-    comparison: Comparison | None
+    comparison: SkuComparison | None
     studies: tuple[StudySection, ...]

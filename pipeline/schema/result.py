@@ -239,7 +239,7 @@ class Result(Stored):
         return super().from_json(json.dumps(raw), where=where)
 
 
-class Arrival(Document):
+class ResultFolder(Document):
     """One result folder as read: a job with its points, or with its failure."""
 
     folder: Text

@@ -50,7 +50,7 @@ class IsoPair(Document):
     change: float | None = Field(description="of tok/s/GPU; null = one side does not reach it")
 
 
-class Comparison(Document):
+class ReviewFindings(Document):
     """What was found, before anybody judges it."""
 
     problems: tuple[Annotation, ...] = Field(description="of what is proposed")
@@ -69,7 +69,7 @@ class Comparison(Document):
     )
 
 
-class ReviewData(Comparison):
+class ReviewData(ReviewFindings):
     """Everything that the comment says."""
 
     verdict: Verdict

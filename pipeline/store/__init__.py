@@ -4,10 +4,21 @@
 """
 
 from pipeline.store.ingest import ingest
-from pipeline.store.place import Place, at
-from pipeline.store.published import arrivals as published
+from pipeline.store.published import result_folders as published
 from pipeline.store.query import query, query_text
-from pipeline.store.rows import latest, nights, rows
+from pipeline.store.rows import current_and_previous, latest, rows
+from pipeline.store.storage import Storage, at
 from pipeline.store.tombstones import retract
 
-__all__ = ["Place", "at", "ingest", "latest", "nights", "published", "query", "query_text", "retract", "rows"]
+__all__ = [
+    "Storage",
+    "at",
+    "current_and_previous",
+    "ingest",
+    "latest",
+    "published",
+    "query",
+    "query_text",
+    "retract",
+    "rows",
+]

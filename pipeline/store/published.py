@@ -9,10 +9,10 @@ from pipeline.schema.base import digest
 from pipeline.schema.plan import Job
 from pipeline.schema.published import PublishedRow, StatedPoint, StatedStatistics, Study
 from pipeline.schema.recipe import Recipe
-from pipeline.schema.result import Arrival, JobRecord, Provenance
+from pipeline.schema.result import JobRecord, Provenance, ResultFolder
 
 
-def arrivals(study: Study, recipes: Mapping[str, Recipe], *, where: str) -> list[Arrival]:
+def result_folders(study: Study, recipes: Mapping[str, Recipe], *, where: str) -> list[ResultFolder]:
     """Rows tied to a recipe, by recipe; ArtifactError with every row that its recipe does not deploy."""
     problems = [f"{row.name}: {why}" for row in study.rows if (why := _mismatch(study, row, recipes))]
     if problems:
@@ -26,7 +26,7 @@ def arrivals(study: Study, recipes: Mapping[str, Recipe], *, where: str) -> list
         raise ArtifactError(
             "no row is tied to a recipe", where=where, hint="say `recipe: ID` in each row that one deploys"
         )
-    return [_arrival(study, recipes[recipe], rows) for recipe, rows in by_recipe.items()]
+    return [_result_folder(study, recipes[recipe], rows) for recipe, rows in by_recipe.items()]
 
 
 def _point(row: PublishedRow, gpus_held: int) -> StatedPoint:
@@ -42,7 +42,7 @@ def _point(row: PublishedRow, gpus_held: int) -> StatedPoint:
     )
 
 
-def _arrival(study: Study, recipe: Recipe, rows: Sequence[PublishedRow]) -> Arrival:
+def _result_folder(study: Study, recipe: Recipe, rows: Sequence[PublishedRow]) -> ResultFolder:
     job = Job(
         id=recipe.id,
         recipe=recipe,
@@ -69,7 +69,7 @@ def _arrival(study: Study, recipe: Recipe, rows: Sequence[PublishedRow]) -> Arri
         finished_at=day,
     )
     content = [provenance.model_dump(mode="json"), *(row.model_dump(mode="json") for row in rows)]
-    return Arrival(
+    return ResultFolder(
         folder=f"published-{study.run_id}-1-{recipe.id}",
         record=JobRecord(job=job, provenance=provenance),
         points=tuple(_point(row, row.gpus_held or 0) for row in rows),

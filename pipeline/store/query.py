@@ -11,7 +11,7 @@ from pyarrow import dataset
 
 from pipeline.errors import PipelineError
 from pipeline.store import table
-from pipeline.store.place import Place, at
+from pipeline.store.storage import Storage, at
 from pipeline.store.tombstones import Retracted
 
 SEALED: dict[str, str | bool | int | float | list[str]] = {
@@ -22,21 +22,21 @@ SEALED: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
-def query(url: str | Place, sql: str) -> list[dict[str, Any]]:
+def query(url: str | Storage, sql: str) -> list[dict[str, Any]]:
     """Rows of a SELECT over the view ``points``: every attempt of every run that is not retracted."""
     with _answered(url, sql) as found:
         names = [column[0] for column in found.description or ()]
         return [dict(zip(names, values, strict=True)) for values in found.fetchall()]
 
 
-def query_text(url: str | Place, sql: str) -> str:
+def query_text(url: str | Storage, sql: str) -> str:
     """The same as a table to read."""
     with _answered(url, sql) as found:
         return str(found.df().to_string(index=False)) + "\n"
 
 
 @contextmanager
-def _answered(url: str | Place, sql: str) -> Iterator[Any]:
+def _answered(url: str | Storage, sql: str) -> Iterator[Any]:
     import duckdb  # noqa: PLC0415  # heavy, and only this verb needs it
 
     with duckdb.connect(":memory:", config=SEALED) as connection:
@@ -55,17 +55,20 @@ def _answered(url: str | Place, sql: str) -> Iterator[Any]:
             ) from error
 
 
-def _points(place: Place) -> Any:
-    paths = table.files(place)
+def _points(storage: Storage) -> Any:
+    paths = table.files(storage)
     if not paths:
         return table.SCHEMA.empty_table()
     for path in paths:
-        with table.opened(place, path):
+        with table.opened(storage, path):
             pass  # a torn file is named here, not in the middle of a query
     found = dataset.dataset(
-        [place.absolute(path) for path in paths], schema=table.SCHEMA, format="parquet", filesystem=place.fs
+        [storage.absolute(path) for path in paths],
+        schema=table.SCHEMA,
+        format="parquet",
+        filesystem=storage.fs,
     )
-    for stone in Retracted(place).stones:
+    for stone in Retracted(storage).stones:
         is_run = pc.field("run_id") == stone.run_id
         found = found.filter(
             ~(is_run if stone.attempt is None else is_run & (pc.field("attempt") == stone.attempt))

@@ -10,14 +10,14 @@ from fnmatch import fnmatchcase
 
 from pipeline.schema.history import HistoryRow
 from pipeline.store import table
-from pipeline.store.place import Place, at
+from pipeline.store.storage import Storage, at
 from pipeline.store.table import Key
 from pipeline.store.tombstones import Retracted
 
 STANDING = ("failed", "refused", "ok")  # an attempt stands over those of an earlier status here
 READERS = 4  # files whose keys are read at once; an object store answers slowly, not seldom
 
-Pair = tuple[tuple[HistoryRow, ...], tuple[HistoryRow, ...]]
+RowPair = tuple[tuple[HistoryRow, ...], tuple[HistoryRow, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,33 +30,33 @@ class _Found:
 
 
 def rows(
-    url: str | Place, *, select: str = "*", date_from: str | None = None, run_id: str | None = None
+    url: str | Storage, *, select: str = "*", date_from: str | None = None, run_id: str | None = None
 ) -> tuple[HistoryRow, ...]:
     """Rows (of ``run_id``) of recipes whose id matches the glob, without retracted runs, by time.
 
     Of several attempts of a run the newest with a good point stands for a recipe and concurrency, else the newest refused, else the newest.
     """
-    place = at(url)
+    storage = at(url)
     found = _scan(
-        place, lambda key: run_id in {None, key.run_id} and fnmatchcase(key.recipe, select), date_from
+        storage, lambda key: run_id in {None, key.run_id} and fnmatchcase(key.recipe, select), date_from
     )
-    return _load(place, _standing(found))
+    return _load(storage, _standing(found))
 
 
-def latest(url: str | Place, recipes: Mapping[str, Sequence[str]], *, run_id: str | None = None) -> Pair:
-    """``nights`` of a history, of which only those rows are read that it gives."""
-    place = at(url)
+def latest(url: str | Storage, recipes: Mapping[str, Sequence[str]], *, run_id: str | None = None) -> RowPair:
+    """``current_and_previous`` of a history, of which only those rows are read that it gives."""
+    storage = at(url)
     if not recipes:
         return (), ()
     wanted = {*recipes, *(name for former in recipes.values() for name in former)}
-    found = _scan(place, lambda key: key.recipe in wanted or not wanted.isdisjoint(key.was), None)
-    current, previous = _nights(_standing(found), recipes, run_id)
-    return _load(place, current), _load(place, previous)
+    found = _scan(storage, lambda key: key.recipe in wanted or not wanted.isdisjoint(key.was), None)
+    current, previous = _current_and_previous(_standing(found), recipes, run_id)
+    return _load(storage, current), _load(storage, previous)
 
 
-def nights(
+def current_and_previous(
     rows: Sequence[HistoryRow], recipes: Mapping[str, Sequence[str]], *, run_id: str | None = None
-) -> Pair:
+) -> RowPair:
     """Rows of each recipe's newest run (or of ``run_id``), and of the newest run before it that it can be compared with.
 
     ``recipes``: recipe id -> former ids. Comparable is a run of the same settings with at least one good point; the deployment may differ.
@@ -64,15 +64,15 @@ def nights(
     Where no run is, it is the newest of the same origin and as many requests per concurrency: then what differs in settings can be told.
     """
     found = _standing(_Found("", index, Key.of(row)) for index, row in enumerate(rows))
-    current, previous = _nights(found, recipes, run_id)
+    current, previous = _current_and_previous(found, recipes, run_id)
     return tuple(rows[one.index] for one in current), tuple(rows[one.index] for one in previous)
 
 
-def _scan(place: Place, is_wanted: Callable[[Key], bool], date_from: str | None) -> list[_Found]:
-    retracted = Retracted(place)
-    paths = table.files(place, date_from=date_from)
+def _scan(storage: Storage, is_wanted: Callable[[Key], bool], date_from: str | None) -> list[_Found]:
+    retracted = Retracted(storage)
+    paths = table.files(storage, date_from=date_from)
     with ThreadPoolExecutor(max_workers=READERS) as readers:
-        keys = zip(paths, readers.map(lambda path: table.keys(place, path), paths), strict=True)
+        keys = zip(paths, readers.map(lambda path: table.keys(storage, path), paths), strict=True)
         found = [_Found(path, index, key) for path, of_file in keys for index, key in enumerate(of_file)]
     return [one for one in found if is_wanted(one.key) and (one.key.run_id, one.key.attempt) not in retracted]
 
@@ -86,7 +86,7 @@ def _standing(found: Iterable[_Found]) -> list[_Found]:
     return sorted(best.values(), key=lambda one: (one.key.order, one.key.recipe, one.key.conc))
 
 
-def _nights(
+def _current_and_previous(
     found: Sequence[_Found], recipes: Mapping[str, Sequence[str]], run_id: str | None
 ) -> tuple[list[_Found], list[_Found]]:
     current: list[_Found] = []
@@ -143,7 +143,7 @@ def _is_like(run: Sequence[_Found], current: Sequence[_Found]) -> bool:
     }
 
 
-def _load(place: Place, found: Sequence[_Found]) -> tuple[HistoryRow, ...]:
+def _load(storage: Storage, found: Sequence[_Found]) -> tuple[HistoryRow, ...]:
     """The documents of these rows, in their order."""
     wanted: defaultdict[str, set[int]] = defaultdict(set)
     for one in found:
@@ -151,6 +151,6 @@ def _load(place: Place, found: Sequence[_Found]) -> tuple[HistoryRow, ...]:
     read = {
         (path, index): row
         for path, indices in wanted.items()
-        for index, row in table.documents(place, path, indices)
+        for index, row in table.documents(storage, path, indices)
     }
     return tuple(read[one.path, one.index] for one in found)

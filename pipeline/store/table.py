@@ -16,7 +16,7 @@ from pipeline.errors import ArtifactError
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.published import StatedPoint
 from pipeline.schema.result import JobRecord, Point
-from pipeline.store.place import Place
+from pipeline.store.storage import Storage
 
 POINTS = "points"
 FILE = re.compile(
@@ -172,14 +172,14 @@ def pack(rows: Sequence[HistoryRow]) -> bytes:
     return bytes(sink.getvalue())
 
 
-def files(place: Place, *, date_from: str | None = None) -> list[str]:
+def files(storage: Storage, *, date_from: str | None = None) -> list[str]:
     """Every file of points, of days since ``date_from``; ArtifactError at one that is not ours."""
-    found = place.files(POINTS)
+    found = storage.files(POINTS)
     for path in found:
         if not FILE.fullmatch(path):
             raise ArtifactError(
                 f"foreign file in history: {path!r}",
-                where=place.shown,
+                where=storage.shown,
                 hint="points/ holds what ingest writes; move it out",
             )
     return [path for path in found if date_from is None or _day(path) >= date_from]
@@ -189,32 +189,35 @@ def _day(path: str) -> str:
     return path.split("/")[1].removeprefix("date=")
 
 
-def keys(place: Place, path: str) -> list[Key]:
+def keys(storage: Storage, path: str) -> list[Key]:
     """The keys of a file's rows, in the order of the file."""
-    with opened(place, path) as file:
+    with opened(storage, path) as file:
         if not ADDED.issubset(file.schema_arrow.names):
-            return [Key.of(row) for _, row in documents(place, path, range(file.metadata.num_rows))]
+            return [Key.of(row) for _, row in documents(storage, path, range(file.metadata.num_rows))]
         found = file.read(columns=list(Key.__slots__)).to_pylist()
     return [Key(**{**values, "was": tuple(values["was"] or ())}) for values in found]
 
 
-def documents(place: Place, path: str, wanted: Collection[int]) -> Iterator[tuple[int, HistoryRow]]:
+def documents(storage: Storage, path: str, wanted: Collection[int]) -> Iterator[tuple[int, HistoryRow]]:
     """The rows at these indices of a file."""
-    with opened(place, path) as file:
+    with opened(storage, path) as file:
         index = 0
         for batch in file.iter_batches(batch_size=BATCH, columns=["document"]):
             for text in batch.column(0).to_pylist():
                 if index in wanted:
-                    yield index, HistoryRow.from_json(text, where=f"{place.shown}/{path}")
+                    yield index, HistoryRow.from_json(text, where=f"{storage.shown}/{path}")
                 index += 1
 
 
 @contextlib.contextmanager
-def opened(place: Place, path: str) -> Iterator[parquet.ParquetFile]:
+def opened(storage: Storage, path: str) -> Iterator[parquet.ParquetFile]:
     """A file of points; ArtifactError when it is torn or lacks a column that decides what is read."""
-    where = f"{place.shown}/{path}"
+    where = f"{storage.shown}/{path}"
     try:
-        with place.fs.open_input_file(place.absolute(path)) as source, parquet.ParquetFile(source) as file:
+        with (
+            storage.fs.open_input_file(storage.absolute(path)) as source,
+            parquet.ParquetFile(source) as file,
+        ):
             lacking = [
                 name
                 for name in (*Key.__slots__, "document")

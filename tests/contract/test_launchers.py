@@ -15,11 +15,11 @@ import pytest
 from pipeline.edge.shell import Shell
 from pipeline.errors import InterruptedRunError, LaunchError
 from pipeline.launch import base
-from pipeline.launch.base import Launcher, Means, Order
+from pipeline.launch.base import Clients, Launcher, LaunchSpec
 from pipeline.launch.launchers import LAUNCHERS
 from pipeline.schema.catalogue import Cluster
 from pipeline.schema.recipe import ROLES
-from tests.fakes import orders
+from tests.fakes import launch_specs
 from tests.fakes.clock import FakeClock
 from tests.fakes.dynamo import FakeDynamo, FakeShell
 
@@ -31,38 +31,40 @@ class Lab:
     """An order and a cluster for one launcher, a world in which they work, and the words for what they break by."""
 
     cluster: Cluster
-    order: Callable[[], Order]
-    means: Callable[..., Means]  # dying: name -> last words; missing: True = one decode instance never comes
-    running: Callable[[Means], list[str]]  # what is up
+    spec: Callable[[], LaunchSpec]
+    clients: Callable[
+        ..., Clients
+    ]  # dying: name -> last words; missing: True = one decode instance never comes
+    running: Callable[[Clients], list[str]]  # what is up
     limit: str  # the wall-clock limit as the manifest says it
     process: str  # one that may die
     incomplete: Cluster  # a document without a field that the launcher needs
     needed: str  # that field
-    lose: Callable[[Means], None]  # an instance leaves the frontend's list, and its process lives
+    lose: Callable[[Clients], None]  # an instance leaves the frontend's list, and its process lives
     left: Callable[
         [str, str], AbstractContextManager[Callable[[], bool]]
     ]  # run, job: something that nobody took down; is it there?
 
 
 def local_lab() -> Lab:
-    cluster = orders.cluster(isolation="none")
+    cluster = launch_specs.cluster(isolation="none")
 
-    def means(dying: dict[str, str] | None = None, *, missing: bool = False) -> Means:
-        served = orders.order(run_id=RUN).llm.served_name
-        return Means(
+    def clients(dying: dict[str, str] | None = None, *, missing: bool = False) -> Clients:
+        served = launch_specs.spec(run_id=RUN).llm.served_name
+        return Clients(
             FakeShell(dying or {}), FakeDynamo(served, {"prefill": 1, "backend": 2 - missing}), FakeClock()
         )  # type: ignore[arg-type]  # stands in for it
 
     return Lab(
         cluster=cluster,
-        order=lambda: orders.order(run_id=RUN),
-        means=means,
-        running=lambda means: means.shell.running,  # type: ignore[attr-defined]  # ours
+        spec=lambda: launch_specs.spec(run_id=RUN),
+        clients=clients,
+        running=lambda clients: clients.shell.running,  # type: ignore[attr-defined]  # ours
         limit="wall-clock limit 1800 s",
         process="decode-1",
         incomplete=cluster.model_copy(update={"local": None}),
         needed="local",
-        lose=lambda means: means.http.instances.update(backend=1),  # type: ignore[attr-defined]  # ours
+        lose=lambda clients: clients.http.instances.update(backend=1),  # type: ignore[attr-defined]  # ours
         left=left_process,
     )
 
@@ -100,20 +102,20 @@ def test_a_launcher_has_the_functions_of_the_protocol(launcher, function):
 
 
 def test_a_manifest_is_the_same_twice_and_names_run_and_limit(launcher, lab):
-    text = launcher.manifest(lab.order(), lab.cluster)
-    assert launcher.manifest(lab.order(), lab.cluster) == text
+    text = launcher.manifest(lab.spec(), lab.cluster)
+    assert launcher.manifest(lab.spec(), lab.cluster) == text
     assert RUN in text
     assert lab.limit in text
-    assert lab.order().job.id in text
+    assert lab.spec().job.id in text
 
 
 def test_a_deployment_is_up_inside_its_with_and_down_after_it(launcher, lab, tmp_path):
-    means = lab.means()
-    with launcher.deployed(lab.order(), lab.cluster, means=means, logs=tmp_path) as endpoint:
-        assert lab.running(means)
+    clients = lab.clients()
+    with launcher.deployed(lab.spec(), lab.cluster, clients=clients, logs=tmp_path) as endpoint:
+        assert lab.running(clients)
         assert endpoint.alive() == []
         assert endpoint.url.startswith("http://")
-        assert endpoint.served_name == lab.order().llm.served_name
+        assert endpoint.served_name == lab.spec().llm.served_name
         assert {one.role for one in endpoint.instances} == set(ROLES)
         assert list(endpoint.beside(["aiperf", "--help"]))[-2:] == ["aiperf", "--help"]
         assert endpoint.frontend_log.is_file()
@@ -122,54 +124,54 @@ def test_a_deployment_is_up_inside_its_with_and_down_after_it(launcher, lab, tmp
         assert {one.name for one in endpoint.instances} <= endpoint.commands.keys()
         assert all(RUN in " ".join(argv) for argv in endpoint.commands.values())
         assert all(seconds >= 0 for seconds in endpoint.stages_s.values())
-    assert lab.running(means) == []
+    assert lab.running(clients) == []
 
 
 def test_a_deployment_that_has_lost_an_instance_says_so(launcher, lab, tmp_path):
-    means = lab.means()
-    with launcher.deployed(lab.order(), lab.cluster, means=means, logs=tmp_path) as endpoint:
-        lab.lose(means)
+    clients = lab.clients()
+    with launcher.deployed(lab.spec(), lab.cluster, clients=clients, logs=tmp_path) as endpoint:
+        lab.lose(clients)
         assert endpoint.alive() != []
 
 
 @pytest.mark.parametrize("error", [ValueError, InterruptedRunError, KeyboardInterrupt])
 def test_whatever_ends_a_measurement_takes_the_deployment_down(launcher, lab, tmp_path, error):
-    means = lab.means()
-    with pytest.raises(error), launcher.deployed(lab.order(), lab.cluster, means=means, logs=tmp_path):
+    clients = lab.clients()
+    with pytest.raises(error), launcher.deployed(lab.spec(), lab.cluster, clients=clients, logs=tmp_path):
         raise error("enough")
-    assert lab.running(means) == []
+    assert lab.running(clients) == []
 
 
 def test_a_deployment_that_is_never_ready_is_given_up_at_its_limit_and_taken_down(launcher, lab, tmp_path):
-    means = lab.means(missing=True)
+    clients = lab.clients(missing=True)
     with pytest.raises(LaunchError, match="1 of 2 decode instances"):
-        launcher.deployed(lab.order(), lab.cluster, means=means, logs=tmp_path).__enter__()
-    assert lab.running(means) == []
+        launcher.deployed(lab.spec(), lab.cluster, clients=clients, logs=tmp_path).__enter__()
+    assert lab.running(clients) == []
 
 
 def test_a_process_that_dies_ends_the_waiting_at_once_with_its_last_words(launcher, lab, tmp_path):
-    means = lab.means({lab.process: "cannot allocate"}, missing=True)
+    clients = lab.clients({lab.process: "cannot allocate"}, missing=True)
     with pytest.raises(LaunchError, match=f"(?s){lab.process} .*cannot allocate"):
-        launcher.deployed(lab.order(), lab.cluster, means=means, logs=tmp_path).__enter__()
-    assert means.clock.monotonic() == 0
-    assert lab.running(means) == []
+        launcher.deployed(lab.spec(), lab.cluster, clients=clients, logs=tmp_path).__enter__()
+    assert clients.clock.monotonic() == 0
+    assert lab.running(clients) == []
 
 
 def test_a_cluster_document_without_a_field_that_is_needed_is_refused_by_its_name(launcher, lab, tmp_path):
     with pytest.raises(LaunchError, match=lab.needed) as caught:
-        launcher.manifest(lab.order(), lab.incomplete)
+        launcher.manifest(lab.spec(), lab.incomplete)
     assert lab.incomplete.id in caught.value.where
     with pytest.raises(LaunchError, match=lab.needed):
-        launcher.deployed(lab.order(), lab.incomplete, means=lab.means(), logs=Path("unused")).__enter__()
+        launcher.deployed(lab.spec(), lab.incomplete, clients=lab.clients(), logs=Path("unused")).__enter__()
 
 
 def test_there_is_nothing_to_sweep_of_a_run_that_never_was(launcher, lab):
-    assert launcher.sweep("never-was", lab.cluster, means=lab.means()) == []
+    assert launcher.sweep("never-was", lab.cluster, clients=lab.clients()) == []
 
 
 def test_a_sweep_takes_what_carries_the_id_and_nothing_else(launcher, lab):
     def sweep(job: str | None = None) -> list[str]:
-        return launcher.sweep(RUN, lab.cluster, means=lab.means(), job=job)
+        return launcher.sweep(RUN, lab.cluster, clients=lab.clients(), job=job)
 
     with lab.left(RUN, "a") as mine, lab.left(f"{RUN}-2", "a") as stranger, lab.left(RUN, "b") as sibling:
         assert len(sweep("a")) == 1

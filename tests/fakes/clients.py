@@ -14,7 +14,7 @@ from pipeline.edge.http import Answer
 from pipeline.edge.shell import Completed
 from pipeline.errors import PipelineError
 from pipeline.schema.endpoint import Endpoint, Instance
-from tests.fakes.orders import MODEL
+from tests.fakes.launch_specs import MODEL
 
 PLAYED = Path(__file__).parents[1] / "unit" / "aiperf"
 NAMES = {"prefill-0": "prefill", "decode-0": "decode", "decode-1": "decode"}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.measure.requests import Request
-from pipeline.measure.validity import Seen
+from pipeline.measure.validity import Observation
 
 TTFT_MS, TPOT_MS, OSL = 200.0, 10.0, 50
 
@@ -60,11 +60,11 @@ def closed_loop(
     return tuple(found)
 
 
-def seen(requests: tuple[Request, ...] | None = None, *, conc: int = 8, **changed: Any) -> Seen:
+def observation(requests: tuple[Request, ...] | None = None, *, conc: int = 8, **changed: Any) -> Observation:
     """A loop in order: nobody died, every role served every request."""
     made = closed_loop(conc, 10 * conc) if requests is None else requests
     served: dict[str, int | None] = {"prefill": 100, "decode": 100}
-    whole = Seen(
+    whole = Observation(
         conc,
         len(made),
         made,

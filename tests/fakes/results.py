@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.collect import collect
 from pipeline.schema.base import digest
 from pipeline.schema.recipe import Recipe
-from pipeline.schema.result import Arrival, Failure, JobRecord, Measurement, Point, RawFile
+from pipeline.schema.result import Failure, JobRecord, Measurement, Point, RawFile, ResultFolder
 from tests.fakes import rows
 
 CONCS = (4, 8)
@@ -30,9 +30,9 @@ def failure(what: str = "never became ready") -> Failure:
     )
 
 
-def arrival(
+def result_folder(
     of: Recipe | None = None, *, tok_s_gpu: float = 1000.0, failed: str = "", **changed: Any
-) -> Arrival:
+) -> ResultFolder:
     """An arrival as ``collect.read`` gives it; another ``tok_s_gpu`` is other content. ``changed`` goes to ``record``."""
     made = record(of, **changed)
     points = (
@@ -41,7 +41,7 @@ def arrival(
         else tuple(rows.point(made.job.recipe, conc, tok_s_gpu, 30.0) for conc in made.job.recipe.conc)
     )
     provenance = made.provenance
-    return Arrival(
+    return ResultFolder(
         folder=f"bench-{provenance.run_id}-{provenance.attempt}-{made.job.id}",
         record=made,
         points=points,

@@ -13,8 +13,8 @@ from pipeline.edge.http import SystemHttp
 from pipeline.edge.shell import Shell
 from pipeline.errors import ArtifactError, GitHubError
 from pipeline.flow import fetching, publishing
-from pipeline.flow.world import World
-from pipeline.publish import Message, Run
+from pipeline.flow.context import Context
+from pipeline.publish import Message, WorkflowRun
 from pipeline.schema.publication import Annotation
 from tests.fakes import results
 from tests.fakes.clock import FakeClock
@@ -22,7 +22,7 @@ from tests.fakes.github.routes import ROUTES
 from tests.fakes.github.state import zipped
 
 SHA = "0123456789" * 4
-RUN = Run(repository="acme/bench", run_id="101", sha=SHA)
+RUN = WorkflowRun(repository="acme/bench", run_id="101", sha=SHA)
 
 
 @pytest.fixture
@@ -44,10 +44,10 @@ def test_results_of_a_run_are_fetched(fake, github, tmp_path):
     for n in (1, 2, 3):
         folder = results.folder(tmp_path / "made", results.record(results.recipe(f"{n}p1d-dep4-dep8")))
         fake.add_artifact(101, folder.name, zipped(folder))
-    world = World(Shell(), FakeClock(), tmp_path)
-    wish = fetching.Wish("acme/bench", 101, None, tmp_path / "out")
-    assert len(fetching.fetch_run(world, wish, github).new) == 3
-    again = fetching.fetch_run(world, wish, github)
+    context = Context(Shell(), FakeClock(), tmp_path)
+    options = fetching.FetchOptions("acme/bench", 101, None, tmp_path / "out")
+    assert len(fetching.fetch_run(context, options, github).new) == 3
+    again = fetching.fetch_run(context, options, github)
     assert (len(again.new), len(again.known)) == (0, 3)
     assert all("authorization" not in seen.headers for seen in fake.blob_requests)
     assert len(fake.blob_requests) == 3
@@ -61,8 +61,8 @@ def test_an_expired_artifact_is_said_to_be(fake, github, tmp_path):
     assert "request id" in caught.value.hint
     with pytest.raises(ArtifactError, match="no artifact of results"):
         fetching.fetch_run(
-            World(Shell(), FakeClock(), tmp_path),
-            fetching.Wish("acme/bench", fake.add_run(7)["id"], None, tmp_path),
+            Context(Shell(), FakeClock(), tmp_path),
+            fetching.FetchOptions("acme/bench", fake.add_run(7)["id"], None, tmp_path),
             github,
         )
 

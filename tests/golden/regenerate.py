@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 RECIPES = HERE.parent.parent / "recipes"
 
 
-def book() -> load.Book:
+def recipe_set() -> load.RecipeSet:
     """The repository's own recipes."""
     return load.read(
         {
@@ -24,7 +24,7 @@ def book() -> load.Book:
 
 def commands() -> dict[Path, str]:
     """What ``show --commands`` prints, by golden file."""
-    found = book()
+    found = recipe_set()
     texts = {}
     for recipe in found.recipes.values():
         placed = layout.place(recipe, found.catalogue.skus[recipe.sku].gpus_per_tray)
@@ -36,15 +36,15 @@ def commands() -> dict[Path, str]:
 
 def manifests() -> dict[Path, str]:
     """What each launcher would start for the smoke recipes, by golden file."""
-    from tests.fakes import orders  # noqa: PLC0415  # it reads the book above
+    from tests.fakes import launch_specs  # noqa: PLC0415  # it reads the recipe_set above
 
     texts = {}
-    for name in (orders.GB200, orders.GB300):
-        order, cluster = (
-            orders.order(name, run_id="26105123", model_path="/recipes/tokenizers/tiny"),
-            orders.cluster(),
+    for name in (launch_specs.GB200, launch_specs.GB300):
+        spec, cluster = (
+            launch_specs.spec(name, run_id="26105123", model_path="/recipes/tokenizers/tiny"),
+            launch_specs.cluster(),
         )
-        texts[HERE / "manifests" / f"local.{name}.txt"] = LAUNCHERS["local"].manifest(order, cluster)
+        texts[HERE / "manifests" / f"local.{name}.txt"] = LAUNCHERS["local"].manifest(spec, cluster)
     return texts
 
 

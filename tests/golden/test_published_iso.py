@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from pipeline.analyse.iso import Knots
-from pipeline.analyse.peak import Pair
+from pipeline.analyse.peak import CurvePair
 from pipeline.analyse.published import knots, peak_of
 from pipeline.analyse.reach import reach
 from pipeline.flow.published import read_study
 from pipeline.schema.published import PublishedIsoRow
-from tests.golden.regenerate import book
+from tests.golden.regenerate import recipe_set
 
 ROOT = Path(__file__).parents[2]
-STUDY = read_study(ROOT / "reports/published/2026-05-22-gb300-vs-gb200.yaml", book().catalogue)
+STUDY = read_study(ROOT / "reports/published/2026-05-22-gb300-vs-gb200.yaml", recipe_set().catalogue)
 AXIS = "interactivity_as_printed"
 SKUS = ("gb200-nvl72", "gb300-nvl72")
 ISO = STUDY.iso
@@ -79,7 +79,7 @@ class Cell:
     at: float
     column: str
     printed: float
-    pair: Pair
+    pair: CurvePair
 
     @property
     def name(self) -> tuple[str, str]:
@@ -108,11 +108,11 @@ class Cell:
         return abs(self.computed - self.printed) <= 0.5 * 10**-self.decimals + moved
 
 
-def printed_pair(usd_gb300: float = USD) -> Pair:
-    return Pair(knots(STUDY, SKUS[0], AXIS), knots(STUDY, SKUS[1], AXIS), 2.21, usd_gb300)
+def printed_pair(usd_gb300: float = USD) -> CurvePair:
+    return CurvePair(knots(STUDY, SKUS[0], AXIS), knots(STUDY, SKUS[1], AXIS), 2.21, usd_gb300)
 
 
-def row_cells(pair: Pair, row: PublishedIsoRow) -> list[Cell]:
+def row_cells(pair: CurvePair, row: PublishedIsoRow) -> list[Cell]:
     printed = (*row.total_tok_s_gpu, row.throughput_ratio, *row.usd_per_mtok, row.cost_ratio)
     return [
         Cell(row.label, row.interactivity, column, said, pair)
@@ -120,7 +120,7 @@ def row_cells(pair: Pair, row: PublishedIsoRow) -> list[Cell]:
     ]
 
 
-def cells(pair: Pair) -> list[Cell]:
+def cells(pair: CurvePair) -> list[Cell]:
     return [cell for row in ISO.rows for cell in row_cells(pair, row)]
 
 
@@ -146,7 +146,7 @@ def test_a_label_of_27_that_was_read_at_27_would_put_its_row_out_of_reach():
 
 
 def test_unrounded_points_within_the_printed_digits_give_every_cell_but_one():
-    witness = Pair(WITNESS_GB200, WITNESS_GB300, 2.21, USD)
+    witness = CurvePair(WITNESS_GB200, WITNESS_GB300, 2.21, USD)
     for mine, printed in (
         (WITNESS_GB200, knots(STUDY, SKUS[0], AXIS)),
         (WITNESS_GB300, knots(STUDY, SKUS[1], AXIS)),

@@ -19,8 +19,8 @@ from pipeline.edge.clock import SystemClock
 from pipeline.edge.http import SystemHttp
 from pipeline.edge.shell import Shell
 from pipeline.launch import local
-from pipeline.launch.base import RUN, Means
-from tests.fakes import orders
+from pipeline.launch.base import RUN, Clients
+from tests.fakes import launch_specs
 from tests.live import overhead
 
 LAUNCHES = 50
@@ -54,9 +54,14 @@ def traces() -> Traces:
 
 def up_and_down(isolation: str, logs: Path) -> tuple[float, float]:
     """Seconds until one prefill and one decode worker answer, and until nothing of them is left."""
-    means, cluster = Means(Shell(), SystemHttp(), SystemClock()), orders.cluster(isolation=isolation)
+    clients, cluster = (
+        Clients(Shell(), SystemHttp(), SystemClock()),
+        launch_specs.cluster(isolation=isolation),
+    )
     start = time.perf_counter()
-    with local.deployed(orders.order(run_id=RUN_ID, decode={"workers": 1}), cluster, means=means, logs=logs):
+    with local.deployed(
+        launch_specs.spec(run_id=RUN_ID, decode={"workers": 1}), cluster, clients=clients, logs=logs
+    ):
         ready = time.perf_counter()
     return ready - start, time.perf_counter() - ready
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from pipeline.errors import MeasureError
-from tests.fakes.orders import GB300
+from tests.fakes.launch_specs import GB300
 
 RUNS = 3
 NEEDED = ("start", "ready", "warm-up", "measure")

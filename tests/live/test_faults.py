@@ -24,9 +24,9 @@ from pipeline import collect
 from pipeline.edge import network, processes
 from pipeline.launch.base import PROCESS, RUN
 from pipeline.schema.endpoint import scratch_prefix
-from pipeline.schema.result import Arrival
+from pipeline.schema.result import ResultFolder
 from tests.fakes import results
-from tests.fakes.orders import GB300
+from tests.fakes.launch_specs import GB300
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 400  # this machine may be ten times slower than an idle one
@@ -115,7 +115,7 @@ class Place:
             with suppress(ProcessLookupError):  # it went with its parent
                 os.kill(pid, number)
 
-    def result(self) -> Arrival:
+    def result(self) -> ResultFolder:
         return collect.read(self.results / collect.folder_name(self.run_id, 1, GB300))
 
     def stderr(self) -> str:

@@ -22,12 +22,12 @@ from pipeline.edge.http import Answer, SystemHttp
 from pipeline.edge.shell import Shell
 from pipeline.errors import LaunchError
 from pipeline.launch import local, ready
-from pipeline.launch.base import ATTEMPT, JOB, PROCESS, RUN, Means
-from tests.fakes.orders import GB200, GB300, cluster, order
+from pipeline.launch.base import ATTEMPT, JOB, PROCESS, RUN, Clients
+from tests.fakes.launch_specs import GB200, GB300, cluster, spec
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 300  # this machine may be ten times slower than an idle one
-MEANS = Means(Shell(), SystemHttp(), SystemClock())
+MEANS = Clients(Shell(), SystemHttp(), SystemClock())
 SITE = {"ready_s": PATIENCE_S}
 
 
@@ -59,9 +59,9 @@ def nothing_is_left(run_id, monkeypatch, tmp_path):
         assert list(Path(temporary).iterdir()) == []
 
 
-def deployed(run_id, logs, *, means=MEANS, **site):
+def deployed(run_id, logs, *, clients=MEANS, **site):
     return local.deployed(
-        order(run_id=run_id, decode={"workers": 1}), cluster(**SITE | site), means=means, logs=logs
+        spec(run_id=run_id, decode={"workers": 1}), cluster(**SITE | site), clients=clients, logs=logs
     )
 
 
@@ -111,8 +111,8 @@ def test_a_deployment_answers_through_prefill_and_decode_and_its_time_is_scaled(
 
 
 def test_ranks_of_a_tray_share_a_process_and_each_of_them_is_a_scheduler(run_id, tmp_path):
-    wanted = order(GB200, run_id=run_id, decode={"workers": 1, "tp": 1, "dp": 8, "ep": 8})
-    with local.deployed(wanted, cluster(**SITE), means=MEANS, logs=tmp_path) as endpoint:
+    wanted = spec(GB200, run_id=run_id, decode={"workers": 1, "tp": 1, "dp": 8, "ep": 8})
+    with local.deployed(wanted, cluster(**SITE), clients=MEANS, logs=tmp_path) as endpoint:
         assert [one.name for one in endpoint.instances] == [
             "prefill-0-0",
             "prefill-0-1",
@@ -185,7 +185,7 @@ class Killing(SystemHttp):
 
 def test_a_frontend_that_dies_during_a_look_is_told_as_dead_and_not_as_silent(run_id, tmp_path):
     http = Killing()
-    with deployed(run_id, tmp_path, means=Means(Shell(), http, SystemClock())) as endpoint:
+    with deployed(run_id, tmp_path, clients=Clients(Shell(), http, SystemClock())) as endpoint:
         http.run_id = run_id
         assert endpoint.alive()[0].startswith("frontend was killed by signal 9")
 
@@ -200,21 +200,21 @@ def test_a_worker_that_is_killed_is_named_at_once(run_id, tmp_path):
 
 
 def test_a_worker_that_dies_before_it_is_ready_is_told_with_the_end_of_its_log(run_id, tmp_path):
-    broken = Means(
+    broken = Clients(
         OtherShell("decode-0", ["sh", "-c", "echo out of memory, perhaps; exit 3"]), MEANS.http, MEANS.clock
     )
     with (
         pytest.raises(LaunchError, match=r"(?s)decode-0 exited with 3.*out of memory, perhaps"),
-        deployed(run_id, tmp_path, means=broken),
+        deployed(run_id, tmp_path, clients=broken),
     ):
         pass
 
 
 def test_a_worker_that_never_registers_is_counted_as_missing(run_id, tmp_path):
-    silent = Means(OtherShell("decode-0", ["sleep", "1000"]), MEANS.http, MEANS.clock)
+    silent = Clients(OtherShell("decode-0", ["sleep", "1000"]), MEANS.http, MEANS.clock)
     with (
         pytest.raises(LaunchError, match=r"not ready after 15 s") as caught,
-        deployed(run_id, tmp_path, means=silent, ready_s=15),
+        deployed(run_id, tmp_path, clients=silent, ready_s=15),
     ):
         pass
     assert caught.value.retryable
@@ -270,9 +270,9 @@ class Thief(Shell):
 
 def test_a_port_that_is_lost_on_the_way_is_told_by_the_one_who_wanted_it(run_id, tmp_path):
     with ExitStack() as sockets:
-        robbed = Means(Thief(sockets), MEANS.http, MEANS.clock)
+        robbed = Clients(Thief(sockets), MEANS.http, MEANS.clock)
         with pytest.raises(LaunchError, match=r"(?s)frontend exited with 1.*port 18000 already in use"):
-            deployed(run_id, tmp_path, means=robbed).__enter__()
+            deployed(run_id, tmp_path, clients=robbed).__enter__()
 
 
 def test_a_run_cannot_bring_up_the_same_recipe_twice_at_once(run_id, tmp_path):

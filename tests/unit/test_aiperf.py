@@ -12,12 +12,12 @@ import pytest
 from pipeline.errors import MeasureError, PipelineError
 from pipeline.measure import aiperf, aiperf_files, aiperf_load
 from pipeline.measure.lengths import draw
-from pipeline.measure.validity import Seen, judge
+from pipeline.measure.validity import Observation, judge
 from pipeline.schema.recipe import Limits
 from pipeline.schema.result import Measurement, Point
 from tests.fakes.clients import FakeClient, FakeHttp, asked, endpoint, lay_out, played
 from tests.fakes.clock import FakeClock
-from tests.fakes.orders import GB300, order
+from tests.fakes.launch_specs import GB300
 
 CONCS, PER_CONC = (2, 4), 6
 WITH_WARMUP = {"c2": 14, "c4": 28}  # requests of a loop that the workers have to serve
@@ -25,15 +25,15 @@ WITH_WARMUP = {"c2": 14, "c4": 28}  # requests of a loop that the workers have t
 
 def setup(
     tmp_path: Path, *, alive=list, concs: tuple[int, ...] = CONCS, osl: int = 24, **changed
-) -> aiperf_load.Setup:
+) -> aiperf_load.LoadSettings:
     """What was played."""
-    wanted = order(GB300, run_id="r1")
+    wanted = spec(GB300, run_id="r1")
     recipe = wanted.job.recipe
     client = recipe.client.model_copy(update={"warmup_per_conc": 1})
     workload = recipe.workload.model_copy(update={"isl": 64, "osl": osl})
     recipe = recipe.model_copy(update={"conc": concs, "client": client, "workload": workload, **changed})
     job = wanted.job.model_copy(update={"recipe": recipe})
-    return aiperf_load.Setup(
+    return aiperf_load.LoadSettings(
         job, wanted.sku, endpoint(tmp_path / "logs", alive=alive), "aiperf", "r1", PER_CONC, 7, tmp_path
     )
 
@@ -52,7 +52,7 @@ def serving(http: FakeHttp, loop: str, **wrong: int | None):
 def measured(
     tmp_path: Path, client: FakeClient, http: FakeHttp, clock: FakeClock | None = None, **changed
 ) -> Measurement:
-    return aiperf.measure(setup(tmp_path, **changed), aiperf.Means(client, http, clock or FakeClock()))
+    return aiperf.measure(setup(tmp_path, **changed), aiperf.Clients(client, http, clock or FakeClock()))
 
 
 def in_order(tmp_path: Path, http: FakeHttp | None = None, **changed) -> tuple[Point, ...]:
@@ -85,7 +85,7 @@ def test_records_are_requests_with_what_was_asked_and_what_the_server_counted(tm
 def test_a_worker_that_died_under_a_client_that_ended_well_is_found_in_its_records(tmp_path):
     recorded = aiperf_files.read(lay_out("cut", tmp_path), asked("cut"))
     assert recorded.trouble == ""  # its own word
-    assert judge(Seen(4, 24, recorded.loops["c4"])).reasons == (
+    assert judge(Observation(4, 24, recorded.loops["c4"])).reasons == (
         "request-errors: 6 of 24, most often '500 Internal Server Error'",
         "truncated-streams: 2 of 24 ended before their last token",
     )
@@ -99,7 +99,7 @@ def test_a_stream_that_was_cut_before_its_first_token_is_cut_and_no_error(tmp_pa
         "error": {"type": "InvalidInferenceResultError", "message": "no content"},
     }
     records.write_text("\n".join([*others, json.dumps(cut)]) + "\n")
-    reasons = judge(Seen(4, 24, aiperf_files.read(tmp_path, asked("whole")).loops["c4"])).reasons
+    reasons = judge(Observation(4, 24, aiperf_files.read(tmp_path, asked("whole")).loops["c4"])).reasons
     assert reasons == ("truncated-streams: 1 of 24 ended before their last token",)
 
 
@@ -107,7 +107,7 @@ def test_a_request_that_was_recorded_twice_does_not_stand_for_one_that_was_lost(
     records = lay_out("whole", tmp_path) / aiperf_files.RECORDS
     *others, one_but_last, _ = records.read_text().splitlines()
     records.write_text("\n".join([*others, one_but_last, one_but_last]) + "\n")
-    reasons = judge(Seen(4, 24, aiperf_files.read(tmp_path, asked("whole")).loops["c4"])).reasons
+    reasons = judge(Observation(4, 24, aiperf_files.read(tmp_path, asked("whole")).loops["c4"])).reasons
     assert reasons == ("lost-requests: 23 of 24 are in the client's records",)
 
 
@@ -248,7 +248,7 @@ def test_an_answer_that_a_buffer_held_back_is_no_stream_unless_the_workers_were_
         http = FakeHttp()
         client = FakeClient(buffered=True, meanwhile={loop: serving(http, loop) for loop in WITH_WARMUP})
         told = replace(wanted, endpoint=replace(wanted.endpoint, commands=commands))
-        return aiperf.measure(told, aiperf.Means(client, http, FakeClock())).points
+        return aiperf.measure(told, aiperf.Clients(client, http, FakeClock())).points
 
     for name in ("one", "many"):
         (tmp_path / name).mkdir()
@@ -380,7 +380,9 @@ def test_a_worker_that_was_passed_by_is_told_unless_the_router_may_do_so(tmp_pat
     acts = {"c2": serving(http, "c2"), "c4": serving(http, "c4", **{"decode-0": 28, "decode-1": 0})}
     wanted = setup(tmp_path)
     routed = replace(wanted, endpoint=replace(wanted.endpoint, commands={"frontend": frontend}))
-    first, second = aiperf.measure(routed, aiperf.Means(FakeClient(meanwhile=acts), http, FakeClock())).points
+    first, second = aiperf.measure(
+        routed, aiperf.Clients(FakeClient(meanwhile=acts), http, FakeClock())
+    ).points
     assert (first.reasons, second.reasons) == ((), reasons)
 
 

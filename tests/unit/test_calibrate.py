@@ -9,7 +9,7 @@ from pipeline import calibrate, load
 from pipeline.calibrate import Fit, Lengths, Row, closed_loop
 from pipeline.calibrate.fitting import _loop
 from pipeline.errors import PipelineError, RecipeError
-from pipeline.flow.world import texts
+from pipeline.flow.context import texts
 
 BOOK = load.read(texts(Path(__file__).parents[2] / "recipes"))
 HEAD = ",".join(calibrate.points.COLUMNS)

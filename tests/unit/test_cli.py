@@ -16,8 +16,8 @@ from pipeline.edge.shell import Shell
 from pipeline.errors import PipelineError
 from pipeline.flow import launching, serving
 from pipeline.launch.base import RUN
-from tests.fakes import book as small
-from tests.fakes.orders import GB300
+from tests.fakes import recipe_set as small
+from tests.fakes.launch_specs import GB300
 
 
 @pytest.fixture

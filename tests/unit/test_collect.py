@@ -48,11 +48,15 @@ def test_what_was_measured_is_what_is_read(tmp_path):
     record, staging = results.record(), tmp_path / "staging"
     measured = results.measurement(staging)
     folder = collect.collect(measured, record, staging, tmp_path / "out")
-    arrival = collect.read(folder)
-    assert folder.name == f"bench-101-1-{record.job.id}" == arrival.folder
-    assert (arrival.record, arrival.points, arrival.failure) == (record, measured.points, None)
+    result_folder = collect.read(folder)
+    assert folder.name == f"bench-101-1-{record.job.id}" == result_folder.folder
+    assert (result_folder.record, result_folder.points, result_folder.failure) == (
+        record,
+        measured.points,
+        None,
+    )
     assert gzip.decompress((folder / "raw/requests-c4.jsonl.gz").read_bytes()).count(b"\n") == 4
-    assert arrival.sums_sha256 == hashlib.sha256((folder / "SHA256SUMS").read_bytes()).hexdigest()
+    assert result_folder.sums_sha256 == hashlib.sha256((folder / "SHA256SUMS").read_bytes()).hexdigest()
 
 
 def test_raw_files_move_and_nothing_else_is_left(tmp_path):
@@ -71,8 +75,8 @@ def test_sums_are_the_ones_that_sha256sum_checks(tmp_path):
 def test_a_failure_comes_home_as_error_json_with_the_raw_files_there_are(tmp_path):
     results.measurement(tmp_path / "staging")
     folder = collect.collect(results.failure(), results.record(), tmp_path / "staging", tmp_path / "out")
-    arrival = collect.read(folder)
-    assert (arrival.points, arrival.failure) == ((), results.failure())
+    result_folder = collect.read(folder)
+    assert (result_folder.points, result_folder.failure) == ((), results.failure())
     assert (folder / "raw/requests-c8.jsonl.gz").exists()
 
 

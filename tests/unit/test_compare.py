@@ -10,15 +10,15 @@ import pytest
 from pipeline import analyse, cli, render, store
 from pipeline.analyse.curves import with_ratios
 from pipeline.analyse.iso import Knots
-from pipeline.analyse.peak import Pair, peak
-from pipeline.flow.comparing import lint_report
-from pipeline.render import printed
-from pipeline.schema.comparing import SideBySide, Together
+from pipeline.analyse.peak import CurvePair, peak
+from pipeline.flow.compare import lint_report
+from pipeline.render.as_tables import as_tables
+from pipeline.schema.compare import PairedCurves, SideBySide
 from pipeline.schema.report import IsoCell
 from pipeline.store import published
 from tests.fakes import results, rows, studies
 from tests.fakes.rows import GB200, GB300
-from tests.golden.regenerate import book
+from tests.golden.regenerate import recipe_set
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,10 +39,10 @@ def history(tmp_path) -> str:
     url = str(tmp_path / "history")
     first, second = results.recipe(), results.recipe(image="vllm/vllm-openai:v0.21.0")
     simulated = [
-        results.arrival(first, run="101", tok_s_gpu=1000.0),
-        results.arrival(second, run="102", tok_s_gpu=1100.0, started_at="2026-11-24T02:00:00+00:00"),
+        results.result_folder(first, run="101", tok_s_gpu=1000.0),
+        results.result_folder(second, run="102", tok_s_gpu=1100.0, started_at="2026-11-24T02:00:00+00:00"),
     ]
-    own = book()
+    own = recipe_set()
     tied = [
         studies.row(
             GB200 if ".gb200-" in recipe.id else GB300,
@@ -65,7 +65,7 @@ def history(tmp_path) -> str:
 
 
 def test_every_sku_of_the_catalogue_can_be_compared_on_paper(capsys):
-    skus = list(book().catalogue.skus)
+    skus = list(recipe_set().catalogue.skus)
     assert len(skus) == 9
     for sku in skus:
         lines = {line["label"]: line for line in compared(capsys, sku, "b200")["specs"]}
@@ -124,11 +124,11 @@ def test_compare_marks_every_figure_that_is_read_between_far_knots():
     ]
     row = with_ratios(20.0, (cells[0], cells[1].model_copy(update={"directional": True})))
     found = peak(
-        Pair(Knots((10.0, 15.0, 30.0), (200.0, 150.0, 50.0)), Knots((10.0, 30.0), (400.0, 200.0))),
+        CurvePair(Knots((10.0, 15.0, 30.0), (200.0, 150.0, 50.0)), Knots((10.0, 30.0), (400.0, 200.0))),
         [20.0],
         "total_tok_s_gpu",
     )
-    one = Together(
+    one = PairedCurves(
         kind="simulated", about="", curves=(None, None), iso=(row,), throughput_peak=found, cost_peak=None
     )
     empty = {"specs": (), "changes": (), "differs": (), "notes": ()}
@@ -159,7 +159,7 @@ def test_the_kept_report_passes_its_linter():
 def test_a_report_is_linted_as_it_is_printed(tmp_path):
     of = rows.recipe(conc=(600,))
     data = rows.report_data(rows.row(of, 600, (3000.04, 20.004), ttft_s=1.0))
-    tables = printed(analyse.analyse(data), data)
+    tables = as_tables(analyse.analyse(data), data)
     (point,) = tables.rows
     assert (point.total_tok_s_gpu, point.interactivity_as_printed, point.tpot_p50_ms, point.usd_per_mtok) == (
         3000.0,

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.edge.http import Answer
 from pipeline.measure import counters
-from pipeline.measure.counters import Reading
+from pipeline.measure.counters import CounterSnapshot
 from tests.fakes.clients import endpoint
 
 
@@ -15,7 +15,10 @@ def test_streams_lost_before_and_after_a_loop_are_not_its_own(tmp_path):
     lost = b"ERROR Cannot recreate stream\n"
     earlier, during = lost * 2, b"INFO request completed\n" * 9 + lost
     log.write_bytes(earlier + during + lost * 4)
-    before, after = Reading({}, 0, log_bytes=len(earlier)), Reading({}, 0, log_bytes=len(earlier + during))
+    before, after = (
+        CounterSnapshot({}, 0, log_bytes=len(earlier)),
+        CounterSnapshot({}, 0, log_bytes=len(earlier + during)),
+    )
     assert counters.lost_streams(log, before, after) == 1
     assert counters.lost_streams(tmp_path / "none", before, after) is None
 
@@ -27,7 +30,10 @@ def test_a_log_that_shrank_tells_of_no_streams(tmp_path, before, after):
     log = tmp_path / "frontend.log"
     log.write_bytes(b"0123456789")
     assert (
-        counters.lost_streams(log, Reading({}, 0, log_bytes=before), Reading({}, 0, log_bytes=after)) is None
+        counters.lost_streams(
+            log, CounterSnapshot({}, 0, log_bytes=before), CounterSnapshot({}, 0, log_bytes=after)
+        )
+        is None
     )
 
 
@@ -56,5 +62,5 @@ def test_only_requests_that_may_change_their_worker_have_done_so(tmp_path, limit
                 200, {}, FRONTEND.format(limit=limit).encode() if url.endswith(":18000/metrics") else b""
             )
 
-    before, after = Reading({}, 0, 0), counters.read(endpoint(tmp_path / "logs"), Frontend())
+    before, after = CounterSnapshot({}, 0, 0), counters.read(endpoint(tmp_path / "logs"), Frontend())
     assert counters.migrated(before, after, lost) == changed

@@ -11,8 +11,8 @@ import yaml
 from pipeline import cli
 from pipeline import plan as planning
 from pipeline.flow import dispatching
-from tests.fakes import book as small
 from tests.fakes import github as fake
+from tests.fakes import recipe_set as small
 from tests.fakes import rows
 
 ROOT = Path(__file__).parents[2]

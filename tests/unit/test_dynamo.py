@@ -14,10 +14,10 @@ from pydantic import JsonValue
 
 from pipeline.launch import describe, dynamo, layout
 from pipeline.schema.recipe import Pool, Recipe
-from tests.golden.regenerate import book, commands
+from tests.golden.regenerate import commands, recipe_set
 
 GOLDEN = commands()
-RECIPES = book().recipes
+RECIPES = recipe_set().recipes
 LOW = RECIPES["deepseek-v4-pro-fp4.gb200-nvl72.8k1k.1p1d-dep8-tp8"]
 PACKED = LOW.model_copy(
     update={

@@ -24,7 +24,7 @@ from pipeline.edge.shell import Shell
 from pipeline.errors import ArtifactError, GitHubError
 from pipeline.fetch import unpack
 from pipeline.flow import fetching
-from pipeline.flow.world import World
+from pipeline.flow.context import Context
 from tests.fakes import results
 from tests.fakes.clock import FakeClock
 from tests.fakes.github import serve
@@ -47,7 +47,9 @@ def upload(fake, folder: Path, name: str = NAMES[0], *, attempt: int = 1, root: 
 def fetch(fake, folder: Path, attempt: int | None = None) -> fetching.Fetched:
     github = GitHub(SystemHttp(), FakeClock(), fake.token, api=fake.url)
     return fetching.fetch_run(
-        World(Shell(), FakeClock(), folder), fetching.Wish("acme/bench", 101, attempt, folder / "out"), github
+        Context(Shell(), FakeClock(), folder),
+        fetching.FetchOptions("acme/bench", 101, attempt, folder / "out"),
+        github,
     )
 
 

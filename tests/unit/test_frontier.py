@@ -9,39 +9,39 @@ from hypothesis import strategies as st
 
 from pipeline.analyse.frontier import frontier
 
-Pair = tuple[float, float]
+CurvePair = tuple[float, float]
 COORDINATES = st.one_of(
     st.integers(-2, 6).map(float), st.floats(-10, 1e5, allow_nan=False)
 )  # few integers, so that ties happen
 PAIRS = st.lists(st.tuples(COORDINATES, COORDINATES), max_size=40)
 
 
-def knots(points: list[Pair]) -> list[Pair]:
+def knots(points: list[CurvePair]) -> list[CurvePair]:
     return frontier(points, x=lambda point: point[0], y=lambda point: point[1])
 
 
 @given(PAIRS)
-def test_the_frontier_of_a_frontier_is_itself(points: list[Pair]) -> None:
+def test_the_frontier_of_a_frontier_is_itself(points: list[CurvePair]) -> None:
     assert knots(knots(points)) == knots(points)
 
 
 @given(PAIRS, st.randoms(use_true_random=False))
-def test_the_order_of_the_points_does_not_matter(points: list[Pair], random) -> None:
+def test_the_order_of_the_points_does_not_matter(points: list[CurvePair], random) -> None:
     shuffled = list(points)
     random.shuffle(shuffled)
     assert knots(shuffled) == knots(points)
 
 
 @given(PAIRS)
-def test_exactly_the_undominated_points_with_positive_x_are_kept(points: list[Pair]) -> None:
-    def is_beaten(p: Pair) -> bool:
+def test_exactly_the_undominated_points_with_positive_x_are_kept(points: list[CurvePair]) -> None:
+    def is_beaten(p: CurvePair) -> bool:
         return any(q != p and q[0] >= p[0] and q[1] >= p[1] for q in points)
 
     assert set(knots(points)) == {p for p in points if p[0] > 0 and not is_beaten(p)}
 
 
 @given(PAIRS)
-def test_x_rises_and_y_falls_strictly(points: list[Pair]) -> None:
+def test_x_rises_and_y_falls_strictly(points: list[CurvePair]) -> None:
     kept = knots(points)
     assert all(a[0] < b[0] and a[1] > b[1] for a, b in pairwise(kept))
 
@@ -77,7 +77,7 @@ def test_the_dominated_point_of_the_published_study_is_dropped() -> None:
 
 
 @given(PAIRS)
-def test_a_mirrored_axis_keeps_what_the_frontier_of_mirrored_points_keeps(points: list[Pair]) -> None:
+def test_a_mirrored_axis_keeps_what_the_frontier_of_mirrored_points_keeps(points: list[CurvePair]) -> None:
     cheapest = frontier(points, x=lambda point: point[0], y=lambda point: point[1], better=("more", "less"))
     assert cheapest == [(x, -y) for x, y in knots([(x, -y) for x, y in points])]
 

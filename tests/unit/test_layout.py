@@ -8,10 +8,10 @@ import pytest
 
 from pipeline.launch import layout
 from pipeline.schema.recipe import Pool, Recipe
-from tests.golden.regenerate import book
+from tests.golden.regenerate import recipe_set
 
 GB200, GB300 = "deepseek-v4-pro-fp4.gb200-nvl72.8k1k", "deepseek-v4-pro-fp4.gb300-nvl72.8k1k"
-RECIPES = book().recipes
+RECIPES = recipe_set().recipes
 
 # recipe: instances (prefill, decode) with a process per GPU, with a process per tray; processes per GPU; GPUs held
 EXPECTED = {

@@ -14,11 +14,11 @@ from pipeline.schema.lint import Finding
 from pipeline.schema.published import Study
 from tests.fakes.rows import GB200, GB300
 from tests.fakes.studies import claim, iso, iso_row, points, row, study
-from tests.golden.regenerate import book
+from tests.golden.regenerate import recipe_set
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "reports/published/2026-05-22-gb300-vs-gb200.yaml"
-STUDY = read_study(FILE, book().catalogue)
+STUDY = read_study(FILE, recipe_set().catalogue)
 
 
 @pytest.fixture(autouse=True)

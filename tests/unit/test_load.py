@@ -4,7 +4,7 @@ import pytest
 
 from pipeline import load
 from pipeline.errors import Problem, RecipeError
-from tests.fakes import book as small
+from tests.fakes import recipe_set as small
 
 
 def errors(texts: dict[str, str]) -> list[Problem]:
@@ -23,11 +23,11 @@ def recipe(old: str, new: str) -> dict[str, str]:
 
 
 def test_the_small_book_is_sound():
-    book, problems = load.examine(small.texts())
+    recipe_set, problems = load.examine(small.texts())
     assert problems == []
-    assert list(book.recipes) == [small.ID]
-    assert book.recipes[small.ID].gpus_counted == 12
-    assert book.recipes[small.ID].shape == "1P1D DEP4/DEP8"
+    assert list(recipe_set.recipes) == [small.ID]
+    assert recipe_set.recipes[small.ID].gpus_counted == 12
+    assert recipe_set.recipes[small.ID].shape == "1P1D DEP4/DEP8"
 
 
 def test_a_duplicate_key_is_refused_at_that_line():
@@ -77,8 +77,8 @@ def test_a_scalar_that_yaml_readers_disagree_on_is_refused(written, word):
 
 
 def test_quoted_words_are_strings():
-    book = load.read(recipe("conc: [4, 8]", 'conc: [4, 8]\nnotes: "no"'))
-    assert book.recipes[small.ID].notes == "no"
+    recipe_set = load.read(recipe("conc: [4, 8]", 'conc: [4, 8]\nnotes: "no"'))
+    assert recipe_set.recipes[small.ID].notes == "no"
 
 
 def test_an_environment_value_that_is_a_number_is_told_to_be_quoted():
@@ -194,11 +194,11 @@ def test_concurrencies_rise(conc, word):
 
 
 def test_an_image_that_is_a_tag_is_a_warning_only():
-    book, problems = load.examine(
+    recipe_set, problems = load.examine(
         small.texts(base=small.BASE.replace("vllm/vllm-openai@sha256:0123", "vllm/vllm-openai:v0.20.0"))
     )
     assert [problem.severity for problem in problems] == ["warning"]
-    assert small.ID in book.recipes
+    assert small.ID in recipe_set.recipes
 
 
 def test_a_flag_that_the_shape_gives_is_refused():
@@ -254,9 +254,9 @@ def test_bases_merge_deeply_lists_replace_and_null_deletes():
         "conc: [1, 2]\ndecode: {flags: {max-num-seqs: 32, enforce-eager: true, no-enable-prefix-caching: null}}\n"
     )
     texts[f"{small.FOLDER}/_base.yaml"] = "decode: {flags: {async-scheduling: true, block-size: 128}}\n"
-    book = load.read(texts)
-    flags = book.recipes[small.ID].decode.flags
-    assert book.recipes[small.ID].conc == (4,)
+    recipe_set = load.read(texts)
+    flags = recipe_set.recipes[small.ID].decode.flags
+    assert recipe_set.recipes[small.ID].conc == (4,)
     assert flags["max-num-seqs"] == 32
     assert flags["async-scheduling"] is True
     assert "no-enable-prefix-caching" not in flags
@@ -285,8 +285,8 @@ def test_a_missing_partial_and_a_circle_are_told():
 
 
 def test_the_origin_of_each_value_is_known():
-    book = load.read(small.texts())
-    origins = {path: str(mark) for path, _, mark in book.origins(small.ID)}
+    recipe_set = load.read(small.texts())
+    origins = {path: str(mark) for path, _, mark in recipe_set.origins(small.ID)}
     assert origins["title"] == f"{small.PATH}:1"
     assert origins["decode.flags.max-num-seqs"] == "_base.yaml:23"
 

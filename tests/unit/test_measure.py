@@ -11,8 +11,8 @@ import pytest
 from pipeline import load
 from pipeline import plan as planning
 from pipeline.errors import MeasureError
+from pipeline.flow.context import texts
 from pipeline.flow.planning import _jobs
-from pipeline.flow.world import texts
 from pipeline.measure import lengths, replay
 from pipeline.measure.statistics import summarise
 from pipeline.schema import mocker
@@ -30,10 +30,10 @@ TIMING = SkuTiming(
 )
 
 
-def setup(shape: str, staging: Path = Path()) -> replay.Setup:
+def setup(shape: str, staging: Path = Path()) -> replay.ReplaySettings:
     recipe = BOOK.recipes[f"deepseek-v4-pro-fp4.gb300-nvl72.8k1k.{shape}"]
     (job,) = (job for job in _jobs(BOOK, BOOK.catalogue.clusters["laptop"], None) if job.id == recipe.id)
-    return replay.Setup(
+    return replay.ReplaySettings(
         job, BOOK.catalogue.skus[recipe.sku], TIMING, requests_per_conc=10, seed=0, staging=staging
     )
 

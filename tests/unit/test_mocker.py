@@ -14,23 +14,23 @@ from pipeline.edge.clock import SystemClock
 from pipeline.edge.shell import Child, Shell
 from pipeline.errors import LaunchError, PipelineError
 from pipeline.flow import launching
-from pipeline.flow.world import World
+from pipeline.flow.context import Context
 from pipeline.launch import base, dynamo, local, machine, mocker
 from pipeline.launch.layout import instances, place
 from pipeline.schema.catalogue import Cluster
 from pipeline.schema.endpoint import scratch_prefix
 from pipeline.schema.recipe import ROLES
-from tests.fakes import orders
+from tests.fakes import launch_specs
 from tests.golden import tokenizer
-from tests.golden.regenerate import RECIPES, book, manifests
+from tests.golden.regenerate import RECIPES, manifests, recipe_set
 
 GOLDEN = manifests()
 
 
 def started(name: str, **decode: int) -> tuple[dynamo.Command, ...]:
-    order = orders.order(name, run_id="r", decode=decode)
+    spec = launch_specs.spec(name, run_id="r", decode=decode)
     return mocker.commands(
-        order, place(order.job.recipe, 4), mocker.Place("python", PurePath("/state"), 18000, 2.0)
+        spec, place(spec.job.recipe, 4), mocker.MockerSettings("python", PurePath("/state"), 18000, 2.0)
     )
 
 
@@ -49,15 +49,15 @@ def test_no_golden_manifest_is_left_over() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, recipe in book().recipes.items() if recipe.sku == "gb200-nvl72"]
+    "name", [name for name, recipe in recipe_set().recipes.items() if recipe.sku == "gb200-nvl72"]
 )
 @pytest.mark.parametrize("mode", ["per-gpu", "per-tray"])
 def test_simulated_engines_are_those_of_the_real_deployment_that_register(name: str, mode: str) -> None:
-    order = orders.order(name, run_id="r")
-    recipe = order.job.recipe.model_copy(update={"dp_launch": mode})
+    spec = launch_specs.spec(name, run_id="r")
+    recipe = spec.job.recipe.model_copy(update={"dp_launch": mode})
     layout = place(recipe, 4)
     real = dynamo.commands(recipe, served_name="LLM", model_path="/model", layout=layout)
-    simulated = mocker.commands(order, layout, mocker.Place("python", PurePath("/state"), 18000, 1.0))
+    simulated = mocker.commands(spec, layout, mocker.MockerSettings("python", PurePath("/state"), 18000, 1.0))
     registering = [one.name for one in real if one.role in ROLES and "--headless" not in one.argv]
     assert [one.name for one in simulated] == ["frontend", *registering]
     assert {role: sum(one.role == role for one in simulated) for role in ROLES} == instances(layout)
@@ -67,21 +67,21 @@ def test_simulated_engines_are_those_of_the_real_deployment_that_register(name: 
 
 
 def test_no_two_processes_share_a_port() -> None:
-    frontend, *workers = started(orders.GB200)
+    frontend, *workers = started(launch_specs.GB200)
     ports = [int(value(frontend, "--http-port")), *(int(one.env["DYN_SYSTEM_PORT"]) for one in workers)]
     assert ports == list(range(18000, 18000 + len(ports)))
 
 
 def test_time_scale_divides_the_speed_of_engines_and_of_kv_transfer() -> None:
-    workers = started(orders.GB300)[1:]
+    workers = started(launch_specs.GB300)[1:]
     assert {value(one, "--speedup-ratio") for one in workers} == {"0.5"}
     assert {value(one, "--kv-transfer-bandwidth") for one in workers} == {"450"}
 
 
 def test_time_scale_is_part_of_what_a_cluster_measures_and_ports_are_not() -> None:
-    plain = orders.cluster().measured_digest
-    assert orders.cluster(time_scale=30.0).measured_digest != plain
-    assert orders.cluster(first_port=20000, ready_s=1).measured_digest == plain
+    plain = launch_specs.cluster().measured_digest
+    assert launch_specs.cluster(time_scale=30.0).measured_digest != plain
+    assert launch_specs.cluster(first_port=20000, ready_s=1).measured_digest == plain
 
 
 @pytest.mark.parametrize(
@@ -94,15 +94,15 @@ def test_time_scale_is_part_of_what_a_cluster_measures_and_ports_are_not() -> No
     ],
 )
 def test_what_may_keep_kv_off_nvlink_is_part_of_a_clusters_identity(name, field, changes):
-    cluster = book().catalogue.clusters[name]
+    cluster = recipe_set().catalogue.clusters[name]
     ((site, other),) = field.items()
     changed = cluster.model_copy(update={site: getattr(cluster, site).model_copy(update=other)})
     assert (changed.measured_digest != cluster.measured_digest) is changes
 
 
 def test_timing_tables_are_written_where_the_workers_are_told(tmp_path: Path) -> None:
-    where = mocker.Place("python", tmp_path, 18000, 1.0)
-    mocker.write_tables(orders.order(orders.GB300, run_id="r"), where)
+    where = mocker.MockerSettings("python", tmp_path, 18000, 1.0)
+    mocker.write_tables(launch_specs.spec(launch_specs.GB300, run_id="r"), where)
     prefill, decode = (np.load(mocker.table_path(role, where)) for role in ROLES)
     assert prefill["prefill_ttft_ms"][1] / prefill["prefill_isl"][1] == pytest.approx(
         1000 / (14290 * 4)
@@ -129,7 +129,7 @@ def test_a_cluster_document_says_what_it_lacks(
 
 
 def test_a_recipe_too_big_for_the_machine_says_what_it_would_need() -> None:
-    site = orders.cluster(processes_per_core=1).local
+    site = launch_specs.cluster(processes_per_core=1).local
     assert site is not None
     with pytest.raises(
         LaunchError,
@@ -144,7 +144,9 @@ def test_a_missing_tokenizer_is_named_with_the_place_where_it_was_looked_for(tmp
     with pytest.raises(
         LaunchError, match=r"no tokenizer\.json, tokenizer_config\.json for deepseek-v4-pro"
     ) as caught:
-        machine.refuse_model(orders.order(orders.GB300, run_id="r", model_path=tmp_path), orders.cluster())
+        machine.refuse_model(
+            launch_specs.spec(launch_specs.GB300, run_id="r", model_path=tmp_path), launch_specs.cluster()
+        )
     assert caught.value.where == str(tmp_path)
     assert "model_paths" in caught.value.hint
 
@@ -156,7 +158,9 @@ def test_a_broken_tokenizer_is_refused_before_anything_is_started(tmp_path: Path
         (tmp_path / name).write_text("{}")
     (tmp_path / "tokenizer.json").write_bytes(content)
     with pytest.raises(LaunchError, match="not JSON") as caught:
-        machine.refuse_model(orders.order(orders.GB300, run_id="r", model_path=tmp_path), orders.cluster())
+        machine.refuse_model(
+            launch_specs.spec(launch_specs.GB300, run_id="r", model_path=tmp_path), launch_specs.cluster()
+        )
     assert caught.value.where == str(tmp_path / "tokenizer.json")
 
 
@@ -165,7 +169,9 @@ def test_a_tokenizer_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: p
         (tmp_path / name).mkdir()
     monkeypatch.setattr(Path, "is_file", Path.exists)  # root may read any file, but no folder as one
     with pytest.raises(LaunchError, match="cannot be read: ") as caught:
-        machine.refuse_model(orders.order(orders.GB300, run_id="r", model_path=tmp_path), orders.cluster())
+        machine.refuse_model(
+            launch_specs.spec(launch_specs.GB300, run_id="r", model_path=tmp_path), launch_specs.cluster()
+        )
     assert caught.value.where == str(tmp_path / "config.json")
 
 
@@ -175,15 +181,17 @@ def test_a_folder_for_temporary_files_too_deep_for_the_clients_sockets_is_refuse
     deep = tmp_path / ("d" * 60)
     deep.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(deep))
-    lab = orders.order(orders.GB300, run_id="r")
+    lab = launch_specs.spec(launch_specs.GB300, run_id="r")
     with pytest.raises(LaunchError, match="too long a path") as caught:
-        local.deployed(lab, orders.cluster(isolation="none"), means=None, logs=tmp_path).__enter__()  # type: ignore[arg-type]  # nothing is started
+        local.deployed(lab, launch_specs.cluster(isolation="none"), clients=None, logs=tmp_path).__enter__()  # type: ignore[arg-type]  # nothing is started
     assert caught.value.where == str(deep)
     assert "TMPDIR" in caught.value.hint
 
 
 def test_the_longest_run_id_leaves_room_for_the_clients_sockets() -> None:
-    machine.refuse_temporary(orders.order(orders.GB300, run_id="r" * 64), Path("/run/user/1000/tmp"))
+    machine.refuse_temporary(
+        launch_specs.spec(launch_specs.GB300, run_id="r" * 64), Path("/run/user/1000/tmp")
+    )
     assert scratch_prefix("r" * 64) != scratch_prefix("r" * 63)
 
 
@@ -198,14 +206,14 @@ def test_dynamo_that_is_not_installed_is_answered_with_the_extra_that_has_it(
 
 
 def test_an_llm_that_a_cluster_has_no_files_of_is_named_with_the_field_to_fill() -> None:
-    bare = orders.cluster().model_copy(update={"model_paths": {}})
+    bare = launch_specs.cluster().model_copy(update={"model_paths": {}})
     with pytest.raises(LaunchError, match="no files of deepseek-v4-pro") as caught:
-        launching._model_path(World(Shell(), SystemClock(), RECIPES), bare, "deepseek-v4-pro")
+        launching._model_path(Context(Shell(), SystemClock(), RECIPES), bare, "deepseek-v4-pro")
     assert "model_paths.deepseek-v4-pro" in caught.value.hint
 
 
 def test_a_wall_clock_limit_and_a_name_come_before_every_command() -> None:
-    site = orders.cluster(time_s=99).local
+    site = launch_specs.cluster(time_s=99).local
     assert site is not None
     words = local._prefix({"A": "1"}, site)
     assert words[:2] == ["env", "A=1"]
@@ -219,9 +227,9 @@ def test_the_tokenizer_is_what_its_maker_makes() -> None:
 
 
 def test_smoke_recipes_run_where_smoke_runs_and_nowhere_else() -> None:
-    found = book()
+    found = recipe_set()
     smoke = {name for name, recipe in found.recipes.items() if recipe.purpose == "smoke"}
-    assert smoke == {orders.GB200, orders.GB300}
+    assert smoke == {launch_specs.GB200, launch_specs.GB300}
     assert [name for name, cluster in found.catalogue.clusters.items() if cluster.purpose == "smoke"] == [
         "local-live"
     ]
@@ -236,7 +244,7 @@ def test_one_job_of_a_run_is_swept_without_its_siblings():
         )
 
     with job("a") as mine, job("b") as sibling:
-        assert local.sweep(run, orders.cluster(), means=None, job="a") == [
+        assert local.sweep(run, launch_specs.cluster(), clients=None, job="a") == [
             f"ended process {mine.pid} (measuring of a)"
         ]
         assert sibling.poll() is None

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.analyse.iso import Knots
-from pipeline.analyse.peak import Pair, peak
+from pipeline.analyse.peak import CurvePair, peak
 from pipeline.analyse.reach import reach
 
 FLAT = Knots((10.0, 20.0, 40.0), (100.0, 99.0, 98.0))
@@ -16,7 +16,7 @@ HUMP = Knots((10.0, 20.0, 40.0), (150.0, 148.0, 50.0))
 
 def test_a_ratio_that_falls_has_its_largest_at_the_edge():
     found = peak(
-        Pair(FLAT, Knots((10.0, 20.0, 40.0), (300.0, 200.0, 100.0))), (15.0, 25.0), "total_tok_s_gpu"
+        CurvePair(FLAT, Knots((10.0, 20.0, 40.0), (300.0, 200.0, 100.0))), (15.0, 25.0), "total_tok_s_gpu"
     )
     assert (found.kind, found.highest.at, found.highest.ratio) == ("edge", 10.0, 3.0)
     assert found.local == ()
@@ -25,7 +25,9 @@ def test_a_ratio_that_falls_has_its_largest_at_the_edge():
 
 
 def test_a_peak_inside_is_told_from_the_edges():
-    found = peak(Pair(Knots((10.0, 20.0, 40.0), (200.0, 80.0, 70.0)), HUMP), (12.0, 35.0), "total_tok_s_gpu")
+    found = peak(
+        CurvePair(Knots((10.0, 20.0, 40.0), (200.0, 80.0, 70.0)), HUMP), (12.0, 35.0), "total_tok_s_gpu"
+    )
     assert found.kind == "local peak"
     assert 19 < found.highest.at < 25
     assert found.highest.ratio > max(found.low.ratio, found.high.ratio, found.on_grid.ratio)
@@ -33,7 +35,7 @@ def test_a_peak_inside_is_told_from_the_edges():
 
 def test_only_the_range_that_both_have_measured_is_searched():
     found = peak(
-        Pair(Knots((5.0, 25.0), (100.0, 50.0)), Knots((15.0, 60.0), (90.0, 10.0))),
+        CurvePair(Knots((5.0, 25.0), (100.0, 50.0)), Knots((15.0, 60.0), (90.0, 10.0))),
         (1.0, 20.0, 99.0),
         "total_tok_s_gpu",
     )
@@ -42,16 +44,16 @@ def test_only_the_range_that_both_have_measured_is_searched():
 
 @pytest.mark.parametrize("other", [Knots((50.0, 60.0), (9.0, 1.0)), Knots((20.0,), (9.0,)), Knots((), ())])
 def test_curves_without_a_common_range_have_no_peak(other: Knots):
-    assert peak(Pair(FLAT, other), (20.0,), "total_tok_s_gpu") is None
+    assert peak(CurvePair(FLAT, other), (20.0,), "total_tok_s_gpu") is None
 
 
 def test_without_a_price_there_is_no_peak_of_cost():
-    assert peak(Pair(FLAT, HUMP, 2.0), (20.0,), "usd_per_mtok") is None
+    assert peak(CurvePair(FLAT, HUMP, 2.0), (20.0,), "usd_per_mtok") is None
 
 
 def test_derived_cost_peaks_where_throughput_does():
     speed, cost = (
-        peak(Pair(FLAT, HUMP, 2.0, 3.0), (20.0,), quantity)
+        peak(CurvePair(FLAT, HUMP, 2.0, 3.0), (20.0,), quantity)
         for quantity in ("total_tok_s_gpu", "usd_per_mtok")
     )
     assert cost.highest.at == pytest.approx(speed.highest.at, abs=1e-6)
@@ -65,7 +67,7 @@ VALUES = st.lists(st.floats(1, 1e4), min_size=3, max_size=3, unique=True).map(
 
 @given(VALUES, VALUES)
 def test_no_reading_is_above_the_highest(first: tuple[float, ...], second: tuple[float, ...]):
-    pair = Pair(Knots((10.0, 20.0, 40.0), first), Knots((12.0, 25.0, 35.0), second))
+    pair = CurvePair(Knots((10.0, 20.0, 40.0), first), Knots((12.0, 25.0, 35.0), second))
     found = peak(pair, (), "total_tok_s_gpu")
     at = [12.0 + 23.0 * step / 997 for step in range(998)]
     assert max(pair.ratios(at, "total_tok_s_gpu")) <= found.highest.ratio * (1 + 1e-6)

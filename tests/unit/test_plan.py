@@ -8,96 +8,100 @@ from pipeline import load
 from pipeline import plan as planning
 from pipeline.errors import PlanError
 from pipeline.schema.plan import Plan
-from tests.fakes import book as small
+from tests.fakes import recipe_set as small
 
 
 @pytest.fixture
-def book():
+def recipe_set():
     return load.read(small.texts())
 
 
-def considered(book, *, count=1, **changed):
-    recipe = book.recipes[small.ID]
+def candidates(recipe_set, *, count=1, **changed):
+    recipe = recipe_set.recipes[small.ID]
     jobs = (
         planning.job(
             recipe.model_copy(update={"id": f"{recipe.id}{n or ''}"}),
-            cluster(book),
-            book.catalogue,
+            cluster(recipe_set),
+            recipe_set.catalogue,
             None,
             None,
         )
         for n in range(count)
     )
-    return [planning.Considered(job, **changed) for job in jobs]
+    return [planning.PlanCandidate(job, **changed) for job in jobs]
 
 
-def cluster(book):
-    return book.catalogue.clusters["here"]
+def cluster(recipe_set):
+    return recipe_set.catalogue.clusters["here"]
 
 
-def plan(book, considered, **changed) -> Plan:
+def plan(recipe_set, candidates, **changed) -> Plan:
     return planning.plan(
         planning.Request("p", "dispatch", created_at="now", **changed),
-        cluster(book),
-        book.catalogue,
+        cluster(recipe_set),
+        recipe_set.catalogue,
         None,
-        considered,
+        candidates,
     )
 
 
-def test_a_plan_survives_being_written_and_read(book):
-    made = plan(book, considered(book))
+def test_a_plan_survives_being_written_and_read(recipe_set):
+    made = plan(recipe_set, candidates(recipe_set))
     assert Plan.from_json(made.to_json(), where="plan.json") == made
 
 
-def test_nothing_to_run_is_refused_with_the_reason(book):
+def test_nothing_to_run_is_refused_with_the_reason(recipe_set):
     with pytest.raises(PlanError, match="nothing to run") as caught:
-        plan(book, considered(book, is_measured=True))
+        plan(recipe_set, candidates(recipe_set, is_measured=True))
     assert "measured already" in caught.value.hint
     assert caught.value.exit_code == 4
 
 
-def test_a_recipe_of_a_sku_that_the_cluster_has_not_is_left_out(book):
-    elsewhere = cluster(book).model_copy(update={"skus": ("other",)})
+def test_a_recipe_of_a_sku_that_the_cluster_has_not_is_left_out(recipe_set):
+    elsewhere = cluster(recipe_set).model_copy(update={"skus": ("other",)})
     with pytest.raises(PlanError) as caught:
-        planning.plan(planning.Request("p", "dispatch"), elsewhere, book.catalogue, None, considered(book))
+        planning.plan(
+            planning.Request("p", "dispatch"), elsewhere, recipe_set.catalogue, None, candidates(recipe_set)
+        )
     assert "cluster here has no tiny-2x4" in caught.value.hint
 
 
-def test_a_recipe_of_another_purpose_than_the_cluster_is_left_out(book):
-    smoke = cluster(book).model_copy(update={"purpose": "smoke"})
+def test_a_recipe_of_another_purpose_than_the_cluster_is_left_out(recipe_set):
+    smoke = cluster(recipe_set).model_copy(update={"purpose": "smoke"})
     with pytest.raises(PlanError) as caught:
-        planning.plan(planning.Request("p", "dispatch"), smoke, book.catalogue, None, considered(book))
+        planning.plan(
+            planning.Request("p", "dispatch"), smoke, recipe_set.catalogue, None, candidates(recipe_set)
+        )
     assert "a benchmark recipe; here runs smoke ones" in caught.value.hint
 
 
-def test_only_what_measures_something_else_than_before_is_planned(book):
-    (one,) = considered(book)
-    same = planning.Considered(one.job, was_identity=planning.identity(one.job))
+def test_only_what_measures_something_else_than_before_is_planned(recipe_set):
+    (one,) = candidates(recipe_set)
+    same = planning.PlanCandidate(one.job, was_identity=planning.identity(one.job))
     with pytest.raises(PlanError, match="nothing to run"):
-        plan(book, [same], since="HEAD")
-    other = planning.Considered(one.job, was_identity="something else")
-    assert len(plan(book, [other], since="HEAD").jobs) == 1
+        plan(recipe_set, [same], since="HEAD")
+    other = planning.PlanCandidate(one.job, was_identity="something else")
+    assert len(plan(recipe_set, [other], since="HEAD").jobs) == 1
 
 
 @pytest.mark.parametrize("word", ["sku", "llm", "cluster"])
-def test_the_identity_follows_every_environment(book, word):
-    (one,) = considered(book)
+def test_the_identity_follows_every_environment(recipe_set, word):
+    (one,) = candidates(recipe_set)
     moved = one.job.model_copy(update={"environment": {**one.job.environment, word: "0"}})
     assert planning.identity(moved) != planning.identity(one.job)
 
 
-def test_a_price_is_no_part_of_the_identity(book):
+def test_a_price_is_no_part_of_the_identity(recipe_set):
     dearer = load.read(small.texts(skus=small.SKUS.replace("usd_per_gpu_hour: 2.0", "usd_per_gpu_hour: 3.0")))
-    assert planning.identity(considered(dearer)[0].job) == planning.identity(considered(book)[0].job)
+    assert planning.identity(candidates(dearer)[0].job) == planning.identity(candidates(recipe_set)[0].job)
 
 
-def test_more_jobs_than_github_takes_are_refused_and_shards_are_named(book):
-    many = considered(book, count=300)
+def test_more_jobs_than_github_takes_are_refused_and_shards_are_named(recipe_set):
+    many = candidates(recipe_set, count=300)
     with pytest.raises(PlanError, match="300 jobs") as caught:
-        plan(book, many)
+        plan(recipe_set, many)
     assert "--shard 1/2" in caught.value.hint
-    halves = [plan(book, many, shard=(n, 2)) for n in (1, 2)]
+    halves = [plan(recipe_set, many, shard=(n, 2)) for n in (1, 2)]
     assert sorted(job.id for half in halves for job in half.jobs) == sorted(one.job.id for one in many)
 
 
@@ -107,8 +111,8 @@ def test_a_shard_that_is_none_is_refused(text):
         planning.shard(text)
 
 
-def test_the_matrix_of_a_full_run_stays_far_below_a_megabyte(book):
-    made = plan(book, considered(book, count=256))
+def test_the_matrix_of_a_full_run_stays_far_below_a_megabyte(recipe_set):
+    made = plan(recipe_set, candidates(recipe_set, count=256))
     assert len(json.dumps(planning.matrix(made))) < 100_000
     assert planning.matrix(made)["include"][0] == {
         "id": small.ID,

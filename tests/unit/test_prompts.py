@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from pipeline.errors import PipelineError
 from pipeline.measure import prompts
-from tests.fakes.orders import MODEL
+from tests.fakes.launch_specs import MODEL
 from tests.golden.tokenizer import files
 
 LENGTHS = [1, 2, 64, 1000, 8192]

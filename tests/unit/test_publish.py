@@ -17,8 +17,8 @@ from pipeline.edge.http import SystemHttp
 from pipeline.edge.shell import Shell
 from pipeline.errors import ArtifactError, GitHubError, PipelineError
 from pipeline.flow import publishing
-from pipeline.flow.world import World
-from pipeline.publish import Run, site
+from pipeline.flow.context import Context
+from pipeline.publish import WorkflowRun, site
 from pipeline.publish.message import cut
 from pipeline.schema.publication import Annotation, PageEntry, Review
 from tests.fakes import rows
@@ -80,13 +80,15 @@ class Place:
         (out / "comment.md").write_text(body or f"### 🔴 {verdict}\n\ntable\n")
         return out
 
-    def publish(self, folder: Path, *targets: str, run_id: str = "101", **wish) -> list[str]:
-        run = Run(repository="acme/bench", run_id=run_id, sha=SHA)
-        chosen = {"site": self.site, "summary": self.summary, "in_actions": True, **wish}
+    def publish(self, folder: Path, *targets: str, run_id: str = "101", **options) -> list[str]:
+        run = WorkflowRun(repository="acme/bench", run_id=run_id, sha=SHA)
+        chosen = {"site": self.site, "summary": self.summary, "in_actions": True, **options}
         github = GitHub(SystemHttp(), self.clock, self.fake.token, api=self.fake.url)
-        made = publishing.Wish(folder=folder, targets=targets, run=run, **chosen)
+        made = publishing.PublishOptions(folder=folder, targets=targets, run=run, **chosen)
         return publishing.publish(
-            World(Shell(), self.clock, folder), made, publishing.Doors(SystemHttp(), lambda: github)
+            Context(Shell(), self.clock, folder),
+            made,
+            publishing.PublishClients(SystemHttp(), lambda: github),
         )
 
 
@@ -283,7 +285,7 @@ def test_a_report_is_commented_where_its_head_repository_is(place):
 
 
 def test_a_cut_summary_links_to_the_run_that_keeps_the_report(place):
-    there = Run(repository="acme/bench", run_id="707")
+    there = WorkflowRun(repository="acme/bench", run_id="707")
     place.publish(place.report(body="| a row |\n" * 200_000), "summary", here=there)
     assert place.summary.read_text().rstrip().endswith("actions/runs/707#artifacts)._")
 
@@ -446,9 +448,11 @@ def test_a_second_lies_between_the_writes_of_two_targets(place):
         made.append(GitHub(SystemHttp(), place.clock, place.fake.token, api=place.fake.url))
         return made[-1]
 
-    wish = publishing.Wish(place.report(RED), ("check", "issue"), Run("acme/bench", sha=SHA), place.site)
+    options = publishing.PublishOptions(
+        place.report(RED), ("check", "issue"), WorkflowRun("acme/bench", sha=SHA), place.site
+    )
     publishing.publish(
-        World(Shell(), place.clock, place.folder), wish, publishing.Doors(SystemHttp(), github)
+        Context(Shell(), place.clock, place.folder), options, publishing.PublishClients(SystemHttp(), github)
     )
     assert len(made) == 1
     assert place.clock.slept == [1.0]

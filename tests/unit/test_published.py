@@ -11,8 +11,8 @@ from pipeline import cli, load, store
 from pipeline.analyse.curves import families
 from pipeline.calibrate import read_points
 from pipeline.errors import ArtifactError, RecipeError
+from pipeline.flow.context import texts
 from pipeline.flow.published import given_by, read_study
-from pipeline.flow.world import texts
 from pipeline.schema.published import Study
 from pipeline.store import published
 from tests.fakes import results, rows, studies
@@ -132,7 +132,7 @@ def test_a_study_without_tied_rows_is_not_stored():
 
 def test_published_and_simulated_never_share_a_frontier(tmp_path):
     of = recipe()
-    ours = [results.arrival(of, tok_s_gpu=1200.0, run="900")]
+    ours = [results.result_folder(of, tok_s_gpu=1200.0, run="900")]
     store.ingest(str(tmp_path), [*published(tied(), RECIPES, where="study"), *ours])
     found = families(
         store.rows(str(tmp_path)), skus={GB300: rows.sku()}, definition=rows.definition(skus=(GB300,))
@@ -141,7 +141,7 @@ def test_published_and_simulated_never_share_a_frontier(tmp_path):
 
 
 def test_figures_of_others_do_not_displace_our_own_night(tmp_path):
-    ours = [results.arrival(recipe(), run="900", started_at="2026-05-01T01:00:00+00:00")]
+    ours = [results.result_folder(recipe(), run="900", started_at="2026-05-01T01:00:00+00:00")]
     store.ingest(str(tmp_path), [*ours, *published(tied(), RECIPES, where="study")])
     current, previous = store.latest(str(tmp_path), {recipe_id(): ()})
     assert {row.record.provenance.run_id for row in current} == {"900"}

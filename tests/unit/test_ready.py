@@ -15,10 +15,10 @@ EXPECTED = ready.Expected("http://here:1", "llm", {"prefill": 1, "decode": 2}, (
 
 
 def wait(
-    dynamo: FakeDynamo, *, dead: list[str] | None = None, limit_s: float = 5, expected=EXPECTED
+    dynamo: FakeDynamo, *, exited: list[str] | None = None, limit_s: float = 5, expected=EXPECTED
 ) -> FakeClock:
     clock = FakeClock()
-    ready.wait(expected, ready.Watch(dynamo, clock, lambda: dead or [], limit_s))
+    ready.wait(expected, ready.Watch(dynamo, clock, lambda: exited or [], limit_s))
     return clock
 
 
@@ -52,13 +52,13 @@ def test_what_is_missing_at_the_limit_is_said(changes, why):
 
 def test_waiting_ends_as_soon_as_a_process_has_ended():
     with pytest.raises(LaunchError, match="decode-0 exited with 1") as caught:
-        wait(dynamo(listed=False), dead=["decode-0 exited with 1", "frontend exited with 0"])
+        wait(dynamo(listed=False), exited=["decode-0 exited with 1", "frontend exited with 0"])
     assert caught.value.hint == "ended as well: frontend"
 
 
 def test_a_process_that_ends_with_the_last_step_is_not_called_ready():
     with pytest.raises(LaunchError, match="decode-0 exited"):
-        wait(dynamo(), dead=["decode-0 exited with 1"])
+        wait(dynamo(), exited=["decode-0 exited with 1"])
 
 
 def test_a_worker_that_does_not_generate_yet_is_not_counted():

@@ -10,9 +10,9 @@ from pipeline.launch import dynamo, layout
 from pipeline.schema.publication import Annotation
 from pipeline.schema.recipe import WorkerPool
 from pipeline.schema.report import IsoCell
-from pipeline.schema.review import Comparison, IsoPair
+from pipeline.schema.review import IsoPair, ReviewFindings
 from pipeline.schema.timing import DecodeTiming, PrefillTiming, SkuTiming
-from tests.fakes import book as small
+from tests.fakes import recipe_set as small
 from tests.fakes import rows
 
 BASE, HEAD = "b" * 40, "a" * 40
@@ -20,7 +20,7 @@ OLD, NEW = rows.recipe(conc=(64,)), rows.recipe(conc=(64,), decode_flags={"max-n
 
 
 def side(recipe, identity, **settings):
-    return analyse.Side(rows.record(recipe).job, {"prefill": {}, "decode": settings}, identity)
+    return analyse.RecipeVersion(rows.record(recipe).job, {"prefill": {}, "decode": settings}, identity)
 
 
 def comparison(before, after, *, ran=((100.0, 30.0), (90.0, 33.0)), failure="", **changed):
@@ -41,7 +41,7 @@ def comparison(before, after, *, ran=((100.0, 30.0), (90.0, 33.0)), failure="", 
         "head": HEAD,
         "base_problems": 0,
     }
-    return Comparison(**{**fields, **changed})
+    return ReviewFindings(**{**fields, **changed})
 
 
 def pair(at, before, after):
@@ -59,7 +59,7 @@ def edited(**changed):
 
 
 def told(found):
-    return analyse.judged(found, 0.01)
+    return analyse.with_verdict(found, 0.01)
 
 
 def test_one_edit_is_named_in_the_first_line_with_what_it_is_predicted_to_do():
@@ -95,7 +95,7 @@ def test_a_shape_that_was_never_calibrated_is_unknown_in_words():
 
 def test_errors_are_red_and_stand_at_their_lines():
     problem = Annotation(path="recipes/a.yaml", line=3, severity="error", message="unknown key `titel`")
-    made = told(Comparison(problems=(problem,), base=BASE, head=HEAD, base_problems=0))
+    made = told(ReviewFindings(problems=(problem,), base=BASE, head=HEAD, base_problems=0))
     assert made.verdict == "worse"
     assert "1 error in the recipes: nothing was predicted" in render.review_headline(made)
     assert "- **error** `recipes/a.yaml:3`: unknown key" in render.comment(made)
@@ -104,7 +104,7 @@ def test_errors_are_red_and_stand_at_their_lines():
 def test_nothing_changed_is_said_and_nothing_more():
     same = {OLD.id: side(OLD, "1")}
     made = told(
-        Comparison(
+        ReviewFindings(
             problems=(), recipes=analyse.differences(same, same), base=BASE, head=HEAD, base_problems=0
         )
     )
@@ -127,7 +127,7 @@ def test_a_concurrency_that_is_measured_no_longer_is_no_gap():
     old, new = rows.row(OLD, 64, (100.0, 30.0), run="before"), rows.row(fewer, 32, (60.0, 40.0), run="after")
     changes = analyse.compare([new], [old], planned={OLD.id}, relevant_change=0.01)
     made = told(
-        Comparison(problems=(), recipes=diffs, changes=changes, base=BASE, head=HEAD, base_problems=0)
+        ReviewFindings(problems=(), recipes=diffs, changes=changes, base=BASE, head=HEAD, base_problems=0)
     )
     assert {one.reason for one in changes} == {"no earlier run of this point", "not planned any more"}
     assert made.verdict == "unknown"
@@ -147,7 +147,7 @@ def test_text_of_a_stranger_is_shown_and_not_obeyed():
     problem = Annotation(
         path="recipes/a.yaml", line=3, severity="error", message="@everybody <img src=x> | **loud**"
     )
-    body = render.comment(told(Comparison(problems=(problem,), base=BASE, head=HEAD, base_problems=0)))
+    body = render.comment(told(ReviewFindings(problems=(problem,), base=BASE, head=HEAD, base_problems=0)))
     assert r"\@everybody \<img src=x> \| \*\*loud\*\*" in body
 
 

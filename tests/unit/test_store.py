@@ -12,9 +12,9 @@ from pyarrow import parquet
 from pipeline import store
 from pipeline.edge.shell import Shell
 from pipeline.errors import ArtifactError, PipelineError
-from pipeline.schema.result import Arrival
+from pipeline.schema.result import ResultFolder
 from tests.fakes import results, rows
-from tests.fakes.results import arrival, recipe
+from tests.fakes.results import recipe, result_folder
 
 WHO = {"who": "ada", "at": "2026-11-24T08:00:00+00:00"}
 OTHER = "2p1d-dep4-dep8"
@@ -43,7 +43,7 @@ def url(tmp_path) -> str:
 
 
 def test_points_come_back_as_they_went_in(url):
-    came = arrival()
+    came = result_folder()
     (summary,) = store.ingest(url, [came])
     found = store.rows(url)
     assert [row.point for row in found] == list(came.points)
@@ -63,7 +63,7 @@ def test_points_come_back_as_they_went_in(url):
 
 
 def test_a_failed_job_is_a_row_for_each_concurrency_without_a_point(url):
-    store.ingest(url, [arrival(failed="never became ready")])
+    store.ingest(url, [result_folder(failed="never became ready")])
     found = store.rows(url)
     assert [(row.conc, row.point, row.failure.what) for row in found] == [
         (conc, None, "never became ready") for conc in results.CONCS
@@ -79,27 +79,33 @@ def test_an_empty_history_has_no_rows(url):
 
 
 def test_ingesting_again_writes_nothing(url):
-    store.ingest(url, [arrival()])
+    store.ingest(url, [result_folder()])
     before = content(Path(url))
-    (summary,) = store.ingest(url, [arrival(), arrival()])
+    (summary,) = store.ingest(url, [result_folder(), result_folder()])
     assert (summary.jobs_new, summary.jobs_known, summary.path) == (0, 1, None)
     assert content(Path(url)) == before
 
 
 def test_other_content_of_a_known_job_is_refused_before_anything_is_written(url):
-    store.ingest(url, [arrival()])
+    store.ingest(url, [result_folder()])
     before = content(Path(url))
-    error = refused("101 attempt 1 has .* already", url, [arrival(run="100"), arrival(tok_s_gpu=2.0)])
+    error = refused(
+        "101 attempt 1 has .* already", url, [result_folder(run="100"), result_folder(tok_s_gpu=2.0)]
+    )
     assert "a retry is a new attempt" in error.hint
     assert content(Path(url)) == before
-    refused("another folder of this ingest", url, [arrival(run="102"), arrival(run="102", tok_s_gpu=2.0)])
+    refused(
+        "another folder of this ingest",
+        url,
+        [result_folder(run="102"), result_folder(run="102", tok_s_gpu=2.0)],
+    )
     assert content(Path(url)) == before
 
 
 def test_jobs_that_arrive_later_go_to_a_file_of_their_own_beside_the_first(url):
-    late = [arrival(recipe(name), started_at=night(24)) for name in (OTHER, "3p1d-dep4-dep8")]
-    store.ingest(url, [arrival(started_at=night(23))])
-    (second,) = store.ingest(url, [arrival(started_at=night(23)), late[0]])
+    late = [result_folder(recipe(name), started_at=night(24)) for name in (OTHER, "3p1d-dep4-dep8")]
+    store.ingest(url, [result_folder(started_at=night(23))])
+    (second,) = store.ingest(url, [result_folder(started_at=night(23)), late[0]])
     (third,) = store.ingest(url, late)
     assert (second.path, second.jobs_new, second.jobs_known) == (
         "points/date=2026-11-23/101-1+2.parquet",
@@ -111,11 +117,13 @@ def test_jobs_that_arrive_later_go_to_a_file_of_their_own_beside_the_first(url):
 
 
 def test_each_run_attempt_has_its_file_on_the_utc_day_of_its_first_job(url):
-    eve = arrival(started_at="2026-11-24T01:30:00+02:00")
-    day = arrival(recipe(OTHER), started_at="2026-11-24T00:30:00Z")
+    eve = result_folder(started_at="2026-11-24T01:30:00+02:00")
+    day = result_folder(recipe(OTHER), started_at="2026-11-24T00:30:00Z")
     paths = [
         summary.path
-        for summary in store.ingest(url, [day, eve, arrival(run="102", attempt=2, started_at=night(25))])
+        for summary in store.ingest(
+            url, [day, eve, result_folder(run="102", attempt=2, started_at=night(25))]
+        )
     ]
     assert paths == ["points/date=2026-11-23/101-1.parquet", "points/date=2026-11-25/102-2.parquet"]
     assert {row.date for row in store.rows(url, date_from="2026-11-24")} == {"2026-11-25"}
@@ -131,26 +139,26 @@ def test_each_run_attempt_has_its_file_on_the_utc_day_of_its_first_job(url):
     ],
 )
 def test_an_arrival_that_cannot_be_placed_is_refused(url, changed, message):
-    refused(message, url, [arrival(run="100"), arrival(**changed)])
+    refused(message, url, [result_folder(run="100"), result_folder(**changed)])
     assert not Path(url).exists()
 
 
 def test_an_arrival_with_neither_points_nor_failure_is_refused(url):
-    refused("neither points nor failure", url, [arrival().model_copy(update={"points": ()})])
-    twice = arrival().points[:1] * 2
-    refused("same conc twice", url, [arrival().model_copy(update={"points": twice})])
+    refused("neither points nor failure", url, [result_folder().model_copy(update={"points": ()})])
+    twice = result_folder().points[:1] * 2
+    refused("same conc twice", url, [result_folder().model_copy(update={"points": twice})])
 
 
 def test_rows_are_those_of_recipes_that_match(url):
-    store.ingest(url, [arrival(), arrival(recipe(OTHER))])
+    store.ingest(url, [result_folder(), result_folder(recipe(OTHER))])
     assert {row.record.job.id for row in store.rows(url, select="*.2p1d-*")} == {recipe(OTHER).id}
 
 
 def test_the_newest_attempt_with_a_point_stands_for_a_run(url):
     attempts = [
-        arrival(attempt=1),
-        arrival(attempt=2, tok_s_gpu=2000.0),
-        arrival(attempt=3, failed="node died"),
+        result_folder(attempt=1),
+        result_folder(attempt=2, tok_s_gpu=2000.0),
+        result_folder(attempt=3, failed="node died"),
     ]
     store.ingest(url, attempts)
     assert {row.run for row in store.rows(url)} == {("101", 2)}
@@ -160,7 +168,7 @@ def test_the_newest_attempt_with_a_point_stands_for_a_run(url):
     assert {row.run for row in store.rows(url)} == {("101", 3)}
 
 
-def refusing(came: Arrival) -> Arrival:
+def refusing(came: ResultFolder) -> ResultFolder:
     """The same, with every point refused."""
     return came.model_copy(
         update={"points": tuple(one.model_copy(update={"status": "refused"}) for one in came.points)}
@@ -169,7 +177,12 @@ def refusing(came: Arrival) -> Arrival:
 
 def test_a_refused_attempt_does_not_stand_over_an_older_good_one_and_is_still_there_for_sql(url):
     store.ingest(
-        url, [arrival(attempt=1), refusing(arrival(attempt=2)), arrival(attempt=3, failed="node died")]
+        url,
+        [
+            result_folder(attempt=1),
+            refusing(result_folder(attempt=2)),
+            result_folder(attempt=3, failed="node died"),
+        ],
     )
     assert {row.run for row in store.rows(url)} == {("101", 1)}
     assert len(store.query(url, "SELECT DISTINCT attempt FROM points")) == 3
@@ -178,12 +191,12 @@ def test_a_refused_attempt_does_not_stand_over_an_older_good_one_and_is_still_th
 
 
 def test_of_two_good_attempts_the_newer_stands_whichever_is_faster(url):
-    store.ingest(url, [arrival(attempt=1, tok_s_gpu=2000.0), arrival(attempt=2)])
+    store.ingest(url, [result_folder(attempt=1, tok_s_gpu=2000.0), result_folder(attempt=2)])
     assert {row.run for row in store.rows(url)} == {("101", 2)}
 
 
 def test_every_reader_honours_a_tombstone_and_the_points_stay_where_they_are(url):
-    store.ingest(url, [arrival(), arrival(run="102")])
+    store.ingest(url, [result_folder(), result_folder(run="102")])
     before = content(Path(url))
     store.retract(url, "101", reason="thermal event", **WHO)
     assert {row.run[0] for row in store.rows(url)} == {"102"}
@@ -193,7 +206,7 @@ def test_every_reader_honours_a_tombstone_and_the_points_stay_where_they_are(url
 
 
 def test_a_retraction_is_said_once(url):
-    store.ingest(url, [arrival()])
+    store.ingest(url, [result_folder()])
     stone = store.retract(url, "101", reason="thermal event", **WHO)
     before = content(Path(url))
     assert store.retract(url, "101", reason="thermal event", who="bob", at=night(25)) == stone
@@ -204,15 +217,15 @@ def test_a_retraction_is_said_once(url):
 
 
 def test_a_run_that_was_never_stored_cannot_be_retracted(url):
-    store.ingest(url, [arrival()])
+    store.ingest(url, [result_folder()])
     refused("no run 999", url, "999", call=store.retract, reason="typo", **WHO)
     refused("no run 101 attempt 7", url, "101", 7, call=store.retract, reason="typo", **WHO)
 
 
 def test_a_retracted_run_stays_retracted_when_its_folders_come_again(url):
-    store.ingest(url, [arrival()])
+    store.ingest(url, [result_folder()])
     store.retract(url, "101", reason="thermal event", **WHO)
-    store.ingest(url, [arrival(), arrival(recipe(OTHER))])
+    store.ingest(url, [result_folder(), result_folder(recipe(OTHER))])
     assert store.rows(url) == ()
 
 
@@ -223,46 +236,54 @@ def pairs(found) -> list[set[str]]:
 def test_a_recipes_newest_run_is_paired_with_the_one_before_it_although_its_deployment_changed(url):
     changed = recipe(image="vllm/vllm-openai:v0.21.0")
     store.ingest(
-        url, [arrival(run="9", started_at=night(20)), arrival(changed, run="10", started_at=night(21))]
+        url,
+        [
+            result_folder(run="9", started_at=night(20)),
+            result_folder(changed, run="10", started_at=night(21)),
+        ],
     )
     recipes = {recipe().id: ()}
-    assert pairs(store.nights(store.rows(url), recipes)) == [{"10"}, {"9"}]
-    assert store.latest(url, recipes) == store.nights(store.rows(url), recipes)
+    assert pairs(store.current_and_previous(store.rows(url), recipes)) == [{"10"}, {"9"}]
+    assert store.latest(url, recipes) == store.current_and_previous(store.rows(url), recipes)
 
 
 def test_time_orders_runs_and_offsets_do_not_deceive_it(url):
     early, late = "2026-11-21T01:00:00+02:00", "2026-11-20T23:30:00+00:00"
-    store.ingest(url, [arrival(run="2", started_at=early), arrival(run="1", started_at=late)])
+    store.ingest(url, [result_folder(run="2", started_at=early), result_folder(run="1", started_at=late)])
     assert pairs(store.latest(url, {recipe().id: ()})) == [{"1"}, {"2"}]
 
 
 def test_runs_of_another_origin_or_request_count_or_without_a_good_point_are_passed_over(url):
     before = [
-        arrival(run="1", started_at=night(1)),
-        arrival(run="2", started_at=night(2), requests_per_conc=2),
-        arrival(run="3", started_at=night(3), origin="measured"),
-        arrival(run="4", started_at=night(4), failed="node died"),
-        refusing(arrival(run="5", started_at=night(5))),
+        result_folder(run="1", started_at=night(1)),
+        result_folder(run="2", started_at=night(2), requests_per_conc=2),
+        result_folder(run="3", started_at=night(3), origin="measured"),
+        result_folder(run="4", started_at=night(4), failed="node died"),
+        refusing(result_folder(run="5", started_at=night(5))),
     ]
-    store.ingest(url, [*before, arrival(run="6", started_at=night(6), seed=77)])
+    store.ingest(url, [*before, result_folder(run="6", started_at=night(6), seed=77)])
     assert pairs(store.latest(url, {recipe().id: ()})) == [{"6"}, {"1"}]
 
 
 def test_a_point_that_was_refused_takes_no_earlier_good_ones_place(url):
-    whole = arrival(run="2", started_at=night(2))
+    whole = result_folder(run="2", started_at=night(2))
     first, second = refusing(whole).points[0], whole.points[1]
     torn = whole.model_copy(update={"points": (first, second)})
-    store.ingest(url, [arrival(run="1", started_at=night(1)), torn, arrival(run="3", started_at=night(3))])
+    store.ingest(
+        url, [result_folder(run="1", started_at=night(1)), torn, result_folder(run="3", started_at=night(3))]
+    )
     _, previous = store.latest(url, {recipe().id: ()})
     assert [(row.run[0], row.conc) for row in previous] == [("1", first.conc), ("2", second.conc)]
-    assert store.latest(url, {recipe().id: ()}) == store.nights(store.rows(url), {recipe().id: ()})
+    assert store.latest(url, {recipe().id: ()}) == store.current_and_previous(
+        store.rows(url), {recipe().id: ()}
+    )
 
 
 def test_a_concurrency_that_nobody_asks_for_any_more_is_missed_for_one_night(url):
     fewer = recipe(conc=(4,))
     nights = [
-        arrival(run="1", started_at=night(1)),
-        *(arrival(fewer, run=str(day), started_at=night(day)) for day in (2, 3)),
+        result_folder(run="1", started_at=night(1)),
+        *(result_folder(fewer, run=str(day), started_at=night(day)) for day in (2, 3)),
     ]
     store.ingest(url, nights)
     recipes = {recipe().id: ()}
@@ -284,31 +305,39 @@ OTHER_SETTINGS = {
 @pytest.mark.parametrize("other", OTHER_SETTINGS.values(), ids=OTHER_SETTINGS)
 def test_an_older_run_of_the_same_settings_goes_before_a_newer_one_of_others(url, other):
     edited = recipe(image="vllm/vllm-openai:v0.21.0")
-    nights = [arrival(run="1", started_at=night(1)), arrival(edited, run="2", started_at=night(2))]
+    nights = [
+        result_folder(run="1", started_at=night(1)),
+        result_folder(edited, run="2", started_at=night(2)),
+    ]
     store.ingest(
-        url, [*nights, arrival(run="3", started_at=night(3), **other), arrival(run="4", started_at=night(4))]
+        url,
+        [
+            *nights,
+            result_folder(run="3", started_at=night(3), **other),
+            result_folder(run="4", started_at=night(4)),
+        ],
     )
     recipes = {recipe().id: ()}
     assert pairs(store.latest(url, recipes)) == [{"4"}, {"2"}]
-    assert store.latest(url, recipes) == store.nights(store.rows(url), recipes)
+    assert store.latest(url, recipes) == store.current_and_previous(store.rows(url), recipes)
 
 
 def test_where_no_run_has_the_same_settings_the_newest_is_told_so_that_its_difference_is(url):
     others = [
-        arrival(run="1", started_at=night(1), measure="aiperf"),
-        arrival(run="2", started_at=night(2), time_scale=40.0),
+        result_folder(run="1", started_at=night(1), measure="aiperf"),
+        result_folder(run="2", started_at=night(2), time_scale=40.0),
     ]
-    store.ingest(url, [*others, arrival(run="3", started_at=night(3))])
+    store.ingest(url, [*others, result_folder(run="3", started_at=night(3))])
     assert pairs(store.latest(url, {recipe().id: ()})) == [{"3"}, {"2"}]
 
 
 def test_settings_are_known_under_a_former_id_and_at_other_concurrencies(url):
     former = recipe(OTHER, conc=(16,))
     nights = [
-        arrival(former, run="1", started_at=night(1)),
-        arrival(former, run="2", started_at=night(2), time_scale=40.0),
+        result_folder(former, run="1", started_at=night(1)),
+        result_folder(former, run="2", started_at=night(2), time_scale=40.0),
     ]
-    store.ingest(url, [*nights, arrival(run="3", started_at=night(3))])
+    store.ingest(url, [*nights, result_folder(run="3", started_at=night(3))])
     assert pairs(store.latest(url, {recipe().id: (former.id,)})) == [{"3"}, {"1"}]
 
 
@@ -318,11 +347,14 @@ def as_older_versions_wrote_it(path: Path) -> None:
 
 
 def test_files_without_the_column_of_settings_are_read_and_compared_by_their_documents(url):
-    nights = [arrival(run="1", started_at=night(1)), arrival(run="2", started_at=night(2), time_scale=40.0)]
+    nights = [
+        result_folder(run="1", started_at=night(1)),
+        result_folder(run="2", started_at=night(2), time_scale=40.0),
+    ]
     store.ingest(url, nights)
     for path in Path(url).rglob("*.parquet"):
         as_older_versions_wrote_it(path)
-    store.ingest(url, [*nights, arrival(run="3", started_at=night(3))])
+    store.ingest(url, [*nights, result_folder(run="3", started_at=night(3))])
     assert len(store.rows(url)) == 6
     assert pairs(store.latest(url, {recipe().id: ()})) == [{"3"}, {"1"}]
     known = store.query(
@@ -334,7 +366,10 @@ def test_files_without_the_column_of_settings_are_read_and_compared_by_their_doc
 def test_a_failed_night_is_the_current_one(url):
     store.ingest(
         url,
-        [arrival(run="1", started_at=night(1)), arrival(run="2", started_at=night(2), failed="node died")],
+        [
+            result_folder(run="1", started_at=night(1)),
+            result_folder(run="2", started_at=night(2), failed="node died"),
+        ],
     )
     current, previous = store.latest(url, {recipe().id: ()})
     assert [row.point for row in current] == [None, None]
@@ -343,21 +378,26 @@ def test_a_failed_night_is_the_current_one(url):
 
 def test_a_recipe_is_known_by_its_former_ids(url):
     store.ingest(
-        url, [arrival(recipe(OTHER), run="1", started_at=night(1)), arrival(run="2", started_at=night(2))]
+        url,
+        [
+            result_folder(recipe(OTHER), run="1", started_at=night(1)),
+            result_folder(run="2", started_at=night(2)),
+        ],
     )
     assert pairs(store.latest(url, {recipe().id: (recipe(OTHER).id,)})) == [{"2"}, {"1"}]
     assert pairs(store.latest(url, {recipe().id: ()})) == [{"2"}, set()]
 
 
 def test_a_stated_run_is_compared_with_those_before_it(url):
-    store.ingest(url, [arrival(run=str(day), started_at=night(day)) for day in (1, 2, 3)])
+    store.ingest(url, [result_folder(run=str(day), started_at=night(day)) for day in (1, 2, 3)])
     assert pairs(store.latest(url, {recipe().id: ()}, run_id="2")) == [{"2"}, {"1"}]
     assert store.latest(url, {recipe().id: ()}, run_id="7") == ((), ())
 
 
 def test_sql_sees_flat_columns_and_can_join(url):
-    store.ingest(url, [arrival()])
-    sql = "SELECT p.recipe, p.conc, p.requests, p.started_at, round(q.interactivity) AS i FROM points p JOIN points q USING (conc) ORDER BY 2"
+    store.ingest(url, [result_folder()])
+    sql = "SELECT p.recipe, p.conc, p.requests, p.started_at, round(q.interactivity) AS i FROM points p "
+    sql += "JOIN points q USING (conc) ORDER BY 2"
     assert store.query(url, sql)[0] == {
         "recipe": recipe().id,
         "conc": 4,
@@ -372,7 +412,7 @@ def test_sql_sees_flat_columns_and_can_join(url):
     ["SELEC 1", "INSTALL httpfs", "COPY points TO 'stolen.csv'", "SELECT * FROM read_text('/etc/hostname')"],
 )
 def test_sql_that_is_wrong_or_reaches_outside_is_refused(url, tmp_path, monkeypatch, sql):
-    store.ingest(url, [arrival()])
+    store.ingest(url, [result_folder()])
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PipelineError, match="SQL"):
         store.query(url, sql)
@@ -384,14 +424,14 @@ READERS = pytest.mark.parametrize(
     [
         store.rows,
         lambda url: store.query(url, "SELECT 1 FROM points"),
-        lambda url: store.ingest(url, [arrival()]),
+        lambda url: store.ingest(url, [result_folder()]),
     ],
 )
 
 
 @READERS
 def test_a_torn_file_in_history_is_named(url, read):
-    store.ingest(url, [arrival()])
+    store.ingest(url, [result_folder()])
     path = Path(url, "points/date=2026-11-23/101-1.parquet")
     path.write_bytes(path.read_bytes()[:-20])
     assert refused("cannot be read", url, call=read).where.endswith("101-1.parquet")
@@ -399,32 +439,32 @@ def test_a_torn_file_in_history_is_named(url, read):
 
 @READERS
 def test_a_foreign_file_in_history_is_named(url, read):
-    store.ingest(url, [arrival()])
+    store.ingest(url, [result_folder()])
     Path(url, "points/date=2026-11-23/notes.txt").write_text("")
     refused("foreign file .*notes.txt", url, call=read)
 
 
 def test_a_parquet_file_of_another_kind_is_named(url):
-    store.ingest(url, [arrival()])
+    store.ingest(url, [result_folder()])
     parquet.write_table(pa.table({"run_id": ["1"]}), Path(url, "points/date=2026-11-23/7-1.parquet"))
     assert refused("no column attempt", url, call=store.rows).where.endswith("7-1.parquet")
 
 
 def test_what_a_killed_writer_left_is_not_read(url):
-    store.ingest(url, [arrival()])
+    store.ingest(url, [result_folder()])
     Path(url, "points/date=2026-11-23/.102-1.parquet.0123abcd").write_bytes(b"half")
     assert len(store.rows(url)) == 2
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    error = refused("cannot write points/", str(tmp_path / "file" / "history"), [arrival()])
+    error = refused("cannot write points/", str(tmp_path / "file" / "history"), [result_folder()])
     assert "read-only" in error.hint
     assert error.where == str(tmp_path / "file" / "history")
 
 
 def test_a_full_disk_leaves_history_as_it_was(url):
-    store.ingest(url, [arrival()])
+    store.ingest(url, [result_folder()])
     before = content(Path(url))
     script = (
         "import resource, sys; from pipeline import store; from pipeline.errors import ArtifactError; from tests.fakes.results import *\n"
@@ -440,7 +480,7 @@ def test_a_full_disk_leaves_history_as_it_was(url):
 
 
 def test_two_ingests_of_one_run_at_once_store_each_job_once(url):
-    jobs = [arrival(recipe(f"{n}p1d-dep4-dep8")) for n in range(1, 9)]
+    jobs = [result_folder(recipe(f"{n}p1d-dep4-dep8")) for n in range(1, 9)]
     with ThreadPoolExecutor(8) as workers:
         summaries = list(workers.map(lambda at: store.ingest(url, jobs[at : at + 3])[0], range(6)))
     assert sum(summary.jobs_new for summary in summaries) == 8
@@ -450,18 +490,18 @@ def test_two_ingests_of_one_run_at_once_store_each_job_once(url):
 
 def test_a_filesystem_without_local_names_keeps_the_same_promises():
     place = store.at("mock:///bucket")
-    store.ingest(place, [arrival()])
-    (again,) = store.ingest(place, [arrival(), arrival(recipe(OTHER))])
+    store.ingest(place, [result_folder()])
+    (again,) = store.ingest(place, [result_folder(), result_folder(recipe(OTHER))])
     assert again.path == "points/date=2026-11-23/101-1+2.parquet"
     store.retract(place, "101", reason="thermal event", **WHO)
     assert store.rows(place) == ()
     assert len(store.query(place, "SELECT 1 FROM points")) == 0
-    store.ingest(place, [arrival(run="102")])
+    store.ingest(place, [result_folder(run="102")])
     assert len(store.query(place, "SELECT 1 FROM points")) == len(store.rows(place)) == 2
 
 
 def test_a_query_is_answered_as_a_table_too(tmp_path):
-    store.ingest(str(tmp_path / "h"), [arrival()])
+    store.ingest(str(tmp_path / "h"), [result_folder()])
     lines = store.query_text(
         str(tmp_path / "h"), "select conc, status from points order by conc"
     ).splitlines()
@@ -471,7 +511,7 @@ def test_a_query_is_answered_as_a_table_too(tmp_path):
 
 def test_a_file_url_and_a_path_are_the_same_place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    store.ingest((tmp_path / "history").as_uri(), [arrival()])
+    store.ingest((tmp_path / "history").as_uri(), [result_folder()])
     assert len(store.rows("history")) == len(store.rows(f"{tmp_path}/history/")) == 2
 
 
@@ -487,7 +527,7 @@ def test_another_scheme_needs_fsspec_and_says_so(monkeypatch):
 def test_a_history_in_fsspecs_memory():
     pytest.importorskip("fsspec", reason="fsspec is optional")
     url = f"memory://history-{os.getpid()}"
-    store.ingest(url, [arrival()])
+    store.ingest(url, [result_folder()])
     assert len(store.rows(url)) == len(store.query(url, "SELECT 1 FROM points")) == 2
     with pytest.raises(PipelineError, match="unknown scheme nope://"):
         store.rows("nope://history")
@@ -495,7 +535,7 @@ def test_a_history_in_fsspecs_memory():
 
 def test_figures_in_columns_are_those_of_the_document(url):
     of = recipe(conc=(4,))
-    store.ingest(url, [arrival(of)])
+    store.ingest(url, [result_folder(of)])
     point = rows.point(of, 4, 1000.0, 30.0)
     (found,) = store.query(url, "SELECT * EXCLUDE document FROM points")
     assert found["total_tok_s_gpu"] == pytest.approx(1000.0)
@@ -504,7 +544,7 @@ def test_figures_in_columns_are_those_of_the_document(url):
         None,
         point.gpus_held,
     )
-    record = arrival(of).record
+    record = result_folder(of).record
     assert (found["point_key"], found["series_key"]) == (record.point_key(4), record.series_key(4))
 
 

@@ -9,11 +9,11 @@ import pytest
 from pipeline.edge.shell import Completed, Shell
 from pipeline.errors import PipelineError
 from pipeline.flow import provenance
-from pipeline.flow.world import World
+from pipeline.flow.context import Context
 from pipeline.measure import surroundings
 from pipeline.schema.plan import Plan
 from pipeline.schema.result import Measurement
-from tests.fakes import orders
+from tests.fakes import launch_specs
 from tests.fakes.clock import FakeClock
 
 COMMANDS = sorted((Path(__file__).parents[1] / "golden").glob("*/*.txt"))
@@ -322,7 +322,7 @@ def test_nothing_is_hidden_of_the_commands_of_a_recipe(page):
 
 
 def test_a_result_tells_its_commands_and_its_environment_without_secrets():
-    order, cluster = orders.order(run_id="r"), orders.cluster()
+    order, cluster = launch_specs.order(run_id="r"), launch_specs.cluster()
     plan = Plan(
         plan_id="p",
         event="dispatch",
@@ -343,9 +343,9 @@ def test_a_result_tells_its_commands_and_its_environment_without_secrets():
         plan, order.job, run_id="r", attempt=1, requests_per_conc=10, seed=0, started_at="now"
     )
     commands = {"frontend": ("env", "HF_TOKEN=hunter2", "python", "--api-key", "hunter2")}
-    world = World(Shell(), FakeClock(), Path("recipes"), env={"VLLM_API_KEY": "hunter2"})
+    context = Context(Shell(), FakeClock(), Path("recipes"), env={"VLLM_API_KEY": "hunter2"})
     told = provenance.record(
-        world, attempt, Measurement(points=(), versions={}, stages_s={}, commands=commands)
+        context, attempt, Measurement(points=(), versions={}, stages_s={}, commands=commands)
     )
     assert "hunter2" not in told.to_json()
     assert told.provenance.commands["frontend"][2] == "python"

@@ -18,7 +18,7 @@ from pipeline.edge.clock import SystemClock
 from pipeline.edge.shell import Shell
 from pipeline.errors import ArtifactError, PipelineError
 from pipeline.flow import syncing
-from pipeline.flow.world import World
+from pipeline.flow.context import Context
 
 
 def git(folder: Path, *words: str) -> str:
@@ -54,11 +54,11 @@ def add(folder: Path, path: str, text: str = "x") -> Path:
     return folder / path
 
 
-def sync(repository: Path, folder: Path, remote: str = "origin", **world) -> syncing.Synced:
-    wish = syncing.Wish(
+def sync(repository: Path, folder: Path, remote: str = "origin", **context) -> syncing.Synced:
+    options = syncing.SyncOptions(
         folder=folder, branch="history", remote=remote, message="Add run 7", repository=repository
     )
-    return syncing.sync(World(world.get("shell", Shell()), SystemClock(), repository), wish)
+    return syncing.sync(Context(context.get("shell", Shell()), SystemClock(), repository), options)
 
 
 def on_branch(bare: Path) -> dict[str, str]:

@@ -16,14 +16,14 @@ from pipeline.measure import sa_bench
 from pipeline.measure.points import point
 from pipeline.measure.requests import Request, effective_conc, steady_window
 from pipeline.measure.statistics import slope
-from pipeline.measure.validity import Seen, judge
-from tests.fakes import orders
-from tests.fakes.loads import OSL, closed_loop, seen
+from pipeline.measure.validity import Observation, judge
+from tests.fakes import launch_specs
+from tests.fakes.loads import OSL, closed_loop, observation
 
 FILES = Path(__file__).parent / "sa_bench"
 
 
-def names(of: Seen) -> list[str]:
+def names(of: Observation) -> list[str]:
     """The reasons' names."""
     return [reason.split(":")[0] for reason in judge(of).reasons]
 
@@ -35,7 +35,7 @@ def broken(number: int, **changed: object) -> tuple[Request, ...]:
 
 
 def test_a_loop_in_order_is_not_refused():
-    verdict = judge(seen())
+    verdict = judge(observation())
     assert (verdict.reasons, verdict.withheld) == ((), ())
     assert verdict.effective_conc == pytest.approx(8)
 
@@ -43,27 +43,27 @@ def test_a_loop_in_order_is_not_refused():
 @given(conc=st.integers(1, 24), per_conc=st.integers(1, 12), seed=st.integers(0, 2**16))
 def test_a_loop_in_order_is_never_refused_whatever_its_size(conc, per_conc, seed):
     loop = closed_loop(conc, conc * per_conc, seed=seed)
-    verdict = judge(seen(loop, conc=conc))
+    verdict = judge(observation(loop, conc=conc))
     assert verdict.reasons == ()
     assert verdict.steady_s == 0 or verdict.effective_conc == pytest.approx(conc)
 
 
 @given(number=st.integers(1, 80), output=st.one_of(st.none(), st.integers(1, OSL - 1)))
 def test_every_silently_cut_stream_is_counted(number, output):
-    verdict = judge(seen(broken(number, output=output)))
+    verdict = judge(observation(broken(number, output=output)))
     assert any(reason.startswith(f"truncated-streams: {number} of 80") for reason in verdict.reasons)
 
 
 @given(number=st.integers(1, 79))
 def test_every_error_is_counted_and_is_not_a_truncation(number):
-    verdict = judge(seen(broken(number, output=None, error="500 Internal Server Error")))
+    verdict = judge(observation(broken(number, output=None, error="500 Internal Server Error")))
     assert verdict.reasons == (f"request-errors: {number} of 80, most often '500 Internal Server Error'",)
 
 
 @given(missing=st.integers(1, 79))
 def test_every_lost_request_is_counted(missing):
     loop = closed_loop()[missing:]
-    assert judge(seen(loop, sent=80)).reasons == (
+    assert judge(observation(loop, sent=80)).reasons == (
         f"lost-requests: {80 - missing} of 80 are in the client's records",
     )
 
@@ -71,26 +71,28 @@ def test_every_lost_request_is_counted(missing):
 @given(order=st.permutations(range(16)), seed=st.integers(0, 99))
 def test_the_order_of_records_does_not_matter(order, seed):
     loop = closed_loop(2, 16, seed=seed)
-    assert judge(seen(tuple(loop[index] for index in order), conc=2)) == judge(seen(loop, conc=2))
+    assert judge(observation(tuple(loop[index] for index in order), conc=2)) == judge(
+        observation(loop, conc=2)
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "broken_loop"),
     [
-        ("client-failed", seen(client="killed by signal 9")),
-        ("deployment-changed", seen(changes=("decode-1 was killed by signal 9",))),
-        ("truncated-streams", seen(cut_streams=3)),
-        ("other-prompts", seen(broken(80, input=106, asked_input=100))),
-        ("migrations", seen(migrations=2)),
-        ("wrong-path", seen(served={"prefill": 0, "decode": 100})),
-        ("clock-trouble", seen(clock_step_s=-3.0)),
-        ("clock-trouble", seen(broken(1, end_s=-5.0))),
-        ("clock-trouble", seen(broken(1, ttft_ms=9_000.0))),
-        ("clock-trouble", seen(broken(1, ttft_ms=-90.0))),
-        ("clock-trouble", seen(broken(1, latency_ms=90_000.0))),
-        ("concurrency-not-reached", seen(closed_loop(8, 80, gap_s=0.1))),
-        ("client-bound", seen(broken(80, held_ms=90.0))),
-        ("drift", seen(closed_loop(8, 80, slower=0.5))),
+        ("client-failed", observation(client="killed by signal 9")),
+        ("deployment-changed", observation(changes=("decode-1 was killed by signal 9",))),
+        ("truncated-streams", observation(cut_streams=3)),
+        ("other-prompts", observation(broken(80, input=106, asked_input=100))),
+        ("migrations", observation(migrations=2)),
+        ("wrong-path", observation(served={"prefill": 0, "decode": 100})),
+        ("clock-trouble", observation(clock_step_s=-3.0)),
+        ("clock-trouble", observation(broken(1, end_s=-5.0))),
+        ("clock-trouble", observation(broken(1, ttft_ms=9_000.0))),
+        ("clock-trouble", observation(broken(1, ttft_ms=-90.0))),
+        ("clock-trouble", observation(broken(1, latency_ms=90_000.0))),
+        ("concurrency-not-reached", observation(closed_loop(8, 80, gap_s=0.1))),
+        ("client-bound", observation(broken(80, held_ms=90.0))),
+        ("drift", observation(closed_loop(8, 80, slower=0.5))),
     ],
 )
 def test_each_deceit_is_refused_by_its_name(name, broken_loop):
@@ -115,7 +117,7 @@ def at_once(number: int, after_ms: float = 0.0) -> tuple[Request, ...]:
     ],
 )
 def test_an_instance_that_served_nothing_beside_others_that_did_is_refused(shares, idle):
-    reasons = judge(seen(shares={"prefill": {"prefill-0": 100}, "decode": shares})).reasons
+    reasons = judge(observation(shares={"prefill": {"prefill-0": 100}, "decode": shares})).reasons
     assert reasons == ((f"idle-worker: {', '.join(idle)} served no request",) if idle else ())
 
 
@@ -124,49 +126,49 @@ def test_an_instance_that_served_nothing_beside_others_that_did_is_refused(share
 )
 def test_an_instance_is_idle_only_where_there_was_enough_for_each(instances, conc, sent, refused):
     shares = {f"decode-{number}": number for number in range(instances)}
-    loop = seen(closed_loop(conc, sent), conc=conc, shares={"decode": shares})
+    loop = observation(closed_loop(conc, sent), conc=conc, shares={"decode": shares})
     assert ("idle-worker" in names(loop)) is refused
 
 
 def test_answers_that_come_in_one_piece_are_no_streams():
-    assert judge(seen(at_once(5))).reasons == (
+    assert judge(observation(at_once(5))).reasons == (
         "not-streamed: 5 of 80 answers came faster than a token in 0.5 ms",
     )
-    assert names(seen(at_once(4))) == []  # a client may be behind once in twenty times
-    assert names(seen(at_once(80, 0.5 * (OSL - 1) - 0.01))) == ["not-streamed"]
-    assert names(seen(at_once(80, 0.5 * (OSL - 1) + 0.01))) == []
+    assert names(observation(at_once(4))) == []  # a client may be behind once in twenty times
+    assert names(observation(at_once(80, 0.5 * (OSL - 1) - 0.01))) == ["not-streamed"]
+    assert names(observation(at_once(80, 0.5 * (OSL - 1) + 0.01))) == []
 
 
 def test_what_a_worker_sends_in_one_piece_by_right_is_a_stream():
-    assert names(seen(at_once(80), chunk=OSL)) == []
-    assert names(seen(at_once(80), chunk=OSL - 1)) == ["not-streamed"]
-    assert names(seen(at_once(80, 0.5 * 10 + 0.01), chunk=OSL - 10)) == []
-    assert names(seen(at_once(80, 0.5 * 10 - 0.01), chunk=OSL - 10)) == ["not-streamed"]
+    assert names(observation(at_once(80), chunk=OSL)) == []
+    assert names(observation(at_once(80), chunk=OSL - 1)) == ["not-streamed"]
+    assert names(observation(at_once(80, 0.5 * 10 + 0.01), chunk=OSL - 10)) == []
+    assert names(observation(at_once(80, 0.5 * 10 - 0.01), chunk=OSL - 10)) == ["not-streamed"]
     single = tuple(replace(one, asked=1, output=1, latency_ms=one.ttft_ms) for one in closed_loop())
-    assert "not-streamed" not in names(seen(single))
+    assert "not-streamed" not in names(observation(single))
 
 
 def test_nothing_generated_is_refused_by_name():
-    assert "no-tokens" in names(seen(broken(80, output=0)))
-    assert names(Seen(4, 40, ())) == ["lost-requests", "no-tokens"]
+    assert "no-tokens" in names(observation(broken(80, output=0)))
+    assert names(Observation(4, 40, ())) == ["lost-requests", "no-tokens"]
 
 
 @pytest.mark.parametrize("unsaid", ["input", "ttft_ms"])
 @pytest.mark.parametrize("number", [1, 80])
 def test_a_whole_answer_has_its_prompt_tokens_and_its_ttft(unsaid, number):
-    verdict = judge(seen(broken(number, **{unsaid: None})))
+    verdict = judge(observation(broken(number, **{unsaid: None})))
     assert verdict.reasons == (
         f"no-usage: {number} of 80 whole answers lack their prompt tokens or their TTFT",
     )
 
 
 def test_what_did_not_end_whole_needs_no_prompt_tokens():
-    assert names(seen(broken(3, input=None, ttft_ms=None, output=None))) == ["truncated-streams"]
+    assert names(observation(broken(3, input=None, ttft_ms=None, output=None))) == ["truncated-streams"]
 
 
 def test_what_is_not_whole_adds_nothing_to_a_point():
-    order = orders.order(run_id="r")
-    torn = seen((*broken(10, output=OSL - 1)[:10], *broken(20, output=None, error="500")[10:]))
+    order = launch_specs.order(run_id="r")
+    torn = observation((*broken(10, output=OSL - 1)[:10], *broken(20, output=None, error="500")[10:]))
     found = point(order.job.recipe, order.sku, torn, judge(torn), duration_s=10.0)
     assert (found.status, found.requests, found.completed) == ("refused", 80, 60)
     assert (found.input_tokens, found.output_tokens) == (60 * 100, 60 * OSL)
@@ -174,27 +176,29 @@ def test_what_is_not_whole_adds_nothing_to_a_point():
 
 
 def test_a_chat_template_adds_a_few_tokens_to_each_prompt():
-    assert names(seen(broken(80, input=104, asked_input=100))) == []
+    assert names(observation(broken(80, input=104, asked_input=100))) == []
 
 
 def test_a_torn_loop_is_not_also_called_slow():
-    assert names(seen(closed_loop(8, 80, gap_s=0.1)[1:], sent=80)) == ["lost-requests"]
+    assert names(observation(closed_loop(8, 80, gap_s=0.1)[1:], sent=80)) == ["lost-requests"]
 
 
 def test_the_usage_that_comes_after_the_last_token_is_no_clock_trouble():
     assert (
-        judge(seen(tuple(replace(one, end_s=one.end_s + 0.15) for one in closed_loop(1, 10)), conc=1)).reasons
+        judge(
+            observation(tuple(replace(one, end_s=one.end_s + 0.15) for one in closed_loop(1, 10)), conc=1)
+        ).reasons
         == ()
     )
 
 
 def test_a_window_too_short_withholds_and_does_not_refuse():
-    short = judge(seen(closed_loop(8, 16)))
+    short = judge(observation(closed_loop(8, 16)))
     assert short.reasons == ()
     assert short.withheld == (
         "concurrency and drift: no steady window, it takes more requests for each of conc",
     )
-    middling = judge(seen(closed_loop(8, 40, slower=0.9)))
+    middling = judge(observation(closed_loop(8, 40, slower=0.9)))
     assert (middling.reasons, len(middling.withheld)) == ((), 1)
     assert middling.withheld[0].startswith("drift: 2 rounds") or middling.withheld[0].startswith(
         "drift: 3 rounds"
@@ -202,7 +206,9 @@ def test_a_window_too_short_withholds_and_does_not_refuse():
 
 
 def test_five_rounds_say_nothing_of_a_drift_and_six_do():
-    five, six = (judge(seen(closed_loop(1, sent, scatter=0.001, slower=0.9), conc=1)) for sent in (7, 8))
+    five, six = (
+        judge(observation(closed_loop(1, sent, scatter=0.001, slower=0.9), conc=1)) for sent in (7, 8)
+    )
     assert (five.reasons, five.withheld) == (
         (),
         ("drift: 5 rounds of conc requests in the steady window, 6 are needed",),
@@ -211,13 +217,13 @@ def test_five_rounds_say_nothing_of_a_drift_and_six_do():
 
 
 def test_the_moment_between_two_requests_is_no_steady_window():
-    verdict = judge(seen(closed_loop(1, 2, gap_s=0.05), conc=1))
+    verdict = judge(observation(closed_loop(1, 2, gap_s=0.05), conc=1))
     assert (verdict.reasons, verdict.effective_conc) == ((), None)
 
 
 def test_what_nobody_could_be_asked_is_withheld_and_refuses_nothing():
     silent = judge(
-        seen(
+        observation(
             broken(80, held_ms=None),
             served={"prefill": None, "decode": 100},
             migrations=None,
@@ -244,13 +250,14 @@ def test_a_change_that_scatter_explains_is_no_drift():
             closed_loop(1, 10), (1, 1.4, 0.7, 1.3, 0.8, 1.4, 0.7, 1.2, 0.9, 1.3), strict=True
         )
     )
-    assert "drift" not in names(seen(noisy, conc=1))
+    assert "drift" not in names(observation(noisy, conc=1))
 
 
 def refused_for_drift(loops: int = 100, *, conc: int = 8, sent: int = 160, **kind: float) -> int:
     """Of so many loops of a kind."""
     return sum(
-        "drift" in names(seen(closed_loop(conc, sent, seed=seed, **kind), conc=conc)) for seed in range(loops)
+        "drift" in names(observation(closed_loop(conc, sent, seed=seed, **kind), conc=conc))
+        for seed in range(loops)
     )
 
 
@@ -269,7 +276,7 @@ def standing_still(pause_s: float, *, conc: int = 16, sent: int = 160) -> tuple[
 def test_a_loop_that_stands_still_is_refused():
     (reason,) = [
         reason
-        for reason in judge(seen(standing_still(30.0), conc=16)).reasons
+        for reason in judge(observation(standing_still(30.0), conc=16)).reasons
         if reason.startswith("stalled")
     ]
     assert re.fullmatch(
@@ -282,19 +289,19 @@ def test_a_loop_that_stands_still_is_refused():
     [(160, 2.7, False), (160, 3.6, True), (1600, 6.0, False), (1600, 9.0, True)],
 )
 def test_a_pause_is_no_stall_below_five_latencies_nor_below_a_tenth_of_the_loop(sent, pause_s, refused):
-    assert ("stalled" in names(seen(standing_still(pause_s, sent=sent), conc=16))) is refused
+    assert ("stalled" in names(observation(standing_still(pause_s, sent=sent), conc=16))) is refused
 
 
 def test_a_last_request_that_keeps_all_waiting_is_refused():
     *others, last = closed_loop(16, 160)
     hanging = replace(last, end_s=last.end_s + 60, latency_ms=last.e2e_ms + 60_000)
-    assert names(seen((*others, hanging), conc=16)) == ["stalled"]
+    assert names(observation((*others, hanging), conc=16)) == ["stalled"]
 
 
 @pytest.mark.parametrize("conc", [1, 2, 64])
 @pytest.mark.parametrize("per_conc", [1, 2, 3, 10])
 def test_answers_that_end_in_lockstep_do_not_stand_still(conc, per_conc):
-    assert names(seen(closed_loop(conc, conc * per_conc, scatter=0.0), conc=conc)) == []
+    assert names(observation(closed_loop(conc, conc * per_conc, scatter=0.0), conc=conc)) == []
 
 
 def test_lengths_that_differ_do_not_hide_a_drift():

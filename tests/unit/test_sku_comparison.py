@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from pipeline.analyse import analyse, newest
-from pipeline.analyse.answer import Bare, Limit, answer
+from pipeline.analyse.answer import Limit, UncoveredRange, answer
 from pipeline.analyse.confounders import confounders
 from pipeline.analyse.curves import UNREACHABLE, with_ratios
 from pipeline.analyse.paper import exchange, radar
 from pipeline.render import render
 from pipeline.render.text import say
-from pipeline.schema.comparison import ComparisonDefinition, ExchangeAssumptions, FitAssumptions
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.recipe import Recipe
-from pipeline.schema.report import Comparison, IsoCell, IsoRow, Report, ReportData
+from pipeline.schema.report import IsoCell, IsoRow, Report, ReportData, SkuComparison
+from pipeline.schema.sku_comparison import ExchangeAssumptions, FitAssumptions, SkuComparisonDefinition
 from tests.fakes.rows import GB200, GB300, definition, pool, recipe, report_data, row, sku
 
 KEPT = Path(__file__).parents[2] / "reports" / "gb300-vs-gb200" / "data.json"
@@ -31,12 +31,12 @@ def kept() -> Report:
 
 
 @pytest.fixture(scope="module")
-def found(kept: Report) -> Comparison:
+def found(kept: Report) -> SkuComparison:
     assert kept.comparison is not None
     return kept.comparison
 
 
-def assumed(**changed: Any) -> ComparisonDefinition:
+def assumed(**changed: Any) -> SkuComparisonDefinition:
     fields: dict[str, Any] = {
         "fit": FitAssumptions(
             shapes=("DEP4", "DEP8"), utilisation=0.9, prefill_tokens=16384, decode_tokens=512
@@ -48,10 +48,10 @@ def assumed(**changed: Any) -> ComparisonDefinition:
         "ttft_limit_s": 10.0,
         "price_span": 0.2,
     }
-    return ComparisonDefinition(**{**fields, **changed})
+    return SkuComparisonDefinition(**{**fields, **changed})
 
 
-def compared(*rows: HistoryRow, **changed: Any) -> Comparison:
+def compared(*rows: HistoryRow, **changed: Any) -> SkuComparison:
     asked = definition(comparison=assumed(), **changed)
     comparison = analyse(report_data(*rows, definition=asked)).comparison
     assert comparison is not None
@@ -68,7 +68,7 @@ def night(**of_fast: Any) -> tuple[HistoryRow, ...]:
     return (*gb300, row(old, 4096, (8_900.0, 15.0), ttft_s=64.0), row(few, 256, (1_600.0, 32.0), ttft_s=1.0))
 
 
-def test_room_for_kv_is_what_the_memory_model_says(found: Comparison) -> None:
+def test_room_for_kv_is_what_the_memory_model_says(found: SkuComparison) -> None:
     rooms = {
         r.shape: [(round(cell.decode_room_gb, 1), cell.decode_sequences, cell.fits) for cell in r.cells]
         for r in found.shapes
@@ -84,7 +84,7 @@ def test_room_for_kv_is_what_the_memory_model_says(found: Comparison) -> None:
     }
 
 
-def test_the_smallest_replica_is_named_with_what_keeps_smaller_ones_out(found: Comparison) -> None:
+def test_the_smallest_replica_is_named_with_what_keeps_smaller_ones_out(found: SkuComparison) -> None:
     gb200, gb300 = map(say, found.shape_findings)
     assert gb200 == (
         "GB200 NVL72: the smallest worker that fits has 8 GPUs (TP8, DEP8); TP4, TEP4, DEP4 do not: "
@@ -93,7 +93,7 @@ def test_the_smallest_replica_is_named_with_what_keeps_smaller_ones_out(found: C
     assert gb300 == "GB300 NVL72: the smallest worker that fits has 4 GPUs (TP4, TEP4, DEP4)."
 
 
-def test_experts_and_their_exchange(found: Comparison) -> None:
+def test_experts_and_their_exchange(found: SkuComparison) -> None:
     assert [(one.ep, one.experts_per_gpu) for one in found.exchange] == [(4, 96), (8, 48), (16, 24)]
     at_8 = found.exchange[1]
     assert at_8.mb_per_token == pytest.approx(61 * 6 * 7168 * 3 * 7 / 8 / 1e6)
@@ -101,7 +101,7 @@ def test_experts_and_their_exchange(found: Comparison) -> None:
     assert at_8.scaleout_ms / at_8.scaleup_ms[0] == pytest.approx(18)
 
 
-def test_ceilings_divide_each_resource_by_the_price(found: Comparison) -> None:
+def test_ceilings_divide_each_resource_by_the_price(found: SkuComparison) -> None:
     assert [(one.bound, one.tokens_per_dollar_ratio) for one in found.ceilings] == [
         ("compute", pytest.approx(1.25)),
         ("bandwidth", pytest.approx(1 / 1.2)),
@@ -110,7 +110,7 @@ def test_ceilings_divide_each_resource_by_the_price(found: Comparison) -> None:
     ]
 
 
-def test_the_radar_is_normalised_to_every_known_sku_and_names_ties(found: Comparison) -> None:
+def test_the_radar_is_normalised_to_every_known_sku_and_names_ties(found: SkuComparison) -> None:
     by_label = {axis.label: axis for axis in found.radar}
     assert len(by_label) == 8
     assert (by_label["HBM"].shares, by_label["HBM"].best) == (
@@ -160,7 +160,7 @@ def test_values_in_other_proportions_are_a_confounder() -> None:
     assert one.values == ("a (2 of 3), b (1 of 3)", "b (2 of 3), a (1 of 3)")
 
 
-def test_the_confounders_of_the_study_are_found_in_its_recipes(found: Comparison) -> None:
+def test_the_confounders_of_the_study_are_found_in_its_recipes(found: SkuComparison) -> None:
     by_field = {(one.where, one.field): one.values for one in found.confounders}
     assert by_field["prefill", "max-num-batched-tokens"] == ("32768", "16384")
     assert by_field["prefill", "gpu-memory-utilization"] == ("0.95 (3 of 5), 0.8 (2 of 5)", "0.9")
@@ -250,7 +250,11 @@ def test_where_both_sides_are_a_direction_nobody_wins() -> None:
 
 
 def test_an_answer_under_a_limit_says_where_a_sku_has_nothing_to_compare_with() -> None:
-    bare = (Bare(TITLES[0], 33.7, 73.8), Bare(TITLES[1], None, 36.4), Bare(TITLES[1], 36.4, 73.7))
+    bare = (
+        UncoveredRange(TITLES[0], 33.7, 73.8),
+        UncoveredRange(TITLES[1], None, 36.4),
+        UncoveredRange(TITLES[1], 36.4, 73.7),
+    )
     assert said(iso(2.0), limit=Limit(10.0, bare)).endswith(
         "; GB200 NVL72 has none between 33.70 and 73.80; GB300 NVL72 has none below 36.40 or between 36.40 and 73.70 (simulated)."
     )
@@ -276,7 +280,7 @@ def test_a_study_that_favours_the_other_sku_is_said_to(kept: Report) -> None:
     assert finding.endswith("; per dollar they favour GB300 NVL72 at 50, ≈ 1.17× against ≈ 0.84×.")
 
 
-def test_an_exchange_is_held_against_the_tokens_of_the_step_that_ran(found: Comparison) -> None:
+def test_an_exchange_is_held_against_the_tokens_of_the_step_that_ran(found: SkuComparison) -> None:
     assert [(one.ep, one.step_tokens) for one in found.exchange] == [(4, None), (8, 32), (16, 96)]
     assert found.exchange_finding is not None
     values = found.exchange_finding.values

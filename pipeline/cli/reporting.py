@@ -7,17 +7,17 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.cli.words import GATE, LINT, Verbs, number, share, words
-from pipeline.flow.world import World
+from pipeline.cli.arguments import GATE, LINT, Verbs, number, share, words
+from pipeline.flow.context import Context
 
 
-def ingest(arguments: argparse.Namespace, world: World) -> int:
+def ingest(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.flow import ingesting
     from pipeline.flow import published as publishing
 
     studies = [path for path in arguments.folders if path.suffix == ".yaml"]
     folders = [path for path in arguments.folders if path not in studies]
-    published = publishing.ingest(world, studies, arguments.history) if studies else []
+    published = publishing.ingest(context, studies, arguments.history) if studies else []
     done = ingesting.Ingested(published, [], None)
     if folders or arguments.plan:
         done = ingesting.ingest(folders, arguments.history, arguments.plan)
@@ -25,9 +25,9 @@ def ingest(arguments: argparse.Namespace, world: World) -> int:
     if arguments.json:
         print(json.dumps([summary.model_dump() for summary in done.summaries], indent=1))
     for line in done.passed_over:
-        world.say(line)
+        context.log(line)
     for one in done.summaries:
-        world.say(
+        context.log(
             f"run {one.run_id} attempt {one.attempt}: {one.jobs_new} new, {one.jobs_known} known{f' → {one.path}' if one.path else ''}"
         )
     if done.lacking:
@@ -35,10 +35,10 @@ def ingest(arguments: argparse.Namespace, world: World) -> int:
     return 0
 
 
-def retract(arguments: argparse.Namespace, world: World) -> int:
+def retract(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline import store
 
-    at = world.clock.now().isoformat(timespec="seconds")
+    at = context.clock.now().isoformat(timespec="seconds")
     store.retract(
         arguments.history,
         arguments.run_id,
@@ -47,24 +47,24 @@ def retract(arguments: argparse.Namespace, world: World) -> int:
         who=arguments.who,
         at=at,
     )
-    world.say(
+    context.log(
         f"run {arguments.run_id} is retracted: every reader of {arguments.history} leaves it out from now on"
     )
     return 0
 
 
-def query(arguments: argparse.Namespace, _world: World) -> int:
-    from pipeline.flow import telling
+def query(arguments: argparse.Namespace, _world: Context) -> int:
+    from pipeline.flow import reporting
 
-    print(telling.query(arguments.history, arguments.sql, as_json=arguments.json), end="")
+    print(reporting.query(arguments.history, arguments.sql, as_json=arguments.json), end="")
     return 0
 
 
-def report(arguments: argparse.Namespace, world: World) -> int:
+def report(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline import render
-    from pipeline.flow import telling
+    from pipeline.flow import reporting
 
-    wish = telling.Wish(
+    options = reporting.ReportOptions(
         definition=arguments.definition,
         history=arguments.history,
         run_id=arguments.run_id,
@@ -72,14 +72,14 @@ def report(arguments: argparse.Namespace, world: World) -> int:
         is_refreshed=arguments.refresh,
         plans=tuple(arguments.plan),
     )
-    made = telling.report(world, wish)
-    world.say(render.headline(made))
+    made = reporting.report(context, options)
+    context.log(render.headline(made))
     print(arguments.out / "index.html")
     if arguments.lint:
-        from pipeline.flow import comparing
+        from pipeline.flow import compare
 
-        linted = comparing.lint_report(arguments.out)
-        world.say(
+        linted = compare.lint_report(arguments.out)
+        context.log(
             render.lint_text(linted, "wrong", "edge")
             or "the linter finds nothing in the tables of this report"
         )
@@ -88,12 +88,12 @@ def report(arguments: argparse.Namespace, world: World) -> int:
     return GATE if arguments.gate and made.verdict == "worse" else 0
 
 
-def drift(arguments: argparse.Namespace, world: World) -> int:
-    from pipeline.flow import telling
+def drift(arguments: argparse.Namespace, context: Context) -> int:
+    from pipeline.flow import reporting
 
-    moved = telling.drift(arguments.kept, arguments.new, tolerance=arguments.tolerance)
+    moved = reporting.drift(arguments.kept, arguments.new, tolerance=arguments.tolerance)
     print(moved, end="")
-    world.say(
+    context.log(
         f"{'moved' if moved else 'nothing moved'} by more than {arguments.tolerance:.1%} against {arguments.kept}"
     )
     return GATE if moved else 0

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from pipeline.render.tables import MOST_COLUMNS, Table
 from pipeline.render.text import MINUS, about, best, code, fixed, number, percent, plain
-from pipeline.schema.comparison import Confounder, ShapeCell
-from pipeline.schema.report import Comparison
+from pipeline.schema.report import SkuComparison
+from pipeline.schema.sku_comparison import Confounder, ShapeCell
 
 WHERE = {"both": "prefill and decode"}
 
 
-def specs(comparison: Comparison, titles: Sequence[str]) -> Table:
+def specs(comparison: SkuComparison, titles: Sequence[str]) -> Table:
     """The specifications side by side."""
     several = ("ratio",) if len(titles) > 1 else ()
     rows = []
@@ -26,7 +26,7 @@ def specs(comparison: Comparison, titles: Sequence[str]) -> Table:
     )
 
 
-def best_of_all(comparison: Comparison, titles: Sequence[str]) -> Table:
+def best_of_all(comparison: SkuComparison, titles: Sequence[str]) -> Table:
     """What the radar shows, in figures."""
     rows = (
         (plain(axis.label), *(number(share, "percent") for share in axis.shares), plain(axis.best))
@@ -39,7 +39,7 @@ def best_of_all(comparison: Comparison, titles: Sequence[str]) -> Table:
     )
 
 
-def ceilings(comparison: Comparison) -> Table:
+def ceilings(comparison: SkuComparison) -> Table:
     """Tokens per dollar if one resource were the only limit."""
     headers = (
         "if only this limited both",
@@ -61,7 +61,7 @@ def ceilings(comparison: Comparison) -> Table:
     return Table(headers, "llrrr", tuple(rows))
 
 
-def shapes(comparison: Comparison) -> Table:
+def shapes(comparison: SkuComparison) -> Table:
     """What each worker shape leaves for KV on each SKU; shares of HBM only where the columns allow it."""
     headers, titles = ["worker", "GPUs", "weights GB/GPU"], comparison.shape_titles
     has_shares = len(headers) + 2 * len(titles) <= MOST_COLUMNS
@@ -83,7 +83,7 @@ def _room(cell: ShapeCell) -> str:
     return f"{number(cell.decode_room_gb, 'gb')} ({cell.decode_sequences:,})"
 
 
-def prefill_rooms(comparison: Comparison) -> Table:
+def prefill_rooms(comparison: SkuComparison) -> Table:
     """The same for a prefill worker, whose activations are larger."""
     headers = ("worker", *(f"{title} KV room GB, prefill" for title in comparison.shape_titles))
     rows = (
@@ -100,7 +100,7 @@ def prefill_rooms(comparison: Comparison) -> Table:
     return Table(headers, "l" + "r" * (len(headers) - 1), tuple(rows))
 
 
-def exchange(comparison: Comparison, titles: Sequence[str]) -> Table:
+def exchange(comparison: SkuComparison, titles: Sequence[str]) -> Table:
     """Experts per GPU and time of the all-to-all, inside the domain and over scale-out; their ratio where columns allow."""
     headers = [
         "EP",
@@ -138,7 +138,7 @@ def _values(text: str) -> str:
     return "_not set_" if text == "not set" else plain(text)
 
 
-def what_if(comparison: Comparison, titles: Sequence[str]) -> Table:
+def what_if(comparison: SkuComparison, titles: Sequence[str]) -> Table:
     """Tokens per dollar, last SKU over first, under other prices and denominators."""
     span, last = percent(comparison.definition.price_span), titles[-1]
     headers = (
@@ -171,7 +171,7 @@ def _premium(ratio: float) -> str:
     return f"{change} %" if change.startswith(MINUS) or change == "0" else f"+{change} %"
 
 
-def attainable(comparison: Comparison, titles: Sequence[str]) -> Table:
+def attainable(comparison: SkuComparison, titles: Sequence[str]) -> Table:
     """The best point that keeps both promises, with its deployment; cost only where the columns allow it."""
     headers = ["tok/s/user, at least"]
     for title in titles:

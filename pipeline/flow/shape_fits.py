@@ -8,8 +8,8 @@ from typing import Any
 
 from pipeline import fit
 from pipeline.schema.catalogue import Llm, Sku
-from pipeline.schema.comparison import FitAssumptions, ShapeFit
 from pipeline.schema.recipe import Pool, Recipe
+from pipeline.schema.sku_comparison import FitAssumptions, ShapeFit
 
 
 def shape_fits(

@@ -9,10 +9,10 @@ from pipeline.analyse.answer import Limit, answer
 from pipeline.analyse.confounders import confounders
 from pipeline.analyse.curves import Family
 from pipeline.analyse.ratios import ratio_curves
-from pipeline.schema.report import Comparison, IsoRow, ReportData
+from pipeline.schema.report import IsoRow, ReportData, SkuComparison
 
 
-def comparison(data: ReportData, kinds: Sequence[Family], iso: Sequence[IsoRow]) -> Comparison | None:
+def comparison(data: ReportData, kinds: Sequence[Family], iso: Sequence[IsoRow]) -> SkuComparison | None:
     """The sections of a definition that asks for them; each is empty where its inputs are absent.
 
     ``kinds``: every family of curves, the one that the tables read first.
@@ -32,7 +32,7 @@ def comparison(data: ReportData, kinds: Sequence[Family], iso: Sequence[IsoRow])
     ceilings, origin = paper.ceilings(table), main.curves[0].origin if main.curves else "nothing ran"
     slo = what_if.attainable(main.curves, definition=definition, limit_ms=limit_ms)
     limit = Limit(asked.ttft_limit_s, what_if.bare(main.curves, definition=definition, limit_ms=limit_ms))
-    return Comparison(
+    return SkuComparison(
         definition=asked,
         specs=table,
         radar=paper.radar(skus, data.peers.values()),

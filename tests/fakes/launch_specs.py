@@ -7,11 +7,11 @@ from typing import Any
 
 from pipeline import fit
 from pipeline import plan as planning
-from pipeline.launch.base import Order
+from pipeline.launch.base import LaunchSpec
 from pipeline.schema.catalogue import Cluster
 from pipeline.schema.mocker import sku_timing
 from pipeline.schema.timing import Timing
-from tests.golden.regenerate import RECIPES, book
+from tests.golden.regenerate import RECIPES, recipe_set
 
 GB200, GB300 = (
     "deepseek-v4-pro-fp4.gb200-nvl72.1k64.1p2d-dep8-tp8",
@@ -22,16 +22,16 @@ MODEL = RECIPES / "tokenizers" / "tiny"
 
 def cluster(**site: Any) -> Cluster:
     """Cluster local-live with other fields of its ``local``."""
-    found = book().catalogue.clusters["local-live"]
+    found = recipe_set().catalogue.clusters["local-live"]
     assert found.local is not None
     return found.model_copy(update={"local": found.local.model_copy(update=site)})
 
 
-def order(
+def spec(
     name: str = GB300, *, run_id: str, decode: dict[str, int] | None = None, model_path: Path | str = MODEL
-) -> Order:
+) -> LaunchSpec:
     """An order for a recipe of the repository, with this changed of its decode pool."""
-    found = book()
+    found = recipe_set()
     recipe = found.recipes[name]
     recipe = recipe.model_copy(update={"decode": recipe.decode.model_copy(update=decode or {})})
     here, sku, llm = (
@@ -42,4 +42,4 @@ def order(
     assert here.timing is not None
     timing = Timing.from_json((RECIPES / here.timing).read_text("utf-8"), where=here.timing)
     job = planning.job(recipe, here, found.catalogue, timing, fit.judge(recipe, sku, llm))
-    return Order(job, sku, llm, sku_timing(timing, sku.id), str(model_path), run_id, attempt=1)
+    return LaunchSpec(job, sku, llm, sku_timing(timing, sku.id), str(model_path), run_id, attempt=1)

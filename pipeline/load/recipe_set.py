@@ -42,7 +42,7 @@ RESERVED = ("models", "clusters", "schema", "timing")
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class RecipeSet:
     """Checked recipes by id, the catalogue, and where each value came from."""
 
     recipes: dict[str, Recipe]
@@ -59,31 +59,31 @@ class Book:
         yield from _leaves(self.nodes[recipe_id], ())
 
 
-def read(texts: Texts) -> Book:
+def read(texts: Texts) -> RecipeSet:
     """The book, or RecipeError with every problem of every file."""
-    book, problems = examine(texts)
+    recipe_set, problems = examine(texts)
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
         raise RecipeError(errors)
-    return book
+    return recipe_set
 
 
-def examine(texts: Texts) -> tuple[Book, list[Problem]]:
+def examine(texts: Texts) -> tuple[RecipeSet, list[Problem]]:
     """The book of what is sound, and every finding; paths are relative to recipes/, with ``/``."""
-    shelf = _Shelf(texts)
-    catalogue = shelf.catalogue()
+    loader = _RecipeLoader(texts)
+    catalogue = loader.catalogue()
     recipes: dict[str, Recipe] = {}
     nodes: dict[str, Node] = {}
-    for path in sorted(shelf.files):
+    for path in sorted(loader.files):
         if not _is_read(path):
             hint = "recipes/<llm>-<precision>/<sku>/<isl-osl>/<shape>.yaml, models/NAME.yaml, clusters/NAME.yaml or skus.yaml"
-            shelf.problems.append(Mark(path, 1, 1).problem("a file that nothing reads", hint))
+            loader.problems.append(Mark(path, 1, 1).problem("a file that nothing reads", hint))
         elif _is_recipe(path):
-            recipe, node = shelf.recipe(path, catalogue)
+            recipe, node = loader.recipe(path, catalogue)
             if recipe is not None:
                 recipes[recipe.id], nodes[recipe.id] = recipe, node
-    shelf.problems += _twins(recipes, nodes)
-    return Book(recipes, catalogue, nodes), sorted(set(shelf.problems))
+    loader.problems += _twins(recipes, nodes)
+    return RecipeSet(recipes, catalogue, nodes), sorted(set(loader.problems))
 
 
 def recipe_id(path: str) -> str:
@@ -106,7 +106,7 @@ def _is_recipe(path: str) -> bool:
 
 
 @dataclass(slots=True)
-class _Shelf:
+class _RecipeLoader:
     texts: Texts
     files: dict[str, Node] = field(default_factory=dict)
     unreadable: set[str] = field(default_factory=set)

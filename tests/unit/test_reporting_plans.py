@@ -11,15 +11,15 @@ import pytest
 from pipeline import cli, store
 from pipeline.edge.clock import SystemClock
 from pipeline.edge.shell import Shell
-from pipeline.flow import publishing, telling
+from pipeline.flow import publishing, reporting
+from pipeline.flow.context import Context
 from pipeline.flow.publishing import Message
-from pipeline.flow.world import World
-from pipeline.publish import Run
+from pipeline.publish import WorkflowRun
 from pipeline.schema.plan import Plan
 from pipeline.schema.recipe import Recipe
 from pipeline.schema.report import ReportData
 from tests.fakes import results, rows
-from tests.golden.regenerate import book
+from tests.golden.regenerate import recipe_set
 
 ROOT = Path(__file__).parents[2]
 FROZEN = ROOT / "tests/contract/frozen/plan.1.json"
@@ -36,7 +36,7 @@ ONE, TWO, THREE = (
 
 @cache
 def recipes() -> dict[str, Recipe]:
-    return dict(book().recipes)
+    return dict(recipe_set().recipes)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def night(tmp_path, monkeypatch):
 
     def measured(run: str, *names: str) -> None:
         found = [
-            results.arrival(recipes()[name], run=run, started_at=f"2026-11-{run[-2:]}T02:00:00Z")
+            results.result_folder(recipes()[name], run=run, started_at=f"2026-11-{run[-2:]}T02:00:00Z")
             for name in names
         ]
         store.ingest(str(tmp_path / "history"), found)
@@ -80,10 +80,10 @@ def report(folder: Path, *words: str, planned: tuple[str, ...] = ()) -> int:
 
 def told(folder: Path) -> tuple[ReportData, Message]:
     data = ReportData.from_json((folder / "out/data.json").read_bytes(), where="data.json")
-    wish = publishing.Wish(
-        folder=folder / "out", targets=(), run=Run("acme/bench", sha="0" * 40), site=folder / "site"
+    options = publishing.PublishOptions(
+        folder=folder / "out", targets=(), run=WorkflowRun("acme/bench", sha="0" * 40), site=folder / "site"
     )
-    return data, publishing.read_message(wish)
+    return data, publishing.read_message(options)
 
 
 def runs(data: ReportData) -> dict[str, str]:
@@ -131,12 +131,14 @@ def test_a_recipe_that_only_the_run_knows_is_told_and_compared(night, tmp_path):
     )
     elsewhere = known.model_copy(update={"id": TWO.replace("gb300-nvl72", "h100"), "sku": "h100"})
     found = [
-        results.arrival(one, run="121", started_at="2026-11-21T02:00:00Z")
+        results.result_folder(one, run="121", started_at="2026-11-21T02:00:00Z")
         for one in (added, renamed, elsewhere)
     ]
     store.ingest(str(tmp_path / "history"), found)
-    world = World(Shell(), SystemClock(), ROOT / "recipes")
-    data = telling.told(world, telling.Wish(DEFINITION, str(tmp_path / "history"), "121", tmp_path / "out"))
+    context = Context(Shell(), SystemClock(), ROOT / "recipes")
+    data = reporting.report_data(
+        context, reporting.ReportOptions(DEFINITION, str(tmp_path / "history"), "121", tmp_path / "out")
+    )
     assert runs(data) == {added.id: "121", renamed.id: "121"}
     assert {row.record.job.id for row in data.previous} == {TWO}
     assert TWO not in data.planned
@@ -146,16 +148,17 @@ def test_a_recipe_that_was_renamed_since_the_run_is_told_once(night, tmp_path):
     night("120", ONE)
     former = recipes()[TWO].model_copy(update={"id": f"{TWO}-former"})
     store.ingest(
-        str(tmp_path / "history"), [results.arrival(former, run="121", started_at="2026-11-21T02:00:00Z")]
+        str(tmp_path / "history"),
+        [results.result_folder(former, run="121", started_at="2026-11-21T02:00:00Z")],
     )
     shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
     path = next((tmp_path / "recipes").rglob("gb300-nvl72/8k1k/6p1d-dep4-dep8.yaml"))
     path.write_text(f"{path.read_text()}was: [{former.id}]\n")
     (tmp_path / "plan.json").write_text(plan(former).to_json())
-    wish = telling.Wish(
+    options = reporting.ReportOptions(
         DEFINITION, str(tmp_path / "history"), "121", tmp_path / "out", plans=(tmp_path / "plan.json",)
     )
-    data = telling.told(World(Shell(), SystemClock(), tmp_path / "recipes"), wish)
+    data = reporting.report_data(Context(Shell(), SystemClock(), tmp_path / "recipes"), options)
     assert [
         (row.record.job.id, row.run[0]) for row in data.rows if row.record.job.recipe.sku == former.sku
     ] == [(former.id, "121")]

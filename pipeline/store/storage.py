@@ -21,7 +21,7 @@ FLAT = frozenset({"s3", "gcs", "abfs"})  # these have no folders to make
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Storage:
     """The root of a history; paths are relative to it. ``shown`` is its name without credentials."""
 
     fs: Any
@@ -117,13 +117,13 @@ class Place:
             raise ArtifactError(f"cannot read {path}: {error.strerror or error}", where=self.shown) from error
 
 
-def at(url: str | Place) -> Place:
+def at(url: str | Storage) -> Storage:
     """The place that a path or URL names; pyarrow's own filesystems first, fsspec's for any other scheme."""
-    if isinstance(url, Place):
+    if isinstance(url, Storage):
         return url
     scheme, separator, _ = url.partition("://")
     if not separator:
-        return Place(filesystems.LocalFileSystem(), str(Path(url).absolute()).rstrip("/"), url)
+        return Storage(filesystems.LocalFileSystem(), str(Path(url).absolute()).rstrip("/"), url)
     shown = re.sub(r"//[^/@]*@", "//", url.partition("?")[0])
     try:
         fs, root = filesystems.FileSystem.from_uri(url)
@@ -133,7 +133,7 @@ def at(url: str | Place) -> Place:
         raise ArtifactError(
             "history cannot be reached", where=shown, hint="credentials, region, network?"
         ) from error
-    return Place(fs, root.rstrip("/"), shown)
+    return Storage(fs, root.rstrip("/"), shown)
 
 
 def _from_fsspec(url: str, scheme: str, shown: str) -> tuple[Any, str]:

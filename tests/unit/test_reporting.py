@@ -10,8 +10,8 @@ import pytest
 from pipeline.edge.clock import SystemClock
 from pipeline.edge.shell import Shell
 from pipeline.errors import PipelineError, RecipeError
-from pipeline.flow import telling
-from pipeline.flow.world import World
+from pipeline.flow import reporting
+from pipeline.flow.context import Context
 from pipeline.schema.report import ReportData
 
 ROOT = Path(__file__).parents[2]
@@ -29,9 +29,10 @@ def place(tmp_path: Path) -> Path:
 
 
 def told(place: Path, *, refreshed: bool) -> ReportData:
-    world = World(Shell(), SystemClock(), ROOT / "recipes")
-    return telling.told(
-        world, telling.Wish(place / f"{NAME}.yaml", None, None, place / "out", is_refreshed=refreshed)
+    context = Context(Shell(), SystemClock(), ROOT / "recipes")
+    return reporting.report_data(
+        context,
+        reporting.ReportOptions(place / f"{NAME}.yaml", None, None, place / "out", is_refreshed=refreshed),
     )
 
 

@@ -26,7 +26,7 @@ class Reading(Document):
         return self.gap is not None and self.gap > gap
 
 
-class Place(Document):
+class RatioAt(Document):
     """A ratio at an interactivity. ``gap``: distance of the knots around it, of the side where they are farther apart, tok/s/user."""
 
     at: float
@@ -44,14 +44,14 @@ class Peak(Document):
     quantity: Quantity
     cost: CostMode
     grid: tuple[float, ...]
-    on_grid: Place | None
-    low: Place
-    high: Place
-    local: tuple[Place, ...]
+    on_grid: RatioAt | None
+    low: RatioAt
+    high: RatioAt
+    local: tuple[RatioAt, ...]
     passed_again_from: float | None
 
     @property
-    def highest(self) -> Place:
+    def highest(self) -> RatioAt:
         """The largest ratio of all."""
         return max((self.low, self.high, *self.local), key=lambda place: place.ratio)
 
@@ -69,7 +69,7 @@ class SpecLine(Document):
     ratio: float | None
 
 
-class Together(Document):
+class PairedCurves(Document):
     """Two curves of one kind (origin, measure, load) read beside one another; an absent curve is unreachable everywhere."""
 
     kind: Text
@@ -86,7 +86,7 @@ class SideBySide(Document):
     kind: Literal["SKUs", "runs", "recipes", "images"]
     names: tuple[str, str]
     specs: tuple[SpecLine, ...]
-    together: tuple[Together, ...]
+    together: tuple[PairedCurves, ...]
     changes: tuple[Change, ...]
     differs: tuple[FieldDiff, ...]
     gap: float = Field(description="readings between knots farther apart are directional, tok/s/user")

@@ -39,7 +39,7 @@ class ExchangeAssumptions(Document):
     )
 
 
-class ComparisonDefinition(Document):
+class SkuComparisonDefinition(Document):
     """What a report assumes where it looks beyond its curves."""
 
     published: tuple[Text, ...] = Field(

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.flow.world import World
+from pipeline.flow.context import Context
 
-Verb = Callable[[argparse.Namespace, World], int]
+Verb = Callable[[argparse.Namespace, Context], int]
 GATE = 20
 LINT = 21  # findings in published tables
 

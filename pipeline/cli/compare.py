@@ -8,8 +8,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.cli.words import LINT, Verbs, share
-from pipeline.flow.world import World
+from pipeline.cli.arguments import LINT, Verbs, share
+from pipeline.flow.context import Context
 
 if TYPE_CHECKING:
     from pipeline.analyse.frontier import Way  # a heavy room, that only the verbs below need
@@ -18,10 +18,10 @@ GRID = "16,18,20,22,25,27,28,32,36,50"
 TIERS = ("hyperscaler", "neocloud", "rental-3y")
 
 
-def iso(arguments: argparse.Namespace, world: World) -> int:
-    from pipeline.flow import comparing
+def iso(arguments: argparse.Namespace, context: Context) -> int:
+    from pipeline.flow import compare
 
-    wish = comparing.IsoWish(
+    options = compare.IsoOptions(
         csv=arguments.csv,
         at=arguments.at,
         x=arguments.x,
@@ -31,33 +31,33 @@ def iso(arguments: argparse.Namespace, world: World) -> int:
         gap=arguments.gap,
         better=arguments.better,
     )
-    print(comparing.iso(world, wish, as_json=arguments.json), end="")
+    print(compare.iso(context, options, as_json=arguments.json), end="")
     return 0
 
 
-def lint(arguments: argparse.Namespace, world: World) -> int:
+def lint(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline import render
-    from pipeline.flow import comparing
+    from pipeline.flow import compare
 
-    linted = comparing.lint(world, arguments.tables, arguments.tier)
+    linted = compare.lint(context, arguments.tables, arguments.tier)
     if arguments.json:
         print(json.dumps([one.model_dump(mode="json") for one in linted], indent=1, ensure_ascii=False))
     else:
         print("\n".join(render.lint_text(one) for one in linted), end="")
     wrong = sum(len(one.wrong) for one in linted)
-    world.say(f"{wrong} finding{'s' * (wrong != 1)} in {len(linted)} document{'s' * (len(linted) != 1)}")
+    context.log(f"{wrong} finding{'s' * (wrong != 1)} in {len(linted)} document{'s' * (len(linted) != 1)}")
     return LINT if wrong else 0
 
 
-def compare(arguments: argparse.Namespace, world: World) -> int:
+def compare(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline import render
-    from pipeline.analyse.sides import Reading
-    from pipeline.flow import comparing
+    from pipeline.analyse.sides import ReadingOptions
+    from pipeline.flow import compare
 
-    reading = Reading(
+    reading = ReadingOptions(
         at=arguments.at, tier=arguments.tier, gap=arguments.gap, relevant_change=arguments.relevant_change
     )
-    compared = comparing.compare(world, (arguments.a, arguments.b), arguments.history, reading)
+    compared = compare.compare(context, (arguments.a, arguments.b), arguments.history, reading)
     print(compared.to_json() if arguments.json else render.side_by_side(compared), end="")
     return 0
 

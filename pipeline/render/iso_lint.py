@@ -8,8 +8,8 @@ from typing import Final
 from pipeline.render.terminal import aligned
 from pipeline.render.text import about, number
 from pipeline.schema.claims import CostMode
-from pipeline.schema.comparing import Reading
-from pipeline.schema.lint import Finding, Linted, Severity
+from pipeline.schema.compare import Reading
+from pipeline.schema.lint import Finding, LintReport, Severity
 
 
 def iso_readings(readings: Sequence[Reading], *, x: str, y: str, cost: CostMode | None, gap: float) -> str:
@@ -45,7 +45,7 @@ def _cost(one: Reading, gap: float) -> str:
     return about(number(one.usd_per_mtok, "usd_per_mtok", absent=absent), directional=one.is_directional(gap))
 
 
-def lint_text(linted: Linted, *only: Severity) -> str:
+def lint_text(linted: LintReport, *only: Severity) -> str:
     """Findings of one document as paragraphs: what is printed, what follows from the figures beside it, what should stand there.
 
     ``only`` these severities, all without; empty when there are none of them.

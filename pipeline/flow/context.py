@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Context:
     """Everything outside, as arguments; ``recipes`` is the folder with skus.yaml."""
 
     shell: Shell
@@ -26,7 +26,7 @@ class World:
     is_terminal: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
 
-    def say(self, line: str, end: str = "\n") -> None:
+    def log(self, line: str, end: str = "\n") -> None:
         """Prose goes to stderr; a reader that has gone changes nothing of what is done."""
         with suppress(OSError):
             sys.stderr.write(line + end)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from pipeline import analyse, load, render, store
 from pipeline.errors import PipelineError, RecipeError
-from pipeline.flow.comparison import shape_fits
+from pipeline.flow.context import Context, read, write
 from pipeline.flow.planning import read_plan
 from pipeline.flow.published import read_study
-from pipeline.flow.recipes import read_book
-from pipeline.flow.world import World, read, write
-from pipeline.load import Book, Node, nearest
+from pipeline.flow.recipes import read_recipe_set
+from pipeline.flow.shape_fits import shape_fits
+from pipeline.load import Node, RecipeSet, nearest
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.recipe import Recipe
 from pipeline.schema.report import Definition, Report, ReportData
@@ -23,7 +23,7 @@ from pipeline.schema.timing import Timing
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ReportOptions:
     """What the command line asked for; without history, the report's kept data.json is rendered again.
 
     ``is_refreshed``: only the rows of the kept data stay; definition, SKUs, LLMs and timing are read again. With ``plans``, only the
@@ -38,25 +38,25 @@ class Wish:
     plans: tuple[Path, ...] = ()
 
 
-def report(world: World, wish: Wish) -> Report:
+def report(context: Context, options: ReportOptions) -> Report:
     """Render a definition into ``out``."""
-    data = told(world, wish)
+    data = report_data(context, options)
     report = analyse.analyse(data)
     for file, content in render.render(report).items():
-        write(wish.out / file, content)
-    write(wish.out / "data.json", data.to_json())
+        write(options.out / file, content)
+    write(options.out / "data.json", data.to_json())
     return report
 
 
-def told(world: World, wish: Wish) -> ReportData:
+def report_data(context: Context, options: ReportOptions) -> ReportData:
     """What a report tells: of history, or what it keeps, or the rows that it keeps told by today's definition and facts."""
-    if wish.plans and not (wish.history and wish.run_id):
+    if options.plans and not (options.history and options.run_id):
         hint = "name history and run: --history, --run-id"
-        raise PipelineError("plans say what one run had to bring", where=str(wish.plans[0]), hint=hint)
-    if wish.history:
-        return _from_history(world, wish)
-    kept = _kept(wish.definition.with_suffix("") / "data.json")
-    return _refreshed(world, wish, kept) if wish.is_refreshed else kept
+        raise PipelineError("plans say what one run had to bring", where=str(options.plans[0]), hint=hint)
+    if options.history:
+        return _from_history(context, options)
+    kept = _kept(options.definition.with_suffix("") / "data.json")
+    return _refreshed(context, options, kept) if options.is_refreshed else kept
 
 
 def drift(kept: Path, new: Path, *, tolerance: float) -> str:
@@ -80,45 +80,45 @@ def _definition(path: Path) -> tuple[Definition, Node]:
     return definition, node
 
 
-def _from_history(world: World, wish: Wish) -> ReportData:
-    definition, book = _asked(world, wish)
-    planned = {job.recipe.id: job.recipe for path in wish.plans for job in read_plan(path).jobs}
-    chosen = _chosen(wish, definition, book, _own(wish, definition, planned))
+def _from_history(context: Context, options: ReportOptions) -> ReportData:
+    definition, recipe_set = _asked(context, options)
+    planned = {job.recipe.id: job.recipe for path in options.plans for job in read_plan(path).jobs}
+    chosen = _chosen(options, definition, recipe_set, _own(options, definition, planned))
     awaited = tuple(
         sorted(planned.keys() & {recipe.id for recipe in chosen})
     )  # as far as the report tells of it
-    current, previous = _nights(wish, chosen, awaited)
+    current, previous = _nights(options, chosen, awaited)
     if not current and not awaited:
         raise PipelineError(
             "history has no run of these recipes",
-            where=wish.history or "",
+            where=options.history or "",
             hint="ingest one first: python -m pipeline ingest DIR --history URL",
         )
-    return _built(world, wish, definition, book, (chosen, current, previous)).model_copy(
+    return _built(context, options, definition, recipe_set, (chosen, current, previous)).model_copy(
         update={"awaited": awaited}
     )
 
 
-def _own(wish: Wish, definition: Definition, planned: Mapping[str, Recipe]) -> list[Recipe]:
+def _own(options: ReportOptions, definition: Definition, planned: Mapping[str, Recipe]) -> list[Recipe]:
     """Recipes as the told run had ``planned`` or measured them, which a book of another commit may lack: a branch adds and renames."""
-    if not (wish.history and wish.run_id):
+    if not (options.history and options.run_id):
         return []
     measured = {
         row.record.job.recipe.id: row.record.job.recipe
-        for row in store.rows(wish.history, select=definition.select, run_id=wish.run_id)
+        for row in store.rows(options.history, select=definition.select, run_id=options.run_id)
     }
     return list({**planned, **measured}.values())
 
 
 def _nights(
-    wish: Wish, chosen: Sequence[Recipe], awaited: Sequence[str]
+    options: ReportOptions, chosen: Sequence[Recipe], awaited: Sequence[str]
 ) -> tuple[tuple[HistoryRow, ...], tuple[HistoryRow, ...]]:
     """Rows now and before. A recipe that the run had to bring and did not has none now, and its newest of any run before."""
-    history = wish.history or ""
-    if not wish.plans:
-        return store.latest(history, {recipe.id: recipe.was for recipe in chosen}, run_id=wish.run_id)
+    history = options.history or ""
+    if not options.plans:
+        return store.latest(history, {recipe.id: recipe.was for recipe in chosen}, run_id=options.run_id)
     current, previous = store.latest(
-        history, {recipe.id: recipe.was for recipe in chosen if recipe.id in awaited}, run_id=wish.run_id
+        history, {recipe.id: recipe.was for recipe in chosen if recipe.id in awaited}, run_id=options.run_id
     )
     others, before = store.latest(
         history, {recipe.id: recipe.was for recipe in chosen if recipe.id not in awaited}
@@ -130,33 +130,41 @@ def _nights(
     return current + others, previous + before + stale
 
 
-def _refreshed(world: World, wish: Wish, kept: ReportData) -> ReportData:
+def _refreshed(context: Context, options: ReportOptions, kept: ReportData) -> ReportData:
     """The kept rows, told by today's definition and facts."""
-    definition, book = _asked(world, wish)
-    built = _built(world, wish, definition, book, (_chosen(wish, definition, book), kept.rows, kept.previous))
+    definition, recipe_set = _asked(context, options)
+    built = _built(
+        context,
+        options,
+        definition,
+        recipe_set,
+        (_chosen(options, definition, recipe_set), kept.rows, kept.previous),
+    )
     return built.model_copy(update={"awaited": kept.awaited})
 
 
-def _asked(world: World, wish: Wish) -> tuple[Definition, Book]:
+def _asked(context: Context, options: ReportOptions) -> tuple[Definition, RecipeSet]:
     """The definition, whose SKUs are known, and the recipes that it selects from."""
-    definition, node = _definition(wish.definition)
-    book = read_book(world)
+    definition, node = _definition(options.definition)
+    recipe_set = read_recipe_set(context)
     unknown = [
-        node.at(("skus", index)).mark.problem(f"unknown SKU `{sku}`", nearest(sku, book.catalogue.skus))
+        node.at(("skus", index)).mark.problem(f"unknown SKU `{sku}`", nearest(sku, recipe_set.catalogue.skus))
         for index, sku in enumerate(definition.skus)
-        if sku not in book.catalogue.skus
+        if sku not in recipe_set.catalogue.skus
     ]
     if unknown:
         raise RecipeError(unknown)
-    return definition, book
+    return definition, recipe_set
 
 
-def _chosen(wish: Wish, definition: Definition, book: Book, own: Sequence[Recipe] = ()) -> list[Recipe]:
+def _chosen(
+    options: ReportOptions, definition: Definition, recipe_set: RecipeSet, own: Sequence[Recipe] = ()
+) -> list[Recipe]:
     """What the definition selects of the book and of the told run's own recipes, which stand for the book's of the same or a former id."""
-    known = {one.id: one for one in own if one.model in book.catalogue.llms}
+    known = {one.id: one for one in own if one.model in recipe_set.catalogue.llms}
     names = {*known, *(name for one in known.values() for name in one.was)}
     recipes = {
-        **{name: one for name, one in book.recipes.items() if names.isdisjoint((name, *one.was))},
+        **{name: one for name, one in recipe_set.recipes.items() if names.isdisjoint((name, *one.was))},
         **known,
     }
     chosen = [
@@ -165,44 +173,46 @@ def _chosen(wish: Wish, definition: Definition, book: Book, own: Sequence[Recipe
         if fnmatchcase(recipe.id, definition.select) and recipe.sku in definition.skus
     ]
     if not chosen:
-        raise PipelineError(f"no recipe matches {definition.select!r}", where=str(wish.definition))
+        raise PipelineError(f"no recipe matches {definition.select!r}", where=str(options.definition))
     return chosen
 
 
 def _built(
-    world: World,
-    wish: Wish,
+    context: Context,
+    options: ReportOptions,
     definition: Definition,
-    book: Book,
+    recipe_set: RecipeSet,
     told: tuple[list[Recipe], tuple[HistoryRow, ...], tuple[HistoryRow, ...]],
 ) -> ReportData:
     """Everything that the pages need; ``told`` is what was chosen, its rows and the rows before them."""
     chosen, rows, previous = told
     skus, llms = (
-        book.catalogue.skus,
-        {llm: book.catalogue.llms[llm] for llm in sorted({recipe.model for recipe in chosen})},
+        recipe_set.catalogue.skus,
+        {llm: recipe_set.catalogue.llms[llm] for llm in sorted({recipe.model for recipe in chosen})},
     )
     asked, own = definition.comparison, [skus[sku] for sku in definition.skus]
     published = asked.published if asked else ()
     return ReportData(
-        name=wish.definition.stem,
+        name=options.definition.stem,
         definition=definition,
         skus={sku.id: sku for sku in own},
         llms=llms,
-        timing=_timing(world, rows),
+        timing=_timing(context, rows),
         planned=tuple(sorted(recipe.id for recipe in chosen)),
         rows=rows,
         previous=previous,
         peers={name: sku for name, sku in skus.items() if name not in definition.skus} if asked else {},
         fits=shape_fits(chosen[0], own, llms[chosen[0].model], asked.fit) if asked else (),
-        studies=tuple(read_study(wish.definition.parent / path, book.catalogue) for path in published),
+        studies=tuple(
+            read_study(options.definition.parent / path, recipe_set.catalogue) for path in published
+        ),
     )
 
 
-def _timing(world: World, rows: Sequence[HistoryRow]) -> Timing | None:
+def _timing(context: Context, rows: Sequence[HistoryRow]) -> Timing | None:
     """The timing document that the rows were simulated with, as far as it still lies below recipes/timing."""
     wanted = {row.record.job.environment.get("timing") for row in rows} - {None}
-    for path in sorted((world.recipes / "timing").glob("*.json")):
+    for path in sorted((context.recipes / "timing").glob("*.json")):
         timing = Timing.from_json(read(path), where=str(path))
         if timing.measured_digest in wanted:
             return timing
