@@ -17,7 +17,7 @@ from pipeline.schema.recipe import Limits
 from pipeline.schema.result import Measurement, Point
 from tests.fakes.clients import FakeClient, FakeHttp, asked, endpoint, lay_out, played
 from tests.fakes.clock import FakeClock
-from tests.fakes.launch_specs import GB300
+from tests.fakes.launch_specs import GB300, spec
 
 CONCS, PER_CONC = (2, 4), 6
 WITH_WARMUP = {"c2": 14, "c4": 28}  # requests of a loop that the workers have to serve
