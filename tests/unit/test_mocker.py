@@ -260,6 +260,6 @@ def test_one_job_of_a_run_is_swept_without_its_siblings():
     ],
 )
 def test_a_limit_that_ends_in_a_kill_is_told_as_the_limit(tmp_path, code, is_over, cause):
-    assert local._obituary("decode-0", code, tmp_path / "none", is_over=is_over).startswith(
+    assert local._exit_reason("decode-0", code, tmp_path / "none", is_over=is_over).startswith(
         f"decode-0 {cause};"
     )

@@ -468,7 +468,7 @@ def test_a_full_disk_leaves_history_as_it_was(url):
     before = content(Path(url))
     script = (
         "import resource, sys; from pipeline import store; from pipeline.errors import ArtifactError; from tests.fakes.results import *\n"
-        "small, large = arrival(run='102'), [arrival(recipe(f'{n}p1d-dep4-dep8'), run='103') for n in range(2, 60)]\n"
+        "small, large = result_folder(run='102'), [result_folder(recipe(f'{n}p1d-dep4-dep8'), run='103') for n in range(2, 60)]\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (24_000, 24_000))\n"
         "try: store.ingest(sys.argv[1], [small, *large])\n"
         "except ArtifactError as error: sys.stdout.write(f'{error.exit_code} {error}')\n"

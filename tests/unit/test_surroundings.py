@@ -322,7 +322,7 @@ def test_nothing_is_hidden_of_the_commands_of_a_recipe(page):
 
 
 def test_a_result_tells_its_commands_and_its_environment_without_secrets():
-    order, cluster = launch_specs.order(run_id="r"), launch_specs.cluster()
+    order, cluster = launch_specs.spec(run_id="r"), launch_specs.cluster()
     plan = Plan(
         plan_id="p",
         event="dispatch",

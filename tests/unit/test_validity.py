@@ -167,7 +167,7 @@ def test_what_did_not_end_whole_needs_no_prompt_tokens():
 
 
 def test_what_is_not_whole_adds_nothing_to_a_point():
-    order = launch_specs.order(run_id="r")
+    order = launch_specs.spec(run_id="r")
     torn = observation((*broken(10, output=OSL - 1)[:10], *broken(20, output=None, error="500")[10:]))
     found = point(order.job.recipe, order.sku, torn, judge(torn), duration_s=10.0)
     assert (found.status, found.requests, found.completed) == ("refused", 80, 60)
