@@ -108,21 +108,22 @@ def _findings(node: ast.AST, package: Package, module: str) -> Iterator[str]:
                 yield from _compared(left, right, package, module)
     elif isinstance(node, ast.MatchValue) and (sentence := package.sentence(module, node.value)):
         yield f"matched with the sentence {sentence!r}"
-    elif isinstance(node, ast.Call) and node.args:
-        name = called(node)
-        is_search = REGEX.fullmatch(name) or (
-            isinstance(node.func, ast.Attribute) and SEARCHES.fullmatch(node.func.attr)
-        )
-        searched = (
-            node.args[1]
-            if REGEX.fullmatch(name) and len(node.args) > 1
-            else getattr(node.func, "value", None)
-        )
-        sentence = package.sentence(module, node.args[0])
-        if is_search and sentence:
-            yield f"`{name.rsplit('.', 1)[-1]}` with the sentence {sentence!r}"
-        elif is_search and isinstance(searched, ast.Attribute) and searched.attr in TEXT_ATTRIBUTES:
-            yield f"`{name.rsplit('.', 1)[-1]}` in `{ast.unparse(searched)}`"
+    elif isinstance(node, ast.Call):
+        yield from _searched(node, package, module)
+
+
+def _searched(node: ast.Call, package: Package, module: str) -> Iterator[str]:
+    name = called(node)
+    method, is_regex = name.rsplit(".", 1)[-1], REGEX.fullmatch(name)
+    if not is_regex and not (isinstance(node.func, ast.Attribute) and SEARCHES.fullmatch(method)):
+        return
+    searched = node.args[1:] if is_regex else [getattr(node.func, "value", None)]
+    texts = [one for one in searched if isinstance(one, ast.Attribute) and one.attr in TEXT_ATTRIBUTES]
+    sentence = package.sentence(module, node.args[0]) if node.args else None
+    if sentence:
+        yield f"`{method}` with the sentence {sentence!r}"
+    elif texts:
+        yield f"`{method}` in `{ast.unparse(texts[0])}`"
 
 
 def _compared(left: ast.expr, right: ast.expr, package: Package, module: str) -> Iterator[str]:

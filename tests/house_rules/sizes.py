@@ -136,11 +136,7 @@ def figures_of_private(files: Files) -> list[Figure]:
 
 
 def percentile(values: Sequence[int], share: float) -> int:
-    """Return the smallest value that ``share`` of the values do not exceed (nearest rank); 0 of none.
-
-    >>> percentile([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 0.9)
-    9
-    """
+    """Return the smallest value that ``share`` of the values do not exceed (nearest rank); 0 of none."""
     return sorted(values)[math.ceil(share * len(values)) - 1] if values else 0
 
 
