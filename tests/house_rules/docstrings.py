@@ -77,9 +77,9 @@ def _public(tree: ast.Module) -> Iterator[Function]:
     """Yield the functions of a module, and the methods of its public classes, that are public and return something."""
     classes = (node for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_"))
     methods = (node for one in classes if "Protocol" not in _last_names(one.bases) for node in one.body)
-    for node in (*tree.body, *methods):
-        is_public = isinstance(node, Function) and not node.name.startswith("_")
-        if is_public and _returns(node) and not NOT_FUNCTIONS & _last_names(node.decorator_list):
+    for node in (one for one in (*tree.body, *methods) if isinstance(one, Function)):
+        is_public = not node.name.startswith("_") and not NOT_FUNCTIONS & _last_names(node.decorator_list)
+        if is_public and _returns(node):
             yield node
 
 
