@@ -9,7 +9,8 @@ from math import ceil
 from typing import Literal
 
 from pipeline.errors import PlanError
-from pipeline.schema.catalogue import Catalogue, Cluster
+from pipeline.schema.catalogue import Catalogue
+from pipeline.schema.cluster import Cluster
 from pipeline.schema.plan import Hbm, Job, LeftOut, Plan
 from pipeline.schema.recipe import Recipe
 from pipeline.schema.timing import Timing

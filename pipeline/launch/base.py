@@ -10,7 +10,8 @@ from typing import Protocol
 from pipeline.edge.clock import Clock
 from pipeline.edge.http import Http
 from pipeline.edge.shell import Shell
-from pipeline.schema.catalogue import Cluster, Llm, Sku
+from pipeline.schema.catalogue import Llm, Sku
+from pipeline.schema.cluster import Cluster
 from pipeline.schema.endpoint import Endpoint
 from pipeline.schema.plan import Job
 from pipeline.schema.timing import SkuTiming

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.edge import processes
 from pipeline.errors import LaunchError, lacking
 from pipeline.launch.base import JOB, PROCESS, RUN, LaunchSpec
-from pipeline.schema.catalogue import Cluster, LocalSite
+from pipeline.schema.cluster import Cluster, LocalSite
 from pipeline.schema.endpoint import scratch_prefix
 
 FRONTEND_MB, ENGINE_MB, CLIENT_MB = 110, 130, 1000  # resident, Dynamo 1.4.2 and AIPerf 0.13

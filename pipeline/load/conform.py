@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import Problem
@@ -71,14 +72,14 @@ def _remove(plain: dict[str, Any], location: tuple[str | int, ...]) -> None:
 
 
 def _problem(model: type[BaseModel], node: Node, finding: ErrorDetails) -> Problem:
-    location = finding["loc"]
+    location = _without_tags(model, finding["loc"])
     found = node.at(location)
     name = str(location[-1]) if location else ""
     path = ".".join(map(str, location))
     if finding["type"] == "extra_forbidden":
         where = found.key or found.mark
         return where.problem(
-            f"unknown key `{path}`", nearest(name, _names_at(model, location[:-1]), what="keys here")
+            f"unknown key `{path}`", nearest(name, _names_at(model, finding["loc"][:-1]), what="keys here")
         )
     if finding["type"] == "missing":
         where = found.key or found.mark
@@ -97,15 +98,40 @@ def _type_hint(finding: ErrorDetails) -> str:
     return f"given: {json.dumps(given)[:60]}"
 
 
+def _without_tags(model: type[BaseModel], location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Return a location as it is in the file: pydantic adds the variant of a discriminated union to it."""
+    here: type[BaseModel] | FieldInfo | None = model
+    steps: list[str | int] = []
+    for step in location:
+        if not isinstance(here, FieldInfo):
+            steps.append(step)
+        here = _below(here, step)
+    return tuple(steps)
+
+
 def _names_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
     """Field names (as written in YAML) of the model at ``location``."""
-    here: type[BaseModel] | None = model
+    here: type[BaseModel] | FieldInfo | None = model
     for step in location:
-        field = (
-            next((f for name, f in here.model_fields.items() if step in (name, f.alias)), None)
-            if here
-            else None
-        )
-        annotation = field.annotation if field else None
-        here = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
-    return [field.alias or name for name, field in here.model_fields.items() if name != "id"] if here else []
+        here = _below(here, step)
+    if here is None or isinstance(here, FieldInfo):
+        return []
+    return [field.alias or name for name, field in here.model_fields.items() if name != "id"]
+
+
+def _below(here: type[BaseModel] | FieldInfo | None, step: str | int) -> type[BaseModel] | FieldInfo | None:
+    """Return the model one step down; for a discriminated union its field, whose next step is the variant."""
+    if here is None:
+        return None
+    if isinstance(here, FieldInfo):
+        variants = get_args(here.annotation)
+        return next((one for one in variants if step in _tags(one, str(here.discriminator))), None)
+    field = next((f for name, f in here.model_fields.items() if step in (name, f.alias)), None)
+    if field is None or field.discriminator:
+        return field
+    annotation = field.annotation
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def _tags(variant: type[BaseModel], discriminator: str) -> tuple[Any, ...]:
+    return get_args(variant.model_fields[discriminator].annotation)

@@ -8,11 +8,13 @@ from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from pipeline.errors import Problem, RecipeError
+from pipeline.load import clusters as cluster_rules
 from pipeline.load.check import check
 from pipeline.load.conform import conform, nearest, salvage
 from pipeline.load.nodes import Mark, Node, compose, merge
 from pipeline.schema.base import Document
-from pipeline.schema.catalogue import Catalogue, Cluster, Llm, Sku
+from pipeline.schema.catalogue import Catalogue, Llm, Sku
+from pipeline.schema.cluster import Cluster
 from pipeline.schema.recipe import ROLES, Recipe
 
 D = TypeVar("D", bound=Document)
@@ -125,19 +127,21 @@ class _RecipeLoader:
         entries = skus_node.value if isinstance(skus_node.value, dict) else {}
         skus = {name: self.document(Sku, node, {"id": name}) for name, node in entries.items()}
         llms = {name: self.document(Llm, node, {"id": name}) for name, node in self.folder("models")}
-        clusters = {
-            name: self.document(Cluster, node, {"id": name}) for name, node in self.folder("clusters")
-        }
+        clusters = {name: self.cluster(name, node) for name, node in self.folder("clusters")}
         found = Catalogue(
             skus={name: sku for name, sku in skus.items() if sku},
             llms={name: llm for name, llm in llms.items() if llm},
             clusters={name: cluster for name, cluster in clusters.items() if cluster},
         )
         for name, cluster in found.clusters.items():
-            self.problems += _cluster_findings(
-                cluster, self.files[f"clusters/{name}.yaml"], self.declared_skus()
-            )
+            node = self.files[f"clusters/{name}.yaml"]
+            self.problems += cluster_rules.findings(cluster, node, self.declared_skus())
         return found
+
+    def cluster(self, name: str, node: Node) -> Cluster | None:
+        current, problems = cluster_rules.with_site(node)
+        self.problems += problems
+        return self.document(Cluster, current, {"id": name})
 
     def declared_skus(self) -> frozenset[str]:
         """SKUs that may be referred to, sound or not: what is wrong with them has been said once."""
@@ -237,14 +241,6 @@ def _spread(layer: Node) -> Node:
     for role in ROLES:
         entries[role] = merge(both, entries[role], keeps_null=True) if role in entries else both
     return Node(entries, layer.mark, layer.key)
-
-
-def _cluster_findings(cluster: Cluster, node: Node, declared: frozenset[str]) -> Iterator[Problem]:
-    for missing, whose in cluster.needs().items():
-        yield node.mark.problem(f"{whose} needs `{missing}`")
-    for index, name in enumerate(cluster.skus):
-        if name not in declared:
-            yield node.at(("skus", index)).mark.problem(f"unknown SKU `{name}`", nearest(name, declared))
 
 
 def _twins(recipes: Mapping[str, Recipe], nodes: Mapping[str, Node]) -> Iterator[Problem]:

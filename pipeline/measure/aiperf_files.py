@@ -31,15 +31,15 @@ class AiperfOutput:
 
 @dataclass(slots=True)
 class Log:
-    """AIPerf's log while it is written: the phases that have begun and ended so far."""
+    """AIPerf's log while it is written: the phases that have started and ended so far."""
 
     path: Path
-    begun: set[str] = field(default_factory=set)
+    started: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
     _read: int = 0
 
-    def look(self) -> None:
-        """Take in what came since the last look."""
+    def update(self) -> None:
+        """Read the lines that were added since the last update."""
         try:
             with self.path.open("rb") as file:
                 file.seek(self._read)
@@ -48,7 +48,7 @@ class Log:
             return
         self._read += len(whole) + len(newline)
         for match in PHASE.finditer(whole):
-            (self.begun if match["what"] == b"started" else self.ended).add(match["name"].decode())
+            (self.started if match["what"] == b"started" else self.ended).add(match["name"].decode())
 
 
 def read(folder: Path, asked: Mapping[str, Sequence[int]]) -> AiperfOutput:
@@ -57,11 +57,11 @@ def read(folder: Path, asked: Mapping[str, Sequence[int]]) -> AiperfOutput:
     return AiperfOutput(_loops(folder / RECORDS, asked), trouble, version, _phases(folder / PHASES))
 
 
-def last_word(console: Path) -> str:
-    """The last error that AIPerf told, or the last thing that it said at all; the frame of a box says nothing."""
+def last_message(console: Path) -> str:
+    """Return the last error that AIPerf printed, or its last line of text; the frame of a box is not text."""
     lines = console.read_text(encoding="utf-8", errors="replace").split("\n") if console.exists() else []
-    said = [line.strip()[:200] for line in reversed(lines) if any(map(str.isalpha, line))]
-    return next((line for line in said if " ERROR " in line), said[0] if said else "it said nothing")
+    texts = [line.strip()[:200] for line in reversed(lines) if any(map(str.isalpha, line))]
+    return next((line for line in texts if " ERROR " in line), texts[0] if texts else "it printed nothing")
 
 
 def _loops(path: Path, asked: Mapping[str, Sequence[int]]) -> dict[str, tuple[Request, ...]]:

@@ -8,24 +8,24 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.measure.observation import Assessment, Observation
 from pipeline.measure.requests import Request
 from pipeline.measure.statistics import summarise
-from pipeline.measure.validity import Observation, Verdict
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.recipe import Recipe
 from pipeline.schema.result import Point, RawFile
 
 
 def point(
-    recipe: Recipe, sku: Sku, observation: Observation, verdict: Verdict, *, duration_s: float
+    recipe: Recipe, sku: Sku, observation: Observation, assessment: Assessment, *, duration_s: float
 ) -> Point:
     """Sums and statistics over the requests that were answered whole; ``duration_s`` is the run's wall clock, ramp and drain included."""
     whole = [request for request in observation.requests if request.is_whole]
     return Point(
         conc=observation.conc,
-        status="refused" if verdict.reasons else "ok",
-        reasons=verdict.reasons,
-        withheld=verdict.withheld,
+        status="refused" if assessment.reasons else "ok",
+        reasons=tuple(map(str, assessment.reasons)),
+        withheld=tuple(map(str, assessment.withheld)),
         gpus_prefill=recipe.prefill.gpus,
         gpus_decode=recipe.decode.gpus,
         gpus_held=recipe.gpus_held(sku.gpus_per_tray),
@@ -37,8 +37,8 @@ def point(
         ttft_ms=summarise([r.ttft_ms for r in whole if r.ttft_ms is not None]),
         tpot_ms=summarise([r.tpot_ms for r in whole if r.tpot_ms is not None]),
         e2e_ms=summarise([r.e2e_ms for r in whole]),
-        effective_conc=verdict.effective_conc,
-        steady_s=verdict.steady_s,
+        effective_conc=assessment.effective_conc,
+        steady_s=assessment.steady_s,
     )
 
 

@@ -27,8 +27,9 @@ from pipeline.edge.clock import Clock
 from pipeline.errors import MeasureError, lacking
 from pipeline.measure import points
 from pipeline.measure.lengths import draw, trace
+from pipeline.measure.observation import Observation
 from pipeline.measure.requests import Request
-from pipeline.measure.validity import Observation, judge
+from pipeline.measure.validity import assess
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.plan import Job
 from pipeline.schema.recipe import Recipe, Role
@@ -110,7 +111,7 @@ def point(engine: Engine, settings: ReplaySettings, conc: int) -> Point:
         clock_step_s=0.0,
     )
     duration = float(report["duration_ms"]) / 1000 + timing.overhead_s
-    found = points.point(recipe, settings.sku, observation, judge(observation), duration_s=duration)
+    found = points.point(recipe, settings.sku, observation, assess(observation), duration_s=duration)
     return found.model_copy(update={"overhead_s": timing.overhead_s, "raw": (raw,)})
 
 

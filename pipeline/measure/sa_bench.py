@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass
 
 from pipeline.errors import MeasureError
-from pipeline.measure.validity import Verdict
+from pipeline.measure.observation import Assessment, Reason
 
-NO_REQUESTS = "streams, concurrency, client and drift: the file holds no single request"
+NO_REQUESTS = Reason("streams, concurrency, client and drift", "the file holds no single request")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ def read(text: str | bytes, *, where: str) -> Summary:
         raise MeasureError(f"not a result file of sa-bench: {error!r}", where=where) from error
 
 
-def judge(summary: Summary) -> Verdict:
-    """The gates that aggregates can answer; the rest is withheld."""
+def assess(summary: Summary) -> Assessment:
+    """Evaluate the gates that aggregates can answer."""
     reasons = []
     if summary.completed != summary.sent:
-        reasons.append(f"lost-requests: {summary.completed} of {summary.sent} completed")
+        reasons.append(Reason("lost-requests", f"{summary.completed} of {summary.sent} completed"))
     if summary.output_tokens <= 0:
-        reasons.append("no-tokens: not one output token was generated")
-    return Verdict(tuple(reasons), (NO_REQUESTS,), None, 0.0)
+        reasons.append(Reason("no-tokens", "not one output token was generated"))
+    return Assessment(tuple(reasons), (NO_REQUESTS,), None, 0.0)

@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from pipeline.schema.base import Document, Stored
-from pipeline.schema.catalogue import Cluster, Llm, Sku
+from pipeline.schema.catalogue import Llm, Sku
+from pipeline.schema.cluster import Cluster
 from pipeline.schema.recipe import Recipe, Role, Text
 from pipeline.schema.timing import Timing
 
