@@ -197,6 +197,7 @@ def lint(session: nox.Session) -> None:
     session.run("actionlint", "-shellcheck=", "-pyflakes=", *workflows)
     session.run("zizmor", "--offline", "--no-progress", ".github")
     session.run("python", "-m", "tests.workflow_rules", ".github")
+    session.run("python", "-m", "tests.house_rules")
 
 
 @nox.session(venv_backend="none")
