@@ -200,11 +200,10 @@ def _exits(
 
 
 def _exit(name: str, code: int, log: Path, *, limit_reached: bool) -> DeploymentChange:
+    cause = Cause.KILLED if code < 0 else Cause.EXITED
     # `timeout` kills a process that does not stop in time and then dies of the same signal.
     if code == TIMED_OUT or (code in KILLED and limit_reached):
         cause = Cause.TIME_LIMIT
-    else:
-        cause = Cause.KILLED if code < 0 else Cause.EXITED
     lines = log.read_text("utf-8", errors="replace").splitlines()[-TAIL:] if log.is_file() else []
     return DeploymentChange(cause, name, code, log, tuple(lines))
 

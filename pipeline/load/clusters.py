@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pipeline.errors import Problem
 from pipeline.load.conform import nearest
 from pipeline.load.nodes import Node
-from pipeline.schema.cluster import FORMER_FIELDS, Cluster
+from pipeline.schema.cluster import Cluster
+from pipeline.schema.upgrades import SITE_FIELDS
 
 
 def findings(cluster: Cluster, node: Node, declared: frozenset[str]) -> Iterator[Problem]:
@@ -25,7 +26,7 @@ def with_site(node: Node) -> tuple[Node, list[Problem]]:
     The document stays usable, so that a recipe set of an earlier git revision still knows its clusters.
     """
     entries = dict(node.value) if isinstance(node.value, dict) else {}
-    former = {name: entries.pop(name) for name in FORMER_FIELDS if name in entries}
+    former: dict[str, Node] = {name: entries.pop(name) for name in SITE_FIELDS if name in entries}
     if not former or "site" in entries:
         return node, []
     first = next(iter(former.values()))
@@ -40,7 +41,7 @@ def with_site(node: Node) -> tuple[Node, list[Problem]]:
         "the launcher and its parameters are one field, `site`",
         f"write `site: {{launcher: {launcher}{fields}}}` in place of "
         + " and ".join(
-            f"`{name}:`" for name in FORMER_FIELDS if name in former or (name == "launcher" and named)
+            f"`{name}:`" for name in SITE_FIELDS if name in former or (name == "launcher" and named)
         ),
     )
     return Node(entries, node.mark, node.key), [problem]

@@ -47,7 +47,7 @@ class Assessment:
     """Why a point is invalid, and what could not be evaluated; both empty for a valid point of a full evaluation."""
 
     reasons: tuple[Reason, ...]
-    withheld: tuple[Reason, ...]
+    not_evaluated: tuple[Reason, ...]
     effective_conc: float | None
     steady_s: float
 

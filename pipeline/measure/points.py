@@ -23,9 +23,9 @@ def point(
     whole = [request for request in observation.requests if request.is_whole]
     return Point(
         conc=observation.conc,
-        status="refused" if assessment.reasons else "ok",
+        status="invalid" if assessment.reasons else "ok",
         reasons=tuple(map(str, assessment.reasons)),
-        withheld=tuple(map(str, assessment.withheld)),
+        not_evaluated=tuple(map(str, assessment.not_evaluated)),
         gpus_prefill=recipe.prefill.gpus,
         gpus_decode=recipe.decode.gpus,
         gpus_held=recipe.gpus_held(sku.gpus_per_tray),

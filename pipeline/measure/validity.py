@@ -20,7 +20,7 @@ def assess(observation: Observation) -> Assessment:
     short = short_window(observation)
     return Assessment(
         reasons=reasons,
-        withheld=(*_unknown(observation), *([short] if short else [])),
+        not_evaluated=(*_unknown(observation), *([short] if short else [])),
         effective_conc=effective_conc(observation.requests, window),
         steady_s=window.seconds,
     )

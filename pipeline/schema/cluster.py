@@ -173,22 +173,3 @@ class Cluster(Document):
         if self.measure == "aiperf":
             required["launcher"] = "measure aiperf"
         return {field: source for field, source in required.items() if getattr(self, field) is None}
-
-
-def current_spelling(cluster: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Return a cluster of plan schema 1 with its launcher's parameters in ``site``.
-
-    Schema 1 named the launcher at the top level and kept its parameters in a field of the launcher's name.
-
-    >>> current_spelling({"id": "a", "launcher": "slurm", "slurm": {"partition": "p"}, "local": None})
-    {'id': 'a', 'site': {'launcher': 'slurm', 'partition': 'p'}}
-    >>> current_spelling({"id": "a", "launcher": None})
-    {'id': 'a', 'site': {'launcher': 'none'}}
-    """
-    launcher = cluster.get("launcher") or "none"
-    parameters = cluster.get(str(launcher))
-    site = {"launcher": launcher, **(parameters if isinstance(parameters, dict) else {})}
-    return {**{name: value for name, value in cluster.items() if name not in FORMER_FIELDS}, "site": site}
-
-
-FORMER_FIELDS = ("launcher", "local", "slurm", "kubernetes")  # top-level fields before ``site``

@@ -38,7 +38,7 @@ def broken(number: int, **changed: object) -> tuple[Request, ...]:
 
 def test_a_loop_in_order_is_not_refused():
     verdict = assess(observation())
-    assert (verdict.reasons, verdict.withheld) == ((), ())
+    assert (verdict.reasons, verdict.not_evaluated) == ((), ())
     assert verdict.effective_conc == pytest.approx(8)
 
 
@@ -174,7 +174,7 @@ def test_what_is_not_whole_adds_nothing_to_a_point():
     order = launch_specs.spec(run_id="r")
     torn = observation((*broken(10, output=OSL - 1)[:10], *broken(20, output=None, error="500")[10:]))
     found = point(order.job.recipe, order.sku, torn, assess(torn), duration_s=10.0)
-    assert (found.status, found.requests, found.completed) == ("refused", 80, 60)
+    assert (found.status, found.requests, found.completed) == ("invalid", 80, 60)
     assert (found.input_tokens, found.output_tokens) == (60 * 100, 60 * OSL)
     assert (found.ttft_ms.n, found.tpot_ms.n, found.e2e_ms.n) == (60, 60, 60)
 
@@ -199,13 +199,14 @@ def test_the_usage_that_comes_after_the_last_token_is_no_clock_trouble():
 def test_a_window_too_short_withholds_and_does_not_refuse():
     short = assess(observation(closed_loop(8, 16)))
     assert short.reasons == ()
-    assert short.withheld == (
+    assert short.not_evaluated == (
         Reason("concurrency and drift", "no steady window, it takes more requests for each of conc"),
     )
     middling = assess(observation(closed_loop(8, 40, slower=0.9)))
-    assert (middling.reasons, len(middling.withheld)) == ((), 1)
+    assert (middling.reasons, len(middling.not_evaluated)) == ((), 1)
     assert re.fullmatch(
-        "drift: [23] rounds of conc requests in the steady window, 6 are needed", str(middling.withheld[0])
+        "drift: [23] rounds of conc requests in the steady window, 6 are needed",
+        str(middling.not_evaluated[0]),
     )
 
 
@@ -213,11 +214,11 @@ def test_five_rounds_say_nothing_of_a_drift_and_six_do():
     five, six = (
         assess(observation(closed_loop(1, sent, scatter=0.001, slower=0.9), conc=1)) for sent in (7, 8)
     )
-    assert (five.reasons, five.withheld) == (
+    assert (five.reasons, five.not_evaluated) == (
         (),
         (Reason("drift", "5 rounds of conc requests in the steady window, 6 are needed"),),
     )
-    assert (len(six.reasons), six.withheld) == (1, ())
+    assert (len(six.reasons), six.not_evaluated) == (1, ())
 
 
 def test_the_moment_between_two_requests_is_no_steady_window():
@@ -236,7 +237,7 @@ def test_what_nobody_could_be_asked_is_withheld_and_refuses_nothing():
         )
     )
     assert silent.reasons == ()
-    assert silent.withheld == (
+    assert silent.not_evaluated == (
         Reason("path", "the number of requests that prefill served in this loop is unknown"),
         Reason("lost streams", "the log of the frontend is not available"),
         Reason("migrations", "the number of requests that changed their worker in this loop is unknown"),
@@ -355,7 +356,7 @@ def test_a_published_run_in_order_is_not_refused_and_says_what_it_cannot_show():
     summary = sa_bench.read(path.read_bytes(), where=str(path))
     assert (summary.conc, summary.completed, summary.output_tokens) == (4, 40, 40960)
     assert sa_bench.assess(summary) == replace(
-        sa_bench.assess(summary), reasons=(), withheld=(sa_bench.NO_REQUESTS,)
+        sa_bench.assess(summary), reasons=(), not_evaluated=(sa_bench.NO_REQUESTS,)
     )
 
 
