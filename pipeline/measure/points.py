@@ -1,4 +1,4 @@
-"""A point from the requests of a closed loop: the same sums, whichever client or simulator they come from."""
+"""A point from the requests of a closed loop, computed alike for every client and simulator."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipeline.schema.result import Point, RawFile
 def point(
     recipe: Recipe, sku: Sku, observation: Observation, assessment: Assessment, *, duration_s: float
 ) -> Point:
-    """Sums and statistics over the requests that were answered whole; ``duration_s`` is the run's wall clock, ramp and drain included."""
+    """Return sums and statistics over the whole answers; ``duration_s`` is the run's wall clock, ramp and drain included."""
     whole = [request for request in observation.requests if request.is_whole]
     return Point(
         conc=observation.conc,
@@ -43,7 +43,7 @@ def point(
 
 
 def span_s(requests: Sequence[Request]) -> float:
-    """From the first request sent to the last answer, seconds; 0 without requests."""
+    """Return the seconds from the first request sent to the last answer; 0 without requests."""
     return max(r.end_s for r in requests) - min(r.start_s for r in requests) if requests else 0.0
 
 
@@ -59,7 +59,7 @@ def pack(source: Path, staging: Path, name: str) -> RawFile:
         ):
             shutil.copyfileobj(content, packed, 1 << 20)
     except OSError:
-        target.unlink(missing_ok=True)  # no half file
+        target.unlink(missing_ok=True)  # no incomplete file
         raise
     with target.open("rb") as written:
         digest = hashlib.file_digest(written, "sha256").hexdigest()

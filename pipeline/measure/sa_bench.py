@@ -1,4 +1,4 @@
-"""Result files of sa-bench and of vLLM's serving benchmark that it was forked from: aggregates of one closed loop, times in ms."""
+"""Result files of sa-bench and of vLLM's serving benchmark, its origin: aggregates of one closed loop, times in ms."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NO_REQUESTS = Reason("streams, concurrency, client and drift", "the file holds n
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What the file says of its loop."""
+    """The aggregates of one closed loop."""
 
     conc: int
     sent: int
@@ -24,7 +24,7 @@ class Summary:
 
 
 def read(text: str | bytes, *, where: str) -> Summary:
-    """One result file; MeasureError when it is not one."""
+    """Read one result file; MeasureError when it is not one."""
     try:
         raw = json.loads(text)
         return Summary(

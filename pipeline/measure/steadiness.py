@@ -63,12 +63,12 @@ def client_bound(observation: Observation) -> str:
 
 def drift(observation: Observation) -> str:
     """Detect latency that rises or falls over the steady window by more than its own scatter explains."""
-    means = rounds(observation)
-    if len(means) < ROUNDS:
+    averages = rounds(observation)
+    if len(averages) < ROUNDS:
         return ""
-    change, error = slope(means)
-    mean = float(np.mean(means))
-    if abs(change) <= max(DRIFT_FLOOR * mean, STUDENT_T.get(len(means) - 2, STUDENT_T_MANY) * error):
+    change, error = slope(averages)
+    mean = float(np.mean(averages))
+    if abs(change) <= max(DRIFT_FLOOR * mean, STUDENT_T.get(len(averages) - 2, STUDENT_T_MANY) * error):
         return ""
     return f"latency changes by {change / mean:+.0%} over the steady window, beyond its scatter of {error / mean:.1%}"
 
@@ -100,8 +100,8 @@ def rounds(observation: Observation) -> list[float]:
     inside = [r for r in observation.requests if window.start_s <= r.start_s and r.end_s <= window.end_s]
     inside.sort(key=lambda request: request.end_s)
     tokens = sum(request.asked for request in inside) / max(1, len(inside))
-    return _means([request.latency_at(tokens) for request in inside], observation.conc)
+    return _averages([request.latency_at(tokens) for request in inside], observation.conc)
 
 
-def _means(values: Sequence[float], size: int) -> list[float]:
+def _averages(values: Sequence[float], size: int) -> list[float]:
     return [float(np.mean(values[at : at + size])) for at in range(0, len(values) - size + 1, size)]

@@ -1,4 +1,4 @@
-"""What a result has to say of the machine it was measured on: processor, GPUs as their driver describes them, environment."""
+"""The machine of a measurement: processor, GPUs as reported by their driver, environment."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ NO_CLUSTER = re.compile(r"[0-]+")
 
 
 def host() -> Host:
-    """The machine that this runs on."""
+    """Return the machine that this process runs on."""
     return Host(
         machine=platform.machine(),
         cpus=os.cpu_count() or 1,
@@ -53,7 +53,7 @@ def host() -> Host:
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """Variables that engines and libraries read, by name; whatever looks like a secret is redacted."""
+    """Return the variables that engines and libraries read, by name; what looks like a secret is redacted."""
     return {
         name: redaction.redacted(name, value)
         for name, value in sorted(variables.items())
@@ -62,7 +62,7 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def gpus(shell: Shell, beside: Callable[[Sequence[str]], list[str]]) -> tuple[Gpu, ...] | None:
-    """GPUs of the node that ``beside`` runs on; None where there is no driver to ask."""
+    """Return the GPUs of the node that ``beside`` runs on; None without a driver."""
     try:
         found, node = (shell.run(beside(argv), timeout_s=QUERY_S) for argv in (QUERY, ("uname", "-n")))
     except PipelineError:
@@ -71,9 +71,9 @@ def gpus(shell: Shell, beside: Callable[[Sequence[str]], list[str]]) -> tuple[Gp
 
 
 def described(text: str, node: str) -> tuple[Gpu, ...] | None:
-    """What ``nvidia-smi -q -x`` says; None when that is not its XML. Written from the driver's documentation, unproven on a rack."""
+    """Return the GPUs in the XML of ``nvidia-smi -q -x``; None for other text. Written from the driver's documentation, unproven on a rack."""
     try:
-        log = ET.fromstring(text[text.index("<nvidia_smi_log") :])  # noqa: S314  # our own driver's answer
+        log = ET.fromstring(text[text.index("<nvidia_smi_log") :])  # noqa: S314  # the output of this machine's driver
     except (ValueError, ET.ParseError):
         return None
     driver = _text(log, "driver_version")
@@ -104,13 +104,13 @@ def _text(element: ET.Element, path: str) -> str | None:
 
 
 def _number(element: ET.Element, path: str) -> float | None:
-    """``1965 MHz``, ``1000.00 W``."""
+    """Return the number of a text such as ``1965 MHz`` or ``1000.00 W``."""
     found = re.match(r"\d+(\.\d+)?", _text(element, path) or "")
     return float(found[0]) if found else None
 
 
 def _cpu(path: Path) -> str | None:
-    """Model name of the first processor; Arm's kernel does not give one."""
+    """Return the model name of the first processor; kernels for Arm have none."""
     try:
         found = re.search(
             r"^model name\s*:\s*(.+)$", path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE

@@ -1,4 +1,4 @@
-"""What recipes refer to: SKUs, LLMs and clusters. SKUs and LLMs are facts with sources; prices carry dates."""
+"""Documents that recipes refer to: SKUs, LLMs and clusters. Facts have sources, prices have dates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.schema.recipe import Count, Text
 
 
 class Price(Document):
-    """What a GPU-hour costs in one tier, and who said so when."""
+    """The price of a GPU-hour in one tier, with source and date."""
 
     tier: Literal["hyperscaler", "neocloud", "rental-3y"]
     usd_per_gpu_hour: Positive
@@ -51,7 +51,7 @@ class Sku(Document):
 
     @property
     def hbm_bytes(self) -> int | None:
-        """Usable bytes of HBM of one GPU, or None where nobody has read them off a machine."""
+        """Usable bytes of HBM of one GPU; None where they have not been read from a machine."""
         return None if self.hbm_usable_mib is None else self.hbm_usable_mib * 2**20
 
     @property
@@ -61,7 +61,7 @@ class Sku(Document):
 
     @property
     def measured_digest(self) -> str:
-        """Digest of the fields that can change a (simulated) measurement; prices and prose cannot."""
+        """Digest of the fields that can change a measurement; prices and prose cannot."""
         return digest(
             self.model_dump(
                 mode="json", exclude={"title", "aliases", "prices", "source", "date", "notes", "kw_per_gpu"}
@@ -69,7 +69,7 @@ class Sku(Document):
         )
 
     def price(self, tier: str) -> Price | None:
-        """The price of a tier, or None."""
+        """Return the price of a tier, or None."""
         return next((price for price in self.prices if price.tier == tier), None)
 
 
@@ -127,14 +127,14 @@ class Llm(Document):
 
 
 class Catalogue(Document):
-    """Everything that recipes may refer to, by id."""
+    """All SKUs, LLMs and clusters, by id."""
 
     skus: dict[str, Sku]
     llms: dict[str, Llm]
     clusters: dict[str, Cluster]
 
     def sku(self, name: str) -> Sku | None:
-        """A SKU by id or alias."""
+        """Return a SKU by id or alias."""
         wanted = name.strip().lower()
         return next(
             (sku for sku in self.skus.values() if wanted == sku.id or wanted in map(str.lower, sku.aliases)),
