@@ -71,9 +71,12 @@ def gpus(shell: Shell, beside: Callable[[Sequence[str]], list[str]]) -> tuple[Gp
 
 
 def described(text: str, node: str) -> tuple[Gpu, ...] | None:
-    """Return the GPUs in the XML of ``nvidia-smi -q -x``; None for other text. Written from the driver's documentation, unproven on a rack."""
+    """Return the GPUs in the XML of ``nvidia-smi -q -x``; None for other text.
+
+    Written from the driver's documentation, unproven on a rack.
+    """
     try:
-        log = ET.fromstring(text[text.index("<nvidia_smi_log") :])  # noqa: S314  # the output of this machine's driver
+        log = ET.fromstring(text[text.index("<nvidia_smi_log") :])  # noqa: S314  # a driver's output
     except (ValueError, ET.ParseError):
         return None
     driver = _text(log, "driver_version")
