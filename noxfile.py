@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -241,6 +242,35 @@ def bench(session: nox.Session) -> None:
     session.run(str(PYTHON), "-m", "tests.bench", *session.posargs, external=True, env=path)
 
 
+def release_notes(session: nox.Session, version: str) -> str:
+    """Return the section of CHANGELOG.md for ``version``; end the session if it is missing or empty."""
+    changelog = Path("CHANGELOG.md").read_text("utf-8")
+    section = re.search(rf"^## \[?{re.escape(version)}\]? - \d{{4}}-\d\d-\d\d\n(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
+    if section is None or not section[1].strip():
+        session.error(f"CHANGELOG.md has no section '## [{version}] - YYYY-MM-DD' with entries; move the entries of Unreleased there")
+    return section[1].strip() + "\n"
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Build sdist, wheel and notes below build/release and try the wheel; ``-- v0.1.0`` checks that tag first."""
+    version = re.search(r'^__version__ = "(.+)"$', Path("pipeline/__init__.py").read_text("utf-8"), re.MULTILINE)[1]
+    if session.posargs not in ([], [f"v{version}"]):
+        session.error(
+            f"tag {' '.join(session.posargs)} does not match __version__ = {version} in pipeline/__init__.py; push tag v{version}"
+        )
+    notes, here = release_notes(session, version), BUILD / "release"
+    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "release.txt"))
+    shutil.rmtree(here, ignore_errors=True)
+    session.run("pyproject-build", "--no-isolation", "--outdir", str(here / "dist"))
+    (here / "notes.md").write_text(notes, "utf-8")
+    # The wheel brings its templates and its command: it renders the kept report to the same bytes.
+    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "run.txt"))
+    session.install("--quiet", "--no-deps", "--force-reinstall", str(next((here / "dist").glob("*.whl"))))
+    session.run("rackbench", "report", str(REPORT.with_suffix(".yaml")), "--out", str(here / "report"))
+    session.run("diff", "--recursive", "--brief", str(REPORT), str(here / "report"), external=True)
+
+
 @nox.session
 def lock(session: nox.Session) -> None:
     """Resolve the locks again from pyproject.toml."""
@@ -252,4 +282,5 @@ def lock(session: nox.Session) -> None:
     for name in ("browser", "client", "environment", "node"):
         session.run("uv", "pip", "compile", "--quiet", "--group", name, *common, "-o", str(LOCKS / f"{name}.txt"))
     session.run("uv", "pip", "compile", "--quiet", "pyproject.toml", "--group", "lint", "--group", "test", "-c", run, *common, "-o", lint_)
-    session.run("uv", "pip", "compile", "--quiet", "--group", "bench", "-c", run, *common, "-o", str(LOCKS / "bench.txt"))
+    for name in ("bench", "release"):
+        session.run("uv", "pip", "compile", "--quiet", "--group", name, "-c", run, *common, "-o", str(LOCKS / f"{name}.txt"))
