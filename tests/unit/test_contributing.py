@@ -12,13 +12,11 @@ from pipeline import __version__
 
 ROOT = Path(__file__).parents[2]
 HOOKS = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
+LOCK = (ROOT / ".github/requirements/lint.txt").read_text("utf-8")
 LOCKED = {
-    name.lower(): set(re.findall(rf"^{re.escape(name)}==([^ ]+)", (ROOT / ".github/requirements/lint.txt").read_text("utf-8"), re.MULTILINE))
-    for name in re.findall(r"^([\w.-]+)==", (ROOT / ".github/requirements/lint.txt").read_text("utf-8"), re.MULTILINE)
+    name.lower(): set(re.findall(rf"^{name}==([^ ]+)", LOCK, re.MULTILINE)) for name in re.findall(r"^([\w-]+)==", LOCK, re.MULTILINE)
 }
-DEPENDENCIES = [
-    dependency for repo in HOOKS["repos"] for hook in repo["hooks"] for dependency in hook.get("additional_dependencies", [])
-]
+DEPENDENCIES = [dependency for repo in HOOKS["repos"] for hook in repo["hooks"] for dependency in hook.get("additional_dependencies", [])]
 
 
 @pytest.mark.parametrize("tool", ["ruff", "mypy", "check-jsonschema"])
