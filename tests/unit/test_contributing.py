@@ -14,9 +14,15 @@ ROOT = Path(__file__).parents[2]
 HOOKS = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
 LOCK = (ROOT / ".github/requirements/lint.txt").read_text("utf-8")
 LOCKED = {
-    name.lower(): set(re.findall(rf"^{name}==([^ ]+)", LOCK, re.MULTILINE)) for name in re.findall(r"^([\w-]+)==", LOCK, re.MULTILINE)
+    name.lower(): set(re.findall(rf"^{name}==([^ ]+)", LOCK, re.MULTILINE))
+    for name in re.findall(r"^([\w-]+)==", LOCK, re.MULTILINE)
 }
-DEPENDENCIES = [dependency for repo in HOOKS["repos"] for hook in repo["hooks"] for dependency in hook.get("additional_dependencies", [])]
+DEPENDENCIES = [
+    dependency
+    for repo in HOOKS["repos"]
+    for hook in repo["hooks"]
+    for dependency in hook.get("additional_dependencies", [])
+]
 
 
 @pytest.mark.parametrize("tool", ["ruff", "mypy", "check-jsonschema"])
@@ -38,23 +44,42 @@ def test_every_yaml_document_is_validated_by_exactly_one_hook():
         for hook in repo["hooks"]
         if any(word.startswith("recipes/schema/") for word in hook.get("args", []))
     ]
-    paths = [path.relative_to(ROOT).as_posix() for folder in ("recipes", "reports") for path in (ROOT / folder).rglob("*.yaml")]
+    paths = [
+        path.relative_to(ROOT).as_posix()
+        for folder in ("recipes", "reports")
+        for path in (ROOT / folder).rglob("*.yaml")
+    ]
     skipped = re.compile(HOOKS["exclude"])
     assert len(paths) > 20
-    assert {path: sum(bool(one.search(path)) for one in patterns) for path in paths} == dict.fromkeys(paths, 1)
+    assert {path: sum(bool(one.search(path)) for one in patterns) for path in paths} == dict.fromkeys(
+        paths, 1
+    )
     assert not [path for path in paths if skipped.search(path)]
 
 
 def test_hygiene_hooks_leave_files_alone_whose_bytes_are_checked():
     skipped = re.compile(HOOKS["exclude"])
-    frozen = ["tests/contract/frozen", "tests/golden/commands", "tests/golden/manifests", "tests/unit/sa_bench", "reports/gb300-vs-gb200"]
-    paths = [path.relative_to(ROOT).as_posix() for folder in frozen for path in (ROOT / folder).rglob("*") if path.is_file()]
+    frozen = [
+        "tests/contract/frozen",
+        "tests/golden/commands",
+        "tests/golden/manifests",
+        "tests/unit/sa_bench",
+        "reports/gb300-vs-gb200",
+    ]
+    paths = [
+        path.relative_to(ROOT).as_posix()
+        for folder in frozen
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file()
+    ]
     assert len(paths) > 30
     assert not [path for path in paths if not skipped.search(path)]
 
 
 def test_every_session_is_documented_for_contributors():
-    sessions = set(re.findall(r"^@nox\.session.*\ndef (\w+)", (ROOT / "noxfile.py").read_text("utf-8"), re.MULTILINE))
+    sessions = set(
+        re.findall(r"^@nox\.session.*\ndef (\w+)", (ROOT / "noxfile.py").read_text("utf-8"), re.MULTILINE)
+    )
     documented = set(re.findall(r"^\| `(\w+)`", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE))
     assert len(sessions) > 10
     assert documented == sessions
