@@ -28,7 +28,7 @@ def estimate(recipe: Recipe, sku: Sku, llm: Llm) -> tuple[Hbm, ...] | None:
     """Return the HBM of both roles, prefill first; None where the usable memory of the SKU is unknown."""
     if sku.hbm_bytes is None:
         return None
-    return tuple(_role(recipe, role, sku.hbm_bytes / 1e9, llm) for role in ROLES)
+    return tuple(_hbm(recipe, role, sku.hbm_bytes / 1e9, llm) for role in ROLES)
 
 
 def offloaded_share(pool: Pool) -> float:
@@ -60,7 +60,7 @@ def narrowest(recipe: Recipe, role: Role, sku: Sku, llm: Llm) -> str | None:
     return None
 
 
-def _role(recipe: Recipe, role: Role, capacity_gb: float, llm: Llm) -> Hbm:
+def _hbm(recipe: Recipe, role: Role, capacity_gb: float, llm: Llm) -> Hbm:
     pool, weights = recipe.pools[role], llm.precisions[recipe.precision]
     routed = weights.routed_gb / (pool.tp * pool.dp * pool.pp)
     tokens = max_num_batched_tokens(recipe, role)
