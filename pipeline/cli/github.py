@@ -39,8 +39,7 @@ def publish(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.edge.actions import notice
     from pipeline.edge.http import SystemHttp
     from pipeline.flow import publishing
-    from pipeline.flow.publishing import Head
-    from pipeline.publish import WorkflowRun
+    from pipeline.publish import Head, WorkflowRun
 
     env: Mapping[str, str] = arguments.env
     if (arguments.folder is None) == (arguments.nothing is None):
