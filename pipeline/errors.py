@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 from typing import ClassVar, Final, Literal, Self
 
-FileAction = Literal["read", "write", "create", "remove", "lock"]
+FileAction = Literal["read", "write", "create", "remove", "lock", "access"]
 FILE_HINTS: Final = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space",
@@ -113,7 +113,7 @@ class FileError(PipelineError):
 
     @classmethod
     def from_os_error(
-        cls, error: OSError, action: FileAction, path: str | Path | None = None, *, hint: str = ""
+        cls, error: OSError, action: FileAction, path: str | PurePath | None = None, *, hint: str = ""
     ) -> Self:
         """Return "cannot ACTION PATH: REASON"; ``path`` defaults to the path in ``error``.
 

@@ -1,21 +1,24 @@
-"""Local files: written whole or not at all, through to the disk. OSErrors become FileError."""
+"""Local files: written whole or not at all, through to the disk. An OSError becomes a FileError where a function says so."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePath
 
 from pipeline.errors import ArtifactError, FileAction, FileError
 
+NOT_SUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP})  # some network filesystems cannot sync a folder
+
 
 @contextlib.contextmanager
-def file_errors(action: FileAction, path: str | Path | None = None, *, hint: str = "") -> Iterator[None]:
+def file_errors(action: FileAction, path: str | PurePath | None = None, *, hint: str = "") -> Iterator[None]:
     """Raise FileError for an OSError of the block; ``path`` defaults to the path in the OSError."""
     try:
         yield
@@ -29,13 +32,13 @@ def temporary_beside(path: Path) -> Path:
 
 
 def read(path: Path) -> bytes:
-    """Return the content of a file."""
+    """Return the content of a file, or raise FileError."""
     with file_errors("read", path):
         return path.read_bytes()
 
 
 def read_regular(path: Path, *, max_bytes: int) -> bytes:
-    """Return the content of a file from an unknown author; ArtifactError for a link, a device or a larger file."""
+    """Return the content of a file from an unknown author; raise ArtifactError for a link, a device or a larger file."""
     with file_errors("read", path):
         state = path.lstat() if os.path.lexists(path) else None
         if state is None or not stat.S_ISREG(state.st_mode) or state.st_size > max_bytes:
@@ -43,76 +46,95 @@ def read_regular(path: Path, *, max_bytes: int) -> bytes:
         return path.read_bytes()
 
 
-def make_folder(path: Path) -> None:
-    """Create a folder and its parents where they are missing."""
-    with file_errors("create", path):
-        path.mkdir(parents=True, exist_ok=True)
+def write(path: Path, content: str | bytes) -> None:
+    """Create or replace a file as a whole, and its folder where there is none; raise FileError."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(_bytes(content))
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Create or replace a file as a whole, through to the disk; creates the folder where it is missing."""
+def copy(source: Path, target: Path) -> None:
+    """Create or replace ``target`` as a whole, and its folder where there is none; raise FileError."""
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary name; the file that the block writes there is synced and renamed to ``path``. Raise FileError.
+
+    When the block raises, ``path`` is unchanged.
+    """
     with file_errors("write", path), _temporary(path) as temporary:
-        write_synced(temporary, content)
+        yield temporary
+        sync(temporary)
         temporary.replace(path)
         sync(path.parent)
 
 
-def copy_atomically(source: Path, target: Path) -> None:
-    """Copy a file to a name that it has completely or not at all; creates the folder where it is missing."""
-    with file_errors("write", target), _temporary(target) as temporary:
-        shutil.copyfile(source, temporary)
+@contextlib.contextmanager
+def creating(path: Path, content: bytes, *, hint: str = "") -> Iterator[Callable[[], bool]]:
+    """Write a file under a temporary name; the function that is yielded gives it its name. Raise FileError.
+
+    The function returns False, and changes nothing, when ``path`` exists. Of two processes only one gets True.
+    """
+    with file_errors("write", path, hint=hint), _temporary(path) as temporary:
+        temporary.write_bytes(content)
         sync(temporary)
-        temporary.replace(target)
-        sync(target.parent)
+        yield lambda: _claim(temporary, path, hint)
 
 
-def claim(temporary: Path, target: Path) -> bool:
-    """Give a complete file its name by a hard link; return False, and change nothing, when the name is taken. Raise OSError."""
-    try:
-        target.hardlink_to(temporary)
-    except FileExistsError:
-        return False
-    sync(target.parent)
-    return True
+@contextlib.contextmanager
+def new_folder(path: Path, *, hint: str = "") -> Iterator[Path]:
+    """Yield a temporary folder that is renamed to ``path`` at the end; it is removed when the block raises. Raise FileError."""
+    temporary = temporary_beside(path)
+    with file_errors("write", path, hint=hint):
+        try:
+            temporary.mkdir(parents=True)
+            yield temporary
+            temporary.rename(path)
+            sync(path.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
-def append(path: Path, text: str, *, label: str = "") -> None:
-    """Append to a file that others write too, in one write; ``label`` names it in an error."""
-    with file_errors("write", label or path), path.open("ab") as file:
+def append(path: Path, text: str, *, label: str) -> None:
+    """Append to a file that other programs write too; raise FileError with ``label`` before the path."""
+    with file_errors("write", f"{label} {path}"), path.open("ab") as file:
         file.write(text.encode())
 
 
-def write_synced(path: Path, content: str | bytes) -> None:
-    """Write a file through to the disk, under its own name. Raise OSError."""
-    with path.open("wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
+def write_synced(path: Path, content: str | bytes) -> str:
+    """Write a file of a folder that is not complete yet, through to the disk, and return its SHA-256; raise OSError."""
+    path.write_bytes(_bytes(content))
+    sync(path)
+    return sha256(_bytes(content))
 
 
 def sync(path: Path) -> None:
-    """Force a file or folder to the disk. Raise OSError."""
+    """Force a file, or the names in a folder, to the disk; raise OSError."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in NOT_SUPPORTED:
+            raise
     finally:
         os.close(handle)
 
 
 def sha256(content: bytes) -> str:
-    """Return the SHA-256 in hexadecimal."""
+    """Return the SHA-256 in hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 
 
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal. Raise OSError."""
+def sha256_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits; raise OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
 def _temporary(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside ``path``, which no longer exists at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_beside(path)
     try:
@@ -120,3 +142,17 @@ def _temporary(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _claim(temporary: Path, path: Path, hint: str) -> bool:
+    with file_errors("write", path, hint=hint):
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            return False
+        sync(path.parent)
+    return True
+
+
+def _bytes(content: str | bytes) -> bytes:
+    return content.encode() if isinstance(content, str) else content

@@ -86,7 +86,7 @@ class Place:
         github = GitHub(SystemHttp(), self.clock, self.fake.token, api=self.fake.url)
         made = publishing.PublishOptions(folder=folder, targets=targets, run=run, **chosen)
         return publishing.publish(
-            Context(Shell(), self.clock, folder),
+            Context(Shell(), self.clock, folder, http=SystemHttp),
             made,
             publishing.PublishClients(SystemHttp(), lambda: github),
         )
@@ -452,7 +452,9 @@ def test_a_second_lies_between_the_writes_of_two_targets(place):
         place.report(RED), ("check", "issue"), WorkflowRun("acme/bench", sha=SHA), place.site
     )
     publishing.publish(
-        Context(Shell(), place.clock, place.folder), options, publishing.PublishClients(SystemHttp(), github)
+        Context(Shell(), place.clock, place.folder, http=SystemHttp),
+        options,
+        publishing.PublishClients(SystemHttp(), github),
     )
     assert len(made) == 1
     assert place.clock.slept == [1.0]
