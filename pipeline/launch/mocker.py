@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.deployment import simulated
 from pipeline.deployment.layout import Layout, Process
 from pipeline.deployment.scheduler import max_num_seqs
+from pipeline.edge.files import file_errors
 from pipeline.errors import LaunchError
 from pipeline.launch.base import LaunchSpec
 from pipeline.launch.describe import Command
@@ -69,7 +70,7 @@ def table_path(role: Role, settings: MockerSettings) -> PurePath:
 
 
 def write_tables(spec: LaunchSpec, settings: MockerSettings) -> None:
-    """The timing table of each role, where its workers are told to look; LaunchError without timing, or where it cannot be written."""
+    """The timing table of each role, where its workers are told to look; LaunchError without timing."""
     if spec.timing is None:
         raise LaunchError(f"no timing for {spec.sku.id}", hint="the cluster document names it under timing")
     for role in ROLES:
@@ -78,12 +79,8 @@ def write_tables(spec: LaunchSpec, settings: MockerSettings) -> None:
             for name, column in simulated.table(role, spec.job.recipe, spec.timing).items()
         }
         path = table_path(role, settings)
-        try:
+        with file_errors("write", path):
             np.savez(str(path), **columns)
-        except OSError as error:
-            raise LaunchError(
-                f"cannot be written: {error.strerror}", where=str(path), hint="is the disk full?"
-            ) from error
 
 
 def _worker(spec: LaunchSpec, process: Process, settings: MockerSettings) -> tuple[str, ...]:
