@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -194,6 +195,9 @@ def lint(session: nox.Session) -> None:
         "vendor.github-actions",
         *map(str, Path(".github/actions").glob("*/action.yml")),
     )
+    forms = sorted(map(str, Path(".github/ISSUE_TEMPLATE").glob("[!c]*.yml")))
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-issue-forms", *forms)
+    session.run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml")
     session.run("actionlint", "-shellcheck=", "-pyflakes=", *workflows)
     session.run("zizmor", "--offline", "--no-progress", ".github")
     session.run("python", "-m", "tests.workflow_rules", ".github")
@@ -289,6 +293,40 @@ def bench(session: nox.Session) -> None:
     session.run(str(PYTHON), "-m", "tests.bench", *session.posargs, external=True, env=path)
 
 
+def release_notes(session: nox.Session, version: str) -> str:
+    """Return the section of CHANGELOG.md for ``version``; end the session if it is missing or empty."""
+    changelog = Path("CHANGELOG.md").read_text("utf-8")
+    heading = rf"^## \[?{re.escape(version)}\]? - \d{{4}}-\d\d-\d\d\n"
+    section = re.search(rf"{heading}(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
+    if section is None or not section[1].strip():
+        session.error(
+            f"CHANGELOG.md has no section '## [{version}] - YYYY-MM-DD' with entries; move the entries of Unreleased there"
+        )
+    return section[1].strip() + "\n"
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Build sdist, wheel and notes below build/release and try the wheel; ``-- v0.1.0`` checks that tag first."""
+    package = Path("pipeline/__init__.py").read_text("utf-8")
+    version = re.search(r'^__version__ = "(.+)"$', package, re.MULTILINE)[1]
+    if session.posargs not in ([], [f"v{version}"]):
+        tag = " ".join(session.posargs)
+        session.error(
+            f"tag {tag} does not match __version__ = {version} in pipeline/__init__.py; push tag v{version}"
+        )
+    notes, folder = release_notes(session, version), BUILD / "release"
+    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "release.txt"))
+    shutil.rmtree(folder, ignore_errors=True)
+    session.run("pyproject-build", "--no-isolation", "--outdir", str(folder / "dist"))
+    (folder / "notes.md").write_text(notes, "utf-8")
+    # The wheel contains its templates and its command: it renders the kept report to the same bytes.
+    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "run.txt"))
+    session.install("--quiet", "--no-deps", "--force-reinstall", str(next((folder / "dist").glob("*.whl"))))
+    session.run("rackbench", "report", str(REPORT.with_suffix(".yaml")), "--out", str(folder / "report"))
+    session.run("diff", "--recursive", "--brief", str(REPORT), str(folder / "report"), external=True)
+
+
 @nox.session
 def lock(session: nox.Session) -> None:
     """Resolve the lock files from pyproject.toml."""
@@ -327,16 +365,6 @@ def lock(session: nox.Session) -> None:
         "-o",
         lint_,
     )
-    session.run(
-        "uv",
-        "pip",
-        "compile",
-        "--quiet",
-        "--group",
-        "bench",
-        "-c",
-        run,
-        *common,
-        "-o",
-        str(LOCKS / "bench.txt"),
-    )
+    for name in ("bench", "release"):
+        target = str(LOCKS / f"{name}.txt")
+        session.run("uv", "pip", "compile", "--quiet", "--group", name, "-c", run, *common, "-o", target)

@@ -15,8 +15,9 @@ from pathlib import Path, PurePath
 
 from pipeline.deployment.layout import Layout, instances, place
 from pipeline.edge import network, processes
+from pipeline.edge.files import file_errors
 from pipeline.edge.shell import Child, end_all
-from pipeline.errors import LaunchError, PipelineError
+from pipeline.errors import FileError, LaunchError, PipelineError
 from pipeline.launch import machine, mocker, ready
 from pipeline.launch.base import ATTEMPT, JOB, PROCESS, RUN, Clients, LaunchSpec
 from pipeline.launch.describe import Command, describe
@@ -93,12 +94,10 @@ def sweep(run_id: str, cluster: Cluster, *, clients: Clients, job: str | None = 
     """
     del clients
     lines = machine.end_run(run_id, job, grace_s=cluster.site.teardown_s)
-    try:
+    with file_errors("remove"):
         for folder in sorted(Path(tempfile.gettempdir()).glob(f"{scratch_prefix(run_id, job)}*")):
             shutil.rmtree(folder)
             lines.append(f"removed {folder}")
-    except OSError as error:
-        raise LaunchError(f"cannot be removed: {error.strerror}", where=str(error.filename)) from error
     return lines
 
 
@@ -151,7 +150,7 @@ def _state(spec: LaunchSpec) -> Iterator[Path]:
             "this run has a deployment of this recipe already", where=str(folder), hint=hint
         ) from error
     except OSError as error:
-        raise LaunchError(f"cannot be made: {error.strerror}", where=str(folder)) from error
+        raise FileError.from_os_error(error, "create", folder) from error
     try:
         yield folder
     finally:

@@ -7,7 +7,7 @@ from importlib import metadata
 from math import ceil
 from pathlib import Path
 
-from pipeline.edge import processes
+from pipeline.edge import files, processes
 from pipeline.errors import LaunchError, lacking
 from pipeline.launch.base import JOB, PROCESS, RUN, LaunchSpec
 from pipeline.schema.cluster import Cluster, LocalSite
@@ -45,14 +45,13 @@ def refuse_model(spec: LaunchSpec, cluster: Cluster) -> None:
         hint = f"set model_paths in cluster {cluster.id}; a tokenizer and its config are enough, no weights"
         raise LaunchError(f"no {', '.join(missing)} for {spec.llm.id}", where=spec.model_path, hint=hint)
     for path in (Path(spec.model_path) / name for name in FILES):
+        content = files.read(path)
         try:
-            json.loads(path.read_bytes())
+            json.loads(content)
         except ValueError as error:
             raise LaunchError(
                 f"not JSON: {error}", where=str(path), hint="Dynamo does not list an LLM without it"
             ) from error
-        except OSError as error:
-            raise LaunchError(f"cannot be read: {error.strerror}", where=str(path)) from error
 
 
 def refuse_temporary(spec: LaunchSpec, folder: Path) -> None:

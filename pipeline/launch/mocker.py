@@ -14,6 +14,7 @@ import numpy as np
 from pipeline.deployment import simulated
 from pipeline.deployment.layout import Layout, Process
 from pipeline.deployment.scheduler import max_num_seqs
+from pipeline.edge.files import file_errors
 from pipeline.errors import LaunchError
 from pipeline.launch.base import LaunchSpec
 from pipeline.launch.describe import Command
@@ -73,7 +74,7 @@ def table_path(role: Role, settings: MockerSettings) -> PurePath:
 
 
 def write_tables(spec: LaunchSpec, settings: MockerSettings) -> None:
-    """Write the timing table of each role; LaunchError without timing, or where it cannot be written."""
+    """Write the timing table of each role; LaunchError without timing."""
     if spec.timing is None:
         raise LaunchError(f"no timing for {spec.sku.id}", hint="set timing in the cluster document")
     for role in ROLES:
@@ -82,12 +83,8 @@ def write_tables(spec: LaunchSpec, settings: MockerSettings) -> None:
             for name, column in simulated.table(role, spec.job.recipe, spec.timing).items()
         }
         path = table_path(role, settings)
-        try:
+        with file_errors("write", path):
             np.savez(str(path), **columns)
-        except OSError as error:
-            raise LaunchError(
-                f"cannot be written: {error.strerror}", where=str(path), hint="is the disk full?"
-            ) from error
 
 
 def _worker(spec: LaunchSpec, process: Process, settings: MockerSettings) -> tuple[str, ...]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.edge import files
 from pipeline.measure.observation import Assessment, Observation
 from pipeline.measure.requests import Request
 from pipeline.measure.statistics import summarise
@@ -53,17 +53,15 @@ def span_s(requests: Sequence[Request]) -> float:
 def pack(source: Path, staging: Path, name: str) -> RawFile:
     """Keep a file as ``raw/NAME.gz`` below ``staging``; equal files give equal bytes."""
     target = staging / "raw" / f"{name}.gz"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with (
-            source.open("rb") as content,
-            target.open("wb") as file,
-            gzip.GzipFile("", "wb", 6, file, mtime=0) as packed,
-        ):
-            shutil.copyfileobj(content, packed, 1 << 20)
-    except OSError:
-        target.unlink(missing_ok=True)  # no incomplete file
-        raise
-    with target.open("rb") as written:
-        digest = hashlib.file_digest(written, "sha256").hexdigest()
-    return RawFile(path=target.relative_to(staging).as_posix(), sha256=digest, bytes=target.stat().st_size)
+    with (
+        files.replacing(target) as temporary,
+        source.open("rb") as content,
+        temporary.open("wb") as file,
+        gzip.GzipFile("", "wb", 6, file, mtime=0) as packed,
+    ):
+        shutil.copyfileobj(content, packed, 1 << 20)
+    return RawFile(
+        path=target.relative_to(staging).as_posix(),
+        sha256=files.sha256_of_file(target),
+        bytes=target.stat().st_size,
+    )

@@ -10,7 +10,6 @@ calibrated timing tables.
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -26,6 +25,7 @@ import numpy as np
 from pipeline.deployment import simulated
 from pipeline.deployment.scheduler import max_num_seqs, mean_lengths
 from pipeline.deployment.simulated import decode_timing, prefill_timing
+from pipeline.edge import files
 from pipeline.edge.clock import Clock
 from pipeline.errors import MeasureError, lacking
 from pipeline.measure import points
@@ -65,14 +65,8 @@ def measure(settings: ReplaySettings, *, clock: Clock) -> Measurement:
     start = clock.monotonic()
     engine = Engine.load()
     loaded = clock.monotonic()
-    try:
+    with files.file_errors("write", settings.staging, hint="no point is kept"):
         measured = tuple(point(engine, settings, conc) for conc in settings.job.recipe.conc)
-    except OSError as error:
-        raise MeasureError(
-            f"cannot write: {error.strerror}",
-            where=str(settings.staging),
-            hint="is the disk full? nothing was kept",
-        ) from error
     stages = {"load": loaded - start, "measure": clock.monotonic() - loaded}
     return Measurement(
         points=measured, versions={name: metadata.version(name) for name in PACKAGES}, stages_s=stages
@@ -219,11 +213,10 @@ def keep(requests_file: Path, target: Path) -> tuple[RawFile, list[dict[str, Any
     """Compress the per-request file, in request order and without its random uuids."""
     lines = [UUID.sub(b"", line, count=1) for line in requests_file.read_bytes().splitlines()]
     lines.sort(key=_session)
-    target.parent.mkdir(exist_ok=True)
     packed = gzip.compress(b"\n".join(lines) + b"\n", compresslevel=6, mtime=0)
-    target.write_bytes(packed)
+    files.write(target, packed)
     requests_file.unlink()
-    raw = RawFile(path=f"raw/{target.name}", sha256=hashlib.sha256(packed).hexdigest(), bytes=len(packed))
+    raw = RawFile(path=f"raw/{target.name}", sha256=files.sha256(packed), bytes=len(packed))
     return raw, [json.loads(line) for line in lines]
 
 

@@ -73,7 +73,7 @@ def gpus(shell: Shell, beside: Callable[[Sequence[str]], list[str]]) -> tuple[Gp
 def described(text: str, node: str) -> tuple[Gpu, ...] | None:
     """Return the GPUs in the XML of ``nvidia-smi -q -x``; None for other text.
 
-    Written from the driver's documentation, unproven on a rack.
+    Written from the documentation of the driver; unproven on a rack.
     """
     try:
         log = ET.fromstring(text[text.index("<nvidia_smi_log") :])  # noqa: S314  # a driver's output

@@ -12,8 +12,9 @@ import pytest
 
 from pipeline.deployment.layout import instances, place
 from pipeline.edge.clock import SystemClock
+from pipeline.edge.http import SystemHttp
 from pipeline.edge.shell import Child, Shell
-from pipeline.errors import LaunchError, PipelineError
+from pipeline.errors import FileError, LaunchError, PipelineError
 from pipeline.flow import launching
 from pipeline.flow.context import Context
 from pipeline.launch import base, dynamo, local, machine, mocker
@@ -177,11 +178,10 @@ def test_a_tokenizer_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: p
     for name in machine.FILES:
         (tmp_path / name).mkdir()
     monkeypatch.setattr(Path, "is_file", Path.exists)  # root may read any file, but no folder as one
-    with pytest.raises(LaunchError, match="cannot be read: ") as caught:
+    with pytest.raises(FileError, match=r"cannot read .*/config.json: Is a directory"):
         machine.refuse_model(
             launch_specs.spec(launch_specs.GB300, run_id="r", model_path=tmp_path), launch_specs.cluster()
         )
-    assert caught.value.where == str(tmp_path / "config.json")
 
 
 def test_a_folder_for_temporary_files_too_deep_for_the_clients_sockets_is_refused(
@@ -217,7 +217,9 @@ def test_dynamo_that_is_not_installed_is_answered_with_the_extra_that_has_it(
 def test_an_llm_that_a_cluster_has_no_files_of_is_named_with_the_field_to_fill() -> None:
     bare = launch_specs.cluster().model_copy(update={"model_paths": {}})
     with pytest.raises(LaunchError, match="no files of deepseek-v4-pro") as caught:
-        launching._model_path(Context(Shell(), SystemClock(), RECIPES), bare, "deepseek-v4-pro")
+        launching._model_path(
+            Context(Shell(), SystemClock(), RECIPES, http=SystemHttp), bare, "deepseek-v4-pro"
+        )
     assert "model_paths.deepseek-v4-pro" in caught.value.hint
 
 

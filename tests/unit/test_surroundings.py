@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.edge.http import SystemHttp
 from pipeline.edge.shell import Completed, Shell
 from pipeline.errors import PipelineError
 from pipeline.flow import provenance
@@ -343,7 +344,7 @@ def test_a_result_tells_its_commands_and_its_environment_without_secrets():
         plan, order.job, run_id="r", attempt=1, requests_per_conc=10, seed=0, started_at="now"
     )
     commands = {"frontend": ("env", "HF_TOKEN=hunter2", "python", "--api-key", "hunter2")}
-    context = Context(Shell(), FakeClock(), Path("recipes"), env={"VLLM_API_KEY": "hunter2"})
+    context = Context(Shell(), FakeClock(), Path("recipes"), env={"VLLM_API_KEY": "hunter2"}, http=SystemHttp)
     told = provenance.record(
         context, attempt, Measurement(points=(), versions={}, stages_s={}, commands=commands)
     )
