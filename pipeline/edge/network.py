@@ -19,7 +19,7 @@ SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
 LOOPBACK = "lo"
 WAYS = (
     "be root, start the command with `unshare --user --map-root-user --net`,"
-    " or let others reach the deployment: local.isolation: none in the cluster document"
+    " or let others reach the deployment: site.isolation: none in the cluster document"
 )
 
 
@@ -31,7 +31,7 @@ def loopback_only() -> Iterator[None]:
     """
     if not HERE.exists():
         raise LaunchError(
-            "network namespaces are Linux's", hint="set local.isolation: none in the cluster document"
+            "network namespaces are Linux's", hint="set site.isolation: none in the cluster document"
         )
     with _handle() as before:
         code = _call("unshare", CLONE_NEWNET)
@@ -59,7 +59,7 @@ def free_block(first: int, last: int, count: int) -> int:
         if taken is None:
             return start
         start = taken + 1
-    hint = "another deployment runs here, or give the cluster document other ports: local.first_port, local.last_port"
+    hint = "another deployment runs here, or give the cluster document other ports: site.first_port, site.last_port"
     raise LaunchError(f"no {count} free ports in a row", where=f"127.0.0.1:{first}-{last}", hint=hint)
 
 

@@ -258,7 +258,7 @@ def test_a_taken_port_is_stepped_over_and_a_range_without_free_ports_is_refused(
             assert endpoint.changes() == []
         with pytest.raises(LaunchError, match="no 3 free ports in a row") as caught:
             deployed(run_id, tmp_path, isolation="none", first_port=taken, last_port=taken + 2).__enter__()
-        assert "local.first_port" in caught.value.hint
+        assert "site.first_port" in caught.value.hint
 
 
 class Thief(Shell):
