@@ -77,10 +77,8 @@ def write(settings: LoadSettings, concs: Sequence[int], out: Path) -> dict[str, 
     with (out / PROMPTS).open("w", encoding="utf-8") as file:
         for phase in document["benchmark"]["phases"]:
             lengths = _lengths(settings, phase)
-            seed = (
-                settings.seed,
-                *phase["name"].encode(),
-            )  # a second run must send other prompts than the first
+            # By phase, so that a second run sends other prompts than the first.
+            seed = (settings.seed, *phase["name"].encode())
             texts = prompts.texts(pool, [isl for isl, _ in lengths], seed=seed)
             for at, (text, (isl, osl)) in enumerate(zip(texts, lengths, strict=True)):
                 session = f"{phase['name']}-{at}"
