@@ -12,7 +12,7 @@ INTERRUPTS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Delay the signals to the end of the block, for example while a child process is started and registered."""
+    """Hold the signals back to the end of the block, for example while a child process is started and registered."""
     deferred: list[int] = []
     before = {
         number: signal.signal(number, lambda number, _frame: deferred.append(number)) for number in INTERRUPTS

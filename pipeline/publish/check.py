@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pipeline.edge.github import GitHub
-from pipeline.publish.message import Message, WorkflowRun, truncate
+from pipeline.publish.message import Message, WorkflowRun, truncate_for_github
 from pipeline.schema.publication import Annotation
 
 PER_REQUEST: Final = 50  # annotations
-MAX_BYTES: Final = 65_000
 CONCLUSION: Final = {"better": "success", "same": "success", "worse": "failure", "unknown": "neutral"}
 LEVEL: Final = {"error": "failure", "warning": "warning", "notice": "notice"}
 
@@ -53,10 +52,9 @@ def _end(message: Message) -> dict[str, Any]:
 
 
 def _output(message: Message, run: WorkflowRun, batch: tuple[Annotation, ...]) -> dict[str, Any]:
-    more = f"The complete text is on the page of [the run]({run.url})." if run.url else ""
     return {
         "title": message.headline[:250],
-        "summary": truncate(message.body, MAX_BYTES, more=more),
+        "summary": truncate_for_github(message.body, run),
         "annotations": [
             {
                 "path": one.path,

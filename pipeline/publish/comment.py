@@ -7,9 +7,8 @@ from typing import Any, Final
 
 from pipeline.edge.github import GitHub
 from pipeline.errors import GitHubError
-from pipeline.publish.message import Message, WorkflowRun, truncate
+from pipeline.publish.message import Message, WorkflowRun, truncate_for_github
 
-MAX_BYTES: Final = 65_000  # GitHub accepts 65,536 characters
 MARK: Final = "<!-- rackbench:{name} verdict={verdict} -->"
 MARKED: Final = r"<!-- rackbench:{name} verdict=(\w+) -->\s*\Z"
 
@@ -19,8 +18,7 @@ def publish(message: Message, run: WorkflowRun, github: GitHub, *, bots_only: bo
     number = pull_request(message, run, github)
     thread = f"repos/{run.repository}/issues/{number}/comments"
     mark = "\n\n" + MARK.format(name=message.name, verdict=message.verdict) + "\n"
-    more = f"The complete text is on the page of [the run]({run.url})." if run.url else ""
-    text = truncate(message.body.rstrip(), MAX_BYTES, more=more, end=mark)
+    text = truncate_for_github(message.body.rstrip(), run, end=mark)
     ours = [
         one for one in github.pages(thread) if _verdict(one, message.name) and (not bots_only or _is_bot(one))
     ]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pipeline.edge.github import GitHub
-from pipeline.publish.message import Message, WorkflowRun, truncate
+from pipeline.publish.message import Message, WorkflowRun, truncate_for_github
 
 LABEL: Final = "rackbench-nightly"
-MAX_BYTES: Final = 65_000
 GREEN: Final = frozenset({"better", "same"})
 
 
@@ -51,8 +50,7 @@ def _is_ours(issue: dict[str, Any], mark: str) -> bool:
 
 
 def _body(message: Message, run: WorkflowRun, mark: str) -> str:
-    more = f"The complete text is on the page of [the run]({run.url})." if run.url else ""
-    return truncate(f"{message.body.rstrip()}\n\n{_run_line(run)}", MAX_BYTES, more=more, end=f"\n\n{mark}\n")
+    return truncate_for_github(f"{message.body.rstrip()}\n\n{_run_line(run)}", run, end=f"\n\n{mark}\n")
 
 
 def _run_line(run: WorkflowRun) -> str:

@@ -13,6 +13,7 @@ FENCE = re.compile(r"^\s*(`{3,}|~{3,})")
 LOCAL_IMAGE = re.compile(r'((?:src|srcset)=")(?!\w+:|/)([^"]+")')
 PICTURE = re.compile(r"<picture>.*?</picture>", re.DOTALL)
 LOCAL_MARKDOWN_IMAGE = re.compile(r"!\[[^\]]*\]\((?!\w+:)[^)]+\)")
+MAX_BYTES: Final = 65_000  # GitHub accepts 65,536 characters
 MORE: Final = "\n\n_The text is truncated here: it is longer than GitHub accepts. {more}_\n"
 
 
@@ -67,6 +68,12 @@ def with_pictures(body: str, base: str) -> str:
     if base:
         return LOCAL_IMAGE.sub(rf"\g<1>{base}\g<2>", body)
     return LOCAL_MARKDOWN_IMAGE.sub("", PICTURE.sub("", body))
+
+
+def truncate_for_github(body: str, run: WorkflowRun, end: str = "") -> str:
+    """Return ``body`` and ``end`` as a comment, issue or check run can hold them, truncated with a link to the run."""
+    more = f"The complete text is on the page of [the run]({run.url})." if run.url else ""
+    return truncate(body, MAX_BYTES, more=more, end=end)
 
 
 def truncate(body: str, max_bytes: int, *, more: str, end: str = "") -> str:
