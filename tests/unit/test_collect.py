@@ -105,7 +105,7 @@ def test_a_place_that_cannot_be_written_is_named_and_raw_files_stay(tmp_path):
     measured = results.measurement(tmp_path / "staging")
     with pytest.raises(ArtifactError, match="cannot write bench-101-1") as caught:
         collect.collect(measured, results.record(), tmp_path / "staging", tmp_path / "file" / "out")
-    assert caught.value.hint == "free some space or name another --out"
+    assert caught.value.hint == "free some space, or choose another --out"
     assert len(names(tmp_path / "staging" / "raw")) == 2
 
 

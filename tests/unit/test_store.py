@@ -90,7 +90,7 @@ def test_other_content_of_a_known_job_is_refused_before_anything_is_written(url)
     store.ingest(url, [result_folder()])
     before = content(Path(url))
     error = refused(
-        "101 attempt 1 has .* already", url, [result_folder(run="100"), result_folder(tok_s_gpu=2.0)]
+        "101 attempt 1 already has .* with other content", url, [result_folder(run="100"), result_folder(tok_s_gpu=2.0)]
     )
     assert "a retry is a new attempt" in error.hint
     assert content(Path(url)) == before
@@ -459,7 +459,7 @@ def test_what_a_killed_writer_left_is_not_read(url):
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     error = refused("cannot write points/", str(tmp_path / "file" / "history"), [result_folder()])
-    assert "read-only" in error.hint
+    assert "permissions" in error.hint
     assert error.where == str(tmp_path / "file" / "history")
 
 
