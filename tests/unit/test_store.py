@@ -123,7 +123,9 @@ def test_each_run_attempt_has_its_file_on_the_utc_day_of_its_first_job(url):
     day = result_folder(recipe(OTHER), started_at="2026-11-24T00:30:00Z")
     paths = [
         summary.path
-        for summary in store.ingest(url, [day, eve, result_folder(run="102", attempt=2, started_at=on_day(25))])
+        for summary in store.ingest(
+            url, [day, eve, result_folder(run="102", attempt=2, started_at=on_day(25))]
+        )
     ]
     assert paths == ["points/date=2026-11-23/101-1.parquet", "points/date=2026-11-25/102-2.parquet"]
     assert {row.date for row in store.rows(url, date_from="2026-11-24")} == {"2026-11-25"}
@@ -270,7 +272,8 @@ def test_an_invalid_point_does_not_replace_an_earlier_valid_one(url):
     first, second = invalid(whole).points[0], whole.points[1]
     torn = whole.model_copy(update={"points": (first, second)})
     store.ingest(
-        url, [result_folder(run="1", started_at=on_day(1)), torn, result_folder(run="3", started_at=on_day(3))]
+        url,
+        [result_folder(run="1", started_at=on_day(1)), torn, result_folder(run="3", started_at=on_day(3))],
     )
     _, previous = store.latest(url, {recipe().id: ()})
     assert [(row.run[0], row.conc) for row in previous] == [("1", first.conc), ("2", second.conc)]
