@@ -16,7 +16,7 @@ from pipeline.launch import machine
 from pipeline.launch.base import Clients, Launcher, LaunchSpec
 from pipeline.launch.launchers import LAUNCHERS
 from pipeline.load import nearest
-from pipeline.schema.catalogue import Cluster
+from pipeline.schema.cluster import Cluster
 from pipeline.schema.endpoint import Endpoint
 from pipeline.schema.plan import Job, Plan
 
@@ -104,6 +104,6 @@ def _model_path(context: Context, cluster: Cluster, model: str) -> str:
             where=f"cluster {cluster.id}",
             hint=f"say where: model_paths.{model}",
         )
-    if cluster.launcher != "local" or Path(stated).is_absolute():
+    if not cluster.site.on_this_machine or Path(stated).is_absolute():
         return stated
     return str((recipes_root(context.recipes) / stated).resolve())

@@ -174,7 +174,7 @@ def _job_processes(context: Context, options: RunOptions, plan: Plan, logs: Path
     finally:
         end_all(
             list(jobs.running.values()),
-            grace_s=LEAVING_S + (plan.cluster.local.stop_s if plan.cluster.local else 0),
+            grace_s=LEAVING_S + plan.cluster.site.teardown_s,
         )
         with suppress(OSError, PipelineError):  # it is found by the next sweep
             collect.sweep(options.out, options.run_id)

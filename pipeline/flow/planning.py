@@ -15,7 +15,7 @@ from pipeline.flow import revisions
 from pipeline.flow.context import Context, read, texts, write
 from pipeline.flow.recipes import judge, read_recipe_set
 from pipeline.load import RecipeSet, nearest
-from pipeline.schema.catalogue import Cluster
+from pipeline.schema.cluster import Cluster
 from pipeline.schema.plan import Job, Plan
 from pipeline.schema.timing import Timing
 

@@ -34,7 +34,7 @@ def measure(context: Context, attempt: Attempt, staging: Path) -> Measurement:
 def _measured(context: Context, attempt: Attempt, staging: Path, logs: Path) -> Measurement:
     job, cluster = attempt.job, attempt.plan.cluster
     if (
-        cluster.local is not None and shutil.which(cluster.client, path=context.env.get("PATH")) is None
+        cluster.site.on_this_machine and shutil.which(cluster.client, path=context.env.get("PATH")) is None
     ):  # elsewhere only the place knows
         raise PipelineError(f"the load client {cluster.client!r} is not on PATH", hint=aiperf.INSTALL)
     spec = launching.spec(context, attempt.plan, job, run_id=attempt.run_id, attempt=attempt.attempt)

@@ -264,7 +264,7 @@ def test_a_kv_pool_too_small_for_a_request_is_a_measure_error(place):
     decode["capacity_gb"] = 132.95  # the weights fit and the state of 256 sequences, and half of a request
     plan.write_text(json.dumps(document))
     refused = place.run("run", "plan.json", "--job", ONE, "--out", "results", code=6)
-    assert "decode has KV for 4608 tokens, and a request may take 9216" in refused.stderr
+    assert "decode has KV cache for 4608 tokens, but one request may need 9216" in refused.stderr
 
 
 @pytest.mark.parametrize(("limit", "code"), [(500, 9), (7_000, 6)])

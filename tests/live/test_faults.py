@@ -56,7 +56,7 @@ class Place:
         recipe = plan["jobs"][0]["recipe"]
         recipe["conc"], recipe["workload"]["osl"] = list(concs or (CONC,)), osl
         recipe["client"] |= {"requests_per_conc": per_conc, "warmup_per_conc": 1}
-        plan["cluster"]["local"] |= {"ready_s": PATIENCE_S, **site}
+        plan["cluster"]["site"] |= {"ready_s": PATIENCE_S, **site}
         self.plan.write_text(json.dumps(plan))
 
     def start(self, *before: str) -> None:
