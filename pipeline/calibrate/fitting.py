@@ -1,15 +1,16 @@
-"""Gauss-Newton on the surrogate. The parameters are physical: one set per SKU and worker kind, never one per point.
+"""Gauss-Newton on the surrogate. Parameters are physical: one set per SKU and worker kind, not one per point.
 
 Parameters of a SKU:
 
 - the fixed overhead of a run, s;
 - the prefill rate per GPU, tok/s; workers that fetch offloaded weights have a rate of their own;
 - the step time of each decode worker kind, ms;
-- the slope: what resident KV adds to a step. It is bound by memory bandwidth, so SKUs of equal HBM bandwidth share
-  it per worker kind. A kind with a single point takes the slope of the kind of its family with the most points.
+- the slope: what resident KV adds to a step. It is bound by memory bandwidth, so SKUs of equal HBM bandwidth
+  share it per worker kind. A kind with a single point takes the slope of the kind of its family that has the
+  most points.
 
-Residuals are log(fitted / given) of rate and TPOT. Parameters move on a log scale. Names read ``word.kind@scope``,
-where the scope is a SKU or an HBM bandwidth.
+Residuals are log(fitted / given) of rate and TPOT. Parameters move on a log scale. Names read
+``word.kind@scope``, where the scope is a SKU or an HBM bandwidth.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class Fit:
         return self.parameters
 
     def correct(self, replayed: Mapping[Row, tuple[float, float]]) -> float:
-        """Correct the surrogate to the replay at the current parameters; return the largest change, as a |log|.
+        """Correct the surrogate to the replay at the current parameters; return the largest change as |log|.
 
         ``replayed`` has the duration in s and the TPOT in ms of each point.
         """

@@ -1,4 +1,4 @@
-"""YAML nodes as documents: what pydantic finds wrong, each at its line, with the nearest name for a wrong one."""
+"""YAML nodes as documents: every pydantic error is a problem at its line, with the nearest known name."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def nearest(word: str, known: Iterable[str], *, what: str = "known") -> str:
 def conform(model: type[D], node: Node, extra: dict[str, Any]) -> tuple[D | None, list[Problem]]:
     """Return ``node`` with the fields of ``extra`` as a ``model``, or None, and every problem at its place.
 
-    ``extra`` are fields that the place of the document gives, such as its id; the document itself must not have them.
+    ``extra`` are fields that follow from the place of the document, such as its id. It must not set them itself.
     """
     fields = node.value if isinstance(node.value, dict) else {}
     problems = [
@@ -54,8 +54,8 @@ def conform(model: type[D], node: Node, extra: dict[str, Any]) -> tuple[D | None
 def salvage(model: type[D], node: Node, extra: dict[str, Any], stand_ins: Mapping[str, Any]) -> D | None:
     """Return the document without what ``conform`` reports, so that the rest can be checked too, or None.
 
-    Unknown keys, and single flags or variables that are wrong, are left out. A wrong field with a stand-in takes its
-    value. None: another field is wrong.
+    Unknown keys, wrong flags and wrong variables are left out. A wrong field with a stand-in takes its value.
+    The result is None where any other field is wrong.
     """
     plain = {**node.plain, **extra}
     for _ in range(2):  # a stand-in may lack a field of its own

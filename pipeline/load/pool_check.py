@@ -1,4 +1,4 @@
-"""Rules for one pool that a schema cannot express: GPUs, trays, experts, vLLM flags, environment variables."""
+"""Rules for one pool that a schema cannot express: GPUs, trays, experts, vLLM flags, variables."""
 
 from __future__ import annotations
 

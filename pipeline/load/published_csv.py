@@ -17,7 +17,7 @@ from pipeline.schema.catalogue import Catalogue
 from pipeline.schema.published import PointTable, PublishedIso, PublishedIsoRow, PublishedRow
 from pipeline.schema.recipe import ROLES
 
-POINT_COLUMNS = {  # column of a CSV -> field; where several columns of one field are present, the first counts
+POINT_COLUMNS = {  # column of a CSV -> field; of several columns of one field, the first counts
     "total_tok_s_gpu": "total_tok_s_gpu",
     "interactivity_as_printed": "interactivity_as_printed",
     "interactivity": "interactivity_as_printed",
