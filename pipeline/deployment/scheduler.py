@@ -8,8 +8,8 @@ from typing import Any
 from pipeline.errors import MeasureError
 from pipeline.schema.recipe import Recipe, Role
 
-# vLLM options that a simulator needs, each with the field of ``simulate.ROLE`` that counts where the flag is not
-# set. None: there is no such field, and the flag must be set.
+# vLLM options that a simulator needs, each with the field of ``simulate.ROLE`` that counts where the flag is
+# not set. None: there is no such field, and the flag must be set.
 SIMULATE_FIELDS: Mapping[str, str | None] = {
     "max-num-seqs": "max_num_seqs",
     "max-num-batched-tokens": "max_num_batched_tokens",

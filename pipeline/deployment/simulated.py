@@ -80,8 +80,8 @@ def table(role: Role, recipe: Recipe, timing: SkuTiming) -> dict[str, list[Any]]
     """Return the timing table of one role: ms of a prefill pass by tokens, ms of a decode step by KV tokens.
 
     Dynamo requires every array for either role, as float64 in an NPZ file. A decode step reads the KV of the
-    running sequences. Dynamo also counts the KV of waiting requests, so the step time is constant above the KV
-    of max-num-seqs sequences of mean length (docs/decisions/0004).
+    running sequences. Dynamo also counts the KV of waiting requests, so the step time is constant above the
+    KV of max-num-seqs sequences of mean length (docs/decisions/0004).
     """
     tokens, resident = [0.0, float(LONGEST_PASS)], [0.0, float(MOST_KV)]
     passes, steps = [0.0, 0.0], [0.0, 0.0]

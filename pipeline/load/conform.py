@@ -16,6 +16,18 @@ from pipeline.schema.base import Document
 from pipeline.schema.recipe import Recipe
 
 D = TypeVar("D", bound=Document)
+EXPECTED: Mapping[str, str] = {  # by pydantic's type of error, in YAML's terms
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "string_type": "text",
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "too_short": "a list of at least 1 value",
+    "string_too_short": "text that is not empty",
+}
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
@@ -34,7 +46,7 @@ def nearest(word: str, known: Iterable[str], *, what: str = "known") -> str:
 def conform(model: type[D], node: Node, extra: dict[str, Any]) -> tuple[D | None, list[Problem]]:
     """Return ``node`` with the fields of ``extra`` as a ``model``, or None, and every problem at its place.
 
-    ``extra`` are fields that follow from the place of the document, such as its id. It must not set them itself.
+    ``extra`` are fields that follow from the place of the document, such as its id; it must not set them.
     """
     fields = node.value if isinstance(node.value, dict) else {}
     problems = [
@@ -48,7 +60,11 @@ def conform(model: type[D], node: Node, extra: dict[str, Any]) -> tuple[D | None
     try:
         return model.model_validate_json(json.dumps({**node.plain, **extra})), problems
     except ValidationError as error:
-        return None, [*problems, *(_problem(model, node, detail) for detail in error.errors())]
+        details = error.errors()
+    inner = {detail["loc"][:depth] for detail in details for depth in range(len(detail["loc"]))}
+    # pydantic counts the valid items of a list only: one with an invalid item is not too short
+    causes = [one for one in details if one["type"] != "too_short" or one["loc"] not in inner]
+    return None, [*problems, *(_problem(model, node, detail) for detail in causes)]
 
 
 def salvage(model: type[D], node: Node, extra: dict[str, Any], stand_ins: Mapping[str, Any]) -> D | None:
@@ -94,6 +110,8 @@ def _problem(model: type[BaseModel], node: Node, detail: ErrorDetails) -> Proble
     if detail["type"] == "missing":
         is_recipe = model is Recipe
         return where.problem(f"missing `{path}`", "set it here" + ", or in a _base.yaml above" * is_recipe)
+    if detail["type"] in EXPECTED:
+        return found.mark.problem(f"`{path}` must be {EXPECTED[detail['type']]}", _hint(detail))
     return found.mark.problem(f"`{path}`: {message[0].lower()}{message[1:]}", _hint(detail))
 
 
@@ -101,8 +119,6 @@ def _hint(detail: ErrorDetails) -> str:
     given = detail["input"]
     if detail["type"] == "string_type" and isinstance(given, int | float | bool):
         return f'quote it: "{json.dumps(given)}"'
-    if detail["type"] == "too_short":
-        return "give at least one value"
     return f"given: {json.dumps(given)[:60]}"
 
 

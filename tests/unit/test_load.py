@@ -126,6 +126,27 @@ def test_a_wrong_field_hides_no_wrong_arithmetic():
     assert any("states 28 GPUs" in what for what in whats)
 
 
+@pytest.mark.parametrize(
+    ("conc", "what", "hint"),
+    [
+        ("[4, four]", "`conc.1` must be an integer", 'given: "four"'),
+        ("[four]", "`conc.0` must be an integer", 'given: "four"'),
+        ("[]", "`conc` must be a list of at least 1 value", "given: []"),
+        ("4", "`conc` must be a list", "given: 4"),
+        ("[4, 8]\nworkload: 3", "`workload` must be a mapping", "given: 3"),
+        ("[4, 8]\nworkload: {isl: 8192.5}", "`workload.isl` must be an integer", "given: 8192.5"),
+        (
+            '[4, 8]\nclient: {ignore_eos: "true"}',
+            "`client.ignore_eos` must be true or false",
+            'given: "true"',
+        ),
+    ],
+)
+def test_a_value_of_another_type_is_reported_once_in_the_terms_of_yaml(conc, what, hint):
+    problem = only(recipe("[4, 8]", conc))
+    assert (problem.what, problem.hint) == (what, hint)
+
+
 def test_read_raises_with_every_problem():
     with pytest.raises(RecipeError) as caught:
         load.read(recipe("conc: [4, 8]", "conc: []\ntitel: x"))
