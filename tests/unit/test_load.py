@@ -93,6 +93,14 @@ def test_unreadable_yaml_says_where():
     assert problem.what.startswith("the file is not valid YAML")
 
 
+def test_a_cluster_that_is_no_mapping_lacks_no_fields_besides():
+    problem = only(small.texts(cluster="- a\n"))
+    assert (problem.path, problem.what) == (
+        "clusters/here.yaml",
+        "the file must be a mapping at its top level",
+    )
+
+
 def test_bytes_that_are_not_utf8_say_so():
     found = errors({**small.texts(), small.PATH: b"title: \xff\n"})  # type: ignore[dict-item]
     assert found[0].what == "the file is not UTF-8: byte 7"
@@ -302,7 +310,7 @@ def test_a_recipe_in_the_wrong_folder_gets_the_right_one():
 def test_two_files_of_one_deployment_are_refused():
     texts = small.texts()
     texts[f"{small.FOLDER}/twin.yaml"] = texts[small.PATH].replace("[4, 8]", "[16]")
-    assert only(texts).what == f"the same deployment as {small.ID}"
+    assert only(texts).what == f"this is the same deployment as {small.ID}"
 
 
 def test_bases_merge_deeply_lists_replace_and_null_deletes():
