@@ -84,7 +84,6 @@ def test_an_old_word_is_found_where_it_stands(path, text, found):
             "docs/comparing.md",
             "The report of last night is told to the world.\n".replace("is told to", "reaches"),
         ),
-        ("docs/decisions/0001-a.md", "The house, its corridor and its crew; `World`.\n"),
         ("docs/glossary.md", "| word | formerly |\n|---|---|\n| context | `World`, corridor |\n"),
         ("pipeline/render/templates/a.j2", "{% for word in words %}{{ word }}{% endfor %}\n"),
         ("pipeline/schema/upgrades.py", 'STATUS = {"refused": "invalid"}\n'),
