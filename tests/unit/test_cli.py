@@ -158,7 +158,7 @@ def test_a_file_that_nothing_reads_is_named(folder, stray, capsys):
     (folder / stray).parent.mkdir(exist_ok=True)
     (folder / stray).write_text("rubbish: 1\n")
     assert cli.run(["validate"], {}) == 3
-    assert f"recipes/{stray}:1:1: a file that nothing reads" in capsys.readouterr().out
+    assert f"recipes/{stray}:1:1: no command reads this file" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
