@@ -1,4 +1,4 @@
-"""Report documents: the definition a person writes, the data a report keeps, and the analysis that render prints."""
+"""Report documents: the definition in YAML, the data that a report keeps, and the analysis that render prints."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Verdict = Literal["better", "worse", "same", "unknown"]
 
 
 class Definition(Document):
-    """reports/NAME.yaml: what to tell."""
+    """reports/NAME.yaml: what a report covers."""
 
     title: Text
     select: Text = Field(description="glob over recipe ids")
@@ -74,7 +74,7 @@ class ReportData(Stored):
     awaited: tuple[str, ...] = Field(
         default=(),
         exclude_if=lambda awaited: not awaited,
-        description="those that the told run's own plans name: a gap there is a failure",
+        description="recipe ids in the plans of the reported run: a missing one is a failure",
     )
     studies: tuple[Study, ...] = Field(default=(), description="published studies, as printed")
     fits: tuple[ShapeFit, ...] = Field(
