@@ -169,7 +169,7 @@ def _curve_point(row: HistoryRow, point: Point | StatedPoint, usd_per_gpu_hour: 
         requests=point.requests,
         is_knot=False,
         folder=row.folder,
-        raw=tuple(f"{file.path} {file.sha256[:12]}" for file in point.raw),
+        raw=point.raw,
     )
 
 

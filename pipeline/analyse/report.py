@@ -34,7 +34,7 @@ def analyse(data: ReportData) -> Report:
     shown = (*kinds, *(family for _, family in published)) if len(whole) == len(kinds) else kinds
     iso = iso_table(curves, skus=data.skus, definition=definition)
     changes = compare(rows, previous, planned=data.planned, relevant_change=definition.relevant_change)
-    covered = coverage(rows, previous, planned=data.planned, skus=definition.skus)
+    covered = coverage(rows, previous, planned=data.planned, planned_skus=data.planned_skus)
     titles = {sku: data.skus[sku].title for sku in definition.skus}
     origin = curves[0].origin if curves else None
     sections = tuple(study_section(study, data, family, whole) for study, family in published)

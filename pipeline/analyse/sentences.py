@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from statistics import median
 
-from pipeline.analyse.changes import NO_EARLIER
 from pipeline.analyse.curves import Family
 from pipeline.analyse.peak import CurvePair, peak
 from pipeline.schema.compare import RatioAt
 from pipeline.schema.curve_kind import CurveKind
+from pipeline.schema.reasons import ChangeReason
 from pipeline.schema.report import Change, CoverageRow, Definition, IsoRow, Sentence, Verdict
 from pipeline.schema.timing import Timing
 
@@ -18,7 +18,7 @@ LONG_TTFT_MS = 10_000.0  # a reader of interactivity alone would not expect to w
 
 def overall(changes: tuple[Change, ...], coverage: tuple[CoverageRow, ...]) -> Verdict:
     """One word: worse beats everything; a gap is unknown, never a pass; a point without a past is no gap."""
-    said = Counter("new" if change.reason == NO_EARLIER else change.verdict for change in changes)
+    said = Counter("new" if change.is_new else change.verdict for change in changes)
     if said["worse"]:
         return "worse"
     if said["unknown"] or not (said["better"] or said["same"]) or any(row.state != "ran" for row in coverage):
@@ -37,27 +37,24 @@ def headline(
         )
         if moved:
             return _moved(moved, word, coverage)
-    return Sentence(
-        words="{ran} · {compared}", values={"ran": _ran(coverage), "compared": _compared(changes, definition)}
-    )
+    words, values = _compared(changes, definition)
+    return Sentence(words="{ran} · " + words, values={"ran": _ran(coverage), **values})
 
 
 def _moved(moved: list[Change], word: str, coverage: tuple[CoverageRow, ...]) -> Sentence:
     first = moved[0]
-    cause = (
-        ", ".join(f"{diff.field} {diff.before} → {diff.after}" for diff in first.differs[:2])
-        or "nothing that was asked for differs"
-    )
+    named = {f"cause{index}": diff for index, diff in enumerate(first.differs[:2])}
+    cause = ", ".join(f"{{{name}}}" for name in named) or "nothing that was asked for differs"
     cause += f" and {len(first.differs) - 2} more fields" if len(first.differs) > 2 else ""
     others = f" · {len(moved) - 1} more {word}" if len(moved) > 1 else ""
     gaps = "" if all(row.state == "ran" for row in coverage) else f" · {_ran(coverage)}"
     return Sentence(
-        words="{point} {word} by {change:percent}: {cause}{rest}",
+        words="{point} {word} by {change:percent}: " + cause + "{rest}",
         values={
             "point": f"{first.sku} {first.shape} c{first.conc}",
             "word": word,
             "change": abs(first.tok_s_gpu_change or 0.0),
-            "cause": cause,
+            **named,
             "rest": others + gaps,
         },
     )
@@ -76,20 +73,25 @@ def _ran(coverage: tuple[CoverageRow, ...]) -> str:
     return f"{complete}/{len(planned)} deployments · {points}{gaps}"
 
 
-def _compared(changes: tuple[Change, ...], definition: Definition) -> str:
-    said = Counter("new" if change.reason == NO_EARLIER else change.verdict for change in changes)
+def _compared(
+    changes: tuple[Change, ...], definition: Definition
+) -> tuple[str, dict[str, ChangeReason | str]]:
+    said = Counter("new" if change.is_new else change.verdict for change in changes)
     if not changes or said["new"] == len(changes):
-        return "no earlier run to compare with"
+        return "no earlier run to compare with", {}
     new = f", {said['new']} new" if said["new"] else ""
     unknown = f", {said['unknown']} not comparable" if said["unknown"] else ""
     if not said["same"]:
         reasons = Counter(
-            change.reason for change in changes if change.verdict == "unknown" and change.reason != NO_EARLIER
+            change.reason for change in changes if change.reason is not None and not change.is_new
         )
-        return f"no verdict: {reasons.most_common(1)[0][0]} ({said['unknown']} points{new})"
-    runs = sorted({change.before_run for change in changes if change.verdict == "same"})
+        return f"no verdict: {{reason}} ({said['unknown']} points{new})", {
+            "reason": reasons.most_common(1)[0][0]
+        }
+    runs = sorted({change.before_run or "" for change in changes if change.verdict == "same"})
     against = f"run {runs[0]}" if len(runs) == 1 else f"{len(runs)} runs"
-    return f"no change beyond ±{percent_of(definition)} % against {against} ({said['same']} points compared{unknown}{new})"
+    words = f"no change beyond ±{percent_of(definition)} % against {{against}} ({said['same']} points compared{unknown}{new})"
+    return words, {"against": against}
 
 
 def percent_of(definition: Definition) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pipeline.render.reasons import coverage_text
 from pipeline.render.tables import Table, deployment
 from pipeline.render.text import code, number, plain
-from pipeline.schema.report import HbmRow, Report
+from pipeline.schema.report import HbmRow, ProvenanceRow, Report
+from pipeline.schema.result import Host, RawFile
 from pipeline.schema.timing import PointError, SkuTiming
 
 STATES = {"ran": "✅", "refused": "⛔", "failed": "❌", "missing": "❓", "not in plan": "➕"}
@@ -31,7 +33,7 @@ def _hbm(row: HbmRow, report: Report) -> tuple[str, ...]:
     word = "" if hbm.verdict == "fits" else f"{hbm.verdict}: "
     cells = tuple(number(part, "gb") for part in parts)
     return (
-        deployment(row.recipe, report),
+        deployment(row.recipe, row.sku, report),
         f"{hbm.role} {hbm.shape}",
         *cells,
         word + number(hbm.headroom_gb, "gb"),
@@ -51,7 +53,7 @@ def coverage(report: Report) -> Table:
     )
     rows = tuple(
         (
-            deployment(row.recipe, report),
+            deployment(row.recipe, row.sku, report),
             f"{STATES[row.state]} {row.state}",
             number(row.points, "count"),
             number(row.planned_points, "count"),
@@ -61,9 +63,9 @@ def coverage(report: Report) -> Table:
         )
         for row in report.coverage
     )
-    if not any(row.reason for row in report.coverage):
+    if not any(row.problems for row in report.coverage):
         return Table(headers, "llrrrrr", rows)
-    reasons = (plain(row.reason) for row in report.coverage)
+    reasons = (plain(coverage_text(row.problems)) for row in report.coverage)
     return Table(
         (*headers, "why not"),
         "llrrrrrl",
@@ -164,7 +166,7 @@ def _error(point: PointError, metric: str, quantity: str, report: Report) -> tup
     if left_out is not None and point.left_out_sd is not None:
         alone += f" ± {number(point.left_out_sd, 'percent')}"
     figures = (number(given, quantity), number(fitted, quantity), number(fitted / given - 1, "change"))
-    return deployment(point.recipe, report), number(point.conc, "conc"), *figures, alone
+    return deployment(point.recipe, point.sku, report), number(point.conc, "conc"), *figures, alone
 
 
 def runs(report: Report) -> Table:
@@ -172,14 +174,14 @@ def runs(report: Report) -> Table:
     headers = ("deployment", "run", "started", "deployment digest", "seed", "versions", "stages s", "host")
     rows = tuple(
         (
-            deployment(row.recipe, report),
+            deployment(row.recipe, row.sku, report),
             plain(row.run_id) + ("" if row.attempt == 1 else f" attempt {row.attempt}"),
             plain(row.started_at),
             code(row.deployment_digest[:12]),
             str(row.seed),
-            plain(row.versions),
+            plain(", ".join(f"{name} {version}" for name, version in sorted(row.versions.items()))),
             number(row.seconds, "wall") + _of_which(row.measured_share),
-            plain(row.host),
+            plain(_host(row.host)),
         )
         for row in report.provenance
     )
@@ -194,7 +196,20 @@ def raw_files(report: Report) -> Table:
     """Result folders and the first digits of the SHA-256 of each raw file in them."""
     headers = ("folder", "git commit", "raw files, SHA-256")
     rows = tuple(
-        (code(row.folder), plain(row.git_sha), ", ".join(map(code, row.raw)) or "_none_")
+        (code(row.folder), _commit(row), ", ".join(map(_raw_file, row.raw)) or "_none_")
         for row in report.provenance
     )
     return Table(headers, "lll", rows)
+
+
+def _host(host: Host | None) -> str:
+    return f"{host.machine}, {host.cpus} CPUs, {host.kernel}, Python {host.python}" if host else "unknown"
+
+
+def _commit(row: ProvenanceRow) -> str:
+    sha = "unknown" if row.git_sha is None else row.git_sha[:12]
+    return plain(sha + (" with local changes" if row.git_dirty else ""))
+
+
+def _raw_file(file: RawFile) -> str:
+    return code(f"{file.path} {file.sha256[:12]}")

@@ -6,14 +6,16 @@ from collections.abc import Iterable, Iterator
 
 from pipeline.render import tables
 from pipeline.render.kinds import kind_text
+from pipeline.render.reasons import setting_text
 from pipeline.render.tables import Table
 from pipeline.render.text import about, best, code, number, plain
-from pipeline.schema.compare import PairedCurves, Peak, RatioAt, SideBySide
-from pipeline.schema.report import Change, FieldDiff, IsoCell, IsoRow
+from pipeline.schema.compare import CompareNote, PairedCurves, Peak, RatioAt, SideBySide
+from pipeline.schema.reasons import FieldDiff
+from pipeline.schema.report import Change, IsoCell, IsoRow
 
 
 def side_by_side(compared: SideBySide) -> str:
-    """The whole answer."""
+    """Return the whole comparison."""
     return "\n".join(_parts(compared)) + "\n"
 
 
@@ -23,7 +25,7 @@ def _parts(compared: SideBySide) -> Iterator[str]:
     if (a, b) != tuple(map(plain, compared.names)):
         yield f"{a} is {code(compared.names[0])}, {b} is {code(compared.names[1])}.\n"
     yield f"Two {compared.kind}. Throughput ratios are {b} over {a}, cost ratios {a} over {b}: above 1 favours {b}.\n"
-    yield from (f"- _{plain(note)}_\n" for note in compared.notes)
+    yield from (f"- _{plain(_note(note))}_\n" for note in compared.notes)
     if compared.specs:
         rows = [
             (line.label, *(_figure(value) for value in line.values), number(line.ratio, "ratio"))
@@ -36,6 +38,12 @@ def _parts(compared: SideBySide) -> Iterator[str]:
         yield _section("Point by point", _changes(compared.changes, a, b))
     if compared.differs:
         yield _section("What was asked for differs", _differs(compared.differs, a, b))
+
+
+def _note(note: CompareNote) -> str:
+    if note.kind == "no points":
+        return f"{note.side}: no points; name a history that has points of it (--history URL)"
+    return "no kind of figures (origin, measure, load, LLM, lengths) has curves of both sides: nothing can be compared"
 
 
 def _labels(names: tuple[str, str]) -> tuple[str, str]:
@@ -150,5 +158,8 @@ def _differs(differs: Iterable[FieldDiff], a: str, b: str) -> Table:
     return Table(
         ("field", a, b),
         "lll",
-        tuple((code(one.field), plain(one.before), plain(one.after)) for one in differs),
+        tuple(
+            (code(one.field), plain(setting_text(one.before)), plain(setting_text(one.after)))
+            for one in differs
+        ),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pipeline.render.reasons import reason_text, setting_text
 from pipeline.render.text import THIN_P99, about, best, code, number, plain
 from pipeline.schema.report import Change, Curve, CurvePoint, IsoRow, Report
 
@@ -80,10 +81,11 @@ def _changes(changes: list[Change], report: Report) -> Table:
 
 def why(change: Change) -> str:
     """What differs, or why there is no verdict."""
-    diffs = [f"{code(diff.field)} {plain(diff.before)} → {plain(diff.after)}" for diff in change.differs]
-    return (
-        "; ".join(([plain(change.reason)] if change.reason else []) + diffs) or "nothing that was asked for"
-    )
+    diffs = [
+        f"{code(diff.field)} {plain(setting_text(diff.before))} → {plain(setting_text(diff.after))}"
+        for diff in change.differs
+    ]
+    return "; ".join(([plain(reason_text(change.reason))] if change.reason else []) + diffs) or "no setting"
 
 
 def iso(report: Report, rows: tuple[IsoRow, ...] | None = None) -> tuple[Table, ...]:
@@ -199,7 +201,6 @@ def bill(curve: Curve) -> Table:
     return Table(headers, "lrrrrrl", rows)
 
 
-def deployment(recipe: str, report: Report) -> str:
-    """SKU and file name of a recipe: enough to tell the rows of one report apart."""
-    title = next((title for sku, title in report.sku_titles.items() if f".{sku}." in recipe), "")
-    return f"{plain(title)} {code(short(recipe))}".strip()
+def deployment(recipe: str, sku: str, report: Report) -> str:
+    """Return the SKU and the file name of a recipe: enough to tell the rows of one report apart."""
+    return f"{plain(report.sku_titles.get(sku, ''))} {code(short(recipe))}".strip()

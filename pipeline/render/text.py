@@ -10,7 +10,9 @@ from typing import Any, Final
 from markupsafe import Markup, escape
 
 from pipeline.render.kinds import kind_text
+from pipeline.render.reasons import diff_text, reason_text
 from pipeline.schema.curve_kind import CurveKind
+from pipeline.schema.reasons import ChangeReason, FieldDiff
 from pipeline.schema.report import Sentence
 
 MINUS = "−"
@@ -137,6 +139,10 @@ class _Filler(Formatter):
     def format_field(self, value: Any, format_spec: str) -> str:
         if isinstance(value, CurveKind):
             return kind_text(value)
+        if isinstance(value, ChangeReason):
+            return reason_text(value)
+        if isinstance(value, FieldDiff):
+            return diff_text(value)
         return number(value, format_spec) if format_spec else str(value)
 
 

@@ -1,4 +1,4 @@
-"""What comparing gives: readings of any CSV, where a ratio peaks, and two sides beside one another."""
+"""Results of comparing: readings of a CSV, peaks of a ratio, and two sides with their tables."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pydantic import Field
 from pipeline.schema.base import Document
 from pipeline.schema.claims import CostMode, Quantity
 from pipeline.schema.curve_kind import CurveKind
+from pipeline.schema.reasons import FieldDiff
 from pipeline.schema.recipe import Text
-from pipeline.schema.report import Change, Curve, FieldDiff, IsoRow
+from pipeline.schema.report import Change, Curve, IsoRow
 
 
 class Reading(Document):
@@ -81,6 +82,13 @@ class PairedCurves(Document):
     cost_peak: Peak | None
 
 
+class CompareNote(Document):
+    """What could not be compared: ``side`` has no points, or no kind of figures has curves of both sides."""
+
+    kind: Literal["no points", "no common kind"]
+    side: Text | None = None
+
+
 class SideBySide(Document):
     """``compare A B``. Ratios: throughput B over A, cost A over B, so above 1 favours B. Changes are from A to B."""
 
@@ -91,4 +99,4 @@ class SideBySide(Document):
     changes: tuple[Change, ...]
     differs: tuple[FieldDiff, ...]
     gap: float = Field(description="readings between knots farther apart are directional, tok/s/user")
-    notes: tuple[str, ...] = Field(description="what could not be compared, and why")
+    notes: tuple[CompareNote, ...] = Field(description="what could not be compared")
