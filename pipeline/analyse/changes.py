@@ -15,7 +15,7 @@ from pipeline.schema.result import JobRecord
 
 @dataclass(frozen=True, slots=True)
 class PointPair:
-    """One recipe at one concurrency, now and before; at least one side is there."""
+    """One recipe at one concurrency, now and before; at least one side is present."""
 
     now: HistoryRow | None
     before: HistoryRow | None
@@ -23,7 +23,7 @@ class PointPair:
 
     @property
     def row(self) -> HistoryRow:
-        """The side that names the pair: now, or before where there is no now."""
+        """The side that names the pair: now, else before."""
         row = self.now or self.before
         if row is None:
             raise ValueError("a pair without a side")

@@ -1,4 +1,4 @@
-"""Tables behind the figures: memory, coverage, calibration and provenance."""
+"""Supporting tables: memory, coverage, calibration and provenance."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ STATES = {"ran": "✅", "refused": "⛔", "failed": "❌", "missing": "❓", "no
 
 
 def hbm(report: Report) -> Table:
-    """Whether each role fits, and what is left."""
+    """Return HBM by component and headroom of each role."""
     headers = (
         "deployment",
         "role",
         "weights GB",
-        "KV asked GB",
+        "KV requested GB",
         "other GB",
         "budget GB",
         "capacity GB",
@@ -41,7 +41,7 @@ def _hbm(row: HbmRow, report: Report) -> tuple[str, ...]:
 
 
 def coverage(report: Report) -> Table:
-    """What became of everything that should have run."""
+    """Return the state of every planned recipe."""
     headers = (
         "deployment",
         "state",
@@ -49,7 +49,7 @@ def coverage(report: Report) -> Table:
         "planned",
         "GPUs counted",
         "GPUs held",
-        "GPU-hours of its points",
+        "GPU-hours",
     )
     rows = tuple(
         (
@@ -67,14 +67,14 @@ def coverage(report: Report) -> Table:
         return Table(headers, "llrrrrr", rows)
     reasons = (plain(coverage_text(row.problems)) for row in report.coverage)
     return Table(
-        (*headers, "why not"),
+        (*headers, "problems"),
         "llrrrrrl",
         tuple((*row, reason) for row, reason in zip(rows, reasons, strict=True)),
     )
 
 
 def bill(report: Report) -> str:
-    """GPU-hours of everything that arrived; what setting up took is not in it."""
+    """Return the GPU-hours of all points that arrived, without set-up; empty when none did."""
     hours = [row.gpu_hours for row in report.coverage if row.gpu_hours is not None]
     if not hours:
         return ""
@@ -82,19 +82,19 @@ def bill(report: Report) -> str:
     simulated = (
         " of simulated engines, on no GPU"
         if is_live
-        else " of virtual time: what a rack would have spent measuring"
+        else " of virtual time, which a rack would spend on the same measurements"
     )
     kind = simulated if report.origin == "simulated" else ""
-    said = f"{number(sum(hours), 'hours')} GPU-hours{kind}, every GPU held counted, warm-up and set-up not."
+    total = f"{number(sum(hours), 'hours')} GPU-hours{kind}: all GPUs held, without warm-up and set-up."
     return (
-        f"{said} Points that failed or did not arrive are not in it."
+        f"{total} Points that failed or did not arrive are not included."
         if len(hours) < len(report.coverage)
-        else said
+        else total
     )
 
 
 def parameters(report: Report) -> Table:
-    """The fitted parameters, each with its unit and meaning."""
+    """Return the fitted parameters, each with its unit and meaning."""
     rows = [
         row
         for sku in report.timing
@@ -111,17 +111,17 @@ def _parameters(timing: SkuTiming, title: str) -> list[tuple[str, ...]]:
             code("overhead_s"),
             number(timing.overhead_s * 1000, "seconds"),
             "s",
-            "added once to the wall clock of a run",
+            "added once to the duration of a run",
         )
     ]
     for prefill in timing.prefill:
         worker = f"prefill {plain(prefill.kind)}"
-        saturated = "input tokens of a saturated worker"
+        saturated = "input throughput of a saturated worker"
         rows.append(
             (title, worker, code("tok_s_gpu"), number(prefill.tok_s_gpu, "count"), "tok/s/GPU", saturated)
         )
     for decode in timing.decode:
-        worker, growth = f"decode {plain(decode.kind)}", "what 1,000 more resident KV tokens add to a step"
+        worker, growth = f"decode {plain(decode.kind)}", "added to a step by 1,000 more resident KV tokens"
         if decode.slope_of != decode.kind:
             growth += f"; taken from {plain(decode.slope_of)}"
         rows.append(
@@ -141,7 +141,7 @@ def _parameters(timing: SkuTiming, title: str) -> list[tuple[str, ...]]:
 
 
 def errors(report: Report, metric: str) -> Table:
-    """Given against fitted, and against what the other points alone would have said; ``metric`` as in PointError."""
+    """Return given against fitted figures, and against a fit without the point; ``metric`` as in PointError."""
     unit, quantity = ("tok/s/GPU", "tok_s_gpu") if metric == "total_tok_s_gpu" else ("TPOT ms", "ms")
     headers = (
         "deployment",
@@ -149,7 +149,7 @@ def errors(report: Report, metric: str) -> Table:
         f"given {unit}",
         f"fitted {unit}",
         "error",
-        "predicted by the others alone",
+        "error without this point",
     )
     return Table(
         headers, "lrrrrr", tuple(_error(point, metric, quantity, report) for point in report.timing_errors)
@@ -170,7 +170,7 @@ def _error(point: PointError, metric: str, quantity: str, report: Report) -> tup
 
 
 def runs(report: Report) -> Table:
-    """Where each result comes from."""
+    """Return the provenance of each result."""
     headers = ("deployment", "run", "started", "deployment digest", "seed", "versions", "stages s", "host")
     rows = tuple(
         (
@@ -189,11 +189,11 @@ def runs(report: Report) -> Table:
 
 
 def _of_which(share: float | None) -> str:
-    return "" if share is None else f", {number(share, 'percent')} of them measurement"
+    return "" if share is None else f", {number(share, 'percent')} measurement"
 
 
 def raw_files(report: Report) -> Table:
-    """Result folders and the first digits of the SHA-256 of each raw file in them."""
+    """Return result folders with the first digits of the SHA-256 of each raw file."""
     headers = ("folder", "git commit", "raw files, SHA-256")
     rows = tuple(
         (code(row.folder), _commit(row), ", ".join(map(_raw_file, row.raw)) or "_none_")

@@ -1,4 +1,4 @@
-"""From the analysis of a pull request to the comment on it."""
+"""The comment on a pull request."""
 
 from __future__ import annotations
 

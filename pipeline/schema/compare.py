@@ -15,7 +15,10 @@ from pipeline.schema.report import Change, Curve, IsoRow
 
 
 class Reading(Document):
-    """One SKU at one interactivity; null = unreachable. ``gap``: distance of the knots around it, 0 at a knot, tok/s/user."""
+    """One SKU at one interactivity; null = unreachable.
+
+    ``gap``: distance of the knots around it in tok/s/user, 0 at a knot.
+    """
 
     sku: Text
     interactivity: float
@@ -24,12 +27,15 @@ class Reading(Document):
     gap: float | None = None
 
     def is_directional(self, gap: float) -> bool:
-        """Read between knots farther apart than ``gap``: a direction, not a figure."""
+        """Return whether it was read between knots over ``gap`` apart: a direction, not a figure."""
         return self.gap is not None and self.gap > gap
 
 
 class RatioAt(Document):
-    """A ratio at an interactivity. ``gap``: distance of the knots around it, of the side where they are farther apart, tok/s/user."""
+    """A ratio at an interactivity.
+
+    ``gap``: distance of the knots around it in tok/s/user, the larger one of both sides.
+    """
 
     at: float
     ratio: float
@@ -37,10 +43,10 @@ class RatioAt(Document):
 
 
 class Peak(Document):
-    """Where the ratio of two curves is largest: on a declared grid, and anywhere between the ends of what both measured.
+    """The largest ratio of two curves: on a declared grid, and anywhere in the range that both cover.
 
-    ``local``: maxima inside, the highest first. ``low`` and ``high``: the ends of the common range, which are no maxima of
-    anything but the range. ``passed_again_from``: where the ratio is above the highest local maximum once more.
+    ``local``: maxima inside, the highest first. ``low`` and ``high``: the ends of the common range, which are maxima of
+    the range only. ``passed_again_from``: where the ratio is above the highest local maximum once more.
     """
 
     quantity: Quantity
@@ -72,7 +78,7 @@ class SpecLine(Document):
 
 
 class PairedCurves(Document):
-    """Two curves of one kind (origin, measure, load) read beside one another; an absent curve is unreachable everywhere."""
+    """Two curves of one kind (origin, measure, load) at the same interactivities; null = no curve, so unreachable."""
 
     kind: CurveKind
     about: str = Field(description="the SKU of both curves where sides are runs or images; empty otherwise")

@@ -105,7 +105,7 @@ class CurvePoint(Document):
     conc: int
     status: Literal["ok", "refused"]
     reasons: tuple[str, ...]
-    withheld: tuple[str, ...] = Field(default=(), description="what could not be judged of it, and why")
+    withheld: tuple[str, ...] = Field(default=(), description="checks that could not be evaluated, and why")
     total_tok_s_gpu: float
     output_tok_s_gpu: float | None = Field(description="null = the source does not state it")
     interactivity: float | None = Field(description="null = no request had two output tokens")
@@ -126,7 +126,7 @@ class CurvePoint(Document):
 
 
 class Curve(Document):
-    """Points of one SKU x LLM x workload x engine x origin; knots are those on the Pareto frontier."""
+    """Points of one SKU x LLM x workload x engine x origin; knots are the points on the Pareto frontier."""
 
     sku: Text
     title: Text
@@ -200,7 +200,7 @@ class Change(Document):
 
 
 class CoverageRow(Document):
-    """What became of one planned recipe."""
+    """The state of one planned recipe."""
 
     recipe: Text
     sku: Text
@@ -216,7 +216,7 @@ class CoverageRow(Document):
 
     @property
     def is_gap(self) -> bool:
-        """It was planned and did not bring every point."""
+        """Whether it was planned and points are absent or invalid."""
         return self.state not in ("ran", "not in plan")
 
 

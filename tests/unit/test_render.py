@@ -150,7 +150,7 @@ def test_what_could_not_be_judged_is_said_of_the_point() -> None:
     )
     (curve,) = analyse(report_data(whole, cut)).curves
     assert [cells[-1] for cells in bill(curve).rows] == [
-        "_nothing withheld_",
+        "_none_",
         "concurrency: no steady window",
     ]
 
