@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline import collect
+from pipeline.deployment import simulated
 from pipeline.edge.interrupts import held
 from pipeline.edge.scratch import scratch, sole
 from pipeline.edge.shell import Child, end_all
@@ -19,7 +20,6 @@ from pipeline.flow.context import Context
 from pipeline.flow.planning import read_plan
 from pipeline.flow.provenance import Attempt
 from pipeline.load import nearest
-from pipeline.schema import mocker
 from pipeline.schema.plan import Job, Plan
 from pipeline.schema.result import Measurement
 
@@ -105,7 +105,7 @@ def _measure(context: Context, attempt: Attempt, staging: Path) -> Measurement:
     setup = replay.ReplaySettings(
         job=job,
         sku=plan.skus[job.recipe.sku],
-        timing=mocker.sku_timing(plan.timing, job.recipe.sku),
+        timing=simulated.sku_timing(plan.timing, job.recipe.sku),
         requests_per_conc=attempt.requests_per_conc,
         seed=attempt.seed,
         staging=staging,
@@ -115,7 +115,7 @@ def _measure(context: Context, attempt: Attempt, staging: Path) -> Measurement:
 
 def _refusal(measured: Measurement, job: Job) -> MeasureError | None:
     """What is wrong with a job whose points are kept and not all to be trusted."""
-    refused = [point for point in measured.points if point.status == "refused"]
+    refused = [point for point in measured.points if point.status == "invalid"]
     missing = sorted(set(job.recipe.conc) - {point.conc for point in measured.points})
     if not refused and not missing:
         return None

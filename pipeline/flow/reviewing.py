@@ -10,12 +10,13 @@ from typing import Final
 
 from pipeline import analyse, render, store
 from pipeline import plan as planning
+from pipeline.deployment import layout
 from pipeline.errors import PipelineError, PlanError, Problem
 from pipeline.flow import measuring, recipes, revisions
 from pipeline.flow.context import Context, write
 from pipeline.flow.ingesting import ingest
 from pipeline.flow.planning import PlanOptions, make, survey
-from pipeline.launch import dynamo, layout
+from pipeline.launch import dynamo
 from pipeline.load import RecipeSet
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.publication import Annotation, Review

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.schema.base import Document, Stored
+from pipeline.schema.base import Document, Stored, schema
 from pipeline.schema.catalogue import Llm, Sku
 from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.history import HistoryRow
@@ -60,6 +60,7 @@ class Definition(Document):
 class ReportData(Stored):
     """data.json: everything that a report is rendered from. ``previous`` holds each recipe's run before ``rows``."""
 
+    schema_version: int = schema(2)
     name: Text
     definition: Definition
     skus: dict[str, Sku]
@@ -76,7 +77,7 @@ class ReportData(Stored):
     awaited: tuple[str, ...] = Field(
         default=(),
         exclude_if=lambda awaited: not awaited,
-        description="those that the told run's own plans name: a gap there is a failure",
+        description="planned recipes that the plans of the reported run name: a gap there is a failure",
     )
     planned_skus: dict[str, str] = Field(
         default_factory=dict,
@@ -103,9 +104,11 @@ class CurvePoint(Document):
     sku: Text
     shape: Text
     conc: int
-    status: Literal["ok", "refused"]
+    status: Literal["ok", "invalid"]
     reasons: tuple[str, ...]
-    withheld: tuple[str, ...] = Field(default=(), description="checks that could not be evaluated, and why")
+    not_evaluated: tuple[str, ...] = Field(
+        default=(), description="checks that could not be evaluated, and why"
+    )
     total_tok_s_gpu: float
     output_tok_s_gpu: float | None = Field(description="null = the source does not state it")
     interactivity: float | None = Field(description="null = no request had two output tokens")
@@ -204,7 +207,7 @@ class CoverageRow(Document):
 
     recipe: Text
     sku: Text
-    state: Literal["ran", "refused", "failed", "missing", "not in plan"]
+    state: Literal["ran", "invalid", "failed", "missing", "not in plan"]
     points: int
     planned_points: int | None
     problems: tuple[CoverageProblem, ...] = Field(description="points without figures, by concurrency")
