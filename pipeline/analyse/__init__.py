@@ -1,7 +1,7 @@
 """Room: from stored rows to an analysis. Nothing here rounds, and nothing here knows where rows come from."""
 
 from pipeline.analyse.changes import compare
-from pipeline.analyse.curves import kind
+from pipeline.analyse.curves import kinds_of
 from pipeline.analyse.drift import drift
 from pipeline.analyse.lint import lint
 from pipeline.analyse.report import analyse
@@ -23,7 +23,7 @@ __all__ = [
     "differences",
     "drift",
     "iso_pairs",
-    "kind",
+    "kinds_of",
     "lint",
     "names_before",
     "newest",

@@ -13,6 +13,7 @@ from pipeline.analyse.iso import Knots, bracket, read_at
 from pipeline.schema.base import digest
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.claims import CostMode
+from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.published import StatedPoint
 from pipeline.schema.report import Curve, CurvePoint, Definition, IsoCell, IsoRow
@@ -65,7 +66,7 @@ class Frontier:
 class Family:
     """Curves that may be compared: same LLM, workload, engine, client settings, origin and measure; one a SKU."""
 
-    kind: str
+    kind: CurveKind
     curves: tuple[Curve, ...]
     is_reduced: bool = False
 
@@ -91,15 +92,24 @@ def families(
         curves = tuple(curve_of(by_sku[sku], skus[sku], tier) for sku in order if sku in by_sku)
         is_reduced = any(row.record.is_reduced for group in by_sku.values() for row in group)
         found.append(Family(kind=curves[0].kind, curves=curves, is_reduced=is_reduced))
-    return tuple(sorted(found, key=lambda family: (-family.points, family.kind)))
+    return tuple(sorted(found, key=lambda family: (-family.points, family.kind.order)))
 
 
-def kind(record: JobRecord) -> str:
-    """Origin, measure and load of a run, in words."""
+def kind_of(record: JobRecord) -> CurveKind:
+    """Return origin, measure and load of a run."""
     provenance = record.provenance
-    reduced = f", reduced from {record.job.recipe.client.requests_per_conc}" if record.is_reduced else ""
-    slowed = "" if provenance.time_scale is None else f", engines slowed {provenance.time_scale:g} times"
-    return f"{provenance.origin} ({provenance.measure}, {provenance.requests_per_conc} × conc requests{reduced}{slowed})"
+    return CurveKind(
+        origin=provenance.origin,
+        measure=provenance.measure,
+        requests_per_conc=provenance.requests_per_conc,
+        reduced_from=record.job.recipe.client.requests_per_conc if record.is_reduced else None,
+        time_scale=provenance.time_scale,
+    )
+
+
+def kinds_of(rows: Iterable[HistoryRow]) -> tuple[CurveKind, ...]:
+    """Return the distinct kinds of rows, sorted."""
+    return tuple(sorted({kind_of(row.record) for row in rows}, key=lambda kind: kind.order))
 
 
 def family_key(record: JobRecord) -> str:
@@ -125,7 +135,11 @@ def curve_of(rows: list[HistoryRow], sku: Sku, tier: str) -> Curve:
     marked = (point.model_copy(update={"is_knot": any(point is knot for knot in knots)}) for point in points)
     record = rows[0].record
     return Curve(
-        sku=sku.id, title=sku.title, origin=record.provenance.origin, points=tuple(marked), kind=kind(record)
+        sku=sku.id,
+        title=sku.title,
+        origin=record.provenance.origin,
+        points=tuple(marked),
+        kind=kind_of(record),
     )
 
 

@@ -6,14 +6,14 @@ from pipeline.analyse import sentences
 from pipeline.analyse.answer import answer
 from pipeline.analyse.changes import compare, run_name
 from pipeline.analyse.coverage import coverage, hbm_rows, provenance_rows
-from pipeline.analyse.curves import Family, Frontier, families, iso_table
+from pipeline.analyse.curves import Frontier, families, iso_table
 from pipeline.analyse.peak import CurvePair
 from pipeline.analyse.sku_comparison import comparison
 from pipeline.analyse.studies import study_family, study_finding, study_section
 from pipeline.errors import ArtifactError
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.history import HistoryRow
-from pipeline.schema.report import Definition, Report, ReportData, Sentence
+from pipeline.schema.report import Curve, Definition, Report, ReportData, Sentence
 from pipeline.schema.timing import Timing
 
 
@@ -23,7 +23,8 @@ def analyse(data: ReportData) -> Report:
     _check_skus(data)
     rows, previous = _sorted(data.rows, definition.skus), _sorted(data.previous, definition.skus)
     kinds = families(rows, skus=data.skus, definition=definition)
-    main = kinds[0] if kinds else Family(kind="nothing ran", curves=())
+    main = kinds[0] if kinds else None
+    curves = main.curves if main else ()
     published = [
         (study, study_family(study, skus=data.skus, definition=definition)) for study in data.studies
     ]
@@ -31,11 +32,11 @@ def analyse(data: ReportData) -> Report:
         family for family in kinds if not family.is_reduced
     ]  # a reduced count stands beside nobody's full runs
     shown = (*kinds, *(family for _, family in published)) if len(whole) == len(kinds) else kinds
-    iso = iso_table(main.curves, skus=data.skus, definition=definition)
+    iso = iso_table(curves, skus=data.skus, definition=definition)
     changes = compare(rows, previous, planned=data.planned, relevant_change=definition.relevant_change)
     covered = coverage(rows, previous, planned=data.planned, skus=definition.skus)
     titles = {sku: data.skus[sku].title for sku in definition.skus}
-    origin = main.curves[0].origin if main.curves else None
+    origin = curves[0].origin if curves else None
     sections = tuple(study_section(study, data, family, whole) for study, family in published)
     bar = definition.comparison.level_within if definition.comparison else definition.relevant_change
     compared = comparison(data, shown if kinds else (), iso)
@@ -54,7 +55,7 @@ def analyse(data: ReportData) -> Report:
         answer=answer(iso, names, bar=bar, origin=origin or "nothing ran"),
         rule=sentences.rule(definition),
         findings=(
-            *sentences.findings(iso, main, titles, _between(main, definition)),
+            *sentences.findings(iso, main, titles, _between(curves, definition)),
             *said_of_limit,
             *filter(None, said_of_studies),
         ),
@@ -77,8 +78,8 @@ def analyse(data: ReportData) -> Report:
     )
 
 
-def _between(main: Family, definition: Definition) -> Sentence | None:
-    knots = {curve.sku: Frontier.of(curve).knots for curve in main.curves}
+def _between(curves: tuple[Curve, ...], definition: Definition) -> Sentence | None:
+    knots = {curve.sku: Frontier.of(curve).knots for curve in curves}
     first, last = (knots.get(sku) for sku in (definition.skus[0], definition.skus[-1]))
     return sentences.between(CurvePair(first, last), definition) if first and last else None
 

@@ -9,6 +9,7 @@ from pipeline.analyse.changes import NO_EARLIER
 from pipeline.analyse.curves import Family
 from pipeline.analyse.peak import CurvePair, peak
 from pipeline.schema.compare import RatioAt
+from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.report import Change, CoverageRow, Definition, IsoRow, Sentence, Verdict
 from pipeline.schema.timing import Timing
 
@@ -204,20 +205,23 @@ def banners(
         warning = "incomplete: {gaps} of {all} deployments lack points (see Coverage); curves, readings and ratios are without them"
         said.append(Sentence(words=warning, values={"gaps": str(gaps), "all": str(len(coverage))}))
     if len(kinds) > 1:
-        others = "; ".join(family.kind for family in kinds[1:])
+        others = {f"other{index}": family.kind for index, family in enumerate(kinds[1:])}
+        names = "; ".join(f"{{{name}}}" for name in others)
         said.append(
             Sentence(
-                words="several kinds of figures that are never mixed: the tables of curves read {main}, not {others}",
-                values={"main": kinds[0].kind, "others": others},
+                words="several kinds of figures that are never mixed: the tables of curves read {main}, not "
+                + names,
+                values={"main": kinds[0].kind, **others},
             )
         )
     return tuple(said)
 
 
-def _simulated(timing: Timing | None, kind: str) -> Sentence:
-    is_live = "(replay," not in kind
+def _simulated(timing: Timing | None, kind: CurveKind) -> Sentence:
     start = "simulated: " + (
-        "Dynamo live over HTTP with simulated engines" if is_live else "Dynamo's scheduler in virtual time"
+        "Dynamo's scheduler in virtual time"
+        if kind.is_virtual_time
+        else "Dynamo live over HTTP with simulated engines"
     )
     if timing is None:
         return Sentence(words=start + ", timing parameters not recorded")

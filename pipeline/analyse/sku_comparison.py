@@ -18,20 +18,20 @@ def comparison(data: ReportData, kinds: Sequence[Family], iso: Sequence[IsoRow])
     ``kinds``: every family of curves, the one that the tables read first.
     """
     asked, definition = data.definition.comparison, data.definition
-    main = kinds[0] if kinds else Family(kind="nothing ran", curves=())
+    curves = kinds[0].curves if kinds else ()
     if asked is None:
         return None
     skus, limit_ms = [data.skus[sku] for sku in definition.skus], 1000 * asked.ttft_limit_s
     table, titles = paper.specs(skus, definition.price_tier), {sku.id: sku.title for sku in skus}
     rows = shapes.shape_rows(data.fits, definition.skus)
-    points = [point for curve in main.curves for point in curve.points]
+    points = [point for curve in curves for point in curve.points]
     llm = next(iter(data.llms.values()), None)
     pools = {row.record.job.recipe.id: row.record.job.recipe.decode for row in data.rows}
     steps = [(point, pools[point.recipe]) for point in points]
     exchanged = paper.exchange(skus, llm, asked.exchange, steps) if llm else ()
-    ceilings, origin = paper.ceilings(table), main.curves[0].origin if main.curves else "nothing ran"
-    slo = what_if.attainable(main.curves, definition=definition, limit_ms=limit_ms)
-    limit = Limit(asked.ttft_limit_s, what_if.bare(main.curves, definition=definition, limit_ms=limit_ms))
+    ceilings, origin = paper.ceilings(table), curves[0].origin if curves else "nothing ran"
+    slo = what_if.attainable(curves, definition=definition, limit_ms=limit_ms)
+    limit = Limit(asked.ttft_limit_s, what_if.bare(curves, definition=definition, limit_ms=limit_ms))
     return SkuComparison(
         definition=asked,
         specs=table,
@@ -46,10 +46,8 @@ def comparison(data: ReportData, kinds: Sequence[Family], iso: Sequence[IsoRow])
         exchange_finding=paper.exchange_finding(exchanged, llm, asked.exchange) if llm else None,
         ratios=ratio_curves(kinds, skus=data.skus, definition=definition),
         confounders=confounders(data.rows, definition.skus),
-        what_if=what_if.what_if(
-            main.curves, iso, skus=data.skus, definition=definition, span=asked.price_span
-        ),
+        what_if=what_if.what_if(curves, iso, skus=data.skus, definition=definition, span=asked.price_span),
         slo=slo,
         slo_answer=answer(slo, list(titles.values()), bar=asked.level_within, origin=origin, limit=limit),
-        slo_left=what_if.left_within(main.curves, limit_ms),
+        slo_left=what_if.left_within(curves, limit_ms),
     )

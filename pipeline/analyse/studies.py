@@ -12,6 +12,7 @@ from pipeline.analyse.lint import lint
 from pipeline.analyse.lint.tables import implied_wait_s
 from pipeline.analyse.published import peak_of, published_iso
 from pipeline.schema.catalogue import Sku
+from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.lint import LintReport
 from pipeline.schema.published import Axis, CostMode, PublishedRow, Quantity, Study
 from pipeline.schema.report import (
@@ -35,7 +36,12 @@ AXES: dict[Axis, str] = {
 
 def study_family(study: Study, *, skus: dict[str, Sku], definition: Definition) -> Family:
     """The study's rows as curves of the definition's SKUs at its prices."""
-    kind = f"published (article, run {study.run_id}, {study.requests_per_conc} × conc requests)"
+    kind = CurveKind(
+        origin="published",
+        measure="article",
+        requests_per_conc=study.requests_per_conc,
+        run_id=study.run_id,
+    )
     curves = []
     for sku in definition.skus:
         rows = [row for row in study.rows if row.sku == sku]

@@ -21,7 +21,7 @@ from pipeline.schema.report import CurvePoint, IsoRow, Report, ReportData
 def as_tables(report: Report, data: ReportData) -> Tables:
     """Point tables and iso table of a report's main curves; interactivity is 1000 / median TPOT, and said to be so."""
     recipes = {row.record.job.recipe.id: row.record.job.recipe for row in data.rows}
-    kind = report.curves[0].kind if report.curves else ""
+    kind = report.curves[0].kind if report.curves else None
     points = [
         point
         for curve in report.curves

@@ -7,6 +7,7 @@ from math import ceil
 from typing import Final
 
 from pipeline.render.charts import SCHEMA, Spec
+from pipeline.render.kinds import NOTHING_RAN, kind_texts
 from pipeline.render.tables import short
 from pipeline.render.text import number, plot, signed
 from pipeline.render.theme import Theme
@@ -55,7 +56,7 @@ def ttft(report: Report, theme: Theme) -> Spec:
             {"mark": text, "encoding": {"x": {"field": "end", **x}, "text": {"field": "said"}}},
         ]
 
-    kinds = " and ".join(dict.fromkeys(curve.kind for curve, _ in points)) or "nothing ran"
+    kinds = " and ".join(kind_texts(curve.kind for curve, _ in points)) or NOTHING_RAN
     subtitle = [
         f"{kinds} · bar: p50 · tick: p99, where at least 662 requests allow it",
         "rows by rising interactivity",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import ceil, floor, log10
 from typing import Any, Final
 
+from pipeline.render.kinds import NOTHING_RAN, kind_text, kind_texts
 from pipeline.render.labels import Box, place
 from pipeline.render.text import number, plot
 from pipeline.render.theme import SHAPES, Theme
@@ -95,7 +96,7 @@ def _datum(curve: Curve, point: CurvePoint, report: Report, theme: Theme) -> Spe
         **where,
         "SKU": report.sku_titles.get(point.sku, point.sku),
         "origin": curve.origin,
-        "kind": curve.kind,
+        "kind": kind_text(curve.kind),
         **shown,
     }
 
@@ -133,11 +134,11 @@ def _add_labels(values: list[Spec], limits: tuple[float, float], size: tuple[int
 
 
 def _subtitle(report: Report, *, ghosts: bool) -> list[str]:
-    kinds = list(dict.fromkeys(curve.kind for curve in report.curves))
+    kinds = kind_texts(curve.kind for curve in report.curves)
     night_before = " · grey: the run before" if ghosts else ""
     others = f" · dashed and small: {' and '.join(kinds[1:])}" if kinds[1:] else ""
     return [
-        f"{kinds[0] if kinds else 'nothing ran'} · run {report.run}",
+        f"{kinds[0] if kinds else NOTHING_RAN} · run {report.run}",
         f"filled: on the Pareto frontier · hollow: dominated{night_before}{others}",
     ]
 
@@ -193,7 +194,7 @@ def _faded(solid: float = 1.0) -> Spec:
 
 def _dash(report: Report) -> Spec:
     """Solid for the kind that the tables read, dashed for the others."""
-    kinds = list(dict.fromkeys(curve.kind for curve in report.curves))
+    kinds = kind_texts(curve.kind for curve in report.curves)
     dashes = [[1, 0], [6, 4], [2, 3], [8, 3, 2, 3]]
     return {
         "field": "kind",

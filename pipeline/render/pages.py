@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.render import bars, charts, evidence, memory, radar, ratios, sections, studies, tables
+from pipeline.render.kinds import kind_text
 from pipeline.render.text import as_html, code, percent, plain, say, say_plainly
 from pipeline.render.theme import DARK, LIGHT, Theme
 from pipeline.schema.report import Report
@@ -108,10 +109,14 @@ def _names(report: Report) -> dict[str, Any]:
         "gap": f"{definition.directional_gap:g}",
         "iso": tables.iso(report),
         "wait": tables.iso_wait(report),
-        "kind": plain(report.curves[0].kind) if report.curves else "nothing ran",
+        "kind": plain(kind_text(report.curves[0].kind if report.curves else None)),
         "prices": [(plain(report.sku_titles[sku]), plain(price)) for sku, price in report.prices.items()],
         "curves": [
-            (f"{plain(curve.title)} · {plain(curve.kind)}", tables.points(curve), tables.bill(curve))
+            (
+                f"{plain(curve.title)} · {plain(kind_text(curve.kind))}",
+                tables.points(curve),
+                tables.bill(curve),
+            )
             for curve in own
         ],
         "after_curves": sections.after_curves(report),

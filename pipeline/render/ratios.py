@@ -7,6 +7,7 @@ from math import ceil, floor
 from typing import Any, Final
 
 from pipeline.render.charts import NARROW, SCHEMA, WIDE, X_TITLE, Spec
+from pipeline.render.kinds import kind_text
 from pipeline.render.text import number, plot
 from pipeline.render.theme import Theme
 from pipeline.schema.report import Report, SkuComparison
@@ -49,7 +50,7 @@ def _values(found: SkuComparison) -> list[Spec]:
         {
             "x": plot(point.interactivity),
             "ratio": plot(point.cost),
-            "kind": curve.kind,
+            "kind": kind_text(curve.kind),
             "said": number(point.cost, "ratio"),
         }
         for curve in found.ratios

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.render.kinds import kind_texts
 from pipeline.render.pages import environment
 from pipeline.render.tables import ICONS, Table, short
 from pipeline.render.tables import verdict as icon
@@ -21,7 +22,7 @@ def comment(data: ReviewData) -> str:
     names = {
         "headline": f"{ICONS[data.verdict]} {say(data.headline)}",
         "counts": _counts(data),
-        "kind": plain(data.kind),
+        "kind": plain("; ".join(kind_texts(data.kinds))),
         "points": _points(data),
         "iso": _iso(data),
         "settings": _settings(data.recipes),

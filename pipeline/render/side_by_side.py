@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from pipeline.render import tables
+from pipeline.render.kinds import kind_text
 from pipeline.render.tables import Table
 from pipeline.render.text import about, best, code, number, plain
 from pipeline.schema.compare import PairedCurves, Peak, RatioAt, SideBySide
@@ -60,7 +61,7 @@ def _figure(value: float | None) -> str:
 
 def _curves(one: PairedCurves, labels: tuple[str, str], gap: float) -> Iterator[str]:
     about = f"{plain(one.about)} · " if one.about else ""
-    yield f"## {about}{plain(one.kind)}\n"
+    yield f"## {about}{plain(kind_text(one.kind))}\n"
     yield (
         _markdown(_iso(one.iso, *labels))
         if one.iso

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from pipeline.render.kinds import kind_text
 from pipeline.render.sections import Section
 from pipeline.render.tables import MOST_COLUMNS, Table, marked
 from pipeline.render.text import about, number, plain, say
@@ -21,7 +22,7 @@ def beside(report: Report, found: StudySection) -> Section:
         "No TTFT is published: what Little's law implies is an upper bound, ramp and drain of the run inside."
     )
     readings = [
-        (f"{plain(one.kind)}, beside what is published:", _readings(found, one, titles))
+        (f"{plain(kind_text(one.kind))}, beside what is published:", _readings(found, one, titles))
         for one in found.beside
     ]
     tables = readings or [("Published:", _alone(found, titles))]

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from markupsafe import Markup, escape
 
+from pipeline.render.kinds import kind_text
+from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.report import Sentence
 
 MINUS = "−"
@@ -133,6 +135,8 @@ class _Filler(Formatter):
     """Fills ``{name:quantity}`` and ``{name}``."""
 
     def format_field(self, value: Any, format_spec: str) -> str:
+        if isinstance(value, CurveKind):
+            return kind_text(value)
         return number(value, format_spec) if format_spec else str(value)
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from pipeline.schema.base import Document
 from pipeline.schema.claims import CostMode, Quantity
+from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.recipe import Text
 from pipeline.schema.report import Change, Curve, FieldDiff, IsoRow
 
@@ -72,7 +73,7 @@ class SpecLine(Document):
 class PairedCurves(Document):
     """Two curves of one kind (origin, measure, load) read beside one another; an absent curve is unreachable everywhere."""
 
-    kind: Text
+    kind: CurveKind
     about: str = Field(description="the SKU of both curves where sides are runs or images; empty otherwise")
     curves: tuple[Curve | None, Curve | None]
     iso: tuple[IsoRow, ...] = Field(description="interactivities that at least one side reaches")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from pipeline.schema.base import Document, Stored
 from pipeline.schema.catalogue import Llm, Sku
+from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.lint import LintReport
 from pipeline.schema.plan import Hbm
@@ -85,7 +87,7 @@ class Sentence(Document):
     """Words around values that are not rounded yet: ``{name:quantity}`` is filled by render, ``{name}`` is a string as it is."""
 
     words: Text
-    values: dict[str, float | str] = Field(default_factory=dict)
+    values: Mapping[str, float | str | CurveKind] = Field(default_factory=dict)
 
 
 class CurvePoint(Document):
@@ -124,7 +126,7 @@ class Curve(Document):
     title: Text
     origin: Origin
     points: tuple[CurvePoint, ...] = Field(description="by rising interactivity")
-    kind: Text = Field(description="origin, measure and requests per conc, in words: what may not be mixed")
+    kind: CurveKind
 
     @property
     def knots(self) -> tuple[CurvePoint, ...]:
@@ -295,7 +297,7 @@ class StudyPoint(Document):
 class ComparedCurves(Document):
     """A kind of figures of ours at the grid of the report."""
 
-    kind: Text
+    kind: CurveKind
     origin: Origin
     rows: tuple[IsoRow, ...]
 
@@ -318,7 +320,7 @@ class StudySection(Document):
     """A published study beside our figures, and checked. ``iso`` reads it on the median axis, at our prices."""
 
     study: Study
-    kind: Text = Field(description="of its curves in the report")
+    kind: CurveKind = Field(description="of its curves in the report")
     points: tuple[StudyPoint, ...]
     iso: tuple[IsoRow, ...]
     beside: tuple[ComparedCurves, ...]

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from pipeline.schema.base import Document
+from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.plan import Hbm
 from pipeline.schema.publication import Annotation
 from pipeline.schema.recipe import Text
@@ -61,7 +62,7 @@ class ReviewFindings(Document):
     iso: tuple[IsoPair, ...] = Field(
         default=(), description="at equal interactivity; empty = whole curves were not asked for"
     )
-    kind: str = Field(default="", description="origin and load of the predictions, in words")
+    kinds: tuple[CurveKind, ...] = Field(default=(), description="of the predictions")
     base: Text = Field(description="commit that it is compared with")
     head: Text
     base_problems: int = Field(

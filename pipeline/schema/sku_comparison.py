@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.schema.base import Document
+from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.plan import Hbm
 from pipeline.schema.recipe import Count, Text
 
@@ -142,7 +143,7 @@ class RatioPoint(Document):
 class RatioCurve(Document):
     """Both ratios over the whole range that the curves of one kind have in common."""
 
-    kind: Text
+    kind: CurveKind
     points: tuple[RatioPoint, ...]
 
 

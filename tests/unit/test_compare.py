@@ -14,6 +14,7 @@ from pipeline.analyse.peak import CurvePair, peak
 from pipeline.flow.compare import lint_report
 from pipeline.render.as_tables import as_tables
 from pipeline.schema.compare import PairedCurves, SideBySide
+from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.report import IsoCell
 from pipeline.store import published
 from tests.fakes import results, rows, studies
@@ -75,11 +76,11 @@ def test_every_sku_of_the_catalogue_can_be_compared_on_paper(capsys):
 
 def test_two_skus_are_read_on_the_curves_of_one_kind(capsys, history):
     answer = compared(capsys, "gb200", "gb300", "--history", history, "--at", "28,29")
-    by_kind = {one["kind"]: one for one in answer["together"]}
-    both = by_kind["published (article, 10 × conc requests)"]
+    by_kind = {one["kind"]["origin"]: one for one in answer["together"]}
+    both = by_kind["published"]
     assert [row["throughput_ratio"] for row in both["iso"]] == [2.0]
     assert [row["cost_ratio"] for row in both["iso"]] == pytest.approx([2.0 / 1.2])
-    assert by_kind["simulated (replay, 10 × conc requests)"]["curves"][0] is None
+    assert by_kind["simulated"]["curves"][0] is None
 
 
 def test_two_runs_are_compared_point_by_point(capsys, history):
@@ -129,7 +130,12 @@ def test_compare_marks_every_figure_that_is_read_between_far_knots():
         "total_tok_s_gpu",
     )
     one = PairedCurves(
-        kind="simulated", about="", curves=(None, None), iso=(row,), throughput_peak=found, cost_peak=None
+        kind=CurveKind(origin="simulated", measure="replay", requests_per_conc=10),
+        about="",
+        curves=(None, None),
+        iso=(row,),
+        throughput_peak=found,
+        cost_peak=None,
     )
     empty = {"specs": (), "changes": (), "differs": (), "notes": ()}
     page = render.side_by_side(SideBySide(kind="SKUs", names=("A", "B"), together=(one,), gap=10.0, **empty))

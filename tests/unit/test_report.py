@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pipeline.analyse import analyse
 from pipeline.errors import ArtifactError
 from pipeline.render.text import say
+from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.report import Report
 from pipeline.schema.timing import PointError
@@ -158,7 +159,9 @@ def test_reduced_runs_share_nothing_with_full_ones_and_carry_a_banner() -> None:
     reduced = row(WIDE, 3072, (9_000.0, 30.0), requests_per_conc=2)
     report = analyse(report_data(*night("101"), reduced))
     assert [len(curve.knots) for curve in report.curves] == [1, 2, 1]
-    assert report.curves[-1].kind == "simulated (replay, 2 × conc requests, reduced from 10)"
+    assert report.curves[-1].kind == CurveKind(
+        origin="simulated", measure="replay", requests_per_conc=2, reduced_from=10
+    )
     assert any(
         say(banner).startswith("reduced request count: simulated (replay, 2 × conc")
         for banner in report.banners
