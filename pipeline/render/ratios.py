@@ -1,4 +1,4 @@
-"""How much more a dollar buys on the last SKU than on the first, over interactivity, against the ceilings of paper."""
+"""Tokens per dollar of the last SKU over the first, over interactivity, with the limits that specifications set."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pipeline.render.charts import NARROW, SCHEMA, WIDE, X_TITLE, Spec
 from pipeline.render.kinds import kind_text
 from pipeline.render.text import number, plot
 from pipeline.render.theme import Theme
+from pipeline.render.words.specs import BOUNDS
 from pipeline.schema.report import Report, SkuComparison
 
 HEIGHT: Final = 300
@@ -17,7 +18,7 @@ DASHES: Final = ([1, 0], [6, 4], [2, 3], [8, 3, 2, 3])
 
 
 def ratios(report: Report, theme: Theme) -> Spec:
-    """A line a kind of figures; rules at level and at each ceiling; log scale, so that twice and half are as far from level."""
+    """Return one line a kind of figures, rules at 1× and at each ceiling; on a log scale, since twice and half are alike."""
     found = report.comparison
     titles = list(report.sku_titles.values())
     values = _values(found) if found else []
@@ -31,15 +32,15 @@ def ratios(report: Report, theme: Theme) -> Spec:
     y: Spec = {"field": "ratio", "type": "quantitative", "scale": scale, **axis}
     x = {"field": "x", "type": "quantitative", "title": X_TITLE, "scale": {"zero": False, "nice": True}}
     said = [
-        f"above 1×, {titles[-1]} is cheaper · dotted: what specifications and prices allow",
-        f"between knots more than {report.definition.directional_gap:g} tok/s/user apart a line is a direction, not a figure",
+        f"above 1×, {titles[-1]} is cheaper · dotted: limits by specifications and prices",
+        f"between knots more than {report.definition.directional_gap:g} tok/s/user apart a line is directional only",
     ]
     return {
         "$schema": SCHEMA,
         "width": NARROW[0] if theme.is_narrow else WIDE[0],
         "height": HEIGHT,
         "padding": 4 if theme.is_narrow else 14,
-        "title": theme.heading(f"What a dollar buys: {titles[-1]} over {titles[0]}", said),
+        "title": theme.heading(f"Tokens per dollar: {titles[-1]} over {titles[0]}", said),
         "layer": [_lines(values, (x, y), theme), *_ceilings(rules, y, theme)],
         "config": theme.config,
     }
@@ -60,19 +61,19 @@ def _values(found: SkuComparison) -> list[Spec]:
 
 
 def _rules(found: SkuComparison, titles: list[str]) -> list[Spec]:
-    """One rule a height; resources with the same ceiling share it."""
+    """Return one rule a height; resources with the same ceiling share it."""
     by_height: defaultdict[str, list[str]] = defaultdict(list)
     heights = {}
     for ceiling in found.ceilings:
         if ceiling.tokens_per_dollar_ratio is not None:
             said = number(ceiling.tokens_per_dollar_ratio, "ratio")
-            by_height[said].append(ceiling.bound)
+            by_height[said].append(BOUNDS[ceiling.bound])
             heights[said] = ceiling.tokens_per_dollar_ratio
-    level = {"ratio": 1.0, "said": f"level: {' and '.join((titles[0], titles[-1]))} cost the same"}
+    level = {"ratio": 1.0, "said": f"level: {titles[0]} and {titles[-1]} cost the same per token"}
     return [
         level,
         *(
-            {"ratio": plot(heights[said]), "said": f"{said} if only {' or '.join(names)}"}
+            {"ratio": plot(heights[said]), "said": f"{said} if limited by {' or '.join(names)} only"}
             for said, names in by_height.items()
         ),
     ]

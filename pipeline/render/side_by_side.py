@@ -8,8 +8,10 @@ from pipeline.render import tables
 from pipeline.render.kinds import kind_text
 from pipeline.render.tables import Table
 from pipeline.render.text import about, best, code, number, plain
+from pipeline.render.words.specs import SPECS, spec_label
 from pipeline.schema.compare import PairedCurves, Peak, RatioAt, SideBySide
 from pipeline.schema.report import Change, FieldDiff, IsoCell, IsoRow
+from pipeline.schema.sku_comparison import SpecKey
 
 
 def side_by_side(compared: SideBySide) -> str:
@@ -26,8 +28,8 @@ def _parts(compared: SideBySide) -> Iterator[str]:
     yield from (f"- _{plain(note)}_\n" for note in compared.notes)
     if compared.specs:
         rows = [
-            (line.label, *(_figure(value) for value in line.values), number(line.ratio, "ratio"))
-            for line in compared.specs
+            (_spec(row.spec, compared.price_tier), *map(_figure, row.values), number(row.ratio, "ratio"))
+            for row in compared.specs
         ]
         yield _section("On paper", Table(("per GPU", a, b, "ratio"), "lrrr", tuple(rows)))
     for one in compared.together:
@@ -36,6 +38,10 @@ def _parts(compared: SideBySide) -> Iterator[str]:
         yield _section("Point by point", _changes(compared.changes, a, b))
     if compared.differs:
         yield _section("What was asked for differs", _differs(compared.differs, a, b))
+
+
+def _spec(spec: SpecKey, price_tier: str) -> str:
+    return f"{plain(spec_label(spec, price_tier))}, {SPECS[spec].unit}"
 
 
 def _labels(names: tuple[str, str]) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from pipeline.schema.claims import CostMode, Quantity
 from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.recipe import Text
 from pipeline.schema.report import Change, Curve, FieldDiff, IsoRow
+from pipeline.schema.sku_comparison import SpecRow
 
 
 class Reading(Document):
@@ -62,14 +63,6 @@ class Peak(Document):
         return "edge" if self.highest in (self.low, self.high) else "local peak"
 
 
-class SpecLine(Document):
-    """A specification of two SKUs; ``ratio`` is the second over the first."""
-
-    label: Text
-    values: tuple[float | None, float | None]
-    ratio: float | None
-
-
 class PairedCurves(Document):
     """Two curves of one kind (origin, measure, load) read beside one another; an absent curve is unreachable everywhere."""
 
@@ -86,7 +79,8 @@ class SideBySide(Document):
 
     kind: Literal["SKUs", "runs", "recipes", "images"]
     names: tuple[str, str]
-    specs: tuple[SpecLine, ...]
+    specs: tuple[SpecRow, ...]
+    price_tier: Text = Field(description="of every price")
     together: tuple[PairedCurves, ...]
     changes: tuple[Change, ...]
     differs: tuple[FieldDiff, ...]

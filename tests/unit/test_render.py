@@ -60,7 +60,7 @@ def test_the_verdict_is_the_first_line_and_the_banner_follows(files: dict[str, b
     lines = files["README.md"].decode().splitlines()
     assert (
         lines[0]
-        == "# 🔴 gb300-nvl72 6P1D DEP4/DEP8 c4096 slower by 19.8 %: decode.flags.max-num-seqs 512 → 256"
+        == "# 🔴 GB300 NVL72 6P1D DEP4/DEP8 c4096 slower by 19.8 %: decode.flags.max-num-seqs 512 → 256 (simulated)"
     )
     assert lines[4].startswith("> **simulated: Dynamo's scheduler in virtual time")
 
@@ -71,7 +71,7 @@ def test_the_headline_for_a_terminal_is_not_escaped() -> None:
     said = headline(analyse(report_data(failed, previous=(before,))))
     assert (
         said
-        == "🟡 0/1 deployments · 0/1 points · 1 failed (5p1d-dep4-dep8) · no verdict: failed now: a_b (1 points)"
+        == "🟡 0/1 deployments · 0/1 points · 1 failed (5p1d-dep4-dep8) · no verdict for 1 point: failed now: a_b"
     )
 
 
