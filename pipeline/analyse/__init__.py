@@ -1,6 +1,7 @@
-"""Room: from stored rows to an analysis. Nothing here rounds, and nothing here knows where rows come from."""
+"""From stored rows to an analysis: numbers and enums, not rounded, without words."""
 
 from pipeline.analyse.changes import compare
+from pipeline.analyse.coverage import skus_without_rows
 from pipeline.analyse.curves import kinds_of
 from pipeline.analyse.drift import drift
 from pipeline.analyse.lint import lint
@@ -28,5 +29,6 @@ __all__ = [
     "names_before",
     "newest",
     "side_by_side",
+    "skus_without_rows",
     "with_verdict",
 ]

@@ -31,7 +31,7 @@ def analyse(data: ReportData) -> Report:
     shown = (*kinds, *(family for _, family in studied)) if len(full) == len(kinds) else kinds
     iso = iso_table(curves, skus=data.skus, definition=definition)
     changes = compare(rows, previous, planned=data.planned, relevant_change=definition.relevant_change)
-    covered = coverage(rows, previous, planned=data.planned, skus=definition.skus)
+    covered = coverage(rows, previous, planned=data.planned, planned_skus=data.planned_skus)
     return Report(
         name=data.name,
         definition=definition,

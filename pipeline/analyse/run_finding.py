@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pipeline.analyse.changes import NO_EARLIER
 from pipeline.schema.findings import Completeness, GapCount
 from pipeline.schema.report import Change, ComparedPoints, CoverageRow, RunFinding, Verdict
 
 
 def overall(changes: tuple[Change, ...], coverage: tuple[CoverageRow, ...]) -> Verdict:
     """Return one word: any worse point is worse; a gap or an unknown point is unknown; a new point is no gap."""
-    verdicts = {change.verdict for change in changes if not _is_new(change)}
+    verdicts = {change.verdict for change in changes if not change.is_new}
     if "worse" in verdicts:
         return "worse"
     if "unknown" in verdicts or not verdicts or any(row.state != "ran" for row in coverage):
@@ -54,18 +53,14 @@ def completeness(coverage: tuple[CoverageRow, ...]) -> Completeness:
 
 def _compared(changes: tuple[Change, ...]) -> ComparedPoints:
     same = [change for change in changes if change.verdict == "same"]
-    unknown = [change for change in changes if change.verdict == "unknown" and not _is_new(change)]
+    unknown = [change for change in changes if change.verdict == "unknown" and not change.is_new]
     reasons = Counter(change.reason for change in unknown)
     commonest = reasons.most_common(1)[0][0] if reasons else None
     return ComparedPoints(
         points=len(changes),
         same=len(same),
-        new=sum(_is_new(change) for change in changes),
+        new=sum(change.is_new for change in changes),
         unknown=len(unknown),
-        runs=tuple(sorted({change.before_run for change in same})),
+        runs=tuple(sorted({change.before_run for change in same if change.before_run})),
         example=next((change for change in unknown if change.reason == commonest), None),
     )
-
-
-def _is_new(change: Change) -> bool:
-    return change.reason == NO_EARLIER

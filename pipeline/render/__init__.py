@@ -2,6 +2,7 @@
 
 from pipeline.render.as_tables import as_tables
 from pipeline.render.iso_lint import iso_readings, lint_text
+from pipeline.render.lint_findings import printed_lint
 from pipeline.render.pages import headline, render
 from pipeline.render.review import comment, review_headline
 from pipeline.render.side_by_side import side_by_side
@@ -15,6 +16,7 @@ __all__ = [
     "iso_readings",
     "lint_text",
     "moved_table",
+    "printed_lint",
     "render",
     "review_headline",
     "side_by_side",

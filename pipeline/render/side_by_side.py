@@ -1,4 +1,4 @@
-"""compare A B as Markdown: the tables of a report for two sides."""
+"""``compare A B`` as Markdown: the tables of a report for two sides."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from collections.abc import Iterable, Iterator
 
 from pipeline.render import tables
 from pipeline.render.kinds import kind_text
+from pipeline.render.reasons import setting_text
 from pipeline.render.tables import Table
 from pipeline.render.text import about, best, code, number, plain
 from pipeline.render.words.specs import SPECS, spec_label
-from pipeline.schema.compare import PairedCurves, Peak, RatioAt, SideBySide
-from pipeline.schema.report import Change, FieldDiff, IsoCell, IsoRow
+from pipeline.schema.compare import CompareNote, PairedCurves, Peak, RatioAt, SideBySide
+from pipeline.schema.reasons import FieldDiff
+from pipeline.schema.report import Change, IsoCell, IsoRow
 from pipeline.schema.sku_comparison import SpecKey
 
 
 def side_by_side(compared: SideBySide) -> str:
-    """The whole answer."""
+    """Return the whole comparison."""
     return "\n".join(_parts(compared)) + "\n"
 
 
@@ -24,8 +26,8 @@ def _parts(compared: SideBySide) -> Iterator[str]:
     yield f"# {a} against {b}\n"
     if (a, b) != tuple(map(plain, compared.names)):
         yield f"{a} is {code(compared.names[0])}, {b} is {code(compared.names[1])}.\n"
-    yield f"Two {compared.kind}. Throughput ratios are {b} over {a}, cost ratios {a} over {b}: above 1 favours {b}.\n"
-    yield from (f"- _{plain(note)}_\n" for note in compared.notes)
+    yield f"Comparison of two {compared.kind}. Throughput ratios are {b} over {a}, cost ratios {a} over {b}: above 1 favours {b}.\n"
+    yield from (f"- _{plain(_note(note))}_\n" for note in compared.notes)
     if compared.specs:
         rows = [
             (_spec(row.spec, compared.price_tier), *map(_figure, row.values), number(row.ratio, "ratio"))
@@ -37,7 +39,13 @@ def _parts(compared: SideBySide) -> Iterator[str]:
     if compared.changes:
         yield _section("Point by point", _changes(compared.changes, a, b))
     if compared.differs:
-        yield _section("What was asked for differs", _differs(compared.differs, a, b))
+        yield _section("Settings that differ", _differs(compared.differs, a, b))
+
+
+def _note(note: CompareNote) -> str:
+    if note.kind == "no points":
+        return f"{note.side}: no points; name a history that has points of it (--history URL)"
+    return "no kind of figures (origin, measure, load, LLM, lengths) has curves of both sides: nothing can be compared"
 
 
 def _spec(spec: SpecKey, price_tier: str) -> str:
@@ -45,7 +53,7 @@ def _spec(spec: SpecKey, price_tier: str) -> str:
 
 
 def _labels(names: tuple[str, str]) -> tuple[str, str]:
-    """Recipes by the name of their file, where that tells them apart."""
+    """Return short names of recipes where those differ."""
     a, b = (
         plain(tables.short(name)) if name.count(".") > 2 and "/" not in name else plain(name)
         for name in names
@@ -71,10 +79,10 @@ def _curves(one: PairedCurves, labels: tuple[str, str], gap: float) -> Iterator[
     yield (
         _markdown(_iso(one.iso, *labels))
         if one.iso
-        else "Neither side reaches any of these interactivities; name others with --at.\n"
+        else "Neither side reaches any of these interactivities; give others with --at.\n"
     )
     if any(cell.directional for row in one.iso for cell in row.cells):
-        yield "≈ directional: read between knots that lie far apart.\n"
+        yield "≈ directional: read between knots that are far apart.\n"
     for peak, name in ((one.throughput_peak, "tok/s/GPU"), (one.cost_peak, "tokens per dollar")):
         if peak:
             yield f"- {name}: {_peak(peak, gap)}\n"
@@ -114,7 +122,7 @@ def _why_no_cost(cells: Iterable[IsoCell]) -> str:
 
 
 def _peak(peak: Peak, gap: float) -> str:
-    """Grid, inside and ends apart: the end of what was measured is no peak of the machine."""
+    """Return grid, local peak and ends separately: the end of the measured range is not a peak."""
 
     def place(one: RatioAt, at: str) -> str:
         return f"{about(number(one.ratio, 'ratio'), directional=one.gap > gap)} at {number(one.at, at)}"
@@ -122,7 +130,7 @@ def _peak(peak: Peak, gap: float) -> str:
     grid = f"largest on this grid {place(peak.on_grid, 'grid')}; " if peak.on_grid else ""
     inside = "".join(f"local peak {place(one, 'interactivity')}; " for one in peak.local[:1])
     ends = " and ".join(place(one, "interactivity") for one in (peak.low, peak.high))
-    return f"{grid}{inside}{ends} where the common range ends"
+    return f"{grid}{inside}{ends}, at the ends of the common range"
 
 
 def _changes(changes: Iterable[Change], a: str, b: str) -> Table:
@@ -156,5 +164,8 @@ def _differs(differs: Iterable[FieldDiff], a: str, b: str) -> Table:
     return Table(
         ("field", a, b),
         "lll",
-        tuple((code(one.field), plain(one.before), plain(one.after)) for one in differs),
+        tuple(
+            (code(one.field), plain(setting_text(one.before)), plain(setting_text(one.after)))
+            for one in differs
+        ),
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.render.reasons import NOT_SET, setting_text
 from pipeline.render.tables import MOST_COLUMNS, Table
 from pipeline.render.text import MINUS, about, best, code, fixed, number, percent, plain
 from pipeline.render.words.specs import BOUNDS, SPECS, spec_label
 from pipeline.schema.report import SkuComparison
-from pipeline.schema.sku_comparison import Confounder, ShapeCell
+from pipeline.schema.sku_comparison import Confounder, ShapeCell, ValueInUse
 
 WHERE = {"both": "prefill and decode"}
 
@@ -141,8 +142,14 @@ def confounders(differing: Sequence[Confounder], titles: Sequence[str]) -> Table
     return Table(("where", "setting", *titles), "ll" + "l" * len(titles), tuple(rows))
 
 
-def _values(text: str) -> str:
-    return "_not set_" if text == "not set" else plain(text)
+def _values(values: Sequence[ValueInUse]) -> str:
+    """Return every value in use, with its share of the recipes where there are several."""
+    if len(values) == 1:
+        (only,) = values
+        return f"_{NOT_SET}_" if only.value is None else plain(only.value)
+    return plain(
+        ", ".join(f"{setting_text(one.value)} ({one.recipes} of {one.all_recipes})" for one in values)
+    )
 
 
 def what_if(comparison: SkuComparison, titles: Sequence[str]) -> Table:

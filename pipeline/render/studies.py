@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pipeline.render.kinds import kind_text
+from pipeline.render.lint_findings import printed_finding
 from pipeline.render.sections import Section
 from pipeline.render.tables import MOST_COLUMNS, Table, marked
 from pipeline.render.text import about, number, plain
@@ -213,7 +214,7 @@ def _figures(findings: Sequence[Finding]) -> Table:
             f"**{plain(one.corrected)}**",
             plain(one.why),
         )
-        for one in findings
+        for one in map(printed_finding, findings)
     )
     return Table(headers, "llrrrl", tuple(rows))
 
@@ -229,6 +230,6 @@ def _claims(findings: Sequence[Finding]) -> Table:
             plain(one.corrected) or ("_holds_" if one.severity == "holds" else "_no error_"),
             plain(one.evidence) or "_by the rule_",
         )
-        for one in findings
+        for one in map(printed_finding, findings)
     )
     return Table(headers, "llllll", tuple(rows))

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from string import Formatter
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup, escape
-
-from pipeline.render.kinds import kind_text
-from pipeline.schema.curve_kind import CurveKind
-from pipeline.schema.report import Sentence
 
 MINUS = "−"
 THIN_P99 = "n < 662"  # MLPerf LoadGen's bound for a claim about p99; see Statistics
@@ -129,33 +124,6 @@ def code(text: str) -> str:
     '`a\\|b`'
     """
     return "`" + " ".join(text.split()).replace("`", "'").replace("|", r"\|") + "`"
-
-
-class _Filler(Formatter):
-    """Fills ``{name:quantity}`` and ``{name}``."""
-
-    def format_field(self, value: Any, format_spec: str) -> str:
-        if isinstance(value, CurveKind):
-            return kind_text(value)
-        return number(value, format_spec) if format_spec else str(value)
-
-
-class _MarkdownFiller(_Filler):
-    """The same for Markdown: what is not a number is escaped."""
-
-    def format_field(self, value: Any, format_spec: str) -> str:
-        said = super().format_field(value, format_spec)
-        return said if format_spec else plain(said)
-
-
-def say(sentence: Sentence) -> str:
-    """A sentence with its numbers rounded, as Markdown."""
-    return _MarkdownFiller().vformat(sentence.words, (), sentence.values)
-
-
-def say_plainly(sentence: Sentence) -> str:
-    """A sentence with its numbers rounded, for a terminal or a log."""
-    return _Filler().vformat(sentence.words, (), sentence.values)
 
 
 def as_html(markdown: str) -> Markup:

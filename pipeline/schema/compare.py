@@ -1,4 +1,4 @@
-"""What comparing gives: readings of any CSV, where a ratio peaks, and two sides beside one another."""
+"""Results of comparing: readings of a CSV, peaks of a ratio, and two sides with their tables."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from pydantic import Field
 from pipeline.schema.base import Document
 from pipeline.schema.claims import CostMode, Quantity
 from pipeline.schema.curve_kind import CurveKind
+from pipeline.schema.reasons import FieldDiff
 from pipeline.schema.recipe import Text
-from pipeline.schema.report import Change, Curve, FieldDiff, IsoRow
+from pipeline.schema.report import Change, Curve, IsoRow
 from pipeline.schema.sku_comparison import SpecRow
 
 
 class Reading(Document):
-    """One SKU at one interactivity; null = unreachable. ``gap``: distance of the knots around it, 0 at a knot, tok/s/user."""
+    """One SKU at one interactivity; null = unreachable.
+
+    ``gap``: distance of the knots around it in tok/s/user, 0 at a knot.
+    """
 
     sku: Text
     interactivity: float
@@ -24,12 +28,15 @@ class Reading(Document):
     gap: float | None = None
 
     def is_directional(self, gap: float) -> bool:
-        """Read between knots farther apart than ``gap``: a direction, not a figure."""
+        """Return whether it was read between knots over ``gap`` apart: a direction, not a figure."""
         return self.gap is not None and self.gap > gap
 
 
 class RatioAt(Document):
-    """A ratio at an interactivity. ``gap``: distance of the knots around it, of the side where they are farther apart, tok/s/user."""
+    """A ratio at an interactivity.
+
+    ``gap``: distance of the knots around it in tok/s/user, the larger one of both sides.
+    """
 
     at: float
     ratio: float
@@ -37,10 +44,10 @@ class RatioAt(Document):
 
 
 class Peak(Document):
-    """Where the ratio of two curves is largest: on a declared grid, and anywhere between the ends of what both measured.
+    """The largest ratio of two curves: on a declared grid, and anywhere in the range that both cover.
 
-    ``local``: maxima inside, the highest first. ``low`` and ``high``: the ends of the common range, which are no maxima of
-    anything but the range. ``passed_again_from``: where the ratio is above the highest local maximum once more.
+    ``local``: maxima inside, the highest first. ``low`` and ``high``: the ends of the common range, which are maxima of
+    the range only. ``passed_again_from``: where the ratio is above the highest local maximum once more.
     """
 
     quantity: Quantity
@@ -64,7 +71,7 @@ class Peak(Document):
 
 
 class PairedCurves(Document):
-    """Two curves of one kind (origin, measure, load) read beside one another; an absent curve is unreachable everywhere."""
+    """Two curves of one kind (origin, measure, load) at the same interactivities; null = no curve, so unreachable."""
 
     kind: CurveKind
     about: str = Field(description="the SKU of both curves where sides are runs or images; empty otherwise")
@@ -72,6 +79,13 @@ class PairedCurves(Document):
     iso: tuple[IsoRow, ...] = Field(description="interactivities that at least one side reaches")
     throughput_peak: Peak | None
     cost_peak: Peak | None
+
+
+class CompareNote(Document):
+    """What could not be compared: ``side`` has no points, or no kind of figures has curves of both sides."""
+
+    kind: Literal["no points", "no common kind"]
+    side: Text | None = None
 
 
 class SideBySide(Document):
@@ -85,4 +99,4 @@ class SideBySide(Document):
     changes: tuple[Change, ...]
     differs: tuple[FieldDiff, ...]
     gap: float = Field(description="readings between knots farther apart are directional, tok/s/user")
-    notes: tuple[str, ...] = Field(description="what could not be compared, and why")
+    notes: tuple[CompareNote, ...] = Field(description="what could not be compared")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -29,8 +28,9 @@ from pipeline.schema.history import HistoryRow
 from pipeline.schema.lint import LintReport
 from pipeline.schema.plan import Hbm
 from pipeline.schema.published import PublishedIsoRow, Study
+from pipeline.schema.reasons import ChangeReason, CoverageProblem, FieldDiff
 from pipeline.schema.recipe import Text
-from pipeline.schema.result import Origin
+from pipeline.schema.result import Host, Origin, RawFile
 from pipeline.schema.sku_comparison import (
     Ceiling,
     Confounder,
@@ -97,17 +97,15 @@ class ReportData(Stored):
         exclude_if=lambda awaited: not awaited,
         description="those that the told run's own plans name: a gap there is a failure",
     )
+    planned_skus: dict[str, str] = Field(
+        default_factory=dict,
+        exclude_if=lambda skus: not skus,
+        description="SKU of each planned recipe that has no row",
+    )
     studies: tuple[Study, ...] = Field(default=(), description="published studies, as printed")
     fits: tuple[ShapeFit, ...] = Field(
         default=(), description="memory of the definition's worker shapes on its SKUs"
     )
-
-
-class Sentence(Document):
-    """Words around values that are not rounded yet: ``{name:quantity}`` is filled by render, ``{name}`` is a string as it is."""
-
-    words: Text
-    values: Mapping[str, float | str | CurveKind] = Field(default_factory=dict)
 
 
 class CurvePoint(Document):
@@ -119,7 +117,7 @@ class CurvePoint(Document):
     conc: int
     status: Literal["ok", "refused"]
     reasons: tuple[str, ...]
-    withheld: tuple[str, ...] = Field(default=(), description="what could not be judged of it, and why")
+    withheld: tuple[str, ...] = Field(default=(), description="checks that could not be evaluated, and why")
     total_tok_s_gpu: float
     output_tok_s_gpu: float | None = Field(description="null = the source does not state it")
     interactivity: float | None = Field(description="null = no request had two output tokens")
@@ -136,11 +134,11 @@ class CurvePoint(Document):
     requests: int | None = Field(description="null = the source does not state it")
     is_knot: bool
     folder: Text
-    raw: tuple[str, ...]
+    raw: tuple[RawFile, ...]
 
 
 class Curve(Document):
-    """Points of one SKU x LLM x workload x engine x origin; knots are those on the Pareto frontier."""
+    """Points of one SKU x LLM x workload x engine x origin; knots are the points on the Pareto frontier."""
 
     sku: Text
     title: Text
@@ -183,14 +181,6 @@ class IsoRow(Document):
         return self.cells[0].directional and self.cells[-1].directional
 
 
-class FieldDiff(Document):
-    """A field of the resolved recipe, image, versions, client or environment that differs."""
-
-    field: Text
-    before: str
-    after: str
-
-
 class Change(Document):
     """One recipe at one concurrency, now against its previous run. Relative changes: 0.01 = +1 %."""
 
@@ -199,8 +189,8 @@ class Change(Document):
     shape: Text
     conc: int
     verdict: Verdict
-    reason: str = Field(description="why the verdict is unknown; empty otherwise")
-    before_run: str
+    reason: ChangeReason | None = Field(description="why the verdict is unknown; null = it is known")
+    before_run: str | None = Field(description="run of the earlier point; null = there is none")
     before_tok_s_gpu: float | None
     after_tok_s_gpu: float | None
     before_interactivity: float | None
@@ -210,16 +200,26 @@ class Change(Document):
     ttft_p50_change: float | None
     differs: tuple[FieldDiff, ...]
 
+    @property
+    def is_new(self) -> bool:
+        """Whether there is no earlier run of this point."""
+        return self.reason is not None and self.reason.kind == "no earlier run"
+
+    @property
+    def is_verdict_due(self) -> bool:
+        """Whether the point counts towards a verdict: both sides were to have it."""
+        return self.reason is None or self.reason.is_gap
+
 
 class CoverageRow(Document):
-    """What became of one planned recipe."""
+    """The state of one planned recipe."""
 
     recipe: Text
     sku: Text
     state: Literal["ran", "refused", "failed", "missing", "not in plan"]
     points: int
     planned_points: int | None
-    reason: str
+    problems: tuple[CoverageProblem, ...] = Field(description="points without figures, by concurrency")
     gpus_counted: int | None
     gpus_held: int | None
     gpu_hours: float | None = Field(
@@ -228,7 +228,7 @@ class CoverageRow(Document):
 
     @property
     def is_gap(self) -> bool:
-        """It was planned and did not bring every point."""
+        """Whether it was planned and points are absent or invalid."""
         return self.state not in ("ran", "not in plan")
 
 
@@ -236,20 +236,22 @@ class ProvenanceRow(Document):
     """One run folder behind the report."""
 
     recipe: Text
+    sku: Text
     run_id: Text
     attempt: int
     folder: Text
     started_at: Text
     deployment_digest: Text
-    git_sha: str
+    git_sha: str | None = Field(description="null = unknown")
+    git_dirty: bool = Field(description="the working tree had changes that are not in the commit")
     seed: int
-    versions: str
-    host: str
+    versions: dict[str, str]
+    host: Host | None = Field(description="null = unknown")
     seconds: float
     measured_share: float | None = Field(
         default=None, description="of the seconds of a live run that were measurement; null = a replay"
     )
-    raw: tuple[str, ...] = Field(description="path and first 12 digits of the SHA-256 of each raw file")
+    raw: tuple[RawFile, ...]
 
 
 class HbmRow(Document):

@@ -193,14 +193,22 @@ class RatioCurve(Document):
     points: tuple[RatioPoint, ...]
 
 
+class ValueInUse(Document):
+    """A value of a setting and how many of the recipes of a SKU have it; null = not set."""
+
+    value: str | None
+    recipes: int
+    all_recipes: int
+
+
 class Confounder(Document):
-    """A setting that differs between the SKUs and is not the shape: values with the recipes that have them."""
+    """A setting, other than the shape, whose values differ between the SKUs."""
 
     kind: Literal["budget", "software", "flag", "environment"]
     where: Text = Field(description="prefill, decode, both, or deployment")
     field: Text
-    values: tuple[str, ...] = Field(
-        description="one per SKU: every value in use, with how many recipes have it"
+    values: tuple[tuple[ValueInUse, ...], ...] = Field(
+        description="one tuple per SKU, the most frequent value first"
     )
 
 

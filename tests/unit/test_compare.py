@@ -143,7 +143,7 @@ def test_compare_marks_every_figure_that_is_read_between_far_knots():
     page = render.side_by_side(SideBySide(kind="SKUs", names=("A", "B"), together=(one,), gap=10.0, **empty))
     assert "| 20 | 100 | ≈ **300** | ≈ 3.00× | 1.000 | ≈ 0.500 | ≈ 2.00× |\n" in page
     assert "- tok/s/GPU: largest on this grid ≈ 2." in page
-    assert page.rstrip().endswith("2.00× at 10.00 and 4.00× at 30.00 where the common range ends")
+    assert page.rstrip().endswith("2.00× at 10.00 and 4.00× at 30.00, at the ends of the common range")
 
 
 @pytest.mark.parametrize(

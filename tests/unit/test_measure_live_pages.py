@@ -9,6 +9,7 @@ from pipeline.flow.measuring import _refusal
 from pipeline.render.charts import pareto
 from pipeline.render.evidence import bill, runs
 from pipeline.render.kinds import kind_text
+from pipeline.render.reasons import reason_text
 from pipeline.render.theme import LIGHT
 from pipeline.render.words.sources import banners
 from pipeline.schema.result import Measurement
@@ -62,7 +63,10 @@ def test_a_live_page_says_what_share_of_the_time_was_measurement():
 def test_engines_of_another_speed_are_another_family_and_no_verdict():
     report = analyse(report_data(live("101", 20.0), previous=(live("100", 2.0),)))
     (change,) = report.changes
-    assert (change.verdict, change.reason) == ("unknown", "not comparable: provenance.time_scale 2.0 → 20.0")
+    assert (change.verdict, reason_text(change.reason)) == (
+        "unknown",
+        "not comparable: provenance.time_scale 2.0 → 20.0",
+    )
     both = analyse(report_data(live("101", 20.0), live("102", 2.0)))
     assert [len(curve.points) for curve in both.curves] == [1, 1]
 

@@ -14,9 +14,9 @@ from pipeline.render import headline, render
 from pipeline.render.charts import pareto
 from pipeline.render.labels import Box, place
 from pipeline.render.tables import bill, changed, iso, points
-from pipeline.render.text import as_html, best, code, number, plain, say, signed
+from pipeline.render.text import as_html, best, code, number, plain, signed
 from pipeline.render.theme import LIGHT
-from pipeline.schema.report import Report, Sentence
+from pipeline.schema.report import Report
 from pipeline.schema.timing import PointError
 from tests.fakes.rows import GB200, GB300, definition, hbm, recipe, report_data, row, timing
 
@@ -150,7 +150,7 @@ def test_what_could_not_be_judged_is_said_of_the_point() -> None:
     )
     (curve,) = analyse(report_data(whole, cut)).curves
     assert [cells[-1] for cells in bill(curve).rows] == [
-        "_nothing withheld_",
+        "_none_",
         "concurrency: no steady window",
     ]
 
@@ -232,13 +232,6 @@ def test_a_change_has_a_sign_and_zero_has_none() -> None:
 def test_the_best_is_bold_unless_all_print_alike() -> None:
     assert best([1.2, 3.4, None], "ratio") == ["1.20×", "**3.40×**", "_unknown_"]
     assert best([0.0731, 0.0729], "usd_per_mtok", lowest=True) == ["0.073", "0.073"]
-
-
-def test_a_sentence_is_filled_and_its_strings_are_escaped() -> None:
-    sentence = Sentence(
-        words="{who} slower by {change:percent}", values={"who": "a_b {x} <i>", "change": 0.198}
-    )
-    assert say(sentence) == r"a\_b {x} \<i> slower by 19.8 %"
 
 
 @pytest.mark.parametrize("text", [EVIL, "a_b_c", "`x`", "[a](http://b)", r"back\slash", "~~x~~ #1 @someone"])

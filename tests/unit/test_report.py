@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from pipeline.analyse import analyse
 from pipeline.errors import ArtifactError
+from pipeline.render.evidence import coverage, runs
 from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.findings import PointName, ReadRatio
 from pipeline.schema.history import HistoryRow
+from pipeline.schema.reasons import CoverageProblem
 from pipeline.schema.timing import PointError
 from tests.fakes.rows import GB200, GB300, definition, hbm, recipe, report_data, row, sku, timing
 
@@ -68,9 +70,10 @@ def test_a_failure_is_never_a_pass() -> None:
     arrived, compared = report.run.completeness, report.run.compared
     assert [(gap.state, gap.count, gap.recipe) for gap in arrived.gaps] == [("failed", 1, FAST.id)]
     assert (arrived.complete, arrived.points, compared.same, compared.unknown) == (2, 2, 2, 1)
-    assert [(found.state, found.reason) for found in report.coverage if found.recipe == FAST.id] == [
-        ("failed", "c4096 failed: worker died")
+    assert [(found.state, found.problems) for found in report.coverage if found.recipe == FAST.id] == [
+        ("failed", (CoverageProblem(conc=4096, kind="failed", error="worker died"),))
     ]
+    assert "c4096 failed: worker died" in {cells[-1] for cells in coverage(report).rows}
     assert (report.caveats.incomplete, report.caveats.deployments) == (1, 3)
 
 
@@ -90,7 +93,9 @@ def test_one_point_that_cannot_be_compared_is_unknown_though_everything_ran() ->
 
 
 def test_a_deployment_that_never_arrived_is_missing() -> None:
-    report = analyse(report_data(*night("101")[1:], planned=(FAST.id, WIDE.id, OLD.id)))
+    report = analyse(
+        report_data(*night("101")[1:], planned=(FAST.id, WIDE.id, OLD.id), planned_skus={FAST.id: GB300})
+    )
     arrived = report.run.completeness
     assert (arrived.complete, arrived.points, arrived.planned_points, arrived.is_lower_bound) == (
         2,
@@ -106,15 +111,20 @@ def test_a_deployment_that_never_arrived_is_missing() -> None:
     )
 
 
+def test_a_missing_recipe_whose_sku_nothing_states_is_unknown() -> None:
+    report = analyse(report_data(*night("101")[1:], planned=(FAST.id, WIDE.id, OLD.id)))
+    assert next((found.sku, found.state) for found in report.coverage) == ("unknown", "missing")
+
+
 def test_half_a_deployment_has_not_run() -> None:
     two = recipe("6p1d-dep4-dep8", conc=(512, 4096))
     report = analyse(report_data(row(two, 4096, (1.0, 1.0))))
     (found,) = report.coverage
-    assert (found.state, found.points, found.planned_points, found.reason) == (
+    assert (found.state, found.points, found.planned_points, found.problems) == (
         "missing",
         1,
         2,
-        "c512 missing: no result arrived",
+        (CoverageProblem(conc=512, kind="missing"),),
     )
 
 
@@ -239,12 +249,10 @@ def test_hbm_and_provenance_come_once_a_deployment() -> None:
     )
     assert [found.hbm.role for found in report.hbm] == ["prefill", "decode"]
     (run,) = report.provenance
-    assert run.raw == ("raw/conc-512.jsonl.gz 0123456789ab", "raw/conc-4096.jsonl.gz 0123456789ab")
-    assert (run.host, run.seconds, run.versions) == (
-        "x86_64, 2 CPUs, Linux 6.1, Python 3.12.3",
-        55.0,
-        "ai-dynamo 1.4.2",
-    )
+    assert [file.path for file in run.raw] == ["raw/conc-512.jsonl.gz", "raw/conc-4096.jsonl.gz"]
+    assert (run.seconds, run.versions, run.git_dirty) == (55.0, {"ai-dynamo": "1.4.2"}, False)
+    (cells,) = runs(report).rows
+    assert cells[-3:] == ("ai-dynamo 1.4.2", "55", r"x86\_64, 2 CPUs, Linux 6.1, Python 3.12.3")
 
 
 def test_a_definition_of_unknown_skus_is_refused() -> None:

@@ -17,7 +17,12 @@ from pipeline.render import render
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.recipe import Recipe
 from pipeline.schema.report import Report, ReportData, SkuComparison
-from pipeline.schema.sku_comparison import ExchangeAssumptions, FitAssumptions, SkuComparisonDefinition
+from pipeline.schema.sku_comparison import (
+    Confounder,
+    ExchangeAssumptions,
+    FitAssumptions,
+    SkuComparisonDefinition,
+)
 from tests.fakes.rows import GB200, GB300, definition, pool, recipe, report_data, row, sku
 
 KEPT = Path(__file__).parents[2] / "reports" / "gb300-vs-gb200" / "data.json"
@@ -137,6 +142,11 @@ def of(name: str, flags: dict[str, Any], env: dict[str, str], *, on: str = GB300
     return row(made, 4096, (1.0, 1.0))
 
 
+def in_use(found: Confounder) -> list[list[tuple[str | None, int]]]:
+    """Return every value with the number of recipes that have it, one list per SKU."""
+    return [[(one.value, one.recipes) for one in values] for values in found.values]
+
+
 def test_what_differs_beside_the_shape_is_said_once_with_who_has_it() -> None:
     rows = (
         of("1p1d-dep8-dep8", {"max-num-seqs": 16}, {"UCX_TLS": "tcp"}, on=GB200),
@@ -145,8 +155,8 @@ def test_what_differs_beside_the_shape_is_said_once_with_who_has_it() -> None:
     )
     budget, variable = confounders(rows, (GB200, GB300))
     assert (budget.kind, budget.where, budget.field) == ("budget", "both", "max-num-seqs")
-    assert budget.values == ("16", "16 (1 of 2), 256 (1 of 2)")
-    assert (variable.kind, variable.values) == ("environment", ("tcp", "not set"))
+    assert in_use(budget) == [[("16", 1)], [("16", 1), ("256", 1)]]
+    assert (variable.kind, in_use(variable)) == ("environment", [[("tcp", 1)], [(None, 2)]])
 
 
 def test_equal_settings_are_no_confounder() -> None:
@@ -163,14 +173,14 @@ def test_values_in_other_proportions_are_a_confounder() -> None:
     old = [of(f"{n}p1d-dep8-dep8", {"moe-backend": "a" if n < 3 else "b"}, {}, on=GB200) for n in (1, 2, 3)]
     new = [of(f"{n}p1d-dep4-dep8", {"moe-backend": "a" if n < 2 else "b"}, {}) for n in (1, 2, 3)]
     (one,) = confounders((*old, *new), (GB200, GB300))
-    assert one.values == ("a (2 of 3), b (1 of 3)", "b (2 of 3), a (1 of 3)")
+    assert in_use(one) == [[("a", 2), ("b", 1)], [("b", 2), ("a", 1)]]
 
 
 def test_the_confounders_of_the_study_are_found_in_its_recipes(found: SkuComparison) -> None:
-    by_field = {(one.where, one.field): one.values for one in found.confounders}
-    assert by_field["prefill", "max-num-batched-tokens"] == ("32768", "16384")
-    assert by_field["prefill", "gpu-memory-utilization"] == ("0.95 (3 of 5), 0.8 (2 of 5)", "0.9")
-    assert by_field["both", "UCX_TLS"] == ("cuda_copy,cuda_ipc,tcp", "not set")
+    by_field = {(one.where, one.field): in_use(one) for one in found.confounders}
+    assert by_field["prefill", "max-num-batched-tokens"] == [[("32768", 5)], [("16384", 6)]]
+    assert by_field["prefill", "gpu-memory-utilization"] == [[("0.95", 3), ("0.8", 2)], [("0.9", 6)]]
+    assert by_field["both", "UCX_TLS"] == [[("cuda_copy,cuda_ipc,tcp", 5)], [(None, 6)]]
 
 
 def test_at_the_break_even_premium_both_cost_the_same() -> None:

@@ -14,7 +14,8 @@ from pipeline.render import headline
 from pipeline.render.words import answer, highlights, run, sources
 from pipeline.render.words.length import LONGEST, cut, extended, fitted
 from pipeline.schema.findings import Answer, AnswerRange, UncoveredRange
-from pipeline.schema.report import FieldDiff, Report, ReportData
+from pipeline.schema.reasons import ChangeReason, FieldDiff
+from pipeline.schema.report import Report, ReportData
 from tests.fakes.rows import GB200, GB300, definition, recipe, report_data, row, sku, timing
 
 KEPT = Path(__file__).parents[2] / "reports" / "gb300-vs-gb200" / "data.json"
@@ -204,8 +205,9 @@ def test_no_run_makes_a_headline_longer_than_a_line(
 ) -> None:
     made = report(now)
     differs = tuple(FieldDiff(field=name, before=before, after=after) for name, before, after in diffs)
+    reason = ChangeReason(kind="failed", side="now", error=failure)
     changed = made.run.moved or made.changes[0]
-    example = changed.model_copy(update={"reason": failure, "differs": differs, "shape": shape})
+    example = changed.model_copy(update={"reason": reason, "differs": differs, "shape": shape})
     moved = example if made.run.moved else None
     compared = made.run.compared.model_copy(update={"runs": tuple(runs), "example": example})
     finding = made.run.model_copy(update={"moved": moved, "compared": compared, "others_moved": 10**6})

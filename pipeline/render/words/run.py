@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from pipeline.render.reasons import diff_text, reason_text
 from pipeline.render.tables import ICONS, short
 from pipeline.render.text import number, percent
 from pipeline.render.words.figures import Titles
 from pipeline.render.words.length import LONGEST, cut, extended, fitted
 from pipeline.schema.findings import Completeness
-from pipeline.schema.report import Change, ComparedPoints, Definition, FieldDiff, Report, RunFinding
+from pipeline.schema.reasons import FieldDiff
+from pipeline.schema.report import Change, ComparedPoints, Definition, Report, RunFinding
 
 DIRECTIONS: Final = {"worse": "slower", "better": "faster"}
 
@@ -56,7 +58,7 @@ def _causes(differs: tuple[FieldDiff, ...]) -> list[str]:
     """Return what differs between the two runs, the most detailed text first."""
     if not differs:
         return [": no setting differs"]
-    texts = [f"{diff.field} {diff.before} → {diff.after}" for diff in differs]
+    texts = [diff_text(diff) for diff in differs]
     more = [f" and {len(texts) - shown} more" if len(texts) > shown else "" for shown in (1, 2)]
     count = f": {len(texts)} setting{'s' * (len(texts) > 1)} differ{'s' * (len(texts) == 1)}"
     return [f": {', '.join(texts[:2])}{more[1]}", f": {texts[0]}{more[0]}", count]
@@ -90,7 +92,7 @@ def _compared(found: ComparedPoints, definition: Definition, *, with_run: bool, 
     new = f", {found.new} new" if found.new else ""
     if not found.same and found.example is not None:
         points = f"{found.unknown} point{'s' * (found.unknown > 1)}"
-        return f"no verdict for {points}{new if with_counts else ''}: {cut(found.example.reason, LONGEST)}"
+        return f"no verdict for {points}{new if with_counts else ''}: {cut(reason_text(found.example.reason), LONGEST)}"
     against = f"run {found.runs[0]}" if len(found.runs) == 1 else f"{len(found.runs)} runs"
     unknown = f", {found.unknown} not comparable" if found.unknown else ""
     text = f"no change of {percent(definition.relevant_change)} or more"
