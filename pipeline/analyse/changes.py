@@ -188,7 +188,7 @@ def problem_of(row: HistoryRow) -> PointProblem | None:
     """Return why a row has no figures that can be used; None when it has."""
     if row.point is None:
         return PointProblem(kind="failed", error=row.failure.what if row.failure else "")
-    if row.point.status == "refused":
+    if row.point.status == "invalid":
         return PointProblem(kind="invalid", reasons=row.point.reasons)
     return None
 

@@ -37,7 +37,7 @@ def completeness(coverage: tuple[CoverageRow, ...]) -> Completeness:
     planned = [row for row in coverage if row.state != "not in plan"]
     gaps: dict[str, GapCount] = {}
     for row in planned:
-        if row.state in ("refused", "failed", "missing"):
+        if row.state in ("invalid", "failed", "missing"):
             count = gaps[row.state].count if row.state in gaps else 0
             first = gaps[row.state].recipe if row.state in gaps else row.recipe
             gaps[row.state] = GapCount(state=row.state, count=count + 1, recipe=first)

@@ -115,7 +115,7 @@ def _measure(context: Context, attempt: Attempt, staging: Path) -> Measurement:
 
 def _refusal(measured: Measurement, job: Job) -> MeasureError | None:
     """What is wrong with a job whose points are kept and not all to be trusted."""
-    refused = [point for point in measured.points if point.status == "refused"]
+    refused = [point for point in measured.points if point.status == "invalid"]
     missing = sorted(set(job.recipe.conc) - {point.conc for point in measured.points})
     if not refused and not missing:
         return None

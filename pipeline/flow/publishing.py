@@ -189,7 +189,7 @@ def _report(options: PublishOptions) -> Message:
         head_repository=options.head.repository if options.head else "",
         origin=report.origin,
         has_failures=any(
-            row.state in ("failed", "refused") or _did_not_arrive(row, data) for row in report.coverage
+            row.state in ("failed", "invalid") or _did_not_arrive(row, data) for row in report.coverage
         ),
     )
 

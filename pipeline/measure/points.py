@@ -23,9 +23,9 @@ def point(
     whole = [request for request in observation.requests if request.is_whole]
     return Point(
         conc=observation.conc,
-        status="refused" if verdict.reasons else "ok",
+        status="invalid" if verdict.reasons else "ok",
         reasons=verdict.reasons,
-        withheld=verdict.withheld,
+        not_evaluated=verdict.not_evaluated,
         gpus_prefill=recipe.prefill.gpus,
         gpus_decode=recipe.decode.gpus,
         gpus_held=recipe.gpus_held(sku.gpus_per_tray),

@@ -70,7 +70,7 @@ class Verdict:
     """Why a point is refused, and what could not be judged; both empty for a point in order."""
 
     reasons: tuple[str, ...]
-    withheld: tuple[str, ...]
+    not_evaluated: tuple[str, ...]
     effective_conc: float | None
     steady_s: float
 
@@ -84,8 +84,8 @@ def judge(observation: Observation) -> Verdict:
         for gate in (*_GATES, *(() if _is_torn(observation) else _SPEED_GATES))
         if (said := gate(observation))
     ]
-    withheld = filter(None, (*_unasked(observation), _short_window(observation)))
-    return Verdict(tuple(reasons), tuple(withheld), effective, window.seconds)
+    not_evaluated = filter(None, (*_unasked(observation), _short_window(observation)))
+    return Verdict(tuple(reasons), tuple(not_evaluated), effective, window.seconds)
 
 
 def client_failed(observation: Observation) -> str:

@@ -9,7 +9,7 @@ from pipeline.schema.report import HbmRow, ProvenanceRow, Report
 from pipeline.schema.result import Host, RawFile
 from pipeline.schema.timing import PointError, SkuTiming
 
-STATES = {"ran": "✅", "refused": "⛔", "failed": "❌", "missing": "❓", "not in plan": "➕"}
+STATES = {"ran": "✅", "invalid": "⛔", "failed": "❌", "missing": "❓", "not in plan": "➕"}
 
 
 def hbm(report: Report) -> Table:

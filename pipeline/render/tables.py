@@ -164,8 +164,8 @@ def points(curve: Curve) -> Table:
 
 def _point(point: CurvePoint) -> tuple[str, ...]:
     place = "" if point.is_knot else " _dominated_"
-    if point.status == "refused":
-        place = f" _refused: {plain('; '.join(point.reasons))}_"
+    if point.status == "invalid":
+        place = f" _invalid: {plain('; '.join(point.reasons))}_"
     return (
         point.shape + place,
         number(point.conc, "conc"),
@@ -197,7 +197,7 @@ def bill(curve: Curve) -> Table:
             number(point.output_tok_s_gpu, "tok_s_gpu"),
             number(point.tpot_p50_ms, "ms"),
             number(point.requests, "count"),
-            plain("; ".join(point.withheld)) or "_none_",
+            plain("; ".join(point.not_evaluated)) or "_none_",
         )
         for point in curve.points
     )

@@ -228,7 +228,7 @@ class Caveats(Document):
 class GapCount(Document):
     """Planned deployments in one state other than complete."""
 
-    state: Literal["refused", "failed", "missing"]
+    state: Literal["invalid", "failed", "missing"]
     count: int
     recipe: Text = Field(description="the first of them")
 

@@ -66,9 +66,14 @@ class Hbm(Document):
         return max(0, int(self.kv_budget_gb / self.sequence_gb))
 
     @property
+    def fits(self) -> bool:
+        """Whether the weights and the sequences that must fit do fit, with or without a margin."""
+        return self.headroom_gb >= 0
+
+    @property
     def verdict(self) -> Literal["fits", "tight", "does not fit"]:
         """Tight is less than 5 % of capacity to spare: the model is not better than that."""
-        if self.headroom_gb < 0:
+        if not self.fits:
             return "does not fit"
         return "tight" if self.headroom_gb < 0.05 * self.capacity_gb else "fits"
 

@@ -64,7 +64,7 @@ def test_from_recipe_to_page_and_back_to_the_raw_file(place):
     results = place.measure("101")
     point = result(results, "101")["points"][0]
     assert point["completed"] == point["requests"] == 10
-    assert (point["status"], point["withheld"]) == (
+    assert (point["status"], point["not_evaluated"]) == (
         "ok",
         [],
     )  # there is nobody to ask in virtual time, and nothing to ask for

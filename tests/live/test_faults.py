@@ -144,7 +144,7 @@ def test_a_decode_worker_killed_under_load_refuses_the_point_and_every_lost_stre
     place.kill("decode-0")
     assert place.end() == 6
     (point,) = place.result().points
-    assert point.status == "refused"
+    assert point.status == "invalid"
     cut = re.search(
         r"truncated-streams: (\d+) of 128 .* the frontend lost (\d+) streams", "; ".join(point.reasons)
     )

@@ -363,8 +363,8 @@ def test_counters_of_the_deployment_are_held_against_the_loop_that_they_belong_t
         ("wrong-path: decode 15 requests served where 28 were sent",),
     )
     first, second = wrongly("silent", "c4", **{"prefill-0": None})
-    assert (first.withheld[0][:5], second.reasons) == ("drift", ())
-    assert second.withheld[0] == "path: it is not known how many requests of this loop prefill served"
+    assert (first.not_evaluated[0][:5], second.reasons) == ("drift", ())
+    assert second.not_evaluated[0] == "path: it is not known how many requests of this loop prefill served"
 
 
 @pytest.mark.parametrize(
@@ -390,7 +390,7 @@ def test_counters_that_were_read_too_late_belong_to_no_loop(tmp_path):
     for point in in_order(tmp_path, hurries=True):
         assert point.reasons == ()
         assert (
-            point.withheld[0] == "path: it is not known how many requests of this loop prefill, decode served"
+            point.not_evaluated[0] == "path: it is not known how many requests of this loop prefill, decode served"
         )
 
 
@@ -409,14 +409,14 @@ def test_counters_are_read_first_thing_in_a_pause(tmp_path):
         return []
 
     found = measured(tmp_path, FakeClient(meanwhile={"c2": end, "c4": rest}), http, alive=look)
-    assert [(point.reasons, point.withheld[0][:5]) for point in found.points] == [((), "drift")] * 2
+    assert [(point.reasons, point.not_evaluated[0][:5]) for point in found.points] == [((), "drift")] * 2
 
 
 def test_loops_whose_ends_no_log_tells_are_not_held_against_counters_of_all_of_them(tmp_path):
     for point in in_order(tmp_path, silent=True):
         assert (point.status, point.reasons) == ("ok", ())
         assert (
-            point.withheld[0] == "path: it is not known how many requests of this loop prefill, decode served"
+            point.not_evaluated[0] == "path: it is not known how many requests of this loop prefill, decode served"
         )
 
 

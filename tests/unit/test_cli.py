@@ -44,7 +44,7 @@ def test_validate_says_each_problem_where_an_editor_finds_it(folder, capsys):
     assert cli.run(["validate"], {}) == 3
     out, err = capsys.readouterr()
     assert out.splitlines() == [
-        f"recipes/{small.PATH}:2:7: conc [8, 4] is not rising — conc: [4, 8]",
+        f"recipes/{small.PATH}:2:7: conc [8, 4] is not in rising order — write conc: [4, 8]",
         f"recipes/{small.PATH}:3:1: unknown key `titel` — did you mean `title`?",
     ]
     assert err == "2 errors, 0 warnings\n"

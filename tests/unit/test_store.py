@@ -171,7 +171,7 @@ def test_the_newest_attempt_with_a_point_stands_for_a_run(url):
 def refusing(came: ResultFolder) -> ResultFolder:
     """The same, with every point refused."""
     return came.model_copy(
-        update={"points": tuple(one.model_copy(update={"status": "refused"}) for one in came.points)}
+        update={"points": tuple(one.model_copy(update={"status": "invalid"}) for one in came.points)}
     )
 
 

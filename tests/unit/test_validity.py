@@ -36,7 +36,7 @@ def broken(number: int, **changed: object) -> tuple[Request, ...]:
 
 def test_a_loop_in_order_is_not_refused():
     verdict = judge(observation())
-    assert (verdict.reasons, verdict.withheld) == ((), ())
+    assert (verdict.reasons, verdict.not_evaluated) == ((), ())
     assert verdict.effective_conc == pytest.approx(8)
 
 
@@ -170,7 +170,7 @@ def test_what_is_not_whole_adds_nothing_to_a_point():
     order = launch_specs.spec(run_id="r")
     torn = observation((*broken(10, output=OSL - 1)[:10], *broken(20, output=None, error="500")[10:]))
     found = point(order.job.recipe, order.sku, torn, judge(torn), duration_s=10.0)
-    assert (found.status, found.requests, found.completed) == ("refused", 80, 60)
+    assert (found.status, found.requests, found.completed) == ("invalid", 80, 60)
     assert (found.input_tokens, found.output_tokens) == (60 * 100, 60 * OSL)
     assert (found.ttft_ms.n, found.tpot_ms.n, found.e2e_ms.n) == (60, 60, 60)
 
@@ -195,12 +195,12 @@ def test_the_usage_that_comes_after_the_last_token_is_no_clock_trouble():
 def test_a_window_too_short_withholds_and_does_not_refuse():
     short = judge(observation(closed_loop(8, 16)))
     assert short.reasons == ()
-    assert short.withheld == (
+    assert short.not_evaluated == (
         "concurrency and drift: no steady window, it takes more requests for each of conc",
     )
     middling = judge(observation(closed_loop(8, 40, slower=0.9)))
-    assert (middling.reasons, len(middling.withheld)) == ((), 1)
-    assert middling.withheld[0].startswith("drift: 2 rounds") or middling.withheld[0].startswith(
+    assert (middling.reasons, len(middling.not_evaluated)) == ((), 1)
+    assert middling.not_evaluated[0].startswith("drift: 2 rounds") or middling.not_evaluated[0].startswith(
         "drift: 3 rounds"
     )
 
@@ -209,11 +209,11 @@ def test_five_rounds_say_nothing_of_a_drift_and_six_do():
     five, six = (
         judge(observation(closed_loop(1, sent, scatter=0.001, slower=0.9), conc=1)) for sent in (7, 8)
     )
-    assert (five.reasons, five.withheld) == (
+    assert (five.reasons, five.not_evaluated) == (
         (),
         ("drift: 5 rounds of conc requests in the steady window, 6 are needed",),
     )
-    assert (len(six.reasons), six.withheld) == (1, ())
+    assert (len(six.reasons), six.not_evaluated) == (1, ())
 
 
 def test_the_moment_between_two_requests_is_no_steady_window():
@@ -232,7 +232,7 @@ def test_what_nobody_could_be_asked_is_withheld_and_refuses_nothing():
         )
     )
     assert silent.reasons == ()
-    assert silent.withheld == (
+    assert silent.not_evaluated == (
         "path: it is not known how many requests of this loop prefill served",
         "lost streams: the frontend could not be asked",
         "migrations: it is not known how many requests of this loop changed their worker",
@@ -351,7 +351,7 @@ def test_a_published_run_in_order_is_not_refused_and_says_what_it_cannot_show():
     summary = sa_bench.read(path.read_bytes(), where=str(path))
     assert (summary.conc, summary.completed, summary.output_tokens) == (4, 40, 40960)
     assert sa_bench.judge(summary) == replace(
-        sa_bench.judge(summary), reasons=(), withheld=(sa_bench.NO_REQUESTS,)
+        sa_bench.judge(summary), reasons=(), not_evaluated=(sa_bench.NO_REQUESTS,)
     )
 
 
