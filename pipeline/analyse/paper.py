@@ -1,4 +1,4 @@
-"""What specifications alone tell: shares of the best known SKU, limits of tokens per dollar, and expert traffic."""
+"""What follows from specifications alone: shares of the best known SKU, limits of tokens per dollar, and expert traffic."""
 
 from __future__ import annotations
 

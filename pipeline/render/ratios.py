@@ -31,7 +31,7 @@ def ratios(report: Report, theme: Theme) -> Spec:
     }
     y: Spec = {"field": "ratio", "type": "quantitative", "scale": scale, **axis}
     x = {"field": "x", "type": "quantitative", "title": X_TITLE, "scale": {"zero": False, "nice": True}}
-    said = [
+    subtitle = [
         f"above 1×, {titles[-1]} is cheaper · dotted: limits by specifications and prices",
         f"between knots more than {report.definition.directional_gap:g} tok/s/user apart a line is directional only",
     ]
@@ -40,7 +40,7 @@ def ratios(report: Report, theme: Theme) -> Spec:
         "width": NARROW[0] if theme.is_narrow else WIDE[0],
         "height": HEIGHT,
         "padding": 4 if theme.is_narrow else 14,
-        "title": theme.heading(f"Tokens per dollar: {titles[-1]} over {titles[0]}", said),
+        "title": theme.heading(f"Tokens per dollar: {titles[-1]} over {titles[0]}", subtitle),
         "layer": [_lines(values, (x, y), theme), *_ceilings(rules, y, theme)],
         "config": theme.config,
     }
@@ -52,7 +52,7 @@ def _values(found: SkuComparison) -> list[Spec]:
             "x": plot(point.interactivity),
             "ratio": plot(point.cost),
             "kind": kind_text(curve.kind),
-            "said": number(point.cost, "ratio"),
+            "text": number(point.cost, "ratio"),
         }
         for curve in found.ratios
         for point in curve.points
@@ -66,15 +66,15 @@ def _rules(found: SkuComparison, titles: list[str]) -> list[Spec]:
     heights = {}
     for ceiling in found.ceilings:
         if ceiling.tokens_per_dollar_ratio is not None:
-            said = number(ceiling.tokens_per_dollar_ratio, "ratio")
-            by_height[said].append(BOUNDS[ceiling.bound])
-            heights[said] = ceiling.tokens_per_dollar_ratio
-    level = {"ratio": 1.0, "said": f"level: {titles[0]} and {titles[-1]} cost the same per token"}
+            height = number(ceiling.tokens_per_dollar_ratio, "ratio")
+            by_height[height].append(BOUNDS[ceiling.bound])
+            heights[height] = ceiling.tokens_per_dollar_ratio
+    level = {"ratio": 1.0, "text": f"level: {titles[0]} and {titles[-1]} cost the same per token"}
     return [
         level,
         *(
-            {"ratio": plot(heights[said]), "said": f"{said} if limited by {' or '.join(names)} only"}
-            for said, names in by_height.items()
+            {"ratio": plot(heights[height]), "text": f"{height} if limited by {' or '.join(names)} only"}
+            for height, names in by_height.items()
         ),
     ]
 
@@ -100,7 +100,7 @@ def _ceilings(rules: list[Spec], y: Spec, theme: Theme) -> list[Spec]:
         "color": theme.faint,
         "fontSize": 10,
     }
-    end = {"x": {"value": "width"}, "y": y, "text": {"field": "said"}}
+    end = {"x": {"value": "width"}, "y": y, "text": {"field": "text"}}
     halo = {**text, "stroke": theme.paper, "strokeWidth": 4}
     data = {"values": rules}
     return [
@@ -133,7 +133,7 @@ def _lines(values: list[Spec], axes: tuple[Spec, Spec], theme: Theme) -> Spec:
     tooltip = [
         {"field": "kind"},
         {"field": "x", "title": "tok/s/user", "format": ".1f"},
-        {"field": "said", "title": "tokens per dollar"},
+        {"field": "text", "title": "tokens per dollar"},
     ]
     encoding = {"x": axes[0], "y": axes[1], "color": color, "strokeDash": dash, "tooltip": tooltip}
     return {"data": {"values": values}, "mark": {"type": "line", "strokeWidth": 2.2}, "encoding": encoding}

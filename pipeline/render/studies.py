@@ -184,9 +184,9 @@ def _again(found: StudySection, names: dict[str, str]) -> Iterable[tuple[str, Ta
                 if is_cost
                 else (printed.throughput_ratio, again.throughput_ratio)
             )
-            again_said = marked((number(one, quantity) for one in read), again)
+            recomputed = marked((number(one, quantity) for one in read), again)
             cells = [
-                f"{number(one, quantity)} / {other}" for one, other in zip(stated, again_said, strict=False)
+                f"{number(one, quantity)} / {other}" for one, other in zip(stated, recomputed, strict=False)
             ]
             ratio = about(number(ratios[1], "ratio"), directional=again.directional)
             cells.append(f"{number(ratios[0], 'ratio')} / {ratio}")

@@ -118,7 +118,9 @@ class CurvePoint(Document):
     conc: int
     status: Literal["ok", "invalid"]
     reasons: tuple[str, ...]
-    not_evaluated: tuple[str, ...] = Field(default=(), description="checks that could not be evaluated, and why")
+    not_evaluated: tuple[str, ...] = Field(
+        default=(), description="checks that could not be evaluated, and why"
+    )
     total_tok_s_gpu: float
     output_tok_s_gpu: float | None = Field(description="null = the source does not state it")
     interactivity: float | None = Field(description="null = no request had two output tokens")

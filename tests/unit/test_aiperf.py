@@ -390,7 +390,8 @@ def test_counters_that_were_read_too_late_belong_to_no_loop(tmp_path):
     for point in in_order(tmp_path, hurries=True):
         assert point.reasons == ()
         assert (
-            point.not_evaluated[0] == "path: it is not known how many requests of this loop prefill, decode served"
+            point.not_evaluated[0]
+            == "path: it is not known how many requests of this loop prefill, decode served"
         )
 
 
@@ -416,7 +417,8 @@ def test_loops_whose_ends_no_log_tells_are_not_held_against_counters_of_all_of_t
     for point in in_order(tmp_path, silent=True):
         assert (point.status, point.reasons) == ("ok", ())
         assert (
-            point.not_evaluated[0] == "path: it is not known how many requests of this loop prefill, decode served"
+            point.not_evaluated[0]
+            == "path: it is not known how many requests of this loop prefill, decode served"
         )
 
 
