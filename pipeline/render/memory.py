@@ -44,7 +44,7 @@ def _bar(row: ShapeRow, cell: ShapeCell, capacity: float) -> list[Spec]:
         if cell.decode_sequences
         else f"does not fit: weights take {number(cell.weights_share, 'percent')}"
     )
-    same = {"worker": shape, "text": text, "end": plot(max(weights_gb + room, capacity))}
+    same = {"worker": shape, "label": text, "end": plot(max(weights_gb + room, capacity))}
     return [
         {**same, "part": PARTS[0], "order": 0, "gb": plot(weights_gb), "GB": number(weights_gb, "gb")},
         {**same, "part": PARTS[1], "order": 1, "gb": plot(room), "GB": number(cell.decode_room_gb, "gb")},
@@ -56,7 +56,7 @@ def _panel(title: str, values: list[Spec], capacity: float, drawn: tuple[Theme, 
     x = {"type": "quantitative", "title": "HBM of one GPU, GB", "scale": {"domain": [0, end], "nice": False}}
     scale = {"domain": list(PARTS), "range": [theme.parts[0], theme.parts[3]]}
     color = {"field": "part", "type": "nominal", "scale": scale, "legend": {"title": None, "orient": "top"}}
-    shown = [*({"field": field} for field in ("worker", "part", "GB")), {"field": "text", "title": "fit"}]
+    shown = [*({"field": field} for field in ("worker", "part", "GB")), {"field": "label", "title": "fit"}]
     y = {
         "field": "worker",
         "type": "nominal",
@@ -73,7 +73,7 @@ def _panel(title: str, values: list[Spec], capacity: float, drawn: tuple[Theme, 
     last = {
         "transform": [{"filter": "datum.order == 1"}],
         "mark": label,
-        "encoding": {"x": {"field": "end", **x}, "text": {"field": "text"}},
+        "encoding": {"x": {"field": "end", **x}, "text": {"field": "label"}},
     }
     limit = {
         "mark": {"type": "rule", "color": theme.ink, "strokeWidth": 2},

@@ -92,7 +92,7 @@ def _grid(axes: tuple[RadarAxis, ...], theme: Theme, place: Spec) -> list[Spec]:
         {**_at(index, count, end), "order": end, "spoke": index} for index in range(count) for end in (0, 1)
     ]
     line = {"type": "line", "color": theme.grid, "strokeWidth": 1}
-    marks = [{**_at(0, 1, ring), "text": number(ring, "share")} for ring in RINGS]
+    marks = [{**_at(0, 1, ring), "label": number(ring, "share")} for ring in RINGS]
     text = {"type": "text", "color": theme.faint, "fontSize": 9, "dx": 12, "dy": 5}
     return [
         {"data": {"values": rings}, "mark": line, "encoding": {**place, "detail": {"field": "ring"}}},
@@ -100,7 +100,7 @@ def _grid(axes: tuple[RadarAxis, ...], theme: Theme, place: Spec) -> list[Spec]:
         {
             "data": {"values": marks},
             "mark": text,
-            "encoding": {"x": place["x"], "y": place["y"], "text": {"field": "text"}},
+            "encoding": {"x": place["x"], "y": place["y"], "text": {"field": "label"}},
         },
     ]
 

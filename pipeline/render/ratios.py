@@ -52,7 +52,7 @@ def _values(found: SkuComparison) -> list[Spec]:
             "x": plot(point.interactivity),
             "ratio": plot(point.cost),
             "kind": kind_text(curve.kind),
-            "text": number(point.cost, "ratio"),
+            "label": number(point.cost, "ratio"),
         }
         for curve in found.ratios
         for point in curve.points
@@ -69,11 +69,11 @@ def _rules(found: SkuComparison, titles: list[str]) -> list[Spec]:
             height = number(ceiling.tokens_per_dollar_ratio, "ratio")
             by_height[height].append(BOUNDS[ceiling.bound])
             heights[height] = ceiling.tokens_per_dollar_ratio
-    level = {"ratio": 1.0, "text": f"level: {titles[0]} and {titles[-1]} cost the same per token"}
+    level = {"ratio": 1.0, "label": f"level: {titles[0]} and {titles[-1]} cost the same per token"}
     return [
         level,
         *(
-            {"ratio": plot(heights[height]), "text": f"{height} if limited by {' or '.join(names)} only"}
+            {"ratio": plot(heights[height]), "label": f"{height} if limited by {' or '.join(names)} only"}
             for height, names in by_height.items()
         ),
     ]
@@ -100,7 +100,7 @@ def _ceilings(rules: list[Spec], y: Spec, theme: Theme) -> list[Spec]:
         "color": theme.faint,
         "fontSize": 10,
     }
-    end = {"x": {"value": "width"}, "y": y, "text": {"field": "text"}}
+    end = {"x": {"value": "width"}, "y": y, "text": {"field": "label"}}
     halo = {**text, "stroke": theme.paper, "strokeWidth": 4}
     data = {"values": rules}
     return [
@@ -133,7 +133,7 @@ def _lines(values: list[Spec], axes: tuple[Spec, Spec], theme: Theme) -> Spec:
     tooltip = [
         {"field": "kind"},
         {"field": "x", "title": "tok/s/user", "format": ".1f"},
-        {"field": "text", "title": "tokens per dollar"},
+        {"field": "label", "title": "tokens per dollar"},
     ]
     encoding = {"x": axes[0], "y": axes[1], "color": color, "strokeDash": dash, "tooltip": tooltip}
     return {"data": {"values": values}, "mark": {"type": "line", "strokeWidth": 2.2}, "encoding": encoding}

@@ -71,16 +71,16 @@ def test_the_longest_spoke_is_the_maximum_and_points_up_first(kept: Report) -> N
 
 def test_a_worker_that_does_not_fit_says_so_and_has_no_room(kept: Report) -> None:
     gb200, gb300 = (panel["data"]["values"] for panel in shapes(kept, LIGHT)["vconcat"])
-    tp4 = {value["part"]: (value["gb"], value["text"]) for value in gb200 if value["worker"] == "TP4"}
+    tp4 = {value["part"]: (value["gb"], value["label"]) for value in gb200 if value["worker"] == "TP4"}
     assert tp4["left for KV cache"] == (0.0, "does not fit: weights take 108.4 %")
-    fits = {value["part"]: value["text"] for value in gb300 if value["worker"] == "TP4"}
+    fits = {value["part"]: value["label"] for value in gb300 if value["worker"] == "TP4"}
     assert fits["left for KV cache"] == "48.6 GB for KV cache"
 
 
 def test_the_ratio_stands_against_level_and_each_ceiling(kept: Report) -> None:
     spec = ratios(kept, LIGHT)
     rules = layer(spec, "rule")["data"]["values"]
-    assert [rule["text"] for rule in rules] == [
+    assert [rule["label"] for rule in rules] == [
         "level: GB200 NVL72 and GB300 NVL72 cost the same per token",
         "1.25× if limited by compute or capacity only",
         "0.83× if limited by bandwidth or exchange between GPUs only",
