@@ -22,7 +22,7 @@ def ratios(report: Report, theme: Theme) -> Spec:
     found = report.comparison
     titles = list(report.sku_titles.values())
     values = _values(found) if found else []
-    rules = _rules(found, titles) if found else []
+    rules = _rules(found) if found else []
     limits = _limits([value["ratio"] for value in values] + [rule["ratio"] for rule in rules])
     scale = {"type": "log", "domain": limits, "nice": False}
     axis = {
@@ -32,7 +32,7 @@ def ratios(report: Report, theme: Theme) -> Spec:
     y: Spec = {"field": "ratio", "type": "quantitative", "scale": scale, **axis}
     x = {"field": "x", "type": "quantitative", "title": X_TITLE, "scale": {"zero": False, "nice": True}}
     subtitle = [
-        f"above 1×, {titles[-1]} is cheaper · dotted: limits by specifications and prices",
+        f"above 1×, {titles[-1]} is cheaper · dotted: limits if one resource bounds both, at their prices",
         f"between knots more than {report.definition.directional_gap:g} tok/s/user apart a line is directional only",
     ]
     return {
@@ -60,8 +60,8 @@ def _values(found: SkuComparison) -> list[Spec]:
     ]
 
 
-def _rules(found: SkuComparison, titles: list[str]) -> list[Spec]:
-    """Return one rule a height; resources with the same ceiling share it."""
+def _rules(found: SkuComparison) -> list[Spec]:
+    """Return one rule per height; resources with the same ceiling share it."""
     by_height: defaultdict[str, list[str]] = defaultdict(list)
     heights = {}
     for ceiling in found.ceilings:
@@ -69,11 +69,11 @@ def _rules(found: SkuComparison, titles: list[str]) -> list[Spec]:
             height = number(ceiling.tokens_per_dollar_ratio, "ratio")
             by_height[height].append(BOUNDS[ceiling.bound])
             heights[height] = ceiling.tokens_per_dollar_ratio
-    level = {"ratio": 1.0, "label": f"level: {titles[0]} and {titles[-1]} cost the same per token"}
+    level = {"ratio": 1.0, "label": "level: the same cost per token"}
     return [
         level,
         *(
-            {"ratio": plot(heights[height]), "label": f"{height} if limited by {' or '.join(names)} only"}
+            {"ratio": plot(heights[height]), "label": f"{height} limit: {' or '.join(names)}"}
             for height, names in by_height.items()
         ),
     ]

@@ -81,9 +81,9 @@ def test_the_ratio_stands_against_level_and_each_ceiling(kept: Report) -> None:
     spec = ratios(kept, LIGHT)
     rules = layer(spec, "rule")["data"]["values"]
     assert [rule["label"] for rule in rules] == [
-        "level: GB200 NVL72 and GB300 NVL72 cost the same per token",
-        "1.25× if limited by compute or capacity only",
-        "0.83× if limited by bandwidth or exchange between GPUs only",
+        "level: the same cost per token",
+        "1.25× limit: compute or capacity",
+        "0.83× limit: bandwidth or exchange between GPUs",
     ]
     lines = layer(spec, "line")["data"]["values"]
     assert {value["kind"].split(" ")[0] for value in lines} == {"simulated", "published"}
