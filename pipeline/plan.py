@@ -10,7 +10,8 @@ from typing import Literal
 
 from pipeline.deployment.scheduler import mean_lengths
 from pipeline.errors import PlanError
-from pipeline.schema.catalogue import Catalogue, Cluster
+from pipeline.schema.catalogue import Catalogue
+from pipeline.schema.cluster import Cluster
 from pipeline.schema.plan import Hbm, Job, LeftOut, Plan
 from pipeline.schema.recipe import Recipe
 from pipeline.schema.timing import Timing

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.analyse.changes import compare, differing
-from pipeline.analyse.cost import ratio
 from pipeline.analyse.curves import Frontier, curve_of, family_key, iso_row
 from pipeline.analyse.peak import CurvePair, peak
+from pipeline.analyse.specs import specs
 from pipeline.schema.catalogue import Sku
-from pipeline.schema.compare import CompareNote, PairedCurves, SideBySide, SpecLine
+from pipeline.schema.compare import CompareNote, PairedCurves, SideBySide
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.recipe import Recipe
 
@@ -54,7 +54,8 @@ def side_by_side(
     return SideBySide(
         kind=kind,
         names=(a.name, b.name),
-        specs=specs(a.sku, b.sku, reading.tier) if a.sku and b.sku else (),
+        specs=specs((a.sku, b.sku), reading.tier) if a.sku and b.sku else (),
+        price_tier=reading.tier,
         together=paired,
         changes=changes,
         differs=differing(a.recipe.measured_fields, b.recipe.measured_fields)
@@ -123,27 +124,6 @@ def _grouped(rows: Sequence[HistoryRow], *, by_sku: bool) -> dict[Group, list[Hi
             key = family_key(row.record), row.record.job.recipe.sku if by_sku else ""
             groups.setdefault(key, []).append(row)
     return groups
-
-
-def specs(a: Sku, b: Sku, tier: str) -> tuple[SpecLine, ...]:
-    """Return both SKUs on paper, per GPU unless the label says domain."""
-    prices = [price.usd_per_gpu_hour if (price := sku.price(tier)) else None for sku in (a, b)]
-    lines = {
-        "HBM, GB": (a.hbm_gb, b.hbm_gb),
-        "HBM bandwidth, TB/s": (a.hbm_tb_s, b.hbm_tb_s),
-        "dense FP4, TFLOP/s": (a.fp4_tflops, b.fp4_tflops),
-        "dense FP8, TFLOP/s": (a.fp8_tflops, b.fp8_tflops),
-        "dense BF16, TFLOP/s": (a.bf16_tflops, b.bf16_tflops),
-        "scale-up, GB/s": (a.scaleup_gb_s, b.scaleup_gb_s),
-        "GPUs of a scale-up domain": (float(a.domain_gpus), float(b.domain_gpus)),
-        "HBM of a domain, TB": (a.domain_gpus * a.hbm_gb / 1000, b.domain_gpus * b.hbm_gb / 1000),
-        "power, kW": (a.kw_per_gpu, b.kw_per_gpu),
-        f"{tier}, $/GPU-hour": (prices[0], prices[1]),
-    }
-    return tuple(
-        SpecLine(label=label, values=values, ratio=ratio(values[1], values[0]))
-        for label, values in lines.items()
-    )
 
 
 def _notes(sides: tuple[ComparedSide, ComparedSide], paired: Sequence[PairedCurves]) -> Iterable[CompareNote]:

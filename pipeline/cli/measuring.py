@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.cli.arguments import Verbs, number, run_id
-from pipeline.errors import PipelineError
 from pipeline.flow.context import Context
 
 
@@ -26,13 +25,9 @@ def plan(arguments: argparse.Namespace, context: Context) -> int:
     )
     made = planning.plan(context, options)
     if arguments.github:
-        try:
-            with Path(arguments.github_output).open("a", encoding="utf-8") as outputs:
-                outputs.write(planning.github_outputs(made))
-        except OSError as error:
-            raise PipelineError(
-                f"cannot be written: {error.strerror}", where=f"$GITHUB_OUTPUT {arguments.github_output}"
-            ) from error
+        from pipeline.edge.actions import set_outputs
+
+        set_outputs(Path(arguments.github_output), planning.github_outputs(made))
     hours = [job.gpu_hours for job in made.jobs if job.gpu_hours is not None]
     cost = f"{sum(hours):.1f} GPU-hours" if hours else "GPU-hours"
     cost += (
@@ -90,7 +85,7 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     added.add_argument(
         "--github", action="store_true", help="also append the matrix outputs to $GITHUB_OUTPUT"
     )
-    added.set_defaults(github_output=env.get("GITHUB_OUTPUT", os.devnull))
+    added.set_defaults(github_output=env.get("GITHUB_OUTPUT") or os.devnull)
     added = verbs.add(
         "run", run_plan, "measure a plan, or one job of it", "plan.json --out results", needs_recipes=False
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline import collect
 from pipeline.deployment import simulated
+from pipeline.edge.files import file_errors
 from pipeline.edge.interrupts import held
 from pipeline.edge.scratch import scratch, sole
 from pipeline.edge.shell import Child, end_all
@@ -49,10 +50,8 @@ def new_run_id(context: Context) -> str:
 def run(context: Context, options: RunOptions) -> list[Path]:
     """Measure one job here, or every job of the plan in children of its own; result folders of those that succeeded."""
     plan = read_plan(options.plan)
-    try:
+    with file_errors("create", options.out):
         options.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PipelineError(f"cannot be made: {error.strerror}", where=str(options.out)) from error
     if options.job is None:
         return _run_all(context, options, plan)
     job = plan.job(options.job)
@@ -175,7 +174,7 @@ def _job_processes(context: Context, options: RunOptions, plan: Plan, logs: Path
     finally:
         end_all(
             list(jobs.running.values()),
-            grace_s=LEAVING_S + (plan.cluster.local.stop_s if plan.cluster.local else 0),
+            grace_s=LEAVING_S + plan.cluster.site.teardown_s,
         )
         with suppress(OSError, PipelineError):  # it is found by the next sweep
             collect.sweep(options.out, options.run_id)

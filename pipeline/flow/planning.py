@@ -15,7 +15,7 @@ from pipeline.flow import revisions
 from pipeline.flow.context import Context, read, texts, write
 from pipeline.flow.recipes import judge, read_recipe_set
 from pipeline.load import RecipeSet, nearest
-from pipeline.schema.catalogue import Cluster
+from pipeline.schema.cluster import Cluster
 from pipeline.schema.plan import Job, Plan
 from pipeline.schema.timing import Timing
 
@@ -85,10 +85,14 @@ def new_plan_id(context: Context) -> str:
     return f"{context.clock.now():%Y%m%dt%H%M%Sz}-{secrets.token_hex(2)}"
 
 
-def github_outputs(plan: Plan) -> str:
-    """Lines for $GITHUB_OUTPUT: the matrix (ids, names, labels) and its size."""
-    matrix = json.dumps(planning.matrix(plan), separators=(",", ":"))
-    return f"matrix={matrix}\ncount={len(plan.jobs)}\nmax-parallel={plan.cluster.racks}\nplan-id={plan.plan_id}\n"
+def github_outputs(plan: Plan) -> dict[str, str]:
+    """Return the outputs of a workflow step: the matrix (ids, names, labels) and its size."""
+    return {
+        "matrix": json.dumps(planning.matrix(plan), separators=(",", ":")),
+        "count": str(len(plan.jobs)),
+        "max-parallel": str(plan.cluster.racks),
+        "plan-id": plan.plan_id,
+    }
 
 
 def read_plan(path: Path) -> Plan:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipeline import __version__
 from pipeline.errors import PipelineError
 from pipeline.flow.context import Context
-from pipeline.measure import surroundings
+from pipeline.measure import redaction, surroundings
 from pipeline.schema.base import digest
 from pipeline.schema.plan import Job, Plan
 from pipeline.schema.result import Failure, JobRecord, Measurement, Origin, Provenance
@@ -44,13 +44,13 @@ def record(context: Context, attempt: Attempt, outcome: Measurement | PipelineEr
         measure=cluster.measure,
         requests_per_conc=attempt.requests_per_conc,
         seed=attempt.seed,
-        time_scale=cluster.local.time_scale if cluster.local else None,
+        time_scale=cluster.site.slowdown,
         versions={"rackbench": __version__, **(measured.versions if measured else {})},
         host=surroundings.host(),
         started_at=attempt.started_at,
         finished_at=context.clock.now().isoformat(timespec="seconds"),
         stages_s=measured.stages_s if measured else {},
-        commands={name: surroundings.command(argv) for name, argv in measured.commands.items()}
+        commands={name: redaction.command(argv) for name, argv in measured.commands.items()}
         if measured
         else {},
         environment=surroundings.environment(context.env),
@@ -67,9 +67,9 @@ def failure(error: PipelineError) -> Failure:
     """error.json; what a log said last is in it, so it is told without secrets."""
     return Failure(
         error=type(error).__name__,
-        what=surroundings.without_secrets(error.what),
-        where=surroundings.without_secrets(error.where),
-        hint=surroundings.without_secrets(error.hint),
+        what=redaction.without_secrets(error.what),
+        where=redaction.without_secrets(error.where),
+        hint=redaction.without_secrets(error.hint),
         exit_code=error.exit_code,
         retryable=error.retryable,
     )

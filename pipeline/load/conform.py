@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import Problem
@@ -84,12 +85,12 @@ def _remove(plain: dict[str, Any], location: tuple[str | int, ...]) -> None:
 
 
 def _problem(model: type[BaseModel], node: Node, detail: ErrorDetails) -> Problem:
-    location, message = detail["loc"], detail["msg"]
+    location, message = _without_tags(model, detail["loc"]), detail["msg"]
     found = node.at(location)
     where = found.key or found.mark
     path = ".".join(map(str, location))
     if detail["type"] == "extra_forbidden":
-        names = _names_at(model, location[:-1])
+        names = _names_at(model, detail["loc"][:-1])
         return where.problem(f"unknown key `{path}`", nearest(str(location[-1]), names, what="keys here"))
     if detail["type"] == "missing":
         is_recipe = model is Recipe
@@ -106,13 +107,40 @@ def _hint(detail: ErrorDetails) -> str:
     return f"given: {json.dumps(given)[:60]}"
 
 
-def _names_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
-    """Return the field names, as written in YAML, of the model at ``location``."""
-    here: type[BaseModel] | None = model
+def _without_tags(model: type[BaseModel], location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Return a location as it is in the file: pydantic adds the variant of a discriminated union to it."""
+    here: type[BaseModel] | FieldInfo | None = model
+    steps: list[str | int] = []
     for step in location:
-        fields = here.model_fields if here else {}
-        field = next((field for name, field in fields.items() if step in (name, field.alias)), None)
-        annotation = field.annotation if field else None
-        here = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
-    fields = here.model_fields if here else {}
-    return [field.alias or name for name, field in fields.items() if name != "id"]
+        if not isinstance(here, FieldInfo):
+            steps.append(step)
+        here = _below(here, step)
+    return tuple(steps)
+
+
+def _names_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
+    """Field names (as written in YAML) of the model at ``location``."""
+    here: type[BaseModel] | FieldInfo | None = model
+    for step in location:
+        here = _below(here, step)
+    if here is None or isinstance(here, FieldInfo):
+        return []
+    return [field.alias or name for name, field in here.model_fields.items() if name != "id"]
+
+
+def _below(here: type[BaseModel] | FieldInfo | None, step: str | int) -> type[BaseModel] | FieldInfo | None:
+    """Return the model one step down; for a discriminated union its field, whose next step is the variant."""
+    if here is None:
+        return None
+    if isinstance(here, FieldInfo):
+        variants = get_args(here.annotation)
+        return next((one for one in variants if step in _tags(one, str(here.discriminator))), None)
+    field = next((f for name, f in here.model_fields.items() if step in (name, f.alias)), None)
+    if field is None or field.discriminator:
+        return field
+    annotation = field.annotation
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def _tags(variant: type[BaseModel], discriminator: str) -> tuple[Any, ...]:
+    return get_args(variant.model_fields[discriminator].annotation)

@@ -8,13 +8,15 @@ from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from pipeline.errors import Problem, RecipeError
+from pipeline.load import clusters as cluster_rules
 from pipeline.load.check import check
-from pipeline.load.conform import conform, nearest, salvage
+from pipeline.load.conform import conform, salvage
 from pipeline.load.inheritance import Inheritance
 from pipeline.load.nodes import Mark, Node, compose, merge
 from pipeline.load.recipe_set import RecipeSet
 from pipeline.schema.base import Document
-from pipeline.schema.catalogue import Catalogue, Cluster, Llm, Sku
+from pipeline.schema.catalogue import Catalogue, Llm, Sku
+from pipeline.schema.cluster import Cluster
 from pipeline.schema.recipe import Recipe
 
 D = TypeVar("D", bound=Document)
@@ -109,9 +111,7 @@ class _Loader:
     def catalogue(self) -> Catalogue:
         skus = {name: self.document(Sku, node, {"id": name}) for name, node in self.skus().items()}
         llms = {name: self.document(Llm, node, {"id": name}) for name, node in self.folder("models")}
-        clusters = {
-            name: self.document(Cluster, node, {"id": name}) for name, node in self.folder("clusters")
-        }
+        clusters = {name: self.cluster(name, node) for name, node in self.folder("clusters")}
         found = Catalogue(
             skus={name: sku for name, sku in skus.items() if sku},
             llms={name: llm for name, llm in llms.items() if llm},
@@ -119,8 +119,14 @@ class _Loader:
         )
         for name, cluster in found.clusters.items():
             node = self.files[f"clusters/{name}.yaml"]
-            self.problems += _cluster_findings(cluster, node, frozenset(self.skus()))
+            self.problems += cluster_rules.findings(cluster, node, frozenset(self.skus()))
         return found
+
+    def cluster(self, name: str, node: Node) -> Cluster | None:
+        """Return a cluster document; a former spelling is a problem, and the cluster is still known."""
+        current, problems = cluster_rules.with_site(node)
+        self.problems += problems
+        return self.document(Cluster, current, {"id": name})
 
     def skus(self) -> dict[str, Node]:
         """Return the entries of skus.yaml, valid or not."""
@@ -162,14 +168,6 @@ class _Loader:
         if recipe is None or recipe.sku not in catalogue.skus or recipe.model not in catalogue.llms:
             is_invalid = True  # a SKU or LLM with problems has them reported at its own place
         return (None if is_invalid else recipe), node
-
-
-def _cluster_findings(cluster: Cluster, node: Node, defined: frozenset[str]) -> Iterator[Problem]:
-    for missing, whose in cluster.needs().items():
-        yield node.mark.problem(f"{whose} needs `{missing}`")
-    for index, name in enumerate(cluster.skus):
-        if name not in defined:
-            yield node.at(("skus", index)).mark.problem(f"unknown SKU `{name}`", nearest(name, defined))
 
 
 def _conflicts(recipes: Mapping[str, Recipe], nodes: Mapping[str, Node]) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""Room: from an analysis to pages. The same report gives the same bytes, on any machine and at any time."""
+"""From an analysis to pages. The same report gives the same bytes on any machine and at any time."""
 
 from pipeline.render.as_tables import as_tables
 from pipeline.render.iso_lint import iso_readings, lint_text

@@ -175,9 +175,9 @@ def calibration(report: Report, theme: Theme) -> Spec:
             {"mark": {"type": "point", "filled": True, "size": 60, "strokeWidth": 1.6}, "encoding": marks},
         ]
 
-    subtitle = [
-        f"fitted to {report.timing_source.split(',')[0]}) · filled: with all points · hollow: predicted without this point"
-    ]
+    calibration = report.calibration
+    source = f"fitted to {calibration.points} ({calibration.points_origin})" if calibration else "fit unknown"
+    subtitle = [f"{source} · filled: with all points · hollow: predicted without this point"]
     return _stack(
         report,
         theme,

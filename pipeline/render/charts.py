@@ -138,7 +138,7 @@ def _subtitle(report: Report, *, ghosts: bool) -> list[str]:
     previous = " · grey: the run before" if ghosts else ""
     others = f" · dashed and small: {' and '.join(kinds[1:])}" if kinds[1:] else ""
     return [
-        f"{kinds[0] if kinds else NOTHING_RAN} · run {report.run}",
+        f"{kinds[0] if kinds else NOTHING_RAN} · run {', '.join(report.runs) or 'none'}",
         f"filled: on the Pareto frontier · hollow: dominated{previous}{others}",
     ]
 

@@ -9,9 +9,11 @@ from pipeline.render.kinds import kind_text
 from pipeline.render.reasons import setting_text
 from pipeline.render.tables import Table
 from pipeline.render.text import about, best, code, number, plain
+from pipeline.render.words.specs import SPECS, spec_label
 from pipeline.schema.compare import CompareNote, PairedCurves, Peak, RatioAt, SideBySide
 from pipeline.schema.reasons import FieldDiff
 from pipeline.schema.report import Change, IsoCell, IsoRow
+from pipeline.schema.sku_comparison import SpecKey
 
 
 def side_by_side(compared: SideBySide) -> str:
@@ -28,8 +30,8 @@ def _parts(compared: SideBySide) -> Iterator[str]:
     yield from (f"- _{plain(_note(note))}_\n" for note in compared.notes)
     if compared.specs:
         rows = [
-            (line.label, *(_figure(value) for value in line.values), number(line.ratio, "ratio"))
-            for line in compared.specs
+            (_spec(row.spec, compared.price_tier), *map(_figure, row.values), number(row.ratio, "ratio"))
+            for row in compared.specs
         ]
         yield _section("On paper", Table(("per GPU", a, b, "ratio"), "lrrr", tuple(rows)))
     for one in compared.together:
@@ -44,6 +46,10 @@ def _note(note: CompareNote) -> str:
     if note.kind == "no points":
         return f"{note.side}: no points; name a history that has points of it (--history URL)"
     return "no kind of figures (origin, measure, load, LLM, lengths) has curves of both sides: nothing can be compared"
+
+
+def _spec(spec: SpecKey, price_tier: str) -> str:
+    return f"{plain(spec_label(spec, price_tier))}, {SPECS[spec].unit}"
 
 
 def _labels(names: tuple[str, str]) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.reasons import FieldDiff
 from pipeline.schema.recipe import Text
 from pipeline.schema.report import Change, Curve, IsoRow
+from pipeline.schema.sku_comparison import SpecRow
 
 
 class Reading(Document):
@@ -69,14 +70,6 @@ class Peak(Document):
         return "edge" if self.highest in (self.low, self.high) else "local peak"
 
 
-class SpecLine(Document):
-    """A specification of two SKUs; ``ratio`` is the second over the first."""
-
-    label: Text
-    values: tuple[float | None, float | None]
-    ratio: float | None
-
-
 class PairedCurves(Document):
     """Two curves of one kind (origin, measure, load) at the same interactivities; null = no curve, so unreachable."""
 
@@ -100,7 +93,8 @@ class SideBySide(Document):
 
     kind: Literal["SKUs", "runs", "recipes", "images"]
     names: tuple[str, str]
-    specs: tuple[SpecLine, ...]
+    specs: tuple[SpecRow, ...]
+    price_tier: Text = Field(description="of every price")
     together: tuple[PairedCurves, ...]
     changes: tuple[Change, ...]
     differs: tuple[FieldDiff, ...]

@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipeline.schema.base import Document, Stored
-from pipeline.schema.catalogue import Cluster, Llm, Sku
+from pipeline.schema.base import Document, Stored, schema
+from pipeline.schema.catalogue import Llm, Sku
+from pipeline.schema.cluster import Cluster
 from pipeline.schema.recipe import Recipe, Role, Text
 from pipeline.schema.timing import Timing
 
@@ -108,6 +109,7 @@ class LeftOut(Document):
 class Plan(Stored):
     """What is to run on one cluster, with everything that a runner needs to know."""
 
+    schema_version: int = schema(2)
     plan_id: Text
     event: Literal["nightly", "pull-request", "dispatch"]
     select: str

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from pipeline.schema.base import Document, Stored, schema
-from pipeline.schema.catalogue import Llm, Sku
+from pipeline.schema.catalogue import Llm, Price, Sku
 from pipeline.schema.curve_kind import CurveKind
+from pipeline.schema.findings import (
+    Answer,
+    Calibration,
+    Caveats,
+    CeilingFinding,
+    Completeness,
+    ExchangeFinding,
+    LargestRatio,
+    LintCounts,
+    LongWaits,
+    PointsWithin,
+    ShapeFinding,
+    StudyFinding,
+    StudyPeak,
+)
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.lint import LintReport
 from pipeline.schema.plan import Hbm
@@ -56,6 +70,11 @@ class Definition(Document):
         default=None, description="sections that compare the SKUs beyond their curves"
     )
 
+    @property
+    def level_within(self) -> float:
+        """Relative difference of cost below which two SKUs are level."""
+        return self.comparison.level_within if self.comparison else self.relevant_change
+
 
 class ReportData(Stored):
     """data.json: everything that a report is rendered from. ``previous`` holds each recipe's run before ``rows``."""
@@ -88,13 +107,6 @@ class ReportData(Stored):
     fits: tuple[ShapeFit, ...] = Field(
         default=(), description="memory of the definition's worker shapes on its SKUs"
     )
-
-
-class Sentence(Document):
-    """Words around values that are not rounded yet: ``{name:quantity}`` is filled by render, ``{name}`` is a string as it is."""
-
-    words: Text
-    values: Mapping[str, float | str | CurveKind | ChangeReason | FieldDiff] = Field(default_factory=dict)
 
 
 class CurvePoint(Document):
@@ -270,23 +282,23 @@ class SkuComparison(Document):
     specs: tuple[SpecRow, ...]
     radar: tuple[RadarAxis, ...]
     ceilings: tuple[Ceiling, ...]
-    ceiling_finding: Sentence | None
+    ceiling_finding: CeilingFinding | None
     shapes: tuple[ShapeRow, ...]
-    shape_titles: tuple[str, ...] = Field(
+    shape_skus: tuple[str, ...] = Field(
         description="SKUs whose usable memory is known, in the order of the cells of ``shapes``"
     )
     capacity_gb: tuple[float, ...] = Field(description="usable HBM of one GPU of each of them")
-    shape_findings: tuple[Sentence, ...]
+    shape_findings: tuple[ShapeFinding, ...]
     exchange: tuple[ExchangeRow, ...]
-    exchange_finding: Sentence | None
+    exchange_finding: ExchangeFinding | None
     ratios: tuple[RatioCurve, ...] = Field(
         description="of every kind that has both SKUs, the one that the tables read first"
     )
     confounders: tuple[Confounder, ...]
     what_if: tuple[WhatIf, ...]
     slo: tuple[IsoRow, ...]
-    slo_answer: Sentence | None
-    slo_left: tuple[str, ...] = Field(description="points within the limit of each SKU, in words")
+    slo_answer: Answer | None
+    slo_points: tuple[PointsWithin, ...] = Field(description="points within the limit, one entry a SKU")
 
 
 class StudyPoint(Document):
@@ -315,20 +327,6 @@ class ComparedCurves(Document):
     rows: tuple[IsoRow, ...]
 
 
-class StudyPeak(Document):
-    """Where the ratio of a study's curves peaks between their ends, and where it is above that once more."""
-
-    name: Text
-    axis: Text
-    ratio: float
-    at: float
-    again_from: float | None
-    end_ratio: float
-    end: float
-    directional: bool = False
-    end_directional: bool = False
-
-
 class StudySection(Document):
     """A published study beside our figures, and checked. ``iso`` reads it on the median axis, at our prices."""
 
@@ -342,8 +340,29 @@ class StudySection(Document):
         description="the printed table, read again from the printed points the way the study did"
     )
     peaks: tuple[StudyPeak, ...]
-    summary: Sentence
+    finding: StudyFinding | None = Field(description="null without two readings to compare")
+    counts: LintCounts
     linted: LintReport
+
+
+class ComparedPoints(Document):
+    """How many points have a verdict against their previous run, and why the others have none."""
+
+    points: int = Field(description="in all; 0 = there is no earlier run")
+    same: int
+    new: int = Field(description="without an earlier run")
+    unknown: int = Field(description="with an earlier run and without a verdict")
+    runs: tuple[str, ...] = Field(description="earlier runs of the points that are the same")
+    example: Change | None = Field(description="a point with the most frequent reason of no verdict")
+
+
+class RunFinding(Document):
+    """The run against the one before."""
+
+    moved: Change | None = Field(description="the largest change for the worse, else for the better")
+    others_moved: int = Field(description="further changes in the same direction")
+    completeness: Completeness
+    compared: ComparedPoints
 
 
 class Report(Document):
@@ -352,15 +371,13 @@ class Report(Document):
     name: Text
     definition: Definition
     verdict: Verdict
-    headline: Sentence
-    answer: Sentence | None = Field(
-        description="which SKU is cheaper where; null without two readable curves"
-    )
-    rule: Sentence = Field(description="what made the verdict")
-    findings: tuple[Sentence, ...] = Field(description="what a reader who stops here should know")
-    banners: tuple[Sentence, ...]
+    run: RunFinding
+    answer: Answer | None = Field(description="which SKU is cheaper where; null without two readable curves")
+    largest_ratio: LargestRatio | None
+    long_waits: LongWaits | None
+    caveats: Caveats
     origin: Origin | None = Field(description="of the curves that the tables read; null = nothing ran")
-    run: str
+    runs: tuple[str, ...] = Field(description="runs behind the rows, sorted")
     sku_titles: dict[str, str] = Field(description="SKU id -> name, in the order of the columns")
     curves: tuple[Curve, ...]
     iso: tuple[IsoRow, ...]
@@ -369,8 +386,8 @@ class Report(Document):
     hbm: tuple[HbmRow, ...]
     timing: tuple[SkuTiming, ...]
     timing_errors: tuple[PointError, ...]
-    timing_source: str
-    prices: dict[str, str] = Field(description="SKU id -> the price used, with date and source, in words")
+    calibration: Calibration | None
+    prices: dict[str, Price | None] = Field(description="SKU id -> the price used; null = none is known")
     provenance: tuple[ProvenanceRow, ...]
     comparison: SkuComparison | None
     studies: tuple[StudySection, ...]

@@ -16,6 +16,7 @@ import pipeline.schema
 from pipeline.errors import ArtifactError
 from pipeline.schema import upgrades
 from pipeline.schema.base import Document, Stored, schema
+from pipeline.schema.cluster import NoLauncher, SlurmSite
 from pipeline.schema.history import HistoryRow, Tombstone
 from pipeline.schema.plan import Plan
 from pipeline.schema.publication import PageEntry, Review
@@ -105,6 +106,22 @@ def test_a_point_of_schema_1_has_its_new_names():
         (),
         (),
     ]
+
+
+@pytest.mark.parametrize(
+    ("former", "site"),
+    [
+        (
+            {"launcher": "slurm", "slurm": {"partition": "p", "segment": True}, "kubernetes": None},
+            SlurmSite(launcher="slurm", partition="p", segment=True),
+        ),
+        ({"launcher": None, "slurm": {"partition": "p", "segment": True}}, NoLauncher(launcher="none")),
+    ],
+)
+def test_the_cluster_of_a_plan_of_schema_1_has_its_launcher_in_its_site(former, site):
+    raw = json.loads(frozen("plan", 1))
+    raw["cluster"] |= former
+    assert Plan.from_json(json.dumps(raw), where="plan.json").cluster.site == site
 
 
 def assert_says(found: object, wanted: object, place: str) -> None:
@@ -214,6 +231,8 @@ def test_a_document_with_a_field_that_nobody_knows_is_refused(name, version):
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
+        ("plan", {"cluster": 5}),
+        ("plan", {"cluster": {"launcher": ["slurm"]}}),
         ("results", {"points": 5}),
         ("results", {"points": [1, None]}),
         ("results", {"points": [{"status": 7}]}),

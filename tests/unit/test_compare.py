@@ -69,9 +69,11 @@ def test_every_sku_of_the_catalogue_can_be_compared_on_paper(capsys):
     skus = list(recipe_set().catalogue.skus)
     assert len(skus) == 9
     for sku in skus:
-        lines = {line["label"]: line for line in compared(capsys, sku, "b200")["specs"]}
-        assert lines["HBM, GB"]["values"][1] == 180.0
-    assert lines["hyperscaler, $/GPU-hour"]["ratio"] == pytest.approx(1.95 / 1.48)
+        answer = compared(capsys, sku, "b200")
+        rows_ = {row["spec"]: row for row in answer["specs"]}
+        assert rows_["hbm"]["values"][1] == 180.0
+    assert answer["price_tier"] == "hyperscaler"
+    assert rows_["price"]["ratio"] == pytest.approx(1.95 / 1.48)
 
 
 def test_two_skus_are_read_on_the_curves_of_one_kind(capsys, history):
@@ -137,7 +139,7 @@ def test_compare_marks_every_figure_that_is_read_between_far_knots():
         throughput_peak=found,
         cost_peak=None,
     )
-    empty = {"specs": (), "changes": (), "differs": (), "notes": ()}
+    empty = {"specs": (), "price_tier": "hyperscaler", "changes": (), "differs": (), "notes": ()}
     page = render.side_by_side(SideBySide(kind="SKUs", names=("A", "B"), together=(one,), gap=10.0, **empty))
     assert "| 20 | 100 | ≈ **300** | ≈ 3.00× | 1.000 | ≈ 0.500 | ≈ 2.00× |\n" in page
     assert "- tok/s/GPU: largest on this grid ≈ 2." in page

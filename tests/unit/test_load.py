@@ -6,6 +6,11 @@ from pipeline import load
 from pipeline.errors import Problem, RecipeError
 from tests.fakes import recipe_set as small
 
+LOCAL = (
+    "{launcher: local, isolation: none, time_scale: 1.0, ready_s: 1, time_s: 1, stop_s: 1,"
+    " first_port: 18000, last_port: 18999, processes_per_core: 1}"
+)
+
 
 def errors(texts: dict[str, str]) -> list[Problem]:
     return [problem for problem in load.examine(texts)[1] if problem.severity == "error"]
@@ -335,10 +340,58 @@ def test_a_cluster_without_what_its_measure_needs_is_refused():
 
 
 def test_a_cluster_without_what_its_launcher_needs_is_refused():
-    live = small.CLUSTER.replace(
-        "launcher: null\nmeasure: replay", "launcher: local\nmeasure: aiperf\nengine_override: mocker"
-    )
-    assert only(small.texts(cluster=live)).what == "launcher local needs `local`"
+    live = small.CLUSTER.replace("site: {launcher: none}\nmeasure: replay", f"site: {LOCAL}\nmeasure: aiperf")
+    assert only(small.texts(cluster=live)).what == "launcher local needs `engine_override`"
+
+
+def test_a_measure_without_a_launcher_is_refused_at_the_site():
+    problem = only(small.texts(cluster=small.CLUSTER.replace("measure: replay", "measure: aiperf")))
+    assert (problem.what, problem.line) == ("measure aiperf needs `launcher`", 3)
+
+
+@pytest.mark.parametrize(
+    ("site", "what", "hint"),
+    [
+        ("{launcher: slrum}", "`site`: input tag 'slrum' found using 'launcher'", "slrum"),
+        ("{}", "`site`: unable to extract tag using discriminator 'launcher'", "given"),
+        ("{launcher: slurm, segment: true}", "missing `site.partition`", "set it here"),
+        (
+            "{launcher: slurm, partition: p, segmemt: true, segment: true}",
+            "unknown key `site.segmemt`",
+            "`segment`",
+        ),
+        (
+            LOCAL.replace("18000", "80"),
+            "`site.first_port`: input should be greater than or equal to 1024",
+            "80",
+        ),
+    ],
+)
+def test_a_wrong_site_is_answered_with_the_path_that_is_in_the_file(site, what, hint):
+    problem = only(small.texts(cluster=small.CLUSTER.replace("{launcher: none}", site)))
+    assert problem.what.startswith(what)
+    assert hint in problem.hint
+    assert (problem.path, problem.line) == ("clusters/here.yaml", 3)
+
+
+@pytest.mark.parametrize(
+    ("former", "hint", "site"),
+    [
+        ("launcher: null", "write `site: {launcher: none}` in place of `launcher:`", {"launcher": "none"}),
+        (
+            "launcher: slurm\nslurm: {partition: p, segment: true}",
+            "write `site: {launcher: slurm, partition: …, segment: …}` in place of `launcher:` and `slurm:`",
+            {"launcher": "slurm", "partition": "p", "segment": True},
+        ),
+    ],
+)
+def test_the_former_spelling_of_a_site_is_answered_with_the_current_one_and_still_read(former, hint, site):
+    texts = small.texts(cluster=small.CLUSTER.replace("site: {launcher: none}", former))
+    problem = only(texts)
+    assert problem.what == "the launcher and its parameters are one field, `site`"
+    assert (problem.hint, problem.line) == (hint, 3)
+    found = load.examine(texts)[0].catalogue.clusters["here"].site.model_dump(mode="json")
+    assert site.items() <= found.items()
 
 
 @pytest.mark.parametrize("flags", ["offload-group-size: 2, offload-num-in-group: 5", "offload-group-size: 0"])

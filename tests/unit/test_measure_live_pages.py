@@ -10,8 +10,8 @@ from pipeline.render.charts import pareto
 from pipeline.render.evidence import bill, runs
 from pipeline.render.kinds import kind_text
 from pipeline.render.reasons import reason_text
-from pipeline.render.text import say
 from pipeline.render.theme import LIGHT
+from pipeline.render.words.sources import banners
 from pipeline.schema.result import Measurement
 from tests.fakes.rows import point, recipe, report_data, row
 
@@ -35,9 +35,7 @@ def live(run: str, scale: float, tok_s_gpu: float = 100.0):
 
 def test_a_live_page_does_not_claim_virtual_time_and_says_how_slow_its_engines_are():
     report = analyse(report_data(live("101", 2.0)))
-    assert say(report.banners[0]).startswith(
-        "simulated: Dynamo live over HTTP with simulated engines, timing"
-    )
+    assert next(banners(report)).startswith("simulated: Dynamo live over HTTP with simulated engines, timing")
     assert (
         kind_text(report.curves[0].kind) == "simulated (aiperf, 10 × conc requests, engines slowed 2 times)"
     )

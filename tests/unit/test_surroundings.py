@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.edge.http import SystemHttp
 from pipeline.edge.shell import Completed, Shell
 from pipeline.errors import PipelineError
 from pipeline.flow import provenance
 from pipeline.flow.context import Context
-from pipeline.measure import surroundings
+from pipeline.measure import redaction, surroundings
 from pipeline.schema.plan import Plan
 from pipeline.schema.result import Measurement
 from tests.fakes import launch_specs
@@ -236,7 +237,7 @@ def test_a_variable_named_like_a_secret_is_redacted_whole(name):
     ],
 )
 def test_a_secret_in_a_text_is_not_told(text):
-    shown = surroundings.without_secrets(text)
+    shown = redaction.without_secrets(text)
     assert "hunter2" not in shown
     assert "(redacted)" in shown
     assert surroundings.environment({"DYN_X": text}) == {"DYN_X": shown}
@@ -266,12 +267,12 @@ def test_a_secret_in_a_text_is_not_told(text):
     ],
 )
 def test_a_text_without_a_secret_is_told_as_it_is(text):
-    assert surroundings.without_secrets(text) == text
-    assert surroundings.command(text.split()) == tuple(text.split())
+    assert redaction.without_secrets(text) == text
+    assert redaction.command(text.split()) == tuple(text.split())
 
 
 def test_json_without_its_secrets_is_json_still():
-    shown = surroundings.without_secrets(
+    shown = redaction.without_secrets(
         '{"model": "é", "api_keys": ["a", "b"], "urls": ["http://u:p@h/"], "n": 1}'
     )
     assert shown == '{"model":"é","api_keys":"(redacted)","urls":["http://(redacted)@h/"],"n":1}'
@@ -292,7 +293,7 @@ def test_json_without_its_secrets_is_json_still():
     ids=" ".join,
 )
 def test_a_secret_in_a_command_is_not_told(argv):
-    kept = surroundings.command(("curl", *argv, "--last"))
+    kept = redaction.command(("curl", *argv, "--last"))
     assert "hunter2" not in " ".join(kept)
     assert (kept[0], kept[-1], len(kept)) == ("curl", "--last", len(argv) + 2)
 
@@ -308,7 +309,7 @@ def test_a_command_is_kept_without_its_secrets():
         "--use-server-token-count",
         "--url=http://me:hunter2@h/",
     )
-    kept = surroundings.command(argv)
+    kept = redaction.command(argv)
     assert kept[2:5] == ("VLLM_MAX_TOKENS=4", "x", "--api-key")
     assert kept[6] == "--use-server-token-count"
     assert len(kept) == len(argv)
@@ -318,7 +319,7 @@ def test_a_command_is_kept_without_its_secrets():
 @pytest.mark.parametrize("page", COMMANDS, ids=lambda path: path.stem)
 def test_nothing_is_hidden_of_the_commands_of_a_recipe(page):
     words = tuple(page.read_text("utf-8").split())
-    assert surroundings.command(words) == words
+    assert redaction.command(words) == words
 
 
 def test_a_result_tells_its_commands_and_its_environment_without_secrets():
@@ -343,7 +344,7 @@ def test_a_result_tells_its_commands_and_its_environment_without_secrets():
         plan, order.job, run_id="r", attempt=1, requests_per_conc=10, seed=0, started_at="now"
     )
     commands = {"frontend": ("env", "HF_TOKEN=hunter2", "python", "--api-key", "hunter2")}
-    context = Context(Shell(), FakeClock(), Path("recipes"), env={"VLLM_API_KEY": "hunter2"})
+    context = Context(Shell(), FakeClock(), Path("recipes"), env={"VLLM_API_KEY": "hunter2"}, http=SystemHttp)
     told = provenance.record(
         context, attempt, Measurement(points=(), versions={}, stages_s={}, commands=commands)
     )

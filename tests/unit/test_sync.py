@@ -15,6 +15,7 @@ import pytest
 
 from pipeline.edge import processes
 from pipeline.edge.clock import SystemClock
+from pipeline.edge.http import SystemHttp
 from pipeline.edge.shell import Shell
 from pipeline.errors import ArtifactError, PipelineError
 from pipeline.flow import syncing
@@ -58,7 +59,9 @@ def sync(repository: Path, folder: Path, remote: str = "origin", **context) -> s
     options = syncing.SyncOptions(
         folder=folder, branch="history", remote=remote, message="Add run 7", repository=repository
     )
-    return syncing.sync(Context(context.get("shell", Shell()), SystemClock(), repository), options)
+    return syncing.sync(
+        Context(context.get("shell", Shell()), SystemClock(), repository, http=SystemHttp), options
+    )
 
 
 def on_branch(bare: Path) -> dict[str, str]:
