@@ -27,7 +27,7 @@ def analyse(data: ReportData) -> Report:
     origin = curves[0].origin if curves else None
     studied = [(study, study_family(study, skus=data.skus, definition=definition)) for study in data.studies]
     full = [family for family in kinds if not family.is_reduced]
-    # reduced runs are not shown beside the full runs of a study
+    # a study ran in full, so its curves are not shown beside reduced runs
     shown = (*kinds, *(family for _, family in studied)) if len(full) == len(kinds) else kinds
     iso = iso_table(curves, skus=data.skus, definition=definition)
     changes = compare(rows, previous, planned=data.planned, relevant_change=definition.relevant_change)
