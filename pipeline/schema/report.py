@@ -96,7 +96,7 @@ class ReportData(Stored):
     awaited: tuple[str, ...] = Field(
         default=(),
         exclude_if=lambda awaited: not awaited,
-        description="those that the told run's own plans name: a gap there is a failure",
+        description="planned recipes that the plans of the reported run name: a gap there is a failure",
     )
     planned_skus: dict[str, str] = Field(
         default_factory=dict,

@@ -39,7 +39,7 @@ def test_a_live_page_does_not_claim_virtual_time_and_says_how_slow_its_engines_a
     assert (
         kind_text(report.curves[0].kind) == "simulated (aiperf, 10 × conc requests, engines slowed 2 times)"
     )
-    assert "GPU-hours of simulated engines, on no GPU, every GPU held counted" in bill(report)
+    assert "GPU-hours of simulated engines, on no GPU: all GPUs held" in bill(report)
     assert "GPU-hours of virtual time" in bill(analyse(report_data(row(SMOKE, 4, (100.0, 30.0)))))
 
 
@@ -55,7 +55,7 @@ def test_the_axis_of_throughput_fits_what_is_drawn(highest, end):
 
 def test_a_live_page_says_what_share_of_the_time_was_measurement():
     (line,) = runs(analyse(report_data(live("101", 2.0)))).rows
-    assert "100, 60.0 % of them measurement" in line
+    assert "100, 60.0 % measurement" in line
     (replayed,) = runs(analyse(report_data(row(SMOKE, 4, (100.0, 30.0))))).rows
     assert "55" in replayed
 
