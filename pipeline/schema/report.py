@@ -96,16 +96,12 @@ class ReportData(Stored):
     awaited: tuple[str, ...] = Field(
         default=(),
         exclude_if=lambda awaited: not awaited,
-<<<<<<< HEAD
-        description="planned recipes that the plans of the reported run name: a gap there is a failure",
+        description="recipe ids in the plans of the reported run: a missing one is a failure",
     )
     planned_skus: dict[str, str] = Field(
         default_factory=dict,
         exclude_if=lambda skus: not skus,
         description="SKU of each planned recipe that has no row",
-=======
-        description="recipe ids in the plans of the reported run: a missing one is a failure",
->>>>>>> main
     )
     studies: tuple[Study, ...] = Field(default=(), description="published studies, as printed")
     fits: tuple[ShapeFit, ...] = Field(
