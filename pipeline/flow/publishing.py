@@ -168,11 +168,10 @@ def _report(options: PublishOptions) -> Message:
     data = ReportData.from_json(read(path), where=str(path))
     report = analyse.analyse(data)
     body = read(options.folder / "README.md").decode("utf-8", errors="replace")
-    origin = f" ({report.origin})" if report.origin and report.origin != "measured" else ""
     return Message(
         name=report.name,
         verdict=report.verdict,
-        headline=render.headline(report) + origin,
+        headline=render.headline(report),
         body=body,
         head_sha=options.head.sha if options.head else options.run.sha,
         head_repository=options.head.repository if options.head else "",

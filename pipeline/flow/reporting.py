@@ -199,6 +199,7 @@ def _built(
         llms=llms,
         timing=_timing(context, rows),
         planned=tuple(sorted(recipe.id for recipe in chosen)),
+        planned_skus=analyse.skus_without_rows(chosen, rows),
         rows=rows,
         previous=previous,
         peers={name: sku for name, sku in skus.items() if name not in definition.skus} if asked else {},

@@ -140,8 +140,8 @@ def _compared(
     new = _replay(after, [one.recipe for one in diffs if one.state != "removed"], options, folder / "after")
     named = {one.recipe for one in diffs}
     changes = analyse.compare(new, old, planned=named, relevant_change=BAR, even_without_past=True)
-    kinds = sorted({analyse.kind(row.record) for row in [*old, *new]})
-    found = found.model_copy(update={"recipes": diffs, "changes": changes, "kind": "; ".join(kinds)})
+    kinds = analyse.kinds_of([*old, *new])
+    found = found.model_copy(update={"recipes": diffs, "changes": changes, "kinds": kinds})
     if not options.whole_curve or not diffs:
         return found
     rest = _replay(after, _rest_of_curves(diffs, after), options, folder / "rest")
