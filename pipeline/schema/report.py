@@ -1,4 +1,4 @@
-"""Report documents: the definition a person writes, the data a report keeps, and the analysis that render prints."""
+"""Report documents: the definition in YAML, the data that a report keeps, and the analysis that render prints."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Verdict = Literal["better", "worse", "same", "unknown"]
 
 
 class Definition(Document):
-    """reports/NAME.yaml: what to tell."""
+    """reports/NAME.yaml: what a report covers."""
 
     title: Text
     select: Text = Field(description="glob over recipe ids")
@@ -96,7 +96,7 @@ class ReportData(Stored):
     awaited: tuple[str, ...] = Field(
         default=(),
         exclude_if=lambda awaited: not awaited,
-        description="planned recipes that the plans of the reported run name: a gap there is a failure",
+        description="recipe ids in the plans of the reported run: a missing one is a failure",
     )
     planned_skus: dict[str, str] = Field(
         default_factory=dict,
