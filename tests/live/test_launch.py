@@ -18,7 +18,7 @@ import pytest
 
 from pipeline.edge import network, processes
 from pipeline.edge.clock import SystemClock
-from pipeline.edge.http import Answer, SystemHttp
+from pipeline.edge.http import Response, SystemHttp
 from pipeline.edge.shell import Shell
 from pipeline.errors import LaunchError
 from pipeline.launch import local, ready
@@ -177,7 +177,7 @@ class Killing(SystemHttp):
 
     run_id = ""
 
-    def request(self, *words: object, **more: object) -> Answer:
+    def request(self, *words: object, **more: object) -> Response:
         for one in processes.marked({RUN: self.run_id, PROCESS: "frontend"}):
             os.kill(one.pid, signal.SIGKILL)
         wait_for(lambda: not processes.marked({RUN: self.run_id, PROCESS: "frontend"}))
