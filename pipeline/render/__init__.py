@@ -2,11 +2,12 @@
 
 from pipeline.render.as_tables import as_tables
 from pipeline.render.iso_lint import iso_readings, lint_text
-from pipeline.render.lint_findings import printed_lint
 from pipeline.render.pages import headline, render
-from pipeline.render.review import comment, review_headline
+from pipeline.render.review import comment
 from pipeline.render.side_by_side import side_by_side
 from pipeline.render.terminal import fit_table, moved_table, timing_text
+from pipeline.render.words.lint import printed_lint
+from pipeline.render.words.review import review_headline
 
 __all__ = [
     "as_tables",

@@ -7,10 +7,10 @@ from math import ceil
 from typing import Final
 
 from pipeline.render.charts import SCHEMA, Spec
-from pipeline.render.kinds import NOTHING_RAN, kind_texts
 from pipeline.render.tables import short
 from pipeline.render.text import number, plot, signed
 from pipeline.render.theme import Theme
+from pipeline.render.words.kinds import NOTHING_RAN, kind_texts
 from pipeline.schema.report import CurvePoint, Report
 
 WIDE, NARROW, STEP = 620, 170, 22

@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import ceil, floor, log10
 from typing import Any, Final
 
-from pipeline.render.kinds import NOTHING_RAN, kind_text, kind_texts
 from pipeline.render.labels import Box, place
 from pipeline.render.text import number, plot
 from pipeline.render.theme import SHAPES, Theme
+from pipeline.render.words.kinds import NOTHING_RAN, kind_text, kind_texts
 from pipeline.schema.report import Change, Curve, CurvePoint, Report
 
 Spec = dict[str, Any]

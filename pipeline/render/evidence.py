@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.render.reasons import coverage_text
 from pipeline.render.tables import Table, deployment
 from pipeline.render.text import code, number, plain
+from pipeline.render.words.reasons import coverage_text
 from pipeline.schema.report import HbmRow, ProvenanceRow, Report
 from pipeline.schema.result import Host, RawFile
 from pipeline.schema.timing import PointError, SkuTiming

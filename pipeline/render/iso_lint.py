@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from pipeline.render.lint_findings import printed_finding
 from pipeline.render.terminal import aligned
 from pipeline.render.text import about, number
+from pipeline.render.words.lint import printed_finding
 from pipeline.schema.claims import CostMode
 from pipeline.schema.compare import Reading
 from pipeline.schema.lint import Finding, LintReport, Severity

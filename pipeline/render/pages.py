@@ -14,10 +14,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.render import bars, charts, evidence, memory, radar, ratios, sections, studies, tables
-from pipeline.render.kinds import kind_text
 from pipeline.render.text import as_html, code, percent, plain
 from pipeline.render.theme import DARK, LIGHT, Theme
 from pipeline.render.words import answer, highlights, run, sources
+from pipeline.render.words.kinds import kind_text
 from pipeline.schema.report import Report
 
 VEGA_LITE: Final = "6.4"

@@ -7,9 +7,9 @@ from math import ceil, floor
 from typing import Any, Final
 
 from pipeline.render.charts import NARROW, SCHEMA, WIDE, X_TITLE, Spec
-from pipeline.render.kinds import kind_text
 from pipeline.render.text import number, plot
 from pipeline.render.theme import Theme
+from pipeline.render.words.kinds import kind_text
 from pipeline.render.words.specs import BOUNDS
 from pipeline.schema.report import Report, SkuComparison
 

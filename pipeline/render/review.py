@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from pipeline.render.kinds import kind_texts
 from pipeline.render.pages import environment
-from pipeline.render.reasons import given_text, reason_text
-from pipeline.render.review_headline import headline
-from pipeline.render.tables import ICONS, Table, short
+from pipeline.render.tables import Table, short
 from pipeline.render.tables import verdict as icon
 from pipeline.render.text import about, code, number, plain
+from pipeline.render.words.kinds import kind_texts
+from pipeline.render.words.reasons import given_text, reason_text
+from pipeline.render.words.review import review_headline
 from pipeline.schema.plan import Hbm
 from pipeline.schema.report import Change
 from pipeline.schema.review import RecipeDiff, ReviewData
-
-
-def review_headline(data: ReviewData) -> str:
-    """Return the verdict in one line of plain text."""
-    return f"{ICONS[data.verdict]} {headline(data)}"
 
 
 def comment(data: ReviewData) -> str:

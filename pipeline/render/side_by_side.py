@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from pipeline.render import tables
-from pipeline.render.kinds import kind_text
-from pipeline.render.reasons import setting_text
 from pipeline.render.tables import Table
 from pipeline.render.text import about, best, code, number, plain
+from pipeline.render.words.kinds import kind_text
+from pipeline.render.words.reasons import setting_text
 from pipeline.render.words.specs import SPECS, spec_label
 from pipeline.schema.compare import CompareNote, PairedCurves, Peak, RatioAt, SideBySide
 from pipeline.schema.reasons import FieldDiff
@@ -22,7 +22,7 @@ def side_by_side(compared: SideBySide) -> str:
 
 
 def _parts(compared: SideBySide) -> Iterator[str]:
-    a, b = _labels(compared.names)
+    a, b = _labels(compared.names, is_recipes=compared.kind == "recipes")
     yield f"# {a} against {b}\n"
     if (a, b) != tuple(map(plain, compared.names)):
         yield f"{a} is {code(compared.names[0])}, {b} is {code(compared.names[1])}.\n"
@@ -52,12 +52,9 @@ def _spec(spec: SpecKey, price_tier: str) -> str:
     return f"{plain(spec_label(spec, price_tier))}, {SPECS[spec].unit}"
 
 
-def _labels(names: tuple[str, str]) -> tuple[str, str]:
+def _labels(names: tuple[str, str], *, is_recipes: bool) -> tuple[str, str]:
     """Return short names of recipes where those differ."""
-    a, b = (
-        plain(tables.short(name)) if name.count(".") > 2 and "/" not in name else plain(name)
-        for name in names
-    )
+    a, b = (plain(tables.short(name) if is_recipes else name) for name in names)
     return (a, b) if a != b else (plain(names[0]), plain(names[1]))
 
 

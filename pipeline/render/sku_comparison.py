@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.render.reasons import NOT_SET, setting_text
 from pipeline.render.tables import MOST_COLUMNS, Table
 from pipeline.render.text import MINUS, about, best, code, fixed, number, percent, plain
+from pipeline.render.words.reasons import NOT_SET, setting_text
 from pipeline.render.words.specs import BOUNDS, SPECS, spec_label
 from pipeline.schema.report import SkuComparison
 from pipeline.schema.sku_comparison import Confounder, ShapeCell, ValueInUse

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pipeline.render.kinds import kind_text
-from pipeline.render.lint_findings import printed_finding
 from pipeline.render.sections import Section
 from pipeline.render.tables import MOST_COLUMNS, Table, marked
 from pipeline.render.text import about, number, plain
 from pipeline.render.words import figures, sources
+from pipeline.render.words.kinds import kind_text
+from pipeline.render.words.lint import printed_finding
 from pipeline.schema.claims import Axis, CostMode, Quantity
 from pipeline.schema.lint import Finding
 from pipeline.schema.report import ComparedCurves, Report, StudyPoint, StudySection

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipeline.render.reasons import reason_text, setting_text
 from pipeline.render.text import THIN_P99, about, best, code, number, plain
+from pipeline.render.words.reasons import reason_text, setting_text
 from pipeline.schema.report import Change, Curve, CurvePoint, IsoRow, Report
 
 ICONS = {"better": "🟢", "worse": "🔴", "same": "⚪", "unknown": "🟡"}

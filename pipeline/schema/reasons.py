@@ -1,4 +1,4 @@
-"""Why a point has no figure or no verdict, as data: ``render.reasons`` writes the words."""
+"""Why a point has no figure or no verdict, as data: ``render.words.reasons`` writes the words."""
 
 from __future__ import annotations
 

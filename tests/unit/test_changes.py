@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.analyse.changes import compare, verdict
-from pipeline.render.reasons import reason_text
+from pipeline.render.words.reasons import reason_text
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.reasons import ChangeReason, FieldDiff, Side
 from pipeline.schema.report import Change

@@ -8,9 +8,9 @@ from pipeline.analyse import analyse
 from pipeline.flow.measuring import _refusal
 from pipeline.render.charts import pareto
 from pipeline.render.evidence import bill, runs
-from pipeline.render.kinds import kind_text
-from pipeline.render.reasons import reason_text
 from pipeline.render.theme import LIGHT
+from pipeline.render.words.kinds import kind_text
+from pipeline.render.words.reasons import reason_text
 from pipeline.render.words.sources import banners
 from pipeline.schema.result import Measurement
 from tests.fakes.rows import point, recipe, report_data, row

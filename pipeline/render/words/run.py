@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from pipeline.render.reasons import diff_text, reason_text
 from pipeline.render.tables import ICONS, short
 from pipeline.render.text import number, percent
 from pipeline.render.words.figures import Titles
 from pipeline.render.words.length import LONGEST, cut, extended, fitted
+from pipeline.render.words.reasons import diff_text, reason_text
 from pipeline.schema.findings import Completeness
 from pipeline.schema.reasons import FieldDiff
 from pipeline.schema.report import Change, ComparedPoints, Definition, Report, RunFinding

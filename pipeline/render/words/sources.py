@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.render.kinds import kind_text
 from pipeline.render.text import number, plain
+from pipeline.render.words.kinds import kind_text
 from pipeline.schema.catalogue import Price
 from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.findings import Calibration, Caveats, LintCounts

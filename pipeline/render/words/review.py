@@ -1,34 +1,36 @@
-"""The headline of a review: one line of plain text."""
+"""The headline of a review, in plain text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
-from pipeline.render.reasons import given_text, reason_text
-from pipeline.render.tables import short
+from pipeline.render.tables import ICONS, short
 from pipeline.render.text import number
+from pipeline.render.words.length import fitted
+from pipeline.render.words.reasons import given_text, reason_text
 from pipeline.schema.review import PlacedChange, Prediction, RecipeDiff, ReviewData
 
-MOST: Final = 108  # characters; the icon of the verdict and a blank come before them
 
-
-def headline(data: ReviewData) -> str:
-    """Return what was changed and what that is predicted to do.
+def review_headline(data: ReviewData) -> str:
+    """Return the verdict's icon, what was changed and what that is predicted to do.
 
     A line that is too long loses, in this order: the remark on the rack, the SKU, the edit, the name, its end.
     """
+    return fitted([f"{ICONS[data.verdict]} {line}" for line in _lines(data)])
+
+
+def _lines(data: ReviewData) -> list[str]:
+    """Return the headline, the longest wording first."""
     found = data.prediction
     match found.kind:
         case "errors":
-            return f"{found.errors} error{'s' * (found.errors > 1)} in the recipes: nothing was predicted"
+            return [f"{found.errors} error{'s' * (found.errors > 1)} in the recipes: nothing was predicted"]
         case "unchanged":
-            return f"no recipe measures something else than at {data.base[:12]}"
+            return [f"no recipe measures something else than at {data.base[:12]}"]
     effect = _effect(found)
     full, *shorter = _subjects(data.recipes)
-    lines = [f"{full}: {effect} (simulated; not yet run on a rack)"]
-    lines += [f"{subject}: {effect} (simulated)" for subject in (full, *shorter)]
-    return next((line for line in lines if len(line) <= MOST), f"{lines[-1][: MOST - 1]}…")
+    shortened = [f"{subject}: {effect} (simulated)" for subject in (full, *shorter)]
+    return [f"{full}: {effect} (simulated; not yet run on a rack)", *shortened]
 
 
 def _effect(found: Prediction) -> str:
