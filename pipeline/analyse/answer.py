@@ -30,11 +30,11 @@ def answer(
     origin: Origin | None,
     limit: Limit | None = None,
 ) -> Answer | None:
-    """Return the ranges of the grid that each SKU wins per dollar by ``bar`` (relative) or more, the largest win first.
+    """Return the ranges of the grid in which a SKU wins per dollar by ``bar`` (relative) or more, largest win first.
 
-    Only the first and the last SKU are compared, as in every ratio of the report; None with nothing to compare. Level ranges
-    follow the wins, then ranges of which both readings are directional, then those that one SKU alone reaches. With ``limit``,
-    the rows are of points within that TTFT.
+    Only the first and the last SKU are compared, as in every ratio of the report; None with nothing to compare.
+    Level ranges follow the wins, then ranges of which both readings are directional, then those that one SKU alone
+    reaches. With ``limit``, the rows are of points within that TTFT.
     """
     rows = [row for row in iso if row.cost_ratio is not None]
     if not rows or len(skus) < 2 or origin is None:

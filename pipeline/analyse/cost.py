@@ -4,8 +4,9 @@ from __future__ import annotations
 
 
 def usd_per_mtok(usd_per_gpu_hour: float | None, total_tok_s_gpu: float | None) -> float | None:
-    """Return USD per million tokens (input + output): rate · 10⁶ / (3600 · tok/s/GPU); None without a price or a throughput.
+    """Return USD per million tokens (input + output): rate · 10⁶ / (3600 · tok/s/GPU).
 
+    None without a price or a throughput.
     Source: the published study's definition.
 
     >>> usd_per_mtok(3.6, 1000.0)

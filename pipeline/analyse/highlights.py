@@ -1,4 +1,4 @@
-"""What a reader who stops at the first page should know beside the answer: the largest ratio, and the waits."""
+"""What the first page shows beside the answer: the largest ratio, and long waits for the first token."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ LONG_TTFT_MS = 10_000.0  # a reader of interactivity alone would not expect to w
 def largest_ratio(
     iso: Sequence[IsoRow], curves: Sequence[Curve], definition: Definition
 ) -> LargestRatio | None:
-    """Return the largest throughput ratio on the grid with its surroundings; None without two readable curves."""
+    """Return the largest throughput ratio on the grid with its surroundings.
+
+    None without two readable curves.
+    """
     rows = [row for row in iso if row.throughput_ratio is not None and len(row.cells) > 1]
     if not rows:
         return None
@@ -48,12 +51,15 @@ def _peak(curves: Sequence[Curve], definition: Definition) -> Peak | None:
 
 
 def read_ratio(place: RatioAt, gap: float) -> ReadRatio:
-    """Return a ratio of two curves, directional where their knots are farther apart than ``gap``, tok/s/user."""
+    """Return a ratio of two curves; directional where its knots are over ``gap`` tok/s/user apart."""
     return ReadRatio(at=place.at, ratio=place.ratio, directional=place.gap > gap)
 
 
 def long_waits(family: Family | None) -> LongWaits | None:
-    """Return how many trusted points wait long for the first token, and the longest wait; None where none does."""
+    """Return how many trusted points wait long for the first token, and the longest wait.
+
+    None where none does.
+    """
     points = [point for curve in family.curves for point in curve.points] if family else []
     trusted = [point for point in points if point.status == "ok"]
     slow = [(wait, point) for point in trusted if (wait := point.ttft_p50_ms or 0.0) > LONG_TTFT_MS]

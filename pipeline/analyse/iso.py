@@ -79,7 +79,10 @@ def _inside(knots_x: Sequence[float], knots_y: Sequence[float], at: Sequence[flo
 
 
 def bracket(knots_x: Sequence[float], t: float) -> tuple[int, int] | None:
-    """Return the indices of the knots around ``t``, twice the same when ``t`` is a knot; None where ``read_at`` has no answer."""
+    """Return the indices of the knots around ``t``, twice the same when ``t`` is a knot.
+
+    None where ``read_at`` has no answer.
+    """
     if len(knots_x) == 1:
         return (0, 0) if abs(t - knots_x[0]) < SAME_X else None
     if not knots_x or not knots_x[0] <= t <= knots_x[-1]:
@@ -102,7 +105,10 @@ def _hermite(x: Floats, y: Floats, t: Floats) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class Knots:
-    """A frontier as figures: ``x`` rises strictly (tok/s/user); ``y`` (tok/s/GPU) falls strictly where it makes the frontier."""
+    """A frontier as figures: ``x`` rises strictly (tok/s/user).
+
+    ``y`` (tok/s/GPU) falls strictly where it makes the frontier.
+    """
 
     x: tuple[float, ...]
     y: tuple[float, ...]

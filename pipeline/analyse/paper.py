@@ -1,4 +1,4 @@
-"""What follows from specifications alone: shares of the best known SKU, limits of tokens per dollar, and expert traffic."""
+"""What follows from specifications: shares of the best SKU, limits of tokens per dollar, expert traffic."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ BOUNDS: Final[dict[Bound, SpecKey]] = {
 
 
 def radar(skus: Sequence[Sku], peers: Iterable[Sku]) -> tuple[RadarAxis, ...]:
-    """Return each specification that any SKU states as a share of the maximum over the SKUs and their peers."""
+    """Return each stated specification as a share of the maximum over the SKUs and their peers."""
     known = [*skus, *peers]
     return tuple(
         _axis(spec, skus, known) for spec in RADAR if any(SPECS[spec](sku) is not None for sku in known)
@@ -56,7 +56,7 @@ def _axis(spec: SpecKey, skus: Sequence[Sku], known: Sequence[Sku]) -> RadarAxis
 
 
 def ceilings(rows: Sequence[SpecRow]) -> tuple[Ceiling, ...]:
-    """Return for each resource its ratio over the ratio of prices: the limit of tokens per dollar if nothing else limits."""
+    """Return the ratio of each resource over that of prices: the limit of tokens per dollar if it alone limits."""
     ratios = {row.spec: row.ratio for row in rows}
     return tuple(
         Ceiling(
@@ -88,10 +88,11 @@ def ceiling_finding(
 def exchange(
     skus: Sequence[Sku], llm: Llm, assumed: ExchangeAssumptions, ran: Sequence[tuple[CurvePoint, WorkerPool]]
 ) -> tuple[ExchangeRow, ...]:
-    """Return the all-to-all traffic of one decode step, averaged over even routing where no two experts of a token share a GPU.
+    """Return the all-to-all traffic of one decode step, for even routing with no two experts of a token on one GPU.
 
-    A rank sends ``layers · experts per token · hidden · (dispatch + combine bytes) · (EP − 1)/EP`` bytes per token. ``ran``: points
-    with the decode workers behind them; a rank of these holds ``conc / ranks`` requests at most, never more than is assumed.
+    A rank sends ``layers · experts per token · hidden · (dispatch + combine bytes) · (EP − 1)/EP`` bytes per token.
+    ``ran``: points with the decode workers behind them; a rank of these holds ``conc / ranks`` requests at most,
+    never more than is assumed.
     """
     rows = []
     for ep in assumed.ep:
@@ -124,7 +125,7 @@ def exchange(
 def _fastest(
     ep: int, assumed: ExchangeAssumptions, ran: Sequence[tuple[CurvePoint, WorkerPool]]
 ) -> tuple[float | None, float | None]:
-    """Return the fastest step of a DEP decode worker of this width, ms, and the tokens that each of its ranks decodes at most."""
+    """Return the fastest step, ms, of a DEP decode worker of this width, and the most tokens that a rank decodes."""
     steps = [
         (point.tpot_p50_ms, min(point.conc / (pool.workers * pool.dp), assumed.tokens_per_rank))
         for point, pool in ran
@@ -141,7 +142,7 @@ def _is_dep(pool: WorkerPool, width: int) -> bool:
 def exchange_finding(
     rows: Sequence[ExchangeRow], llm: Llm, assumed: ExchangeAssumptions
 ) -> ExchangeFinding | None:
-    """Return the exchange of the fastest step of the widest expert parallelism that ran, at the tokens that it held."""
+    """Return the exchange of the fastest step of the widest EP that ran, for the tokens that it held."""
     ran = [row for row in rows if row.step_ms is not None]
     if not ran:
         return None

@@ -17,7 +17,10 @@ from pipeline.schema.report import Report, ReportData
 
 
 def analyse(data: ReportData) -> Report:
-    """Return everything that the pages of one report show, unrounded; the order of the rows does not matter."""
+    """Return everything that the pages of one report show, unrounded.
+
+    The order of the rows does not matter.
+    """
     definition = data.definition
     _check_skus(data)
     rows, previous = _sorted(data.rows, definition.skus), _sorted(data.previous, definition.skus)

@@ -9,7 +9,10 @@ from pipeline.schema.report import Change, ComparedPoints, CoverageRow, RunFindi
 
 
 def overall(changes: tuple[Change, ...], coverage: tuple[CoverageRow, ...]) -> Verdict:
-    """Return one word: any worse point is worse; a gap or an unknown point is unknown; a new point is no gap."""
+    """Return one word: any worse point is worse; a gap or an unknown point is unknown.
+
+    A new point is no gap.
+    """
     verdicts = {change.verdict for change in changes if not change.is_new}
     if "worse" in verdicts:
         return "worse"
@@ -19,7 +22,7 @@ def overall(changes: tuple[Change, ...], coverage: tuple[CoverageRow, ...]) -> V
 
 
 def run_finding(changes: tuple[Change, ...], coverage: tuple[CoverageRow, ...]) -> RunFinding:
-    """Return the largest change for the worse, else for the better, with what arrived and what was compared."""
+    """Return the largest change for the worse, else for the better, what arrived, and what was compared."""
     for verdict in ("worse", "better"):
         moved = [change for change in changes if change.verdict == verdict]
         if moved:

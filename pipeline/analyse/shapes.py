@@ -10,7 +10,10 @@ from pipeline.schema.sku_comparison import ShapeCell, ShapeFit, ShapeRow, Worker
 
 
 def shape_rows(fits: Sequence[ShapeFit], skus: Sequence[str]) -> tuple[ShapeRow, ...]:
-    """Return one row a worker shape, by rising width; SKUs whose usable memory is unknown have no cell in any row."""
+    """Return one row a worker shape, by rising width.
+
+    SKUs whose usable memory is unknown have no cell in any row.
+    """
     known = known_skus(fits, skus)
     by_shape: dict[WorkerShape, list[ShapeFit]] = {}
     for fit in fits:
@@ -49,7 +52,10 @@ def capacities(fits: Sequence[ShapeFit], skus: Sequence[str]) -> tuple[float, ..
 
 
 def shape_findings(rows: Sequence[ShapeRow], skus: Sequence[str]) -> tuple[ShapeFinding, ...]:
-    """Return the smallest worker that fits and the shapes that do not, one finding a SKU; ``skus``: of the cells of the rows."""
+    """Return the smallest worker that fits and the shapes that do not, one finding a SKU.
+
+    ``skus``: of the cells of the rows.
+    """
     return tuple(_finding(rows, at, sku) for at, sku in enumerate(skus))
 
 

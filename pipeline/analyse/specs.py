@@ -27,7 +27,10 @@ SPECS: Final[dict[SpecKey, SpecReader]] = {
 
 
 def specs(skus: Sequence[Sku], tier: str) -> tuple[SpecRow, ...]:
-    """Return every specification of the SKUs per GPU, then the price of a GPU-hour; ratios are last over first."""
+    """Return every specification of the SKUs per GPU, then the price of a GPU-hour.
+
+    Ratios are last over first.
+    """
     rows = [_row(spec, [read(sku) for sku in skus]) for spec, read in SPECS.items()]
     prices = [price.usd_per_gpu_hour if (price := sku.price(tier)) else None for sku in skus]
     return (*rows, _row("price", prices))

@@ -1,4 +1,4 @@
-"""A published study beside our figures: its points and curves, its table read again, and the findings of the linter."""
+"""A published study beside our figures: points, curves, its table recomputed, and the linter's findings."""
 
 from __future__ import annotations
 
@@ -93,7 +93,10 @@ def shape(row: PublishedRow) -> str:
 
 
 def study_section(study: Study, data: ReportData, published: Family, ours: Sequence[Family]) -> StudySection:
-    """Return the study as a section; ``ours``: the full runs of this project, those that the tables read first."""
+    """Return the study as a section.
+
+    ``ours``: the full runs of this project, those that the tables read first.
+    """
     definition, linted = data.definition, lint(study)
     printed = study.iso.rows if study.iso else ()
     axis: Axis = study.iso.axis if study.iso else "interactivity"
@@ -166,7 +169,7 @@ def _peaks(study: Study, printed_axis: Axis, gap: float) -> Iterable[StudyPeak]:
 def study_finding(
     ours: ComparedCurves, theirs: Sequence[IsoRow], definition: Definition
 ) -> StudyFinding | None:
-    """Return the readings of a study where our throughput ratio is largest, and where it favours the other SKU per dollar.
+    """Return a study's readings where our throughput ratio is largest, and where it favours the other SKU per dollar.
 
     None without two readings. Costs that both call level favour no SKU.
     """

@@ -23,7 +23,7 @@ def what_if(
     definition: Definition,
     span: float,
 ) -> tuple[WhatIf, ...]:
-    """Return tokens per dollar of the last SKU over the first under other assumptions; None where a side is unreachable.
+    """Return tokens per dollar, last SKU over first, under other assumptions; None where a side is unreachable.
 
     ``span``: relative change of the last SKU's price, both ways. ``iso``: the curves as given.
     """
@@ -44,7 +44,7 @@ def what_if(
 
 
 def attainable(curves: Sequence[Curve], *, definition: Definition, limit_ms: float) -> tuple[IsoRow, ...]:
-    """Return the best point of each SKU at each interactivity or above whose median TTFT is at most ``limit_ms``.
+    """Return each SKU's best point at each interactivity or above with a median TTFT of at most ``limit_ms``.
 
     Nothing is interpolated: between two points within the limit no deployment is known to be within it.
     """
@@ -59,7 +59,7 @@ def attainable(curves: Sequence[Curve], *, definition: Definition, limit_ms: flo
 def uncovered(
     curves: Iterable[Curve], *, definition: Definition, limit_ms: float
 ) -> tuple[UncoveredRange, ...]:
-    """Return ranges of the grid, wider than the directional gap, in which a SKU has no point within the limit."""
+    """Return ranges, wider than the directional gap, in which a SKU has no point within the limit."""
     start, end, found = definition.interactivity[0], definition.interactivity[-1], []
     for curve in curves:
         knots = [

@@ -19,7 +19,10 @@ from pipeline.schema.report import CurvePoint, IsoRow, Report, ReportData
 
 
 def as_tables(report: Report, data: ReportData) -> Tables:
-    """Return point tables and iso table of a report's main curves; interactivity is declared as 1000 / median TPOT."""
+    """Return point tables and iso table of a report's main curves.
+
+    Interactivity is declared as 1000 / median TPOT.
+    """
     recipes = {row.record.job.recipe.id: row.record.job.recipe for row in data.rows}
     kind = report.curves[0].kind if report.curves else None
     points = [

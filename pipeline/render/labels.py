@@ -33,7 +33,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A placed text: its anchor in pixels, on which side of the anchor it stands, and where its leader ends."""
+    """A placed text: its anchor in pixels, the side of the anchor, and the end of its leader."""
 
     x: float
     y: float

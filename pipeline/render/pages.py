@@ -33,7 +33,10 @@ class Picture:
 
 
 def render(report: Report) -> dict[str, bytes]:
-    """Return the content of every file of a kept report by name; none contains a time of rendering or a commit."""
+    """Return the content of every file of a kept report by name.
+
+    None contains a time of rendering or a commit.
+    """
     pictures = _pictures(report)
     names = {**_names(report), "pictures": {picture.name: picture for picture in pictures}}
     markdown = environment(is_html=False).get_template("report.md.j2").render(names)
@@ -164,7 +167,7 @@ def _top(report: Report) -> dict[str, str]:
 
 
 def environment(*, is_html: bool) -> Environment:
-    """Templates of this room; Markdown is escaped by ``plain`` and ``code``, HTML by Jinja."""
+    """Return the templates of this package; Markdown is escaped by ``plain`` and ``code``, HTML by Jinja."""
     loader = PackageLoader("pipeline.render", "templates")
     made = Environment(
         loader=loader,

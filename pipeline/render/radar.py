@@ -24,7 +24,7 @@ REACH = 1.45  # of the scales: room for the axis names
 
 
 def radar(report: Report, theme: Theme) -> Spec:
-    """Return one line a SKU over the axes, from 0 in the middle to the maximum over all known SKUs at the rim."""
+    """Return one line per SKU, from 0 in the middle to the maximum over all known SKUs at the rim."""
     axes = report.comparison.radar if report.comparison else ()
     titles = list(report.sku_titles.values())
     side = 290 if theme.is_narrow else 440

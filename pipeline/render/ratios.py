@@ -1,4 +1,4 @@
-"""Tokens per dollar of the last SKU over the first, over interactivity, with the limits that specifications set."""
+"""Tokens per dollar of the last SKU over the first by interactivity, with the limits of the specifications."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ DASHES: Final = ([1, 0], [6, 4], [2, 3], [8, 3, 2, 3])
 
 
 def ratios(report: Report, theme: Theme) -> Spec:
-    """Return one line a kind of figures, rules at 1× and at each ceiling; on a log scale, since twice and half are alike."""
+    """Return one line a kind of figures, rules at 1× and at each ceiling.
+
+    On a log scale, since twice and half are alike.
+    """
     found = report.comparison
     titles = list(report.sku_titles.values())
     values = _values(found) if found else []
@@ -33,7 +36,10 @@ def ratios(report: Report, theme: Theme) -> Spec:
     x = {"field": "x", "type": "quantitative", "title": X_TITLE, "scale": {"zero": False, "nice": True}}
     subtitle = [
         f"above 1×, {titles[-1]} is cheaper · dotted: limits if one resource bounds both, at their prices",
-        f"between knots more than {report.definition.directional_gap:g} tok/s/user apart a line is directional only",
+        (
+            f"between knots more than {report.definition.directional_gap:g} tok/s/user apart a line is "
+            "directional only"
+        ),
     ]
     return {
         "$schema": SCHEMA,

@@ -1,4 +1,7 @@
-"""Sections of a page as data: paragraphs, a picture, tables and folded tables; both templates print them alike."""
+"""Sections of a page as data: paragraphs, a picture, tables and folded tables.
+
+Both templates print them alike.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ FOLDED_KINDS = {"flag": "Flags", "environment": "Environment variables"}
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """All text is inline Markdown; tables have captions, empty where a section has one table; ``picture`` is a name, or empty."""
+    """All text is inline Markdown; tables have captions, empty where a section has one table.
+
+    ``picture`` is a name, or empty.
+    """
 
     title: str
     paragraphs: tuple[str, ...] = ()
@@ -56,10 +62,13 @@ def _slo(report: Report, found: SkuComparison) -> Section:
     limit, titles = number(found.definition.ttft_limit_s, "grid"), report.sku_titles
     paragraphs = (
         (
-            f"Points whose median TTFT is above {limit} s are left out. "
-            f"Within the limit: {hardware.points_within(found.slo_points, titles)}."
+            f"Points whose median TTFT is above {limit} s are left out. Within the limit: "
+            f"{hardware.points_within(found.slo_points, titles)}."
         ),
-        "Each row shows the best point within the limit at that interactivity or above. Nothing is interpolated.",
+        (
+            "Each row shows the best point within the limit at that interactivity or above. Nothing is "
+            "interpolated."
+        ),
         answer.details(found.slo_answer, titles) if found.slo_answer else "_Nothing to compare._",
     )
     return Section(
@@ -74,10 +83,13 @@ def _what_if(report: Report, found: SkuComparison) -> Section:
     titles = list(report.sku_titles.values())
     span, last = percent(found.definition.price_span), plain(titles[-1])
     paragraphs = (
-        f"Tokens per dollar of {last} over {plain(titles[0])}. The cost is derived from the throughput read at each interactivity.",
         (
-            f"The columns vary the price of {last} by {span} both ways, then charge all GPUs held (including the tray of NATS and etcd), "
-            f"then give the price premium of {last} at which both cost the same."
+            f"Tokens per dollar of {last} over {plain(titles[0])}. The cost is derived from the throughput "
+            "read at each interactivity."
+        ),
+        (
+            f"The columns vary the price of {last} by {span} both ways, then charge all GPUs held (including "
+            f"the tray of NATS and etcd), then give the price premium of {last} at which both cost the same."
         ),
     )
     return Section("What if", paragraphs, "", (("", compared.what_if(found, titles)),))
@@ -102,10 +114,11 @@ def _shapes(report: Report, found: SkuComparison) -> Section:
         for sku, gb in zip(found.shape_skus, found.capacity_gb, strict=True)
     )
     settings = (
-        f"Computed, not measured, with the same settings everywhere: utilisation {number(assumed.utilisation, 'grid')}, "
-        f"{assumed.decode_tokens} batched tokens in decode, {assumed.prefill_tokens} in prefill, no offload. Capacity is what "
-        f"nvidia-smi shows for one GPU: {plain(capacities)}. The tables show the memory that vLLM could give to KV cache; "
-        "a shape with a negative figure does not fit."
+        "Computed, not measured, with the same settings everywhere: utilisation "
+        f"{number(assumed.utilisation, 'grid')}, {assumed.decode_tokens} batched tokens in decode, "
+        f"{assumed.prefill_tokens} in prefill, no offload. Capacity is what nvidia-smi shows for one GPU: "
+        f"{plain(capacities)}. The tables show the memory that vLLM could give to KV cache; a shape with a "
+        "negative figure does not fit."
     )
     unknown = [
         f"Memory of {plain(title)}: usable size not recorded."
@@ -121,10 +134,11 @@ def _exchange(found: SkuComparison, titles: Sequence[str]) -> Section:
     assumed = found.definition.exchange
     paragraphs = [hardware.exchange(found.exchange_finding)] if found.exchange_finding else []
     paragraphs.append(
-        "Averages for even routing, assuming that no two experts of a token share a GPU. "
-        f"Activations are {number(assumed.dispatch_bytes, 'grid')} byte out and {number(assumed.combine_bytes, 'grid')} back, with "
-        f"{assumed.tokens_per_rank} tokens per rank and step (in brackets, the most that the fastest step held). "
-        f"Scale-out has {number(assumed.scaleout_gb_s, 'grid')} GB/s per GPU. Bandwidth only, no latency."
+        "Averages for even routing, assuming that no two experts of a token share a GPU. Activations are "
+        f"{number(assumed.dispatch_bytes, 'grid')} byte out and {number(assumed.combine_bytes, 'grid')} "
+        f"back, with {assumed.tokens_per_rank} tokens per rank and step (in brackets, the most that the "
+        f"fastest step held). Scale-out has {number(assumed.scaleout_gb_s, 'grid')} GB/s per GPU. Bandwidth "
+        "only, no latency."
     )
     table = compared.exchange(found, titles)
     return Section("Experts and their exchange", tuple(paragraphs), "", (("", table),))
@@ -139,8 +153,8 @@ def _confounders(found: SkuComparison, titles: Sequence[str]) -> Section:
             folded.append((f"{name} that differ: {len(rows)}", compared.confounders(rows, titles)))
     paragraphs = (
         (
-            f"Besides the worker shapes, {len(found.confounders)} settings of the recipes differ between the SKUs. "
-            "Ratios between SKUs include their effect."
+            f"Besides the worker shapes, {len(found.confounders)} settings of the recipes differ between the "
+            "SKUs. Ratios between SKUs include their effect."
         ),
         "In brackets: how many recipes of the SKU have the value.",
     )

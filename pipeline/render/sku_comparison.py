@@ -68,7 +68,10 @@ def ceilings(comparison: SkuComparison) -> Table:
 
 
 def shapes(comparison: SkuComparison, names: dict[str, str]) -> Table:
-    """Return the memory that each worker shape leaves for KV on each SKU; shares of HBM only where the columns allow it."""
+    """Return the memory that each worker shape leaves for KV on each SKU.
+
+    Shares of HBM only where the columns allow it.
+    """
     headers, titles = ["worker", "GPUs", "weights GB/GPU"], [names[sku] for sku in comparison.shape_skus]
     has_shares = len(headers) + 2 * len(titles) <= MOST_COLUMNS
     for title in titles:

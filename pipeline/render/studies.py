@@ -30,9 +30,11 @@ def beside(report: Report, found: StudySection) -> Section:
     """Return the section with the study's curves beside each kind of ours, then its points."""
     study, titles = found.study, list(report.sku_titles.values())
     published = f", published {study.published_on}" if study.published_on else ""
-    what = f"{plain(study.title)}: {plain(study.source)}, run {plain(study.run_id)}, dated {study.measured_on} by the source{published}"
-    axis = "The study is read at 1000 / median TPOT and at the prices of this report, as this report's own figures are. "
-    axis += "Its printed tok/s/user is another statistic and has its own column. It publishes no TTFT: the TTFT and queue time "
+    what = f"{plain(study.title)}: {plain(study.source)}, run {plain(study.run_id)}, dated "
+    what += f"{study.measured_on} by the source{published}"
+    axis = "The study is read at 1000 / median TPOT and at the prices of this report, as this report's own "
+    axis += "figures are. Its printed tok/s/user is another statistic and has its own column. "
+    axis += "It publishes no TTFT: the TTFT and queue time "
     axis += "implied by Little's law are upper bounds, since they include ramp and drain of the run."
     readings = [
         (f"Published figures beside {plain(kind_text(one.kind))}:", _readings(found, one, titles))
@@ -61,8 +63,9 @@ def checked(found: StudySection) -> Section:
         ("Findings at the edge of rounding, and notes", _claims(found.linted.of("edge", "note"))),
         ("Claims that hold", _claims(found.linted.of("holds"))),
     ]
-    rule = "A figure is wrong when no unrounded operands that print as shown can give it. A claim is checked against arithmetic or "
-    rule += "evidence. Identities: ratio = last / first throughput, cost = rate · 10⁶ / (3600 · tok/s/GPU)."
+    rule = "A figure is wrong when no unrounded operands that print as shown can give it. "
+    rule += "A claim is checked against arithmetic or evidence. "
+    rule += "Identities: ratio = last / first throughput, cost = rate · 10⁶ / (3600 · tok/s/GPU)."
     return Section(
         "The published study, checked",
         (sources.lint_counts(found.counts), rule),
@@ -198,7 +201,10 @@ def _again(found: StudySection, names: dict[str, str]) -> Iterable[tuple[str, Ta
             "ratio, printed / recomputed",
         )
         yield (
-            f"Its table of {name}, as printed and recomputed from its printed points (cost interpolated on its own, printed tok/s/user)",
+            (
+                f"Its table of {name}, as printed and recomputed from its printed points (cost interpolated "
+                "on its own, printed tok/s/user)"
+            ),
             Table(headers, "r" * len(headers), tuple(rows)),
         )
 

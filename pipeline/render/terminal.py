@@ -12,7 +12,7 @@ from pipeline.schema.timing import PointError, Timing
 
 
 def fit_table(judged: Sequence[tuple[str, str, Sequence[Hbm] | None]]) -> str:
-    """Return HBM of one GPU of each role, GB: what the weights take, what is left for KV cache, and what is requested of it."""
+    """Return HBM of one GPU of each role, GB: weights, what is left for KV cache, and what is requested of it."""
     head: tuple[str, ...] = (
         "recipe",
         "SKU",
@@ -124,7 +124,8 @@ def _error(point: PointError) -> tuple[str, ...]:
 def _summary(timing: Timing) -> str:
     errors = timing.relative_errors
     left_out = timing.relative_left_out_errors
-    line = f"{len(errors)} figures: median error {number(median(errors), 'percent')}, largest {number(errors[-1], 'percent')}"
+    line = f"{len(errors)} figures: median error {number(median(errors), 'percent')}, largest "
+    line += f"{number(errors[-1], 'percent')}"
     return (
         f"{line}; left out: largest {number(left_out[-1], 'percent')} of {len(left_out)}\n"
         if left_out

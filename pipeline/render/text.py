@@ -1,4 +1,4 @@
-"""The only module that rounds: a format for each quantity, a word for each absent value, and inline Markdown."""
+"""The only module that rounds: a format for each quantity, a word for each absent value, inline Markdown."""
 
 from __future__ import annotations
 
@@ -57,10 +57,12 @@ QUANTITIES: Final[dict[str, Callable[[float], str]]] = {
 
 
 def number(value: float | None, quantity: str, *, absent: str = "unknown") -> str:
-    """Return a value in the format of its quantity (``seconds`` takes milliseconds), or the word for its absence.
+    """Return a value in the format of its quantity, or the word for its absence; ``seconds`` takes milliseconds.
 
-    >>> number(0.0686, "usd_per_mtok"), number(57800.0, "seconds"), number(None, "ratio", absent="unreachable")
-    ('0.069', '57.8', '_unreachable_')
+    >>> number(0.0686, "usd_per_mtok"), number(57800.0, "seconds")
+    ('0.069', '57.8')
+    >>> number(None, "ratio", absent="unreachable")
+    '_unreachable_'
     """
     return f"_{absent}_" if value is None else QUANTITIES[quantity](value)
 
@@ -77,7 +79,7 @@ def about(text: str, *, directional: bool) -> str:
 def best(
     values: list[float | None], quantity: str, *, lowest: bool = False, absent: str = "unknown"
 ) -> list[str]:
-    """Return the cells of a row with the best in bold; equal texts are bold alike, and none is bold where all are equal.
+    """Return the cells of a row with the best in bold, and those that print the same; none where all are equal.
 
     >>> best([0.0691, 0.0689], "usd_per_mtok", lowest=True), best([1.0, 2.0, None], "ratio")
     (['0.069', '0.069'], ['1.00×', '**2.00×**', '_unknown_'])
@@ -127,7 +129,9 @@ def code(text: str) -> str:
 
 
 def as_html(markdown: str) -> Markup:
-    r"""Return inline Markdown as HTML: ``**strong**``, ``_word_``, code spans and backslash escapes; all else is text.
+    r"""Return inline Markdown as HTML.
+
+    ``**strong**``, ``_word_``, code spans and backslash escapes are marks; all else is text.
 
     >>> as_html(r"**1** _unreachable_ `a\|b` 2\*3 <i>")
     Markup('<strong>1</strong> <em>unreachable</em> <code>a|b</code> 2*3 &lt;i&gt;')

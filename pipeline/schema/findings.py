@@ -46,7 +46,10 @@ class AnswerRange(Document):
 
 
 class UncoveredRange(Document):
-    """A range of tok/s/user in which a SKU has no point within a limit; ``low`` null = from the start of the grid."""
+    """A range of tok/s/user in which a SKU has no point within a limit.
+
+    ``low`` null = from the start of the grid.
+    """
 
     sku: Text
     low: float | None
@@ -159,7 +162,10 @@ class PointsWithin(Document):
 
 
 class Disagreement(Document):
-    """An interactivity at which a study and this report favour different SKUs per dollar; ratios are last over first."""
+    """An interactivity at which a study and this report favour different SKUs per dollar.
+
+    Ratios are last over first.
+    """
 
     at: float
     ours: ReadRatio
@@ -167,7 +173,7 @@ class Disagreement(Document):
 
 
 class StudyFinding(Document):
-    """A study read where the throughput ratio of this report is largest, and where the two disagree per dollar."""
+    """Readings of a study where this report's throughput ratio is largest, and where both disagree per dollar."""
 
     skus: tuple[str, str]
     origin: Origin = Field(description="of this report's readings")

@@ -1,4 +1,4 @@
-"""What a report says of two or more SKUs beyond their curves: on paper, by worker shape, and under other assumptions."""
+"""SKUs compared beyond their curves: specifications, worker shapes, and other assumptions."""
 
 from __future__ import annotations
 
@@ -142,7 +142,10 @@ class Ceiling(Document):
 
 
 class ShapeCell(Document):
-    """Memory that is left for KV on one GPU of a SKU; negative when weights and activations alone do not fit."""
+    """Memory that is left for KV on one GPU of a SKU.
+
+    Negative when weights and activations alone do not fit.
+    """
 
     weights_share: float = Field(description="weights over capacity")
     decode_room_gb: float
@@ -161,7 +164,10 @@ class ShapeRow(Document):
 
 
 class ExchangeRow(Document):
-    """Experts and traffic of one expert-parallel width; milliseconds are of one decode step over all layers."""
+    """Experts and traffic of one expert-parallel width.
+
+    Milliseconds are of one decode step over all layers.
+    """
 
     ep: Count
     experts_per_gpu: float = Field(description="of each layer")

@@ -12,14 +12,15 @@ from pipeline.schema.sku_comparison import WorkerShape
 
 def ceiling(found: CeilingFinding) -> str:
     """Return the limit on paper, the reading, and where a reading above the limit comes from."""
-    text = f"On paper no single resource gives more than {number(found.ceiling, 'ratio')} the tokens per dollar. "
+    text = f"On paper no single resource gives more than {number(found.ceiling, 'ratio')} the tokens per "
+    text += "dollar. "
     text += f"The curves give {ratio(found.read)} at {at_grid(found.read.at)} tok/s/user ({found.origin})"
     if found.above <= 1:
         return f"{text}."
     above = about(number(found.above, "ratio"), directional=found.read.directional)
     return (
-        f"{text}, {above} that limit. The excess comes from the worker shapes that fit, the deployments that were run, "
-        "and their settings."
+        f"{text}, {above} that limit. The excess comes from the worker shapes that fit, the deployments that "
+        "were run, and their settings."
     )
 
 
@@ -33,7 +34,8 @@ def shapes(found: ShapeFinding, titles: Titles) -> str:
         return text
     share = f"the weights alone take {number(found.weights_share, 'percent')} of its HBM or more"
     why = share if found.weights_share > 1 else "no memory is left for KV cache"
-    return f"{text} {_codes(found.not_fitting)} {'does' if len(found.not_fitting) == 1 else 'do'} not fit: {why}."
+    do = "does" if len(found.not_fitting) == 1 else "do"
+    return f"{text} {_codes(found.not_fitting)} {do} not fit: {why}."
 
 
 def _codes(shapes_: Iterable[WorkerShape]) -> str:

@@ -29,13 +29,14 @@ def highlights(report: Report) -> Iterator[str]:
 
 
 def largest_ratio(found: LargestRatio, titles: Titles) -> str:
-    """Return the largest throughput ratio on the grid, those at its ends, and what lies between and beyond."""
+    """Return the largest throughput ratio on the grid, those at its ends, and the local peak."""
     first, last = (sku(titles, name) for name in found.skus)
     largest, (low, high) = found.throughput, found.ends
     cost = about(number(found.cost_ratio, "ratio"), directional=largest.directional)
     per_dollar = f" and {cost} the tokens per dollar" if found.cost_ratio is not None else ""
     grid = f"{at_grid(low.at)} to {at_grid(high.at)} tok/s/user"
-    text = f"{last} gives {ratio(largest)} the tok/s/GPU{per_dollar} of {first} at {at_grid(largest.at)} tok/s/user, "
+    text = f"{last} gives {ratio(largest)} the tok/s/GPU{per_dollar} of {first} at {at_grid(largest.at)} "
+    text += "tok/s/user, "
     text += f"the largest throughput ratio on the grid ({grid}; {found.origin}"
     text += "; directional)" if largest.directional else ")"
     if low.at != high.at:
@@ -63,7 +64,8 @@ def long_waits(found: LongWaits, titles: Titles) -> str:
     longest = f"{sku(titles, found.longest.sku)} {plain(found.longest.shape)} c{found.longest.conc}"
     return (
         f"Interactivity does not include the wait for the first token: the median TTFT is above {limit} s at "
-        f"{found.count} of {found.points} points, and {number(found.longest_ms, 'seconds')} s at most ({longest})."
+        f"{found.count} of {found.points} points, and {number(found.longest_ms, 'seconds')} s at most "
+        f"({longest})."
     )
 
 
@@ -74,6 +76,7 @@ def study(found: StudyFinding, of: Study, titles: Titles) -> str:
     text += f"the {found.origin} figures give {ratio(found.ours)}."
     for one in found.disagreements:
         theirs, ours = (sku(titles, found.skus[int(side.ratio > 1)]) for side in (one.theirs, one.ours))
-        text += f" At {at_grid(one.at)} tok/s/user the published tokens per dollar favour {theirs} ({ratio(one.theirs)}), "
+        text += f" At {at_grid(one.at)} tok/s/user the published tokens per dollar favour {theirs} "
+        text += f"({ratio(one.theirs)}), "
         text += f"the {found.origin} ones {ours} ({ratio(one.ours)})."
     return text

@@ -18,7 +18,7 @@ DIRECTIONS: Final = {"worse": "slower", "better": "faster"}
 
 
 def headline(report: Report) -> str:
-    """Return the verdict in one line of plain text: its icon, the largest change or what ran, and the origin of the figures."""
+    """Return the verdict in one line of plain text: icon, largest change or what ran, origin of the figures."""
     icon, origin = ICONS[report.verdict], _origin(report)
     longest = LONGEST - len(f"{icon} {origin}")
     if report.run.moved is not None:
@@ -32,9 +32,9 @@ def rule(definition: Definition) -> str:
     """Return how the verdict of a run is reached."""
     return (
         "tok/s/GPU of each recipe at equal concurrency is compared with its previous run. A change of "
-        f"{percent(definition.relevant_change)} or more is better or worse, a smaller one is the same. A replay with the same seed "
-        "gives the same figures, so no margin for noise is needed. One measured run against one other gives no verdict (unknown): "
-        "the noise between runs is not known."
+        f"{percent(definition.relevant_change)} or more is better or worse, a smaller one is the same. A "
+        "replay with the same seed gives the same figures, so no margin for noise is needed. One measured "
+        "run against one other gives no verdict (unknown): the noise between runs is not known."
     )
 
 
@@ -92,7 +92,8 @@ def _compared(found: ComparedPoints, definition: Definition, *, with_run: bool, 
     new = f", {found.new} new" if found.new else ""
     if not found.same and found.example is not None:
         points = f"{found.unknown} point{'s' * (found.unknown > 1)}"
-        return f"no verdict for {points}{new if with_counts else ''}: {cut(reason_text(found.example.reason), LONGEST)}"
+        reason = cut(reason_text(found.example.reason), LONGEST)
+        return f"no verdict for {points}{new if with_counts else ''}: {reason}"
     against = f"run {found.runs[0]}" if len(found.runs) == 1 else f"{len(found.runs)} runs"
     unknown = f", {found.unknown} not comparable" if found.unknown else ""
     text = f"no change of {percent(definition.relevant_change)} or more"

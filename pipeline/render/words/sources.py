@@ -20,13 +20,15 @@ def banners(report: Report) -> Iterator[str]:
     if found.has_published:
         yield "published: figures from other sources, reprinted here and not measured by this project"
     for kind in found.reduced:
-        yield f"reduced request count: {plain(kind_text(kind))}; for trials only, never compared with full runs"
+        text = plain(kind_text(kind))
+        yield f"reduced request count: {text}; for trials only, never compared with full runs"
     if found.incomplete and found.has_curves:
         counted = f"{found.incomplete} of {found.deployments} deployments lack points (see Coverage)"
         yield f"incomplete: {counted}; curves, readings and ratios do not include them"
     if len(found.kinds) > 1:
         main, *others = (plain(kind_text(kind)) for kind in found.kinds)
-        yield f"different kinds of figures are never mixed: the tables under Curves use {main}, not {'; '.join(others)}"
+        used = f"the tables under Curves use {main}, not {'; '.join(others)}"
+        yield f"different kinds of figures are never mixed: {used}"
 
 
 def _simulated(kind: CurveKind, calibration: Calibration | None) -> str:
@@ -35,7 +37,8 @@ def _simulated(kind: CurveKind, calibration: Calibration | None) -> str:
         how = "Dynamo live over HTTP with simulated engines"
     if calibration is None:
         return f"simulated: {how}, timing parameters not recorded"
-    fitted = f"timing fitted to {plain(calibration.points)} ({calibration.points_origin}) on {plain(calibration.fitted_on)}"
+    fitted = f"timing fitted to {plain(calibration.points)} ({calibration.points_origin}) on "
+    fitted += f"{plain(calibration.fitted_on)}"
     return f"simulated: {how}, {fitted}, {_errors(calibration)}"
 
 
@@ -70,6 +73,6 @@ def lint_counts(found: LintCounts) -> str:
         f"{number(found.wrong_claims, 'count')} do not hold and {number(found.right_claims, 'count')} hold"
     )
     return (
-        f"In its tables, {figures}. Of the claims in its text and charts, {claims}. "
-        f"Findings at the edge of rounding: {number(found.edges, 'count')}. Notes: {number(found.notes, 'count')}."
+        f"In its tables, {figures}. Of the claims in its text and charts, {claims}. Findings at the edge of "
+        f"rounding: {number(found.edges, 'count')}. Notes: {number(found.notes, 'count')}."
     )

@@ -10,7 +10,10 @@ from pipeline.schema.sku_comparison import Bound, SpecKey
 
 @dataclass(frozen=True, slots=True)
 class SpecWords:
-    """How a specification is printed; ``axis`` is its name on the radar, ``quantity`` the format of its figures."""
+    """How a specification is printed.
+
+    ``axis`` is its name on the radar, ``quantity`` the format of its figures.
+    """
 
     label: str
     unit: str
