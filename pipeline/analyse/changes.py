@@ -167,12 +167,12 @@ def flat(value: Mapping[str, Any], path: str = "") -> Iterable[tuple[str, str]]:
 
 def _absence(pair: PointPair) -> ChangeReason | None:
     if pair.before is None:
-        return ChangeReason(kind="no earlier run")
+        return ChangeReason(kind="no-earlier-run")
     if pair.now is None:
         return (
             ChangeReason(kind="missing", side="now")
             if pair.is_planned
-            else ChangeReason(kind="no longer planned")
+            else ChangeReason(kind="no-longer-planned")
         )
     return _problem_of(pair.now, "now") or _problem_of(pair.before, "before")
 
@@ -200,7 +200,7 @@ def _unlike(pair: PointPair, differs: tuple[FieldDiff, ...]) -> ChangeReason | N
     named = ("sku", "provenance.origin", "provenance.measure", "provenance.time_scale")
     unlike = tuple(diff for diff in differs if diff.field in named or diff.field.startswith("client."))
     if unlike:
-        return ChangeReason(kind="fields differ", fields=unlike)
+        return ChangeReason(kind="fields-differ", fields=unlike)
     now, before = pair.now.record, pair.before.record
     is_renamed = now.job.recipe.id != before.job.recipe.id
     is_same = is_renamed or now.series_key(pair.now.conc) == before.series_key(pair.before.conc)

@@ -12,7 +12,7 @@ from pipeline.schema.recipe import Recipe
 from pipeline.schema.report import CoverageRow, HbmRow, ProvenanceRow
 from pipeline.schema.result import Point
 
-State = Literal["ran", "invalid", "failed", "missing", "not in plan"]
+State = Literal["ran", "invalid", "failed", "missing", "not-planned"]
 
 
 def coverage(
@@ -54,7 +54,7 @@ def _ran(rows: list[HistoryRow], *, is_planned: bool) -> CoverageRow:
     return CoverageRow(
         recipe=recipe.id,
         sku=recipe.sku,
-        state=_state(rows, has_gaps=bool(missing)) if is_planned else "not in plan",
+        state=_state(rows, has_gaps=bool(missing)) if is_planned else "not-planned",
         points=valid,
         planned_points=len(recipe.conc),
         problems=tuple(problems),

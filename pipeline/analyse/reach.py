@@ -13,7 +13,9 @@ STEP = 1e-5  # small against any knot distance, large against rounding of double
 def reach(
     curve: Knots, read: Callable[[Knots], float | None], *, half_x: float, half_y: float
 ) -> float | None:
-    """Σ over knots of |∂F/∂x| · half_x + |∂F/∂y| · half_y, the steeper of both sides; None where ``read`` is unreachable.
+    """Return Σ |∂F/∂x| · half_x + |∂F/∂y| · half_y over the knots; None where ``read`` is unreachable.
+
+    Of both one-sided derivatives the steeper counts.
 
     ``read`` takes a curve to a figure: a throughput, a cost, a ratio with another curve.
     """

@@ -37,7 +37,7 @@ def run_finding(changes: tuple[Change, ...], coverage: tuple[CoverageRow, ...]) 
 
 def completeness(coverage: tuple[CoverageRow, ...]) -> Completeness:
     """Return how many planned deployments and points arrived, and the others by state."""
-    planned = [row for row in coverage if row.state != "not in plan"]
+    planned = [row for row in coverage if row.state != "not-planned"]
     gaps: dict[str, GapCount] = {}
     for row in planned:
         if row.state in ("invalid", "failed", "missing"):

@@ -56,7 +56,7 @@ def side_by_side(
         names=(a.name, b.name),
         specs=specs((a.sku, b.sku), reading.tier) if a.sku and b.sku else (),
         price_tier=reading.tier,
-        together=paired,
+        paired=paired,
         changes=changes,
         differs=differing(a.recipe.measured_fields, b.recipe.measured_fields)
         if a.recipe and b.recipe

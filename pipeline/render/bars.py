@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from math import ceil
 from typing import Final
 
@@ -12,6 +12,7 @@ from pipeline.render.text import number, plot, signed
 from pipeline.render.theme import Theme
 from pipeline.render.words.kinds import NOTHING_RAN, kind_texts
 from pipeline.schema.report import CurvePoint, Report
+from pipeline.schema.timing import PointError
 
 WIDE, NARROW, STEP = 620, 170, 22
 ROLES: Final = {"prefill": "P", "decode": "D"}
@@ -118,28 +119,8 @@ def hbm(report: Report, theme: Theme) -> Spec:
 
 def calibration(report: Report, theme: Theme) -> Spec:
     """Return the error of the fit at each point: filled with all points, hollow without that point."""
-    values, largest = [], []
-    metrics = (("tok/s/GPU", "total_tok_s_gpu"), ("TPOT", "tpot_ms"))
-    for point in report.timing_errors:
-        same = {
-            "SKU": report.sku_titles.get(point.sku, point.sku),
-            "row": f"{short(point.recipe)} c{point.conc}",
-        }
-        for name, metric in metrics:
-            for how, prefix in (("fitted", "fitted_"), ("left out", "left_out_")):
-                predicted = getattr(point, prefix + metric)
-                if predicted is not None:
-                    error = predicted / getattr(point, metric) - 1
-                    largest.append(abs(100 * error))
-                    values.append(
-                        {
-                            **same,
-                            "metric": name,
-                            "how": how,
-                            "error": plot(100 * error),
-                            "label": signed(error),
-                        }
-                    )
+    values = [value for point in report.timing_errors for value in _fit_errors(point, report)]
+    largest = [abs(value["error"]) for value in values]
     end = 5.0 * ceil(max(largest, default=1.0) / 5 + 0.01)
     x = {
         "field": "error",
@@ -185,6 +166,20 @@ def calibration(report: Report, theme: Theme) -> Spec:
         layers,
         theme.heading("Errors of the simulation at its calibration points", subtitle),
     )
+
+
+def _fit_errors(point: PointError, report: Report) -> Iterator[Spec]:
+    """Yield one mark per metric, for the fit with all points and for the prediction without this point."""
+    same = {
+        "SKU": report.sku_titles.get(point.sku, point.sku),
+        "row": f"{short(point.recipe)} c{point.conc}",
+    }
+    for name, metric in (("tok/s/GPU", "total_tok_s_gpu"), ("TPOT", "tpot_ms")):
+        for how, prefix in (("fitted", "fitted_"), ("left out", "left_out_")):
+            predicted = getattr(point, prefix + metric)
+            if predicted is not None:
+                error = predicted / getattr(point, metric) - 1
+                yield {**same, "metric": name, "how": how, "error": plot(100 * error), "label": signed(error)}
 
 
 def _without_field(channel: Spec) -> Spec:

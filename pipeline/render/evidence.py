@@ -9,7 +9,7 @@ from pipeline.schema.report import HbmRow, ProvenanceRow, Report
 from pipeline.schema.result import Host, RawFile
 from pipeline.schema.timing import PointError, SkuTiming
 
-STATES = {"ran": "✅", "invalid": "⛔", "failed": "❌", "missing": "❓", "not in plan": "➕"}
+STATES = {"ran": "✅", "invalid": "⛔", "failed": "❌", "missing": "❓", "not-planned": "➕"}
 
 
 def hbm(report: Report) -> Table:
@@ -54,7 +54,7 @@ def coverage(report: Report) -> Table:
     rows = tuple(
         (
             deployment(row.recipe, row.sku, report),
-            f"{STATES[row.state]} {row.state}",
+            f"{STATES[row.state]} {row.state.replace('-', ' ')}",
             number(row.points, "count"),
             number(row.planned_points, "count"),
             number(row.gpus_counted, "count"),

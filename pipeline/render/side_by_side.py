@@ -34,7 +34,7 @@ def _parts(compared: SideBySide) -> Iterator[str]:
             for row in compared.specs
         ]
         yield _section("On paper", Table(("per GPU", a, b, "ratio"), "lrrr", tuple(rows)))
-    for one in compared.together:
+    for one in compared.paired:
         yield from _curves(one, (a, b), compared.gap)
     if compared.changes:
         yield _section("Point by point", _changes(compared.changes, a, b))

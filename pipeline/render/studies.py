@@ -231,7 +231,7 @@ def _claims(findings: Sequence[Finding]) -> Table:
         (
             plain(one.place),
             plain(one.why),
-            plain(one.printed) or "_in words_",
+            plain(one.printed) or "_as text_",
             plain(one.computed) or "_by evidence_",
             plain(one.corrected) or ("_holds_" if one.severity == "holds" else "_no error_"),
             plain(one.evidence) or "_by the rule_",

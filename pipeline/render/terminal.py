@@ -11,7 +11,7 @@ from pipeline.schema.report import DriftedFigure
 from pipeline.schema.timing import PointError, Timing
 
 
-def fit_table(judged: Sequence[tuple[str, str, Sequence[Hbm] | None]]) -> str:
+def fit_table(estimates: Sequence[tuple[str, str, Sequence[Hbm] | None]]) -> str:
     """Return HBM of one GPU of each role, GB: weights, what is left for KV cache, and what is requested of it."""
     head: tuple[str, ...] = (
         "recipe",
@@ -28,7 +28,7 @@ def fit_table(judged: Sequence[tuple[str, str, Sequence[Hbm] | None]]) -> str:
         "verdict",
     )
     lines = [head]
-    for recipe, sku, roles in judged:
+    for recipe, sku, roles in estimates:
         if roles is None:
             lines.append((recipe, sku, *["–"] * 9, "unknown: usable HBM of this SKU is not recorded"))
         for hbm in roles or ():

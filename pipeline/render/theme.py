@@ -28,11 +28,11 @@ class Theme:
     is_narrow: bool = False
 
     def narrow(self) -> Theme:
-        """The same for a page as wide as a phone."""
+        """Return the theme for a page as wide as a phone."""
         return replace(self, is_narrow=True)
 
     def heading(self, text: str, subtitle: Sequence[str] = ()) -> dict[str, Any]:
-        """Vega-Lite's ``title``; wrapped on a narrow page, where it would be wider than the picture."""
+        """Return the ``title`` of a Vega-Lite chart, wrapped on a narrow page."""
         if not self.is_narrow:
             return {"text": text, "subtitle": list(subtitle)}
         return {

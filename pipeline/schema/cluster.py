@@ -53,7 +53,8 @@ class LocalSite(Site):
 
     launcher: Literal["local"]
     isolation: Literal["network-namespace", "none"] = Field(
-        description="network-namespace: the deployment cannot be reached from outside; none: some of its sockets listen on every interface"
+        description="network-namespace: the deployment cannot be reached from outside; "
+        "none: some of its sockets listen on every interface"
     )
     time_scale: Positive = Field(
         description="simulated engines take this many times as long as calibrated; part of the point key"

@@ -95,7 +95,7 @@ class SideBySide(Document):
     names: tuple[str, str]
     specs: tuple[SpecRow, ...]
     price_tier: Text = Field(description="of every price")
-    together: tuple[PairedCurves, ...]
+    paired: tuple[PairedCurves, ...]
     changes: tuple[Change, ...]
     differs: tuple[FieldDiff, ...]
     gap: float = Field(description="readings between knots farther apart are directional, tok/s/user")

@@ -256,7 +256,7 @@ class LintReport(Document):
 
 
 class PrintedFinding(Document):
-    """A finding in words, as ``lint`` prints it."""
+    """A finding as text, as ``lint`` prints it."""
 
     rule: Rule
     severity: Severity
@@ -269,7 +269,7 @@ class PrintedFinding(Document):
 
 
 class PrintedLint(Document):
-    """All findings in one document, in words."""
+    """All findings in one document, as text."""
 
     title: Text
     findings: tuple[PrintedFinding, ...]

@@ -12,12 +12,12 @@ from pipeline.schema.recipe import Text
 Side = Literal["before", "now"]
 Problem = Literal["missing", "failed", "invalid"]
 NoVerdict = Literal[
-    "no earlier run",
-    "no longer planned",
+    "no-earlier-run",
+    "no-longer-planned",
     "missing",
     "failed",
     "invalid",
-    "fields differ",
+    "fields-differ",
     "series differ",
     "noise unknown",
 ]
@@ -59,4 +59,4 @@ class ChangeReason(Document):
     @property
     def is_gap(self) -> bool:
         """Whether a verdict was due: a new point and one that is no longer planned have none to give."""
-        return self.kind not in ("no earlier run", "no longer planned")
+        return self.kind not in ("no-earlier-run", "no-longer-planned")

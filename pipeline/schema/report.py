@@ -206,7 +206,7 @@ class Change(Document):
     @property
     def is_new(self) -> bool:
         """Whether there is no earlier run of this point."""
-        return self.reason is not None and self.reason.kind == "no earlier run"
+        return self.reason is not None and self.reason.kind == "no-earlier-run"
 
     @property
     def is_verdict_due(self) -> bool:
@@ -219,7 +219,7 @@ class CoverageRow(Document):
 
     recipe: Text
     sku: Text
-    state: Literal["ran", "invalid", "failed", "missing", "not in plan"]
+    state: Literal["ran", "invalid", "failed", "missing", "not-planned"]
     points: int
     planned_points: int | None
     problems: tuple[CoverageProblem, ...] = Field(description="points without figures, by concurrency")
@@ -232,7 +232,7 @@ class CoverageRow(Document):
     @property
     def is_gap(self) -> bool:
         """Whether it was planned and points are absent or invalid."""
-        return self.state not in ("ran", "not in plan")
+        return self.state not in ("ran", "not-planned")
 
 
 class ProvenanceRow(Document):

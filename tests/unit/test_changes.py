@@ -95,7 +95,7 @@ def test_two_series_are_not_compared_and_the_reason_is_said(
     found = change(now)
     assert (found.verdict, found.tok_s_gpu_change, found.before_tok_s_gpu) == ("unknown", None, None)
     assert found.reason is not None
-    assert found.reason.kind == "fields differ"
+    assert found.reason.kind == "fields-differ"
     first = found.reason.fields[0]
     assert (first.field, first.before, first.after) == difference
 
@@ -142,7 +142,7 @@ def test_what_is_gone_is_missing_or_not_planned_any_more() -> None:
     }
     assert said == {
         kept.id: ChangeReason(kind="missing", side="now"),
-        gone.id: ChangeReason(kind="no longer planned"),
+        gone.id: ChangeReason(kind="no-longer-planned"),
     }
 
 
@@ -165,13 +165,13 @@ def test_a_renamed_recipe_keeps_its_past() -> None:
     ("reason", "words"),
     [
         (None, ""),
-        (ChangeReason(kind="no earlier run"), "no earlier run of this point"),
+        (ChangeReason(kind="no-earlier-run"), "no earlier run of this point"),
         (ChangeReason(kind="missing", side="now"), "missing now: no result arrived"),
         (failed("before", ""), "failed before: no reason recorded"),
         (invalid("now", "drift: slower"), "invalid now: drift: slower"),
         (
             ChangeReason(
-                kind="fields differ",
+                kind="fields-differ",
                 fields=(FieldDiff(field="provenance.time_scale", before=None, after="2.0"),),
             ),
             "not comparable: provenance.time_scale not set → 2.0",

@@ -78,7 +78,7 @@ def test_every_sku_of_the_catalogue_can_be_compared_on_paper(capsys):
 
 def test_two_skus_are_read_on_the_curves_of_one_kind(capsys, history):
     answer = compared(capsys, "gb200", "gb300", "--history", history, "--at", "28,29")
-    by_kind = {one["kind"]["origin"]: one for one in answer["together"]}
+    by_kind = {one["kind"]["origin"]: one for one in answer["paired"]}
     both = by_kind["published"]
     assert [row["throughput_ratio"] for row in both["iso"]] == [2.0]
     assert [row["cost_ratio"] for row in both["iso"]] == pytest.approx([2.0 / 1.2])
@@ -91,7 +91,7 @@ def test_two_runs_are_compared_point_by_point(capsys, history):
         ("better", pytest.approx(0.1))
     ] * 2
     assert answer["changes"][0]["differs"][0]["after"] == "vllm/vllm-openai:v0.21.0"
-    (one,) = answer["together"]
+    (one,) = answer["paired"]
     assert one["about"] == "GB300 NVL72"
     assert [row["throughput_ratio"] for row in one["iso"]] == pytest.approx([1.1])
 
@@ -140,7 +140,7 @@ def test_compare_marks_every_figure_that_is_read_between_far_knots():
         cost_peak=None,
     )
     empty = {"specs": (), "price_tier": "hyperscaler", "changes": (), "differs": (), "notes": ()}
-    page = render.side_by_side(SideBySide(kind="SKUs", names=("A", "B"), together=(one,), gap=10.0, **empty))
+    page = render.side_by_side(SideBySide(kind="SKUs", names=("A", "B"), paired=(one,), gap=10.0, **empty))
     assert "| 20 | 100 | ≈ **300** | ≈ 3.00× | 1.000 | ≈ 0.500 | ≈ 2.00× |\n" in page
     assert "- tok/s/GPU: largest on this grid ≈ 2." in page
     assert page.rstrip().endswith("2.00× at 10.00 and 4.00× at 30.00, at the ends of the common range")

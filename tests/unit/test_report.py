@@ -130,7 +130,7 @@ def test_half_a_deployment_has_not_run() -> None:
 
 def test_what_ran_without_being_planned_is_said_and_not_counted() -> None:
     report = analyse(report_data(*night("101"), planned=(WIDE.id, OLD.id)))
-    assert [found.state for found in report.coverage] == ["ran", "ran", "not in plan"]
+    assert [found.state for found in report.coverage] == ["ran", "ran", "not-planned"]
     assert (report.run.completeness.deployments, report.run.completeness.points) == (2, 2)
 
 

@@ -146,7 +146,7 @@ def test_a_concurrency_that_is_measured_no_longer_is_no_gap():
     made = told(
         ReviewFindings(problems=(), recipes=diffs, changes=changes, base=BASE, head=HEAD, base_problems=0)
     )
-    assert {one.reason.kind for one in changes} == {"no earlier run", "no longer planned"}
+    assert {one.reason.kind for one in changes} == {"no-earlier-run", "no-longer-planned"}
     assert made.verdict == "unknown"
     assert "6p1d-dep4-dep8, conc 64 → 32: no earlier point to compare with" in render.review_headline(made)
 

@@ -36,7 +36,7 @@ from pipeline.schema.lint import (
 )
 from pipeline.schema.published import Tables
 
-Judged = tuple[Severity, Outcome | None]
+Evaluated = tuple[Severity, Outcome | None]
 
 
 def claims(study: Tables) -> Iterator[Finding]:
@@ -60,19 +60,19 @@ def _severity(says: str, computed: Interval) -> Severity:
     return "edge" if printed.meets(computed) else "wrong"
 
 
-def _arithmetic(_study: Tables, check: Arithmetic) -> Judged:
+def _arithmetic(_study: Tables, check: Arithmetic) -> Evaluated:
     above = reduce(mul, map(Interval.of, check.times))
     below = reduce(mul, map(Interval.of, check.per), Interval.exact(1.0))
     computed = above / below
     return _severity(check.says, computed), FigureOutcome(says=check.says, computed=computed.value)
 
 
-def _whole(_study: Tables, check: Whole) -> Judged:
+def _whole(_study: Tables, check: Whole) -> Evaluated:
     outcome = WholeOutcome(of=check.of, per=check.per)
     return "wrong" if check.of % check.per else "holds", outcome
 
 
-def _peak(study: Tables, check: PeakClaim) -> Judged:
+def _peak(study: Tables, check: PeakClaim) -> Evaluated:
     """Compare a claim with the largest ratio of the declared grid and of the continuum; it holds only where both agree."""
     found = peak_of(study, axis=check.axis, quantity=check.quantity, cost=check.cost)
     if found is None:
@@ -96,7 +96,7 @@ def _placed(place: RatioAt) -> PlacedRatio:
     return PlacedRatio(ratio=place.ratio, at=place.at)
 
 
-def _reading(study: Tables, check: ReadClaim) -> Judged:
+def _reading(study: Tables, check: ReadClaim) -> Evaluated:
     """Compare a claim with the curve, within what the rounding of its knots leaves open, to first order."""
     curve, rate = knots(study, check.sku, check.axis), study.usd_per_gpu_hour.get(check.sku)
 
@@ -121,7 +121,7 @@ def _half(study: Tables, column: str) -> float:
     return 0.0 if digits is None else 0.5 * 10.0**-digits
 
 
-def _nearest(study: Tables, check: NearestKnot) -> Judged:
+def _nearest(study: Tables, check: NearestKnot) -> Evaluated:
     curve = knots(study, check.sku, check.axis)
     if not curve.x:
         return "wrong", KnotOutcome(says=check.says)
@@ -132,7 +132,7 @@ def _nearest(study: Tables, check: NearestKnot) -> Judged:
     )
 
 
-def _range(study: Tables, check: Range) -> Judged:
+def _range(study: Tables, check: Range) -> Evaluated:
     rows = [row for row in study.iso.rows if check.low <= float(row.label) <= check.high] if study.iso else []
     values = [value for row in rows if (value := getattr(row, check.column)) is not None]
     outcome = RangeOutcome(
@@ -147,12 +147,12 @@ def _range(study: Tables, check: Range) -> Judged:
     return "holds" if holds else "wrong", outcome
 
 
-def _evidence(_study: Tables, check: Evidence) -> Judged:
+def _evidence(_study: Tables, check: Evidence) -> Evaluated:
     severities: dict[str, Severity] = {"holds": "holds", "wrong": "wrong", "opinion": "note"}
     return severities[check.verdict], None
 
 
-CHECKS: Final[dict[str, Callable[[Tables, Any], Judged]]] = {
+CHECKS: Final[dict[str, Callable[[Tables, Any], Evaluated]]] = {
     "arithmetic": _arithmetic,
     "whole": _whole,
     "peak": _peak,

@@ -10,7 +10,7 @@ NOTHING_RAN = "nothing ran"
 
 
 def kind_text(kind: CurveKind | None) -> str:
-    """Return origin, measure and load in words, not escaped for Markdown.
+    """Return origin, measure and load as text, not escaped for Markdown.
 
     >>> kind_text(CurveKind(origin="simulated", measure="replay", requests_per_conc=2, reduced_from=10))
     'simulated (replay, 2 × conc requests, reduced from 10)'

@@ -45,7 +45,7 @@ COLUMNS: Final[dict[ColumnName, str]] = {
 
 
 class _Words(NamedTuple):
-    """The figures of a finding in words, and the reason."""
+    """The figures of a finding as text, and the reason."""
 
     printed: str = ""
     computed: str = ""
@@ -54,12 +54,12 @@ class _Words(NamedTuple):
 
 
 def printed_lint(linted: LintReport) -> PrintedLint:
-    """Return the findings of one document in words: what ``lint --json`` prints."""
+    """Return the findings of one document as text: what ``lint --json`` prints."""
     return PrintedLint(title=linted.title, findings=tuple(map(printed_finding, linted.findings)))
 
 
 def printed_finding(finding: Finding) -> PrintedFinding:
-    """Return one finding in words."""
+    """Return one finding as text."""
     words = _words(finding.check)
     is_claim = isinstance(finding.check, ClaimCheck)
     return PrintedFinding(

@@ -38,15 +38,15 @@ def reason_text(reason: ChangeReason | None) -> str:
     if reason is None:
         return ""
     match reason.kind:
-        case "no earlier run":
+        case "no-earlier-run":
             return "no earlier run of this point"
-        case "no longer planned":
+        case "no-longer-planned":
             return "no longer planned"
         case "noise unknown":
             return "one run on each side: the noise is not known yet"
         case "series differ":
             return "not comparable: the series keys differ"
-        case "fields differ":
+        case "fields-differ":
             return f"not comparable: {', '.join(map(diff_text, reason.fields))}"
         case kind:
             side = "" if reason.side is None else f" {reason.side}"
