@@ -1,4 +1,7 @@
-"""Result folders: renamed into place last, so complete or absent; checked file by file on reading, since their origin is unknown."""
+"""Result folders: renamed into place last, so complete or absent.
+
+Checked file by file on reading, since their origin is unknown.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +73,10 @@ def workplace(out: Path, run_id: str, attempt: int, job_id: str) -> Path:
 
 
 def sweep(out: Path, run_id: str) -> list[Path]:
-    """Remove the working folders that an unfinished job of this run left, and return them; folders in use stay."""
+    """Remove the working folders that an unfinished job of this run left, and return them.
+
+    Folders in use stay.
+    """
     name = re.escape(run_id)  # run "a" is not run "a-b"
     ours = re.compile(
         rf"(\.logs-{name}-[a-z0-9_]{{8}}|\.bench-{name}-\d+-[a-z0-9][a-z0-9.-]*)(~[0-9a-f]{{8}})?"
@@ -203,7 +209,10 @@ def _read(folder: Path) -> ResultFolder:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """Return the regular files by relative path; ArtifactError at the first link, socket or other kind of file."""
+    """Return the regular files by relative path.
+
+    ArtifactError at the first link, socket or other kind of file.
+    """
     found: dict[str, Path] = {}
     waiting = [folder]
     while waiting:

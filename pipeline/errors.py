@@ -18,7 +18,10 @@ FILE_HINTS: Final = {
 
 
 class PipelineError(Exception):
-    """Base of all expected errors, and itself an error of usage, like those of argparse; any other exception is a bug."""
+    """Base of all expected errors, and itself an error of usage, like those of argparse.
+
+    Any other exception is a bug.
+    """
 
     exit_code: int = 2
     retryable: ClassVar[bool] = False

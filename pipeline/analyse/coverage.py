@@ -130,6 +130,9 @@ def _provenance(rows: list[HistoryRow]) -> ProvenanceRow:
 
 
 def _measured_share(stages_s: dict[str, float]) -> float | None:
-    """Return the share of the time with GPUs held that was measurement; None where no deployment was started."""
+    """Return the share of the time with GPUs held that was measurement.
+
+    None where no deployment was started.
+    """
     held = sum(stages_s.values())
     return stages_s.get("measure", 0.0) / held if "ready" in stages_s and held else None

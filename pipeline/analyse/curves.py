@@ -41,7 +41,10 @@ class Frontier:
         )
 
     def cell(self, at: float, usd_per_gpu_hour: float | None, gap: float, cost: CostMode) -> IsoCell:
-        """Return throughput, cost and TTFT at an interactivity; directional between knots over ``gap`` apart."""
+        """Return throughput, cost and TTFT at an interactivity.
+
+        Directional between knots over ``gap`` apart.
+        """
         around = bracket(self.knots.x, at)
         if around is None:
             return UNREACHABLE
@@ -176,7 +179,10 @@ def _curve_point(row: HistoryRow, point: Point | StatedPoint, usd_per_gpu_hour: 
 def iso_table(
     curves: Iterable[Curve], *, skus: dict[str, Sku], definition: Definition, cost: CostMode = "derived"
 ) -> tuple[IsoRow, ...]:
-    """Return every SKU of the definition read on its grid of interactivities; an absent curve is unreachable."""
+    """Return every SKU of the definition read on its grid of interactivities.
+
+    An absent curve is unreachable.
+    """
     frontiers = {curve.sku: Frontier.of(curve) for curve in curves}
     prices = {sku: skus[sku].price(definition.price_tier) for sku in definition.skus}
     columns = [

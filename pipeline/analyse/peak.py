@@ -114,7 +114,10 @@ def _narrowed(left: float, right: float, ratios: Callable[[Floats], Floats]) -> 
 def _passed_again(
     at: Floats, values: Floats, top: RatioAt, ratios: Callable[[Floats], Floats]
 ) -> float | None:
-    """Return where the ratio exceeds its highest local maximum again; found by zooming in between two samples."""
+    """Return where the ratio exceeds its highest local maximum again.
+
+    Found by zooming in between two samples.
+    """
     above = np.flatnonzero((at > top.at) & (values > top.ratio))
     after = [int(i) for i in above if at[i - 1] > top.at and values[i - 1] <= top.ratio]
     if not after:

@@ -38,7 +38,10 @@ def peak_of(study: Tables, *, axis: Axis, quantity: Quantity, cost: CostMode = "
 def published_iso(
     study: Tables, at: Sequence[float], *, axis: Axis, cost: CostMode, gap: float
 ) -> tuple[IsoRow, ...]:
-    """Return the study's SKUs at each interactivity, at its own prices; TTFT and shape are not stated, so None."""
+    """Return the study's SKUs at each interactivity, at its own prices.
+
+    TTFT and shape are not stated, so None.
+    """
     curves = [(knots(study, sku, axis), study.usd_per_gpu_hour.get(sku)) for sku in skus(study)]
     return tuple(with_ratios(t, tuple(_cell(curve, usd, t, cost, gap) for curve, usd in curves)) for t in at)
 

@@ -35,7 +35,10 @@ class RecipeVersion:
 def differences(
     before: Mapping[str, RecipeVersion], after: Mapping[str, RecipeVersion]
 ) -> tuple[RecipeDiff, ...]:
-    """Return every recipe whose measurement changes, by id; a renamed recipe is compared with its former version."""
+    """Return every recipe whose measurement changes, by id.
+
+    A renamed recipe is compared with its former version.
+    """
     former = {name: _former(side, before) for name, side in after.items()}
     renamed = {old for new, old in former.items() if old is not None}
     pairs = [
@@ -126,7 +129,10 @@ def with_verdict(found: ReviewFindings, bar: float) -> ReviewData:
 
 
 def _overall(found: ReviewFindings, bar: float) -> Verdict:
-    """Return one verdict: errors are worse; better here and worse there is unknown, and so is a failed prediction."""
+    """Return one verdict: errors are worse.
+
+    Better here and worse there is unknown, and so is a failed prediction.
+    """
     if _errors(found):
         return "worse"
     verdicts = {change.verdict for change in found.changes if change.is_verdict_due}

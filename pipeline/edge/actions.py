@@ -16,7 +16,10 @@ OUTPUT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 def set_outputs(path: Path, outputs: Mapping[str, str]) -> None:
-    """Append the outputs of a step to the file in ``$GITHUB_OUTPUT``; raise FileError, or ValueError for an invalid name."""
+    """Append the outputs of a step to the file in ``$GITHUB_OUTPUT``.
+
+    Raise FileError, or ValueError for an invalid name.
+    """
     files.append(
         path, "".join(_output(name, value) for name, value in outputs.items()), label="$GITHUB_OUTPUT"
     )

@@ -1,4 +1,7 @@
-"""Local files: written whole or not at all, through to the disk. An OSError becomes a FileError where a function says so."""
+"""Local files: written whole or not at all, through to the disk.
+
+An OSError becomes a FileError where a function says so.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,10 @@ def read(path: Path) -> bytes:
 
 
 def read_regular(path: Path, *, max_bytes: int) -> bytes:
-    """Return the content of a file from an unknown author; raise ArtifactError for a link, a device or a larger file."""
+    """Return the content of a file from an unknown author.
+
+    Raise ArtifactError for a link, a device or a larger file.
+    """
     with file_errors("read", path):
         state = path.lstat() if os.path.lexists(path) else None
         if state is None or not stat.S_ISREG(state.st_mode) or state.st_size > max_bytes:
@@ -85,7 +91,10 @@ def creating(path: Path, content: bytes, *, hint: str = "") -> Iterator[Callable
 
 @contextlib.contextmanager
 def new_folder(path: Path, *, hint: str = "") -> Iterator[Path]:
-    """Yield a temporary folder that is renamed to ``path`` at the end; it is removed when the block raises. Raise FileError."""
+    """Yield a temporary folder that is renamed to ``path`` at the end; it is removed when the block raises.
+
+    Raise FileError.
+    """
     temporary = temporary_beside(path)
     with file_errors("write", path, hint=hint):
         try:
@@ -104,7 +113,10 @@ def append(path: Path, text: str, *, label: str) -> None:
 
 
 def write_synced(path: Path, content: str | bytes) -> str:
-    """Write a file of a folder that is not complete yet, through to the disk, and return its SHA-256; raise OSError."""
+    """Write a file of a folder that is not complete yet, through to the disk, and return its SHA-256.
+
+    Raise OSError.
+    """
     path.write_bytes(_bytes(content))
     sync(path)
     return sha256(_bytes(content))

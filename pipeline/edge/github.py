@@ -62,7 +62,10 @@ class GitHub:
     _last_write: float | None = field(default=None, init=False)
 
     def get(self, path: str, **query: str | int) -> Any:
-        """Return the document at ``path``; raise GitHubError with status, URL and request id when there is none."""
+        """Return the document at ``path``.
+
+        Raise GitHubError with status, URL and request id when there is none.
+        """
         return self._document(self._read(self._url(path, query)), path)
 
     def pages(self, path: str, key: str = "", **query: str | int) -> Iterator[dict[str, Any]]:
@@ -78,7 +81,10 @@ class GitHub:
             url = self._next(response, url)
 
     def write(self, method: str, path: str, document: Mapping[str, Any] | None = None) -> Any:
-        """Send a document, if any, and return the response. A POST that may have succeeded (5xx, no response) is not repeated."""
+        """Send a document, if any, and return the response.
+
+        A POST that may have succeeded (5xx, no response) is not repeated.
+        """
         request = _Request(
             method, self._url(path, {}), json.dumps(document).encode() if document is not None else None
         )
@@ -135,7 +141,10 @@ class GitHub:
         return response
 
     def _send(self, request: _Request, *, accepted: frozenset[int]) -> Response:
-        """The first response with an accepted status; GitHubError after ``MAX_ATTEMPTS``, or when another attempt cannot help."""
+        """The first response with an accepted status.
+
+        GitHubError after ``MAX_ATTEMPTS``, or when another attempt cannot help.
+        """
         for attempt in range(1, MAX_ATTEMPTS + 1):
             if request.is_write:
                 self._wait_between_writes()

@@ -42,7 +42,10 @@ class Http(Protocol):
         body: bytes | None = None,
         timeout_s: float,
     ) -> Response:
-        """Send one request and return its response, redirects included; raise ConnectionLostError when there is none."""
+        """Send one request and return its response, redirects included.
+
+        Raise ConnectionLostError when there is none.
+        """
         ...
 
 
@@ -82,7 +85,10 @@ class SystemHttp:
         body: bytes | None = None,
         timeout_s: float,
     ) -> Response:
-        """Send one request and return its response, redirects included; raise ConnectionLostError when there is none."""
+        """Send one request and return its response, redirects included.
+
+        Raise ConnectionLostError when there is none.
+        """
         try:
             response = self._session.request(
                 method,

@@ -1,4 +1,7 @@
-"""Processes of this machine that have given variables in their environment; cores and memory that this process may use."""
+"""Processes of this machine that have given variables in their environment.
+
+Cores and memory that this process may use.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ def marked(marks: dict[str, str]) -> list[Running]:
 
 
 def end(marks: dict[str, str], *, grace_s: float) -> list[Running]:
-    """End all processes with ``marks``: SIGTERM, after ``grace_s`` SIGKILL until none is left. Return those that ran."""
+    """End all processes with ``marks``: SIGTERM, after ``grace_s`` SIGKILL until none is left.
+
+    Return those that ran.
+    """
     ended = {one.pid: one for one in _signal(marks, signal.SIGTERM)}
     deadline = time.monotonic() + grace_s
     while marked(marks) and time.monotonic() < deadline:
@@ -59,7 +65,10 @@ def memory_free_mb() -> int:
 
 
 def _control_groups() -> list[Path]:
-    """The folders of the control groups (cgroup v2) of this process, the innermost first; none without cgroup v2."""
+    """The folders of the control groups (cgroup v2) of this process, the innermost first.
+
+    None without cgroup v2.
+    """
     with suppress(OSError):
         for line in (PROC / "self/cgroup").read_text("utf-8").splitlines():
             if line.startswith("0::"):

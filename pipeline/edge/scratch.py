@@ -96,7 +96,10 @@ def _acquire(folder: Path) -> IO[bytes] | None:
 
 
 def _create(parent: Path, prefix: str) -> tuple[Path, IO[bytes]]:
-    """Return a new folder and its lock; another one when a process removes it as abandoned before it is locked."""
+    """Return a new folder and its lock.
+
+    Another one when a process removes it as abandoned before it is locked.
+    """
     while True:
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as stack:
@@ -111,7 +114,10 @@ def _create(parent: Path, prefix: str) -> tuple[Path, IO[bytes]]:
 
 
 def _remove_abandoned(parent: Path, prefix: str) -> None:
-    """Remove the folders that no process has locked; without locks on this filesystem none, because it is unknown which."""
+    """Remove the folders that no process has locked.
+
+    Without locks on this filesystem none, because it is unknown which.
+    """
     for folder in parent.glob(f"{prefix}*"):
         with contextlib.suppress(OSError):  # removed meanwhile, or no locks
             if not _is_own(folder):

@@ -1,4 +1,7 @@
-"""Other programs, the only module that uses ``subprocess``. Commands are argument lists; each gets its own process group."""
+"""Other programs, the only module that uses ``subprocess``. Commands are argument lists.
+
+Each gets its own process group.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ class Child:
         return self._process.pid
 
     def poll(self) -> int | None:
-        """Return the exit code, or None while the program runs; the first call after its end kills the rest of the group."""
+        """Return the exit code, or None while the program runs.
+
+        The first call after its end kills the rest of the group.
+        """
         if self._code is None:
             self._code = self._process.poll()
             if self._code is not None:
@@ -54,7 +60,10 @@ class Child:
             _signal_group(self.pid, signal.SIGTERM)
 
     def end(self, *, grace_s: float = 10.0) -> int:
-        """End the group: SIGTERM, then SIGKILL if the program still runs after ``grace_s``. Return the exit code."""
+        """End the group: SIGTERM, then SIGKILL if the program still runs after ``grace_s``.
+
+        Return the exit code.
+        """
         if (code := self.poll()) is not None:
             return code
         _signal_group(self.pid, signal.SIGTERM)
@@ -87,7 +96,10 @@ def end_all(children: Sequence[Child], *, grace_s: float) -> None:
 
 
 class Shell:
-    """Runs programs of this machine. ``env`` is the whole environment of a program; None = that of this process."""
+    """Runs programs of this machine. ``env`` is the whole environment of a program.
+
+    None = that of this process.
+    """
 
     def run(
         self,

@@ -32,7 +32,10 @@ class Candidate:
 def candidates(
     github: GitHub, repository: str, run_id: int, attempt: int | None
 ) -> dict[str, list[Candidate]]:
-    """Return the artifacts by job, sorted by attempt and id, newest first; with an ``attempt`` none of a later attempt."""
+    """Return the artifacts by job, sorted by attempt and id, newest first.
+
+    With an ``attempt`` none of a later attempt.
+    """
     found: dict[str, list[Candidate]] = {}
     for one in github.pages(f"repos/{repository}/actions/runs/{run_id}/artifacts", "artifacts"):
         candidate = _candidate(one, run_id)

@@ -20,7 +20,10 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]*(/[A-Za-z0-9_][A-Za-z0-9_.+=-]*
 
 
 def unpack(packed: Path, folder: Path, *, where: str) -> None:
-    """Unpack into ``folder``, which must not exist; raise ArtifactError when the zip is torn or foreign, FileError when writing fails."""
+    """Unpack into ``folder``, which must not exist.
+
+    Raise ArtifactError when the zip is torn or foreign, FileError when writing fails.
+    """
     try:
         with zipfile.ZipFile(packed) as archive:
             entries = archive.infolist()

@@ -1,4 +1,7 @@
-"""Package: publish reports and reviews on GitHub. Each text starts with the verdict; publishing again changes nothing."""
+"""Package: publish reports and reviews on GitHub. Each text starts with the verdict.
+
+Publishing again changes nothing.
+"""
 
 from pipeline.publish import check, comment, foreign, issue, site, summary, webhook
 from pipeline.publish.foreign import Head

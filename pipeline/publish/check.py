@@ -14,7 +14,10 @@ LEVEL: Final = {"error": "failure", "warning": "warning", "notice": "notice"}
 
 
 def publish(message: Message, run: WorkflowRun, github: GitHub) -> str:
-    """Create or update the check run of this commit, run and attempt; each annotation is sent once. Return a line for the log."""
+    """Create or update the check run of this commit, run and attempt; each annotation is sent once.
+
+    Return a line for the log.
+    """
     runs = f"repos/{run.repository}/check-runs"
     name, external = f"rackbench {message.name}", f"{run.run_id or 'local'}-{run.attempt}"
     known = github.pages(

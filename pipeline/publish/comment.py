@@ -1,4 +1,7 @@
-"""One comment on the pull request that is updated; a new one, which notifies people, only when the verdict becomes "worse"."""
+"""One comment on the pull request that is updated.
+
+A new one, which notifies people, only when the verdict becomes "worse".
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ MARKED: Final = r"<!-- rackbench:{name} verdict=(\w+) -->\s*\Z"
 
 
 def publish(message: Message, run: WorkflowRun, github: GitHub, *, bots_only: bool) -> str:
-    """Update the newest comment of this kind, or create one; ``bots_only`` ignores comments of people. Return a line for the log."""
+    """Update the newest comment of this kind, or create one; ``bots_only`` ignores comments of people.
+
+    Return a line for the log.
+    """
     number = pull_request(message, run, github)
     thread = f"repos/{run.repository}/issues/{number}/comments"
     mark = "\n\n" + MARK.format(name=message.name, verdict=message.verdict) + "\n"
@@ -33,7 +39,10 @@ def publish(message: Message, run: WorkflowRun, github: GitHub, *, bots_only: bo
 
 
 def pull_request(message: Message, run: WorkflowRun, github: GitHub) -> int:
-    """Return the number of the open pull request with this head, as GitHub states it; a number in the review is not trusted."""
+    """Return the number of the open pull request with this head, as GitHub states it.
+
+    A number in the review is not trusted.
+    """
     found = [
         int(pull["number"])
         for pull in github.pages(f"repos/{run.repository}/pulls", state="open")

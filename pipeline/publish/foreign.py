@@ -63,7 +63,10 @@ def without_mentions(text: str) -> str:
 
 
 def limit_annotations(annotations: tuple[Annotation, ...]) -> tuple[Annotation, ...]:
-    """Return at most ``MAX_ANNOTATIONS``, the most severe first; the last one then states how many are not shown."""
+    """Return at most ``MAX_ANNOTATIONS``, the most severe first.
+
+    The last one then states how many are not shown.
+    """
     if len(annotations) <= MAX_ANNOTATIONS:
         return annotations
     omitted = len(annotations) - MAX_ANNOTATIONS + 1

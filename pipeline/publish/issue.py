@@ -12,7 +12,10 @@ GREEN: Final = frozenset({"better", "same"})
 
 
 def publish(message: Message, run: WorkflowRun, github: GitHub) -> str:
-    """Open, update or close the issue and return a line for the log; an unknown verdict without a failure changes nothing."""
+    """Open, update or close the issue and return a line for the log.
+
+    An unknown verdict without a failure changes nothing.
+    """
     issues = f"repos/{run.repository}/issues"
     mark = f"<!-- rackbench:{message.name} -->"
     open_issue = _oldest_open(github, issues, mark)

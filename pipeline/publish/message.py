@@ -39,7 +39,10 @@ class WorkflowRun:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """``headline`` is plain text and starts with the verdict's icon; ``body`` is Markdown and starts with the headline."""
+    """``headline`` is plain text and starts with the verdict's icon.
+
+    ``body`` is Markdown and starts with the headline.
+    """
 
     name: str
     verdict: Verdict

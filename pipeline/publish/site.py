@@ -38,7 +38,10 @@ def page_url(entry: PageEntry) -> str:
 
 
 def add(site: Path, report: Path, entry: PageEntry) -> str:
-    """Copy a rendered report to its folder, completely or not at all, and return a line for the log; an existing page stays."""
+    """Copy a rendered report to its folder, completely or not at all, and return a line for the log.
+
+    An existing page stays.
+    """
     target = site / PAGES / page_name(entry)
     paths = sorted(
         path

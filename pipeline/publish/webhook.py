@@ -11,7 +11,10 @@ from pipeline.publish.message import Message, WorkflowRun
 
 
 def publish(message: Message, run: WorkflowRun, http: Http, url: str, *, page: str) -> str:
-    """Send one request and return a line for the log. The address is a secret: an error names its host only."""
+    """Send one request and return a line for the log.
+
+    The address is a secret: an error names its host only.
+    """
     if not url:
         raise PipelineError(
             "RACKBENCH_WEBHOOK_URL is not set",

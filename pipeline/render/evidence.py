@@ -141,7 +141,10 @@ def _parameters(timing: SkuTiming, title: str) -> list[tuple[str, ...]]:
 
 
 def errors(report: Report, metric: str) -> Table:
-    """Return given against fitted figures, and against a fit without the point; ``metric`` as in PointError."""
+    """Return given against fitted figures, and against a fit without the point.
+
+    ``metric`` as in PointError.
+    """
     unit, quantity = ("tok/s/GPU", "tok_s_gpu") if metric == "total_tok_s_gpu" else ("TPOT ms", "ms")
     headers = (
         "deployment",

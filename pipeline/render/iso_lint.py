@@ -14,7 +14,10 @@ from pipeline.schema.lint import Finding, LintReport, Severity
 
 
 def iso_readings(readings: Sequence[Reading], *, x: str, y: str, cost: CostMode | None, gap: float) -> str:
-    """Return one line per interactivity and one column per SKU; ``≈`` marks readings between knots over ``gap`` apart."""
+    """Return one line per interactivity and one column per SKU.
+
+    ``≈`` marks readings between knots over ``gap`` apart.
+    """
     skus = list(dict.fromkeys(one.sku for one in readings))
     by_place = {(one.sku, one.interactivity): one for one in readings}
     lines = [[x, *(f"{sku} {y}" for sku in skus), *([f"{sku} $/Mtok" for sku in skus] if cost else [])]]

@@ -33,7 +33,10 @@ class Document(BaseModel):
 
 
 def schema(version: int) -> Any:
-    """Return the field ``schema_version`` of a stored document whose current version this is; its key is ``schema``."""
+    """Return the field ``schema_version`` of a stored document whose current version this is.
+
+    Its key is ``schema``.
+    """
     return Field(default=version, alias="schema", ge=1)
 
 
@@ -95,7 +98,10 @@ class _Place(NamedTuple):
 
 
 def _upgraded(kind: type[Document], raw: Any, place: _Place) -> Any:
-    """Return the raw document with every stored document in it at its current version; the same object if all were."""
+    """Return the raw document with every stored document in it at its current version.
+
+    The same object if all were.
+    """
     current = _stepped(kind, raw, place) if issubclass(kind, Stored) else raw
     changed = {
         key: value
@@ -126,7 +132,10 @@ def _stepped(kind: type[Stored], raw: Any, place: _Place) -> Any:
 
 
 def _walked(annotation: Any, raw: Any, place: _Place) -> Any:
-    """Return the raw value of an annotation that mentions a stored kind, upgraded; the same object if it was current."""
+    """Return the raw value of an annotation that mentions a stored kind, upgraded.
+
+    The same object if it was current.
+    """
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _walked(arguments[0], raw, place)
@@ -155,7 +164,10 @@ def _holders(kind: type[Document]) -> dict[str, Any]:
 
 
 def _mentions_stored(annotation: Any) -> bool:
-    """Return whether a value of this annotation may hold a stored document; TypeError where its kind cannot be told."""
+    """Return whether a value of this annotation may hold a stored document.
+
+    TypeError where its kind cannot be told.
+    """
     if isinstance(annotation, type) and issubclass(annotation, Document):
         return issubclass(annotation, Stored) or bool(_holders(annotation))
     origin, arguments = get_origin(annotation), get_args(annotation)

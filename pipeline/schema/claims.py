@@ -1,4 +1,7 @@
-"""Claims of a text, each with how it is checked; quoted figures are printed, so rounded, bare ones are exact."""
+"""Claims of a text, each with how it is checked.
+
+Quoted figures are printed, so rounded, bare ones are exact.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ Operand = Positive | Printed
 
 
 class Arithmetic(Document):
-    """``says`` = product of ``times`` / product of ``per``. Quoted operands are printed, so rounded; bare numbers are exact."""
+    """``says`` = product of ``times`` / product of ``per``. Quoted operands are printed, so rounded.
+
+    Bare numbers are exact.
+    """
 
     kind: Literal["arithmetic"]
     times: Annotated[tuple[Operand, ...], Field(min_length=1)]

@@ -71,7 +71,10 @@ class Peak(Document):
 
 
 class PairedCurves(Document):
-    """Two curves of one kind (origin, measure, load) at the same interactivities; null = no curve, so unreachable."""
+    """Two curves of one kind (origin, measure, load) at the same interactivities.
+
+    Null = no curve, so unreachable.
+    """
 
     kind: CurveKind
     about: str = Field(description="the SKU of both curves where sides are runs or images; empty otherwise")
@@ -89,7 +92,10 @@ class CompareNote(Document):
 
 
 class SideBySide(Document):
-    """``compare A B``. Ratios: throughput B over A, cost A over B, so above 1 favours B. Changes are from A to B."""
+    """``compare A B``. Ratios: throughput B over A, cost A over B, so above 1 favours B.
+
+    Changes are from A to B.
+    """
 
     kind: Literal["SKUs", "runs", "recipes", "images"]
     names: tuple[str, str]

@@ -1,4 +1,7 @@
-"""Published figures: a study as printed, and one of its rows as history stores it. What the source does not state is null."""
+"""Published figures: a study as printed, and one of its rows as history stores it.
+
+What the source does not state is null.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ class StatedStatistics(Document):
 
 
 class StatedPoint(Document):
-    """One published row: rates and times as stated. There are no token counts, so nothing is derived from them."""
+    """One published row: rates and times as stated.
+
+    There are no token counts, so nothing is derived from them.
+    """
 
     conc: Count
     gpus_prefill: Count
@@ -84,7 +90,10 @@ class StatedPoint(Document):
 
 
 class PublishedRow(Document):
-    """One row of a point table, as printed. ``prefill`` and ``decode`` are the workers that ran; null = unknown."""
+    """One row of a point table, as printed. ``prefill`` and ``decode`` are the workers that ran.
+
+    Null = unknown.
+    """
 
     recipe: str | None = Field(
         default=None, description="id of the recipe here that deploys it; null = none does"
@@ -124,7 +133,10 @@ class PointTable(Document):
 
 
 class PublishedIsoRow(Document):
-    """One row of an iso-interactivity table as printed; lists in the order of ``skus``; null = printed unreachable."""
+    """One row of an iso-interactivity table as printed; lists in the order of ``skus``.
+
+    Null = printed unreachable.
+    """
 
     label: Printed
     at: Positive | None = Field(

@@ -40,7 +40,10 @@ class PointProblem(Document):
 
 
 class CoverageProblem(PointProblem):
-    """The same of a planned concurrency; ``conc`` null = the whole recipe, whose concurrencies are not known."""
+    """The same of a planned concurrency.
+
+    ``conc`` null = the whole recipe, whose concurrencies are not known.
+    """
 
     conc: int | None
 

@@ -185,7 +185,10 @@ class Recipe(Document):
 
     @property
     def measured_fields(self) -> dict[str, Any]:
-        """The fields that change a measurement; not title, notes, source, purpose, limits, concurrencies or client."""
+        """The fields that change a measurement.
+
+        Not title, notes, source, purpose, limits, concurrencies or client.
+        """
         drop = {"id", "was", "title", "notes", "source", "purpose", "client", "conc", "limits", "infra_trays"}
         per_pool = {"gpus_stated", "crosses_trays"}
         return self.model_dump(

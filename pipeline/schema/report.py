@@ -77,7 +77,10 @@ class Definition(Document):
 
 
 class ReportData(Stored):
-    """data.json: everything that a report is rendered from. ``previous`` holds each recipe's run before ``rows``."""
+    """data.json: everything that a report is rendered from.
+
+    ``previous`` holds each recipe's run before ``rows``.
+    """
 
     schema_version: int = schema(2)
     name: Text
@@ -110,7 +113,10 @@ class ReportData(Stored):
 
 
 class CurvePoint(Document):
-    """A point as reports show it. Rates in tok/s/GPU, times in ms, cost in USD per million tokens (input + output)."""
+    """A point as reports show it.
+
+    Rates in tok/s/GPU, times in ms, cost in USD per million tokens (input + output).
+    """
 
     recipe: Text
     sku: Text
@@ -266,7 +272,10 @@ class HbmRow(Document):
 
 
 class DriftedFigure(Document):
-    """A figure of a kept report that a new run does not reproduce; None where one of them has no such point."""
+    """A figure of a kept report that a new run does not reproduce.
+
+    None where one of them has no such point.
+    """
 
     recipe: Text
     conc: int
@@ -276,7 +285,10 @@ class DriftedFigure(Document):
 
 
 class SkuComparison(Document):
-    """What the report says of its SKUs beyond their curves; ``slo`` holds the best points within the TTFT limit."""
+    """What the report says of its SKUs beyond their curves.
+
+    ``slo`` holds the best points within the TTFT limit.
+    """
 
     definition: SkuComparisonDefinition
     specs: tuple[SpecRow, ...]
@@ -328,7 +340,10 @@ class ComparedCurves(Document):
 
 
 class StudySection(Document):
-    """A published study beside our figures, and checked. ``iso`` reads it on the median axis, at our prices."""
+    """A published study beside our figures, and checked.
+
+    ``iso`` reads it on the median axis, at our prices.
+    """
 
     study: Study
     kind: CurveKind = Field(description="of its curves in the report")

@@ -40,7 +40,10 @@ class RawFile(Document):
 
 
 class Point(Document):
-    """One concurrency of one deployment. Token counts, seconds and milliseconds as measured; the rest is derived."""
+    """One concurrency of one deployment. Token counts, seconds and milliseconds as measured.
+
+    The rest is derived.
+    """
 
     conc: int = Field(ge=1)
     status: Literal["ok", "invalid"]
@@ -176,7 +179,10 @@ class JobRecord(Stored):
 
     @property
     def client_settings(self) -> dict[str, Any]:
-        """The settings of the load client in the point key; of the seed only whether it is fixed or chosen."""
+        """The settings of the load client in the point key.
+
+        Of the seed only whether it is fixed or chosen.
+        """
         client: Client = self.job.recipe.client
         settings = client.model_dump(mode="json", exclude={"seed"})
         fixed = self.provenance.seed == client.seed

@@ -16,7 +16,10 @@ from pipeline.schema.report import Change, IsoCell, Verdict
 
 
 class SettingDiff(Document):
-    """An option or variable that all processes of a role share; null = not set, empty = set without a value."""
+    """An option or variable that all processes of a role share.
+
+    Null = not set, empty = set without a value.
+    """
 
     role: Text
     name: Text

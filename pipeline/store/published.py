@@ -13,7 +13,10 @@ from pipeline.schema.result import JobRecord, Provenance, ResultFolder
 
 
 def result_folders(study: Study, recipes: Mapping[str, Recipe], *, where: str) -> list[ResultFolder]:
-    """Return the rows with a recipe as one result folder per recipe; ArtifactError lists the rows that do not match theirs."""
+    """Return the rows with a recipe as one result folder per recipe.
+
+    ArtifactError lists the rows that do not match theirs.
+    """
     problems = [f"{row.name}: {why}" for row in study.rows if (why := _mismatch(study, row, recipes))]
     if problems:
         hint = (

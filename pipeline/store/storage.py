@@ -1,4 +1,7 @@
-"""Storage of a history: a folder of any filesystem of pyarrow or fsspec. Files are written whole and never overwritten."""
+"""Storage of a history: a folder of any filesystem of pyarrow or fsspec.
+
+Files are written whole and never overwritten.
+"""
 
 from __future__ import annotations
 

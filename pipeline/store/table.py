@@ -177,7 +177,10 @@ def pack(rows: Sequence[HistoryRow]) -> bytes:
 
 
 def files(storage: Storage, *, date_from: str | None = None) -> list[str]:
-    """Return the path of every file of points, of days since ``date_from``; ArtifactError at a foreign file."""
+    """Return the path of every file of points, of days since ``date_from``.
+
+    ArtifactError at a foreign file.
+    """
     found = storage.files(POINTS)
     for path in found:
         if not FILE.fullmatch(path):

@@ -16,7 +16,10 @@ FOLDER = "tombstones"
 def retract(  # noqa: PLR0913  # what a tombstone says
     url: str | Storage, run_id: str, attempt: int | None = None, *, reason: str, who: str, at: str
 ) -> Tombstone:
-    """Retract a run, or one attempt of it, and return its tombstone; repeating it with the same reason changes nothing."""
+    """Retract a run, or one attempt of it, and return its tombstone.
+
+    Repeating it with the same reason changes nothing.
+    """
     storage = storage_at(url)
     tombstone = Tombstone(run_id=run_id, attempt=attempt, reason=reason, who=who, at=at)
     if not any(_is_of(tombstone, path) for path in table.files(storage)):

@@ -1,4 +1,7 @@
-"""The linter of published tables; it reads the same frontiers, costs and peaks as the reports of this project."""
+"""The linter of published tables.
+
+It reads the same frontiers, costs and peaks as the reports of this project.
+"""
 
 from pipeline.analyse.lint.study import lint
 

@@ -73,7 +73,10 @@ def _whole(_study: Tables, check: Whole) -> Evaluated:
 
 
 def _peak(study: Tables, check: PeakClaim) -> Evaluated:
-    """Compare a claim with the largest ratio of the declared grid and of the continuum; it holds only where both agree."""
+    """Compare a claim with the largest ratio of the declared grid and of the continuum.
+
+    It holds only where both agree.
+    """
     found = peak_of(study, axis=check.axis, quantity=check.quantity, cost=check.cost)
     if found is None:
         return "wrong", PeakOutcome(says=check.says, at=check.at)

@@ -91,7 +91,10 @@ def _shape(row: PublishedRow) -> Iterator[Finding]:
 
 
 def _wait(study: Tables, row: PublishedRow) -> Iterator[Finding]:
-    """Little's law: requests in flight over requests per second is the whole latency; decoding takes part of it."""
+    """Little's law: requests in flight over requests per second is the whole latency.
+
+    Decoding takes part of it.
+    """
     wait_s = implied_wait_s(study, row)
     if wait_s is not None and not 0 <= wait_s <= LONG_WAIT_S:
         severity: Severity = "wrong" if wait_s < 0 else "note"
