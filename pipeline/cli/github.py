@@ -83,16 +83,11 @@ def publish(arguments: argparse.Namespace, context: Context) -> int:
 
 def sync(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.flow import publishing, syncing
+    from pipeline.store.branch import Branch
 
-    options = syncing.SyncOptions(
-        folder=arguments.history,
-        branch=arguments.branch,
-        remote=arguments.remote,
-        message=arguments.message,
-        repository=arguments.repository,
-    )
-    done = syncing.sync(context, options)
-    context.log(f"{arguments.branch}: {len(done.pulled)} files came, {len(done.pushed)} went")
+    branch = Branch(arguments.repository, arguments.remote, arguments.branch, arguments.message)
+    synced = syncing.sync(context, arguments.history, branch)
+    context.log(f"{branch.name}: {len(synced.pulled)} files pulled, {len(synced.pushed)} pushed")
     if arguments.build_pages:
         context.log(publishing.build_pages(github_client(context, arguments.env), arguments.build_pages))
     return 0

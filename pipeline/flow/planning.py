@@ -10,8 +10,8 @@ from typing import Literal
 
 from pipeline import load
 from pipeline import plan as planning
+from pipeline.edge.git import Git
 from pipeline.errors import PipelineError, PlanError
-from pipeline.flow import revisions
 from pipeline.flow.context import Context, read, texts, write
 from pipeline.flow.recipes import judge, read_recipe_set
 from pipeline.load import RecipeSet, nearest
@@ -55,7 +55,7 @@ def make(context: Context, options: PlanOptions) -> Plan:
         )
         for job in _jobs(recipe_set, cluster, timing)
     ]
-    sha, dirty = revisions.head(context)
+    sha, dirty = Git(context.shell, context.recipes).head()
     request = planning.Request(
         plan_id=options.plan_id or new_plan_id(context),
         event=options.event,
@@ -150,7 +150,8 @@ def _measured(history: str) -> frozenset[str]:
 
 def _identities_at(context: Context, since: str, cluster_name: str) -> dict[str, str]:
     """What each recipe measured where we left another revision; a recipe that did not load there counts as changed."""
-    shown = revisions.documents(context, revisions.left_at(context, since))
+    git = Git(context.shell, context.recipes)
+    shown = git.files_at(git.merge_base(since), load.SUFFIXES)
     recipe_set, _ = load.examine({name: text for name, text in shown.items() if name.endswith(".yaml")})
     cluster = recipe_set.catalogue.clusters.get(cluster_name)
     if cluster is None:

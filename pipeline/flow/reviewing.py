@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from pipeline import analyse, render, store
+from pipeline import analyse, load, render, store
 from pipeline import plan as planning
+from pipeline.edge.git import Git
 from pipeline.errors import PipelineError, PlanError, Problem
-from pipeline.flow import measuring, recipes, revisions
+from pipeline.flow import measuring, recipes
 from pipeline.flow.context import Context, write
 from pipeline.flow.ingesting import ingest
 from pipeline.flow.planning import PlanOptions, make, survey
@@ -51,7 +52,8 @@ class RevisionRecipes:
 
 def review(context: Context, options: ReviewOptions) -> ReviewData:
     """Write review.json and comment.md into ``options.out``, whatever the verdict."""
-    head, base = revisions.commit(context, "HEAD"), revisions.left_at(context, options.base)
+    git = Git(context.shell, context.recipes)
+    head, base = git.commit("HEAD"), git.merge_base(options.base)
     with tempfile.TemporaryDirectory(prefix="rackbench-review-") as scratch:
         before = replace(context, recipes=_export(context, base, Path(scratch) / "base" / "recipes"))
         known = recipes.validate(before, [])
@@ -106,7 +108,7 @@ def _annotation(one: Problem) -> Annotation:
 def _export(context: Context, commit: str, folder: Path) -> Path:
     """The YAML and JSON files below recipes/ as a commit has them."""
     folder.mkdir(parents=True)
-    for name, text in revisions.documents(context, commit).items():
+    for name, text in Git(context.shell, context.recipes).files_at(commit, load.SUFFIXES).items():
         write(folder / name, text)
     return folder
 

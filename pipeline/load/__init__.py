@@ -2,6 +2,6 @@
 
 from pipeline.load.conform import conform, nearest
 from pipeline.load.nodes import Node, compose
-from pipeline.load.recipe_set import RecipeSet, examine, read
+from pipeline.load.recipe_set import SUFFIXES, RecipeSet, examine, read
 
-__all__ = ["Node", "RecipeSet", "compose", "conform", "examine", "nearest", "read"]
+__all__ = ["SUFFIXES", "Node", "RecipeSet", "compose", "conform", "examine", "nearest", "read"]

@@ -38,6 +38,7 @@ STAND_INS: Mapping[str, Any] = {  # of fields that no check of shapes, flags and
     },
     "limits": {"time_s": 1, "ready_s": 1},
 }
+SUFFIXES = (".yaml", ".json")  # of the files below recipes/ that have a meaning
 RESERVED = ("models", "clusters", "schema", "timing")
 
 

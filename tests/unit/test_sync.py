@@ -19,6 +19,7 @@ from pipeline.edge.shell import Shell
 from pipeline.errors import ArtifactError, PipelineError
 from pipeline.flow import syncing
 from pipeline.flow.context import Context
+from pipeline.store.branch import Branch, Synced
 
 
 def git(folder: Path, *words: str) -> str:
@@ -54,11 +55,9 @@ def add(folder: Path, path: str, text: str = "x") -> Path:
     return folder / path
 
 
-def sync(repository: Path, folder: Path, remote: str = "origin", **context) -> syncing.Synced:
-    options = syncing.SyncOptions(
-        folder=folder, branch="history", remote=remote, message="Add run 7", repository=repository
-    )
-    return syncing.sync(Context(context.get("shell", Shell()), SystemClock(), repository), options)
+def sync(repository: Path, folder: Path, remote: str = "origin", **context) -> Synced:
+    branch = Branch(repository, remote, "history", "Add run 7")
+    return syncing.sync(Context(context.get("shell", Shell()), SystemClock(), repository), folder, branch)
 
 
 def on_branch(bare: Path) -> dict[str, str]:
