@@ -1,7 +1,17 @@
 """Timing parameters of simulated workers, fitted to measured or published points."""
 
 from pipeline.calibrate.fitting import Fit, Row, rate, sku_timing
-from pipeline.calibrate.points import GivenPoint, read_points
+from pipeline.calibrate.points import GivenPoint, given_points, read_points
 from pipeline.calibrate.surrogate import Lengths, closed_loop
 
-__all__ = ["Fit", "GivenPoint", "Lengths", "Row", "closed_loop", "rate", "read_points", "sku_timing"]
+__all__ = [
+    "Fit",
+    "GivenPoint",
+    "Lengths",
+    "Row",
+    "closed_loop",
+    "given_points",
+    "rate",
+    "read_points",
+    "sku_timing",
+]

@@ -17,9 +17,8 @@ from pipeline.analyse.readings import read_curves
 from pipeline.analyse.sides import ComparedSide, Kind, ReadingOptions
 from pipeline.errors import PipelineError
 from pipeline.flow.context import Context, read, recipes_root
-from pipeline.flow.published import read_tables, unread_columns
 from pipeline.flow.recipes import one_recipe, read_recipe_set
-from pipeline.load import RecipeSet, tables
+from pipeline.load import RecipeSet, study, tables
 from pipeline.schema.catalogue import Catalogue, Sku
 from pipeline.schema.claims import CostMode
 from pipeline.schema.compare import Reading, SideBySide
@@ -88,7 +87,11 @@ def iso(context: Context, options: IsoOptions, *, as_json: bool) -> str:
 def lint(context: Context, paths: Sequence[Path], tier: str) -> list[LintReport]:
     """What the linter finds in each study or table."""
     catalogue = read_recipe_set(context).catalogue
-    return [analyse.lint(read_tables(path, catalogue, tier), unread_columns(path)) for path in paths]
+    contents = [(path, read(path)) for path in paths]
+    return [
+        analyse.lint(study.tables(path, content, catalogue, tier), study.unread_columns(path, content))
+        for path, content in contents
+    ]
 
 
 def lint_report(out: Path) -> LintReport:

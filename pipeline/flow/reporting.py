@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pipeline import analyse, load, render, store
-from pipeline.errors import PipelineError, RecipeError
+from pipeline import analyse, render, store
+from pipeline.errors import PipelineError
 from pipeline.flow.context import Context, read, write
 from pipeline.flow.planning import read_plan
 from pipeline.flow.published import read_study
 from pipeline.flow.recipes import read_recipe_set
 from pipeline.flow.shape_fits import shape_fits
-from pipeline.load import Node, RecipeSet, nearest
+from pipeline.load import RecipeSet, study
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.recipe import Recipe
 from pipeline.schema.report import Definition, Report, ReportData
@@ -70,14 +70,6 @@ def _kept(path: Path) -> ReportData:
             "no kept data for this report", where=str(path), hint="name a history: --history URL"
         )
     return ReportData.from_json(read(path), where=str(path))
-
-
-def _definition(path: Path) -> tuple[Definition, Node]:
-    node, problems = load.compose(path.as_posix(), read(path))
-    definition, more = load.conform(Definition, node, {}) if node else (None, [])
-    if problems or definition is None or node is None:
-        raise RecipeError([*problems, *more])
-    return definition, node
 
 
 def _from_history(context: Context, options: ReportOptions) -> ReportData:
@@ -145,16 +137,9 @@ def _refreshed(context: Context, options: ReportOptions, kept: ReportData) -> Re
 
 def _asked(context: Context, options: ReportOptions) -> tuple[Definition, RecipeSet]:
     """The definition, whose SKUs are known, and the recipes that it selects from."""
-    definition, node = _definition(options.definition)
     recipe_set = read_recipe_set(context)
-    unknown = [
-        node.at(("skus", index)).mark.problem(f"unknown SKU `{sku}`", nearest(sku, recipe_set.catalogue.skus))
-        for index, sku in enumerate(definition.skus)
-        if sku not in recipe_set.catalogue.skus
-    ]
-    if unknown:
-        raise RecipeError(unknown)
-    return definition, recipe_set
+    path = options.definition
+    return study.definition(path, read(path), recipe_set.catalogue), recipe_set
 
 
 def _chosen(
