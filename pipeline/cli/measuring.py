@@ -55,7 +55,7 @@ def run_plan(arguments: argparse.Namespace, context: Context) -> int:
         job=arguments.job,
         quick=arguments.quick,
         seed=arguments.seed,
-        run_id=arguments.run_id or measuring.new_run_id(context),
+        run_id=arguments.run_id or context.new_id(),
         attempt=arguments.attempt,
         workers=arguments.workers,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -26,11 +27,15 @@ class Context:
     is_terminal: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
 
-    def log(self, line: str, end: str = "\n") -> None:
+    def log(self, line: str) -> None:
         """Prose goes to stderr; a reader that has gone changes nothing of what is done."""
         with suppress(OSError):
-            sys.stderr.write(line + end)
+            sys.stderr.write(f"{line}\n")
             sys.stderr.flush()
+
+    def new_id(self) -> str:
+        """Return a new time-sortable id, for a run that GitHub did not number or for what is planned together."""
+        return f"{self.clock.now():%Y%m%dt%H%M%Sz}-{secrets.token_hex(2)}"
 
 
 def recipes_root(start: Path) -> Path:

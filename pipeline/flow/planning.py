@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -57,7 +56,7 @@ def make(context: Context, options: PlanOptions) -> Plan:
     ]
     sha, dirty = Git(context.shell, context.recipes).head()
     request = planning.Request(
-        plan_id=options.plan_id or new_plan_id(context),
+        plan_id=options.plan_id or context.new_id(),
         event=options.event,
         select=options.select,
         since=options.since,
@@ -80,11 +79,6 @@ def survey(context: Context, cluster_name: str) -> tuple[RecipeSet, dict[str, Jo
     return recipe_set, {job.id: job for job in _jobs(recipe_set, cluster, timing)}
 
 
-def new_plan_id(context: Context) -> str:
-    """A time-sortable id, shared by everything that is planned together."""
-    return f"{context.clock.now():%Y%m%dt%H%M%Sz}-{secrets.token_hex(2)}"
-
-
 def github_outputs(plan: Plan) -> str:
     """Lines for $GITHUB_OUTPUT: the matrix (ids, names, labels) and its size."""
     matrix = json.dumps(planning.matrix(plan), separators=(",", ":"))
@@ -104,6 +98,15 @@ def read_plan(path: Path) -> Plan:
             f"a plan without the SKU that its jobs name: {', '.join(sorted(unknown))}", where=str(path)
         )
     return plan
+
+
+def one_job(plan: Plan, job_id: str, path: Path) -> Job:
+    """Return a job of the plan at ``path``; raise PlanError when it has none of this id."""
+    job = plan.job(job_id)
+    if job is None:
+        hint = nearest(job_id, [one.id for one in plan.jobs])
+        raise PlanError(f"no job {job_id!r} in the plan", where=str(path), hint=hint)
+    return job
 
 
 def _cluster(recipe_set: RecipeSet, name: str) -> Cluster:

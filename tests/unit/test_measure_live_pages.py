@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.analyse import analyse
-from pipeline.flow.measuring import _refusal
+from pipeline.measure.outcome import untrusted
 from pipeline.render.charts import pareto
 from pipeline.render.evidence import bill, runs
 from pipeline.render.text import say
@@ -85,9 +85,9 @@ class NoJob:
     ],
 )
 def test_a_run_with_a_refused_point_says_which_and_why(found, said):
-    error = _refusal(found, NoJob())
+    error = untrusted(found, NoJob())
     assert (error.what, error.exit_code) == (said, 6)
 
 
 def test_a_run_in_order_has_nothing_to_refuse():
-    assert _refusal(measured((), ()), NoJob()) is None
+    assert untrusted(measured((), ()), NoJob()) is None
