@@ -34,7 +34,7 @@ def run_all(context: Context, options: RunOptions, settings: RunSettings) -> lis
         scratch(options.out, f".logs-{options.run_id}-") as logs,
         _swept(options),
         ProcessPool(
-            tasks,
+            waiting=tasks.copy(),
             size=settings.jobs_at_once(options.workers),
             logs=logs,
             grace_s=LEAVING_S + (cluster.local.stop_s if cluster.local else 0),
