@@ -1,9 +1,10 @@
-"""Every task of this repository; each session does its own set-up: ``nox -l`` lists them."""
+"""Every task of this repository. ``nox -l`` lists the sessions; each installs what it needs."""
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,7 @@ SMOKE = "select sku, conc, status, origin, measure, total_tok_s_gpu, interactivi
 
 
 def set_up(session: nox.Session) -> None:
-    """One environment for every session that runs the pipeline; exactly what is locked, nothing is resolved at run time."""
+    """Install the locked environment that every session with the pipeline shares; nothing is resolved at run time."""
     if not PYTHON.exists():
         session.run(sys.executable, "-m", "venv", str(PYTHON.parents[1]))
     session.run(
@@ -38,7 +39,7 @@ def pipeline(session: nox.Session, *words: str | Path, success_codes: tuple[int,
 
 
 def yaml_files() -> dict[str, list[str]]:
-    """Every YAML file of ours by the schema that editors hold it against."""
+    """Return the YAML files of the project by the JSON Schema that describes them."""
     kinds = {"models": "llm", "clusters": "cluster", "skus.yaml": "skus"}
     files: dict[str, list[str]] = {"report": [str(path) for path in sorted(Path("reports").glob("*.yaml"))]}
     files["published"] = [str(path) for path in sorted(Path("reports/published").glob("*.yaml"))]
@@ -49,7 +50,7 @@ def yaml_files() -> dict[str, list[str]]:
 
 @nox.session(venv_backend="none")
 def nightly(session: nox.Session) -> None:
-    """Every recipe of both racks in virtual time, to a rendered report; ``-- --quick`` for one request per concurrency."""
+    """Measure every recipe of both racks in virtual time and render the report; ``-- --quick``: one request per concurrency."""
     set_up(session)
     plan, results, history = BUILD / "nightly" / "plan.json", BUILD / "nightly" / "results", BUILD / "history"
     pipeline(session, "validate")
@@ -57,9 +58,9 @@ def nightly(session: nox.Session) -> None:
     if any(results.glob("bench-*")):
         pipeline(
             session, "ingest", results, "--history", history
-        )  # of a night that was cut short; what is known is skipped
+        )  # results of an interrupted run; known ones are skipped
     shutil.rmtree(results, ignore_errors=True)
-    # A failed job has its reason in its folder: it is stored and told like the others, and fails the session at the end.
+    # A failed job leaves its reason in its folder: it is stored and reported like the others, and fails the session at the end.
     measured = subprocess.run(
         [PYTHON, "-m", "pipeline", "run", plan, "--out", results, *session.posargs], check=False
     )
@@ -72,7 +73,7 @@ def nightly(session: nox.Session) -> None:
 
 
 def with_client(session: nox.Session) -> dict[str, str]:
-    """Both environments; gives the variables with which the pipeline finds its load client."""
+    """Install both environments; return the variables with which the pipeline finds its load client."""
     set_up(session)
     client(session)
     return {"PATH": f"{CLIENT}{os.pathsep}{os.environ['PATH']}"}
@@ -80,7 +81,7 @@ def with_client(session: nox.Session) -> dict[str, str]:
 
 @nox.session(venv_backend="none")
 def client(session: nox.Session) -> None:
-    """AIPerf, in an environment of its own (1.2 GB)."""
+    """Install AIPerf in a separate environment (1.2 GB)."""
     if not (CLIENT / "python").exists():
         session.run(sys.executable, "-m", "venv", str(CLIENT.parent))
     session.run(
@@ -97,7 +98,7 @@ def client(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def smoke(session: nox.Session) -> None:
-    """A reduced recipe of each rack, live on this machine: launched, measured by AIPerf, judged, ingested, told."""
+    """Run one reduced recipe of each rack live on this machine: launch, measure with AIPerf, ingest, report."""
     path = with_client(session)
     here = BUILD / "smoke"
     shutil.rmtree(here, ignore_errors=True)
@@ -117,13 +118,13 @@ def smoke(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def faults(session: nox.Session) -> None:
-    """Processes are killed, disks fill, ports are taken: what each does to a measurement, for real."""
+    """Test real faults during a measurement: killed processes, full disks, occupied ports."""
     path = with_client(session)
     session.run(str(PYTHON), "-m", "pytest", "tests/live/test_faults.py", *session.posargs, env=path)
 
 
 def with_node(session: nox.Session) -> Path:
-    """Both environments; gives the folder of ``node`` and ``npm``, which come from PyPI like everything else."""
+    """Install Node.js from PyPI; return the folder of ``node`` and ``npm``."""
     set_up(session)
     if not (NODE / "python").exists():
         session.run(sys.executable, "-m", "venv", str(NODE.parent))
@@ -141,7 +142,7 @@ def with_node(session: nox.Session) -> Path:
 
 
 def npm_packages(session: nox.Session, lock: Path, folder: Path) -> Path:
-    """What a package-lock.json names, below ``folder``, where it is not there yet; gives its ``node_modules``."""
+    """Install the packages of a package-lock.json below ``folder`` unless they exist; return ``node_modules``."""
     if not (folder / "complete").exists() or (folder / lock.name).read_bytes() != lock.read_bytes():
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", lock.name):
@@ -155,15 +156,15 @@ def npm_packages(session: nox.Session, lock: Path, folder: Path) -> Path:
 
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
-    """Unit, golden, contract and end-to-end tests."""
+    """Run unit, golden, contract and end-to-end tests."""
     set_up(session)
     session.run(str(PYTHON), "-m", "pytest", *session.posargs)
-    logging.getLogger("nox").setLevel(logging.ERROR)  # pytest's closing line stays the last one
+    logging.getLogger("nox").setLevel(logging.ERROR)  # so that the closing line of pytest is the last line
 
 
 @nox.session(venv_backend="none")
 def actions(session: nox.Session) -> None:
-    """The workflows, unchanged, under a real Actions engine on this machine; needs git, and npm packages once."""
+    """Run the unchanged workflows in a real Actions engine on this machine; needs git, and npm packages once."""
     node = with_node(session)
     session.run(str(PYTHON), "-m", "tests.act.bundle", str(node), str(BUILD / "act"))
     env = {
@@ -176,7 +177,7 @@ def actions(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, types, the walls of the house, and freshness of generated files."""
+    """Check style, types, layers, house rules, workflows, and that generated files are fresh."""
     session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "lint.txt"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
@@ -194,14 +195,18 @@ def lint(session: nox.Session) -> None:
         "vendor.github-actions",
         *map(str, Path(".github/actions").glob("*/action.yml")),
     )
+    forms = sorted(map(str, Path(".github/ISSUE_TEMPLATE").glob("[!c]*.yml")))
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-issue-forms", *forms)
+    session.run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml")
     session.run("actionlint", "-shellcheck=", "-pyflakes=", *workflows)
     session.run("zizmor", "--offline", "--no-progress", ".github")
     session.run("python", "-m", "tests.workflow_rules", ".github")
+    session.run("python", "-m", "tests.house_rules")
 
 
 @nox.session(venv_backend="none")
 def report(session: nox.Session) -> None:
-    """Render the kept report again from its data.json; ``-- --check`` fails when that changes a byte.
+    """Render the kept report from its data.json; ``-- --check`` fails when a file would change.
 
     ``-- --refresh`` keeps the rows and reads definition, SKUs, LLMs and published studies again.
     """
@@ -217,7 +222,7 @@ def report(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def accept(session: nox.Session) -> None:
-    """Keep the last nightly's data as the report's; ``-- --check`` only says whether it moved by more than the tolerance."""
+    """Replace the data of the kept report by that of the last nightly; ``-- --check`` only compares them, with a tolerance."""
     set_up(session)
     is_check, new = "--check" in session.posargs, BUILD / "report" / "data.json"
     if is_check or (REPORT / "data.json").exists():
@@ -230,7 +235,7 @@ def accept(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def contract(session: nox.Session) -> None:
-    """The GitHub client, and the fake GitHub of the other tests, held against GitHub's own OpenAPI description."""
+    """Check the GitHub client and the fake GitHub of the tests against GitHub's OpenAPI description."""
     node = with_node(session)
     modules = npm_packages(
         session, Path("tests/github/package-lock.json"), NODE.parents[1] / "npm" / "contract"
@@ -241,16 +246,16 @@ def contract(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def live(session: nox.Session) -> None:
-    """Deployments of real Dynamo processes: up, broken, killed, swept."""
+    """Test deployments of real Dynamo processes: start, failure, kill, sweep."""
     set_up(session)
-    # Whoever is not root needs a user namespace to have a network of his own; Ubuntu's AppArmor may forbid it (docs/adding-a-launcher.md).
+    # Without root, a network namespace needs a user namespace, which AppArmor on Ubuntu may forbid (docs/adding-a-launcher.md).
     own = () if os.geteuid() == 0 else ("unshare", "--user", "--map-root-user", "--net")
     session.run(*own, str(PYTHON), "-m", "pytest", "tests/live/test_launch.py", *session.posargs)
 
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """The page in Debian's chromium: no network, tooltips, filters, phone width, dark and light; pictures below build/browser."""
+    """Test the report page in Chromium: no network, tooltips, filters, phone width, dark and light; pictures in build/browser."""
     chromium, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
     if not chromium or not driver:
         session.error(
@@ -267,7 +272,7 @@ def browser(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def oracle(session: nox.Session) -> None:
-    """Readings between knots held against d3-shape, on Node."""
+    """Check readings between knots against d3-shape, on Node.js."""
     node = with_node(session)
     beside = npm_packages(
         session, Path("tests/oracle/package-lock.json"), NODE.parents[1] / "npm" / "oracle"
@@ -279,7 +284,7 @@ def oracle(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Time and memory of what the project promises, each as a whole process; readings beside SciPy's PCHIP."""
+    """Measure time and memory of whole commands; readings beside SciPy's PCHIP."""
     if session.posargs[:1] not in (["live"], ["aggregate"]):
         session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "bench.txt"))
         session.run("python", "-m", "tests.bench_curves")
@@ -288,9 +293,43 @@ def bench(session: nox.Session) -> None:
     session.run(str(PYTHON), "-m", "tests.bench", *session.posargs, external=True, env=path)
 
 
+def release_notes(session: nox.Session, version: str) -> str:
+    """Return the section of CHANGELOG.md for ``version``; end the session if it is missing or empty."""
+    changelog = Path("CHANGELOG.md").read_text("utf-8")
+    heading = rf"^## \[?{re.escape(version)}\]? - \d{{4}}-\d\d-\d\d\n"
+    section = re.search(rf"{heading}(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
+    if section is None or not section[1].strip():
+        session.error(
+            f"CHANGELOG.md has no section '## [{version}] - YYYY-MM-DD' with entries; move the entries of Unreleased there"
+        )
+    return section[1].strip() + "\n"
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Build sdist, wheel and notes below build/release and try the wheel; ``-- v0.1.0`` checks that tag first."""
+    package = Path("pipeline/__init__.py").read_text("utf-8")
+    version = re.search(r'^__version__ = "(.+)"$', package, re.MULTILINE)[1]
+    if session.posargs not in ([], [f"v{version}"]):
+        tag = " ".join(session.posargs)
+        session.error(
+            f"tag {tag} does not match __version__ = {version} in pipeline/__init__.py; push tag v{version}"
+        )
+    notes, folder = release_notes(session, version), BUILD / "release"
+    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "release.txt"))
+    shutil.rmtree(folder, ignore_errors=True)
+    session.run("pyproject-build", "--no-isolation", "--outdir", str(folder / "dist"))
+    (folder / "notes.md").write_text(notes, "utf-8")
+    # The wheel contains its templates and its command: it renders the kept report to the same bytes.
+    session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "run.txt"))
+    session.install("--quiet", "--no-deps", "--force-reinstall", str(next((folder / "dist").glob("*.whl"))))
+    session.run("rackbench", "report", str(REPORT.with_suffix(".yaml")), "--out", str(folder / "report"))
+    session.run("diff", "--recursive", "--brief", str(REPORT), str(folder / "report"), external=True)
+
+
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Resolve the locks again from pyproject.toml."""
+    """Resolve the lock files from pyproject.toml."""
     session.install("uv")
     common = (
         "--universal",
@@ -326,16 +365,6 @@ def lock(session: nox.Session) -> None:
         "-o",
         lint_,
     )
-    session.run(
-        "uv",
-        "pip",
-        "compile",
-        "--quiet",
-        "--group",
-        "bench",
-        "-c",
-        run,
-        *common,
-        "-o",
-        str(LOCKS / "bench.txt"),
-    )
+    for name in ("bench", "release"):
+        target = str(LOCKS / f"{name}.txt")
+        session.run("uv", "pip", "compile", "--quiet", "--group", name, "-c", run, *common, "-o", target)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline import collect, load
+from pipeline.deployment.simulated import sku_timing
 from pipeline.edge.http import SystemHttp
 from pipeline.errors import LaunchError
 from pipeline.flow.context import Context, recipes_root, texts
@@ -17,7 +18,6 @@ from pipeline.launch.launchers import LAUNCHERS
 from pipeline.load import nearest
 from pipeline.schema.catalogue import Cluster
 from pipeline.schema.endpoint import Endpoint
-from pipeline.schema.mocker import sku_timing
 from pipeline.schema.plan import Job, Plan
 
 LEAVING_S = 10.0  # what a job that measures in virtual time may take to leave

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import collect
+from pipeline.deployment import simulated
 from pipeline.edge.scratch import sole
 from pipeline.errors import ArtifactError, PipelineError, PlanError
 from pipeline.flow.context import Context
 from pipeline.flow.planning import one_job, read_plan
 from pipeline.measure.outcome import failure, untrusted
 from pipeline.measure.provenance import Attempt, RunSettings, record
-from pipeline.schema import mocker
 from pipeline.schema.plan import Job
 from pipeline.schema.result import Failure, Measurement
 
@@ -95,7 +95,7 @@ def _measure(context: Context, attempt: Attempt, staging: Path) -> Measurement:
     settings = replay.ReplaySettings(
         job=attempt.job,
         sku=plan.skus[sku],
-        timing=mocker.sku_timing(plan.timing, sku),
+        timing=simulated.sku_timing(plan.timing, sku),
         requests_per_conc=attempt.requests_per_conc,
         seed=attempt.seed,
         staging=staging,

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pipeline import fit, load
+from pipeline import load
+from pipeline.deployment import hbm as memory
 from pipeline.errors import PipelineError, Problem, RecipeError
 from pipeline.flow.context import Context, texts, write
 from pipeline.load import RecipeSet, nearest
@@ -81,13 +82,13 @@ def selected(recipe_set: RecipeSet, globs: Iterable[str]) -> list[Recipe]:
 def judge(recipe_set: RecipeSet, recipe: Recipe, sku: str | None = None) -> tuple[Hbm, ...] | None:
     """HBM of both roles on the recipe's SKU, or on another."""
     if sku is None:
-        return fit.judge(
+        return memory.estimate(
             recipe, recipe_set.catalogue.skus[recipe.sku], recipe_set.catalogue.llms[recipe.model]
         )
     found = recipe_set.catalogue.sku(sku)
     if found is None:
         raise PipelineError(f"unknown SKU {sku!r}", hint=nearest(sku, recipe_set.catalogue.skus))
-    return fit.judge(recipe, found, recipe_set.catalogue.llms[recipe.model])
+    return memory.estimate(recipe, found, recipe_set.catalogue.llms[recipe.model])
 
 
 def write_schemas(context: Context, *, check: bool) -> list[str]:
@@ -107,7 +108,7 @@ def _unfit(recipe_set: RecipeSet) -> Iterable[Problem]:
         for hbm in judge(recipe_set, recipe) or ():
             if hbm.verdict == "does not fit":
                 sku, llm = recipe_set.catalogue.skus[recipe.sku], recipe_set.catalogue.llms[recipe.model]
-                better = fit.narrowest(recipe, hbm.role, sku, llm)
+                better = memory.narrowest(recipe, hbm.role, sku, llm)
                 what = (
                     f"{hbm.role} {hbm.shape} does not fit {sku.id}: {hbm.weights_gb:.1f} GB of weights and {hbm.kv_gb:.1f} GB of KV"
                     f" in {hbm.budget_gb:.1f} GB (short of {-hbm.headroom_gb:.1f} GB)"

@@ -9,12 +9,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pipeline import analyse, render, store
+from pipeline.deployment.shape_fits import shape_fits
 from pipeline.errors import PipelineError
 from pipeline.flow.context import Context, read, write
 from pipeline.flow.planning import read_plan
 from pipeline.flow.published import read_study
 from pipeline.flow.recipes import read_recipe_set
-from pipeline.flow.shape_fits import shape_fits
 from pipeline.load import RecipeSet, study
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.recipe import Recipe

@@ -10,13 +10,14 @@ from typing import Final
 
 from pipeline import analyse, load, render, store
 from pipeline import plan as planning
+from pipeline.deployment import layout
 from pipeline.edge.git import Git
 from pipeline.errors import PipelineError, PlanError, Problem
 from pipeline.flow import measuring, recipes
 from pipeline.flow.context import Context, write
 from pipeline.flow.ingesting import ingest
 from pipeline.flow.planning import PlanOptions, make, survey
-from pipeline.launch import dynamo, layout
+from pipeline.launch import dynamo
 from pipeline.load import RecipeSet
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.publication import Annotation, Review

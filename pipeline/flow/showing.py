@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 from pipeline import render
+from pipeline.deployment import layout
 from pipeline.flow.context import Context
 from pipeline.flow.recipes import judge, one_recipe, read_recipe_set, selected
-from pipeline.launch import dynamo, layout
+from pipeline.launch import dynamo
 from pipeline.schema.recipe import Recipe
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from pydantic import JsonValue
 
+from pipeline.deployment.layout import Layout, Process
 from pipeline.launch.describe import Command, describe, settings
-from pipeline.launch.layout import Layout, Process
 from pipeline.schema.base import canonical_json
 from pipeline.schema.recipe import ROLES, Pool, Recipe, Role
 

@@ -10,13 +10,13 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path, PurePath
 
+from pipeline.deployment.layout import Layout, instances, place
 from pipeline.edge import network, processes
 from pipeline.edge.shell import Child, end_all
 from pipeline.errors import LaunchError, PipelineError
 from pipeline.launch import machine, mocker, ready
 from pipeline.launch.base import ATTEMPT, JOB, PROCESS, RUN, Clients, LaunchSpec
 from pipeline.launch.describe import Command, describe
-from pipeline.launch.layout import Layout, instances, place
 from pipeline.schema.catalogue import Cluster, LocalSite
 from pipeline.schema.endpoint import Endpoint, Instance, scratch_prefix
 from pipeline.schema.recipe import ROLES, Role

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.deployment import simulated
+from pipeline.deployment.layout import Layout, Process
+from pipeline.deployment.scheduler import max_num_seqs
 from pipeline.errors import LaunchError
 from pipeline.launch.base import LaunchSpec
 from pipeline.launch.describe import Command
-from pipeline.launch.layout import Layout, Process
-from pipeline.schema import mocker
 from pipeline.schema.recipe import ROLES, Role
 
 HOST = "127.0.0.1"
@@ -74,7 +75,7 @@ def write_tables(spec: LaunchSpec, settings: MockerSettings) -> None:
     for role in ROLES:
         columns: dict[str, Any] = {
             name: np.array(column)
-            for name, column in mocker.table(role, spec.job.recipe, spec.timing).items()
+            for name, column in simulated.table(role, spec.job.recipe, spec.timing).items()
         }
         path = table_path(role, settings)
         try:
@@ -87,8 +88,8 @@ def write_tables(spec: LaunchSpec, settings: MockerSettings) -> None:
 
 def _worker(spec: LaunchSpec, process: Process, settings: MockerSettings) -> tuple[str, ...]:
     role, recipe = process.role, spec.job.recipe
-    sequences = PROMPTS_AT_ONCE if role == "prefill" else mocker.max_num_seqs(recipe, role)
-    told = mocker.arguments(spec.job, role, spec.sku, sequences=sequences)
+    sequences = PROMPTS_AT_ONCE if role == "prefill" else max_num_seqs(recipe, role)
+    told = simulated.arguments(spec.job, role, spec.sku, sequences=sequences)
     told["kv_transfer_bandwidth"] /= (
         settings.time_scale
     )  # the one time that Dynamo's speed-up leaves as it is

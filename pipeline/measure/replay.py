@@ -20,15 +20,16 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.deployment import simulated
+from pipeline.deployment.scheduler import max_num_seqs, mean_lengths
+from pipeline.deployment.simulated import decode_timing, prefill_timing
 from pipeline.edge.clock import Clock
 from pipeline.errors import MeasureError, lacking
 from pipeline.measure import points
 from pipeline.measure.lengths import draw, trace
 from pipeline.measure.requests import Request
 from pipeline.measure.validity import Observation, judge
-from pipeline.schema import mocker
 from pipeline.schema.catalogue import Sku
-from pipeline.schema.mocker import decode_timing, max_num_seqs, mean_lengths, prefill_timing
 from pipeline.schema.plan import Job
 from pipeline.schema.recipe import Recipe, Role
 from pipeline.schema.result import Measurement, Point, RawFile
@@ -169,7 +170,7 @@ def beside_main_thread(call: Callable[[], Mapping[str, Any]]) -> Mapping[str, An
 
 def worker(role: Role, settings: ReplaySettings, sequences: int) -> dict[str, Any]:
     """Engine arguments of one simulated worker, which is one DP rank (or one TP group) of the pool."""
-    told = mocker.arguments(settings.job, role, settings.sku, sequences=sequences)
+    told = simulated.arguments(settings.job, role, settings.sku, sequences=sequences)
     return {
         "worker_type": role,
         **told,
@@ -198,7 +199,7 @@ def table(role: Role, recipe: Recipe, timing: SkuTiming, staging: Path) -> Path:
     """Write the timing table (NPZ, float64) of one role and return its path."""
     path = staging / f"timing-{role}.npz"
     columns: dict[str, Any] = {
-        name: np.array(column) for name, column in mocker.table(role, recipe, timing).items()
+        name: np.array(column) for name, column in simulated.table(role, recipe, timing).items()
     }
     np.savez(path, **columns)
     return path

@@ -63,7 +63,7 @@ def engine(
             shims=Path(str(tools["ACT_SHIMS"])),
             act=Path(str(tools["ACT"])),
             results=service,
-            variables={"REVIEW_WORDS": "--quick --points-only"},
+            variables={"REVIEW_OPTIONS": "--quick --points-only"},
             has_uv=getattr(request.module, "HAS_UV", False),
         )
         made.seed()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline import fit
 from pipeline import plan as planning
+from pipeline.deployment import hbm
+from pipeline.deployment.simulated import sku_timing
 from pipeline.launch.base import LaunchSpec
 from pipeline.schema.catalogue import Cluster
-from pipeline.schema.mocker import sku_timing
 from pipeline.schema.timing import Timing
 from tests.golden.regenerate import RECIPES, recipe_set
 
@@ -41,5 +41,5 @@ def spec(
     )
     assert here.timing is not None
     timing = Timing.from_json((RECIPES / here.timing).read_text("utf-8"), where=here.timing)
-    job = planning.job(recipe, here, found.catalogue, timing, fit.judge(recipe, sku, llm))
+    job = planning.job(recipe, here, found.catalogue, timing, hbm.estimate(recipe, sku, llm))
     return LaunchSpec(job, sku, llm, sku_timing(timing, sku.id), str(model_path), run_id, attempt=1)

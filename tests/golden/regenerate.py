@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline import load
-from pipeline.launch import dynamo, layout
+from pipeline.deployment import layout
+from pipeline.launch import dynamo
 from pipeline.launch.launchers import LAUNCHERS
 
 HERE = Path(__file__).parent

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from pipeline.launch import describe, dynamo, layout
+from pipeline.deployment import layout
+from pipeline.launch import describe, dynamo
 from pipeline.schema.recipe import Pool, Recipe
 from tests.golden.regenerate import commands, recipe_set
 

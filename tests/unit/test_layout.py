@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from pipeline.launch import layout
+from pipeline.deployment import layout
 from pipeline.schema.recipe import Pool, Recipe
 from tests.golden.regenerate import recipe_set
 

@@ -10,12 +10,12 @@ import pytest
 
 from pipeline import load
 from pipeline import plan as planning
+from pipeline.deployment import simulated
 from pipeline.errors import MeasureError
 from pipeline.flow.context import texts
 from pipeline.flow.planning import _jobs
 from pipeline.measure import lengths, replay
 from pipeline.measure.statistics import summarise
-from pipeline.schema import mocker
 from pipeline.schema.timing import DecodeTiming, PrefillTiming, SkuTiming
 
 BOOK = load.read(texts(Path(__file__).parents[2] / "recipes"))
@@ -108,7 +108,7 @@ def test_a_step_reads_the_kv_of_sequences_that_have_a_place_and_no_more(tmp_path
 def test_the_step_table_ascends_for_any_length():
     recipe = setup("6p1d-dep4-dep8").job.recipe
     long = recipe.model_copy(update={"workload": recipe.workload.model_copy(update={"isl": 131072})})
-    resident = mocker.table("decode", long, TIMING)["decode_active_kv_tokens"]
+    resident = simulated.table("decode", long, TIMING)["decode_active_kv_tokens"]
     assert resident == sorted(set(resident))
 
 

@@ -10,13 +10,13 @@ from pathlib import Path, PurePath
 import numpy as np
 import pytest
 
+from pipeline.deployment.layout import instances, place
 from pipeline.edge.clock import SystemClock
 from pipeline.edge.shell import Child, Shell
 from pipeline.errors import LaunchError, PipelineError
 from pipeline.flow import launching
 from pipeline.flow.context import Context
 from pipeline.launch import base, dynamo, local, machine, mocker
-from pipeline.launch.layout import instances, place
 from pipeline.schema.catalogue import Cluster
 from pipeline.schema.endpoint import scratch_prefix
 from pipeline.schema.recipe import ROLES

@@ -6,7 +6,8 @@ import subprocess
 import pytest
 
 from pipeline import analyse, cli, render
-from pipeline.launch import dynamo, layout
+from pipeline.deployment import layout
+from pipeline.launch import dynamo
 from pipeline.schema.publication import Annotation
 from pipeline.schema.recipe import WorkerPool
 from pipeline.schema.report import IsoCell

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import fit, load
+from pipeline import load
+from pipeline.deployment import hbm as memory
 from pipeline.flow.context import texts
 from pipeline.schema.recipe import Recipe
 
@@ -21,7 +22,7 @@ def hbm_of(recipe_set, name, role, *, sku=None, **shape):
     recipe: Recipe = recipe_set.recipes[name]
     pool = recipe.pools[role].model_copy(update=shape)
     recipe = recipe.model_copy(update={role: pool})
-    roles = fit.judge(
+    roles = memory.estimate(
         recipe, recipe_set.catalogue.skus[sku or recipe.sku], recipe_set.catalogue.llms[recipe.model]
     )
     assert roles is not None
@@ -33,7 +34,7 @@ def test_every_deployment_that_ran_fits_its_rack(recipe_set):
         (name, hbm.role): hbm.verdict
         for name, recipe in recipe_set.recipes.items()
         if recipe.purpose == "benchmark"
-        for hbm in fit.judge(
+        for hbm in memory.estimate(
             recipe, recipe_set.catalogue.skus[recipe.sku], recipe_set.catalogue.llms[recipe.model]
         )
         or ()
@@ -69,8 +70,8 @@ def test_kv_budget_of_a_decode_worker_by_shape(
 
 def test_the_narrowest_shape_that_fits_is_one_tray_on_gb300_and_two_on_gb200(recipe_set):
     recipe, llm = recipe_set.recipes[GB300_4P], recipe_set.catalogue.llms["deepseek-v4-pro"]
-    assert fit.narrowest(recipe, "prefill", recipe_set.catalogue.skus["gb300-nvl72"], llm) == "DEP4"
-    assert fit.narrowest(recipe, "prefill", recipe_set.catalogue.skus["gb200-nvl72"], llm) == "DEP8"
+    assert memory.narrowest(recipe, "prefill", recipe_set.catalogue.skus["gb300-nvl72"], llm) == "DEP4"
+    assert memory.narrowest(recipe, "prefill", recipe_set.catalogue.skus["gb200-nvl72"], llm) == "DEP8"
 
 
 def test_two_stages_of_four_gpus_hold_what_eight_gpus_hold(recipe_set):
@@ -122,7 +123,7 @@ def test_the_fp4_indexer_cache_makes_a_sequence_smaller(recipe_set):
 
 def test_a_sku_whose_memory_nobody_has_read_off_is_unknown(recipe_set):
     assert (
-        fit.judge(
+        memory.estimate(
             recipe_set.recipes[GB300_4P],
             recipe_set.catalogue.skus["mi355x"],
             recipe_set.catalogue.llms["deepseek-v4-pro"],

@@ -1,48 +1,46 @@
-"""Room 2: does it fit? HBM of one GPU by component, against what vLLM may use.
+"""HBM of one GPU of each role by component, against the memory that vLLM may use.
 
-Formulas: weights shard as ``(routed/(tp·dp) + (shared + attention)/tp + replicated)/pp + embeddings/tp``: a stage has its share of the
-layers, and with the embeddings whole no stage has more; activations are an upper bound,
-``T·(4·heads/tp·head_dim + 16·hidden) + T·dp·4·hidden`` bytes for T batched tokens; KV is replicated over TP, split over DP, and by
-layers over PP, and must hold max-num-seqs sequences of full length (a prefill worker holds prompts only).
-Not modelled: symmetric-memory and registration buffers, CUDA-graph pools, block rounding. A margin under 5 % of capacity is "tight".
+Formulas, in bytes per GPU:
+
+- weights: ``(routed/(tp·dp) + (shared + attention)/tp + replicated)/pp + embeddings/tp``. A pipeline stage holds
+  its share of the layers; the embeddings are counted whole, so no stage holds more than this.
+- activations, an upper bound for T batched tokens: ``T·(4·heads/tp·head_dim + 16·hidden) + T·dp·4·hidden``.
+- KV: replicated over TP, split over DP and, by layers, over PP. It must hold max-num-seqs sequences of full
+  length; a prefill worker holds prompts only.
+
+Not modelled: symmetric-memory and registration buffers, CUDA-graph pools, block rounding. A margin below 5 % of
+the capacity is "tight".
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
+from pipeline.deployment.scheduler import max_num_batched_tokens, max_num_seqs, stated
 from pipeline.schema.catalogue import Llm, Sku
 from pipeline.schema.plan import Hbm
 from pipeline.schema.recipe import ROLES, Pool, Recipe, Role
 
+IndexerCache = Literal["fp8-indexer", "fp4-indexer"]
 
-def judge(recipe: Recipe, sku: Sku, llm: Llm) -> tuple[Hbm, ...] | None:
-    """HBM of both roles, or None where the SKU's usable memory is unknown."""
+
+def estimate(recipe: Recipe, sku: Sku, llm: Llm) -> tuple[Hbm, ...] | None:
+    """Return the HBM of both roles, prefill first; None where the usable memory of the SKU is unknown."""
     if sku.hbm_bytes is None:
         return None
     return tuple(_role(recipe, role, sku.hbm_bytes / 1e9, llm) for role in ROLES)
 
 
-def budget_tokens(recipe: Recipe, role: Role) -> int:
-    """Tokens that one scheduler may batch in a step: the flag, else what the recipe declares for a simulator."""
-    return _number(
-        recipe, role, "max-num-batched-tokens", getattr(recipe.simulate, role).max_num_batched_tokens
-    )
-
-
-def max_num_seqs(recipe: Recipe, role: Role) -> int:
-    """Sequences that one scheduler may run: the flag, else what the recipe declares for a simulator."""
-    return _number(recipe, role, "max-num-seqs", getattr(recipe.simulate, role).max_num_seqs)
-
-
 def offloaded_share(pool: Pool) -> float:
-    """Share of the routed experts that lives on the host: ``offload-num-in-group / offload-group-size``."""
+    """Return the share of the routed experts on the host: ``offload-num-in-group / offload-group-size``."""
     group, offloaded = pool.flags.get("offload-group-size"), pool.flags.get("offload-num-in-group", 1)
     if isinstance(group, int) and isinstance(offloaded, int) and group > 0:
         return offloaded / group
     return 0.0
 
 
-def indexer_cache(pool: Pool) -> str:
-    """Which indexer cache the pool keeps: ``fp4-indexer`` when the attention config asks for it, else ``fp8-indexer``."""
+def indexer_cache(pool: Pool) -> IndexerCache:
+    """Return the indexer cache of a pool: ``fp4-indexer`` when its attention config sets it, else ``fp8-indexer``."""
     config = pool.flags.get("attention-config")
     return (
         "fp4-indexer"
@@ -52,15 +50,15 @@ def indexer_cache(pool: Pool) -> str:
 
 
 def narrowest(recipe: Recipe, role: Role, sku: Sku, llm: Llm) -> str | None:
-    """The narrowest shape of the same kind, in whole trays, that would fit; None when none does."""
+    """Return the narrowest shape of the same kind, in whole trays, that fits; None when no width does."""
     pool = recipe.pools[role]
     axis = "dp" if pool.dp > 1 else "tp"
     for width in range(sku.gpus_per_tray, sku.domain_gpus + 1, sku.gpus_per_tray):
         if llm.experts % width or (axis == "tp" and llm.attention_heads % width):
             continue
         wider = pool.model_copy(update={axis: width, "ep": width if pool.ep > 1 else 1, "workers": 1})
-        judged = judge(recipe.model_copy(update={role: wider}), sku, llm)
-        if judged and judged[ROLES.index(role)].verdict != "does not fit":
+        found = estimate(recipe.model_copy(update={role: wider}), sku, llm)
+        if found and found[ROLES.index(role)].verdict != "does not fit":
             return wider.shape
     return None
 
@@ -68,15 +66,12 @@ def narrowest(recipe: Recipe, role: Role, sku: Sku, llm: Llm) -> str | None:
 def _role(recipe: Recipe, role: Role, capacity_gb: float, llm: Llm) -> Hbm:
     pool, weights = recipe.pools[role], llm.precisions[recipe.precision]
     routed = weights.routed_gb / (pool.tp * pool.dp * pool.pp)
-    tokens = budget_tokens(recipe, role)
+    tokens = max_num_batched_tokens(recipe, role)
     activation = (
         tokens * (4 * llm.attention_heads / pool.tp * llm.head_dim + 16 * llm.hidden)
         + tokens * pool.dp * 4 * llm.hidden
     )
-    kv_per_token = (
-        llm.kv.bytes_per_token["fp4-indexer" if indexer_cache(pool) == "fp4-indexer" else "fp8-indexer"]
-        / pool.pp
-    )
+    kv_per_token = llm.kv.bytes_per_token[indexer_cache(pool)] / pool.pp
     kv_per_sequence = llm.kv.bytes_per_sequence / pool.pp
     longest = recipe.workload.isl + (recipe.workload.osl if role == "decode" else 0)
     sequence = longest * kv_per_token + kv_per_sequence
@@ -85,7 +80,7 @@ def _role(recipe: Recipe, role: Role, capacity_gb: float, llm: Llm) -> Hbm:
         role=role,
         shape=pool.shape,
         capacity_gb=capacity_gb,
-        utilisation=float(_number(recipe, role, "gpu-memory-utilization", None)),
+        utilisation=float(stated(recipe, role, "gpu-memory-utilization")),
         routed_gb=routed,
         shared_gb=weights.shared_gb / (pool.tp * pool.pp),
         attention_gb=weights.attention_gb / (pool.tp * pool.pp),
@@ -100,10 +95,3 @@ def _role(recipe: Recipe, role: Role, capacity_gb: float, llm: Llm) -> Hbm:
         kv_bytes_per_token=kv_per_token,
         kv_bytes_per_sequence=kv_per_sequence,
     )
-
-
-def _number(recipe: Recipe, role: Role, flag: str, declared: int | None) -> int:
-    value = recipe.pools[role].flags.get(flag, declared)
-    if not isinstance(value, int | float):
-        raise TypeError(f"{recipe.id}: {role} has no {flag}; load refuses such a recipe")
-    return value  # type: ignore[return-value]  # utilisation is a float, the rest are ints; load has checked which

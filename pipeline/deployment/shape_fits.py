@@ -1,4 +1,4 @@
-"""What a report needs from other rooms to compare SKUs beyond their curves."""
+"""Memory of assumed worker shapes on several SKUs, with the same settings everywhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pipeline import fit
+from pipeline.deployment import hbm
 from pipeline.schema.catalogue import Llm, Sku
 from pipeline.schema.recipe import Pool, Recipe
 from pipeline.schema.sku_comparison import FitAssumptions, ShapeFit
@@ -15,7 +15,7 @@ from pipeline.schema.sku_comparison import FitAssumptions, ShapeFit
 def shape_fits(
     recipe: Recipe, skus: Sequence[Sku], llm: Llm, assumed: FitAssumptions
 ) -> tuple[ShapeFit, ...]:
-    """Memory of every assumed shape on every SKU, both roles; lengths and precision are the recipe's."""
+    """Return the HBM of both roles of every assumed shape on every SKU, at the lengths and precision of a recipe."""
     return tuple(
         one for shape in assumed.shapes for sku in skus for one in _fits(recipe, shape, sku, llm, assumed)
     )
@@ -26,13 +26,13 @@ def _fits(recipe: Recipe, shape: str, sku: Sku, llm: Llm, assumed: FitAssumption
         _pool(shape, assumed.prefill_tokens, assumed),
         _pool(shape, assumed.decode_tokens, assumed),
     )
-    judged = fit.judge(recipe.model_copy(update={"prefill": prefill, "decode": decode}), sku, llm)
-    for hbm in judged or ():
-        yield ShapeFit(sku=sku.id, gpus=prefill.gpus_per_worker, hbm=hbm)
+    assumed_recipe = recipe.model_copy(update={"prefill": prefill, "decode": decode})
+    for of_role in hbm.estimate(assumed_recipe, sku, llm) or ():
+        yield ShapeFit(sku=sku.id, gpus=prefill.gpus_per_worker, hbm=of_role)
 
 
 def _pool(shape: str, tokens: int, assumed: FitAssumptions) -> Pool:
-    """One worker of a shape with the assumed budgets; its KV is asked for one sequence, so that what is left is all room."""
+    """Return one worker of a shape with the assumed budgets; it must hold one sequence, so the rest is room for KV."""
     kind, width = re.sub(r"\d+$", "", shape), int(re.sub(r"^\D+", "", shape))
     tp, dp, ep = {"TP": (width, 1, 1), "TEP": (width, 1, width), "DEP": (1, width, width)}[kind]
     flags: dict[str, Any] = {

@@ -1,9 +1,13 @@
-"""What a simulated engine is told, live or in virtual time, by Dynamo's names: from the recipe, its HBM and the calibrated timing."""
+"""Arguments of a simulated engine, live or in virtual time, from the recipe, its HBM and the calibrated timing.
+
+Keys are Dynamo's own names.
+"""
 
 from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from pipeline.deployment.scheduler import block_size, max_num_batched_tokens, max_num_seqs, mean_lengths
 from pipeline.errors import MeasureError
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.plan import Job
@@ -24,7 +28,7 @@ def arguments(job: Job, role: Role, sku: Sku, *, sequences: int) -> dict[str, An
             where=recipe.id,
             hint=f"usable HBM of {recipe.sku} is not recorded in skus.yaml",
         )
-    block = int(_given(recipe.pools[role].flags.get("block-size"), "block-size", recipe, role))
+    block = block_size(recipe, role)
     blocks, longest = hbm.kv_blocks(block), recipe.workload.isl + recipe.workload.osl
     if blocks * block < longest:  # Dynamo would complete nothing, or take 0 for "not said"
         what = f"{role} has KV for {blocks * block} tokens, and a request may take {longest}"
@@ -37,24 +41,11 @@ def arguments(job: Job, role: Role, sku: Sku, *, sequences: int) -> dict[str, An
         "block_size": block,
         "num_gpu_blocks": blocks,
         "max_num_seqs": sequences,
-        "max_num_batched_tokens": _flag(
-            recipe, role, "max-num-batched-tokens", getattr(recipe.simulate, role).max_num_batched_tokens
-        ),
+        "max_num_batched_tokens": max_num_batched_tokens(recipe, role),
         "enable_prefix_caching": not recipe.pools[role].flags.get("no-enable-prefix-caching", False),
         "kv_bytes_per_token": round(hbm.kv_bytes_per_token),
         "kv_transfer_bandwidth": sku.scaleup_gb_s,
     }
-
-
-def max_num_seqs(recipe: Recipe, role: Role) -> int:
-    """Sequences that one scheduler may run."""
-    return int(_flag(recipe, role, "max-num-seqs", getattr(recipe.simulate, role).max_num_seqs))
-
-
-def mean_lengths(recipe: Recipe) -> tuple[float, float]:
-    """Mean input and output tokens of a request."""
-    mean = (1 + recipe.client.shortest) / 2
-    return recipe.workload.isl * mean, recipe.workload.osl * mean
 
 
 def sku_timing(timing: Timing, sku: str) -> SkuTiming:
@@ -111,19 +102,6 @@ def table(role: Role, recipe: Recipe, timing: SkuTiming) -> dict[str, list[Any]]
         "decode_context_length": tokens,
         "decode_itl": [[step, step] for step in steps],
     }
-
-
-def _flag(recipe: Recipe, role: Role, name: str, declared: int | None) -> Any:
-    return _given(recipe.pools[role].flags.get(name, declared), name, recipe, role)
-
-
-def _given(value: Any, name: str, recipe: Recipe, role: Role) -> Any:
-    if value is None:
-        raise MeasureError(
-            f"{role} of {recipe.id} leaves {name} open",
-            hint=f"say it in {role}.flags or declare it under simulate.{role}",
-        )
-    return value
 
 
 def _refuse_kind(role: Role, kind: str, timing: SkuTiming, recipe: Recipe) -> NoReturn:
