@@ -19,10 +19,11 @@ TIERS = ("hyperscaler", "neocloud", "rental-3y")
 
 
 def iso(arguments: argparse.Namespace, context: Context) -> int:
+    from pipeline import render
+    from pipeline.analyse.csv_curves import IsoRequest
     from pipeline.flow import compare
 
-    options = compare.IsoOptions(
-        csv=arguments.csv,
+    request = IsoRequest(
         at=arguments.at,
         x=arguments.x,
         y=arguments.y,
@@ -31,7 +32,8 @@ def iso(arguments: argparse.Namespace, context: Context) -> int:
         gap=arguments.gap,
         better=arguments.better,
     )
-    print(compare.iso(context, options, as_json=arguments.json), end="")
+    answer = compare.iso(context, arguments.csv, request)
+    print(render.iso_json(answer) if arguments.json else render.iso_text(answer), end="")
     return 0
 
 

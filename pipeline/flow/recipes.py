@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pipeline import load
@@ -57,26 +56,6 @@ def read_recipe_set(context: Context) -> RecipeSet:
         return load.read(texts(context.recipes))
     except RecipeError as error:
         raise RecipeError([_from_here(context, one) for one in error.problems]) from error
-
-
-def one_recipe(recipe_set: RecipeSet, name: str) -> Recipe:
-    """A recipe by its id, or by the path of its file."""
-    wanted = Path(name).as_posix().removesuffix(".yaml").replace("/", ".") if "/" in name else name
-    wanted = next((known for known in recipe_set.recipes if wanted.endswith(f".{known}")), wanted)
-    if wanted not in recipe_set.recipes:
-        raise PipelineError(f"no recipe {wanted!r}", hint=nearest(wanted, recipe_set.recipes))
-    return recipe_set.recipes[wanted]
-
-
-def selected(recipe_set: RecipeSet, globs: Iterable[str]) -> list[Recipe]:
-    """Recipes whose id matches one of the globs; PipelineError for a glob that matches none."""
-    found: dict[str, Recipe] = {}
-    for glob in globs:
-        matches = [name for name in recipe_set.recipes if fnmatchcase(name, glob)] or [
-            one_recipe(recipe_set, glob).id
-        ]
-        found |= {name: recipe_set.recipes[name] for name in matches}
-    return [found[name] for name in sorted(found)]
 
 
 def judge(recipe_set: RecipeSet, recipe: Recipe, sku: str | None = None) -> tuple[Hbm, ...] | None:

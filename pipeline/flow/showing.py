@@ -9,8 +9,9 @@ from typing import Literal
 from pipeline import render
 from pipeline.deployment import layout
 from pipeline.flow.context import Context
-from pipeline.flow.recipes import judge, one_recipe, read_recipe_set, selected
+from pipeline.flow.recipes import judge, read_recipe_set
 from pipeline.launch import dynamo
+from pipeline.load import select
 from pipeline.schema.recipe import Recipe
 
 
@@ -19,7 +20,7 @@ def show(
 ) -> str:
     """A recipe resolved, with the place of each value, or as the processes that it starts on its rack."""
     recipe_set = read_recipe_set(context)
-    recipe = one_recipe(recipe_set, name)
+    recipe = select.one_recipe(recipe_set.recipes, name)
     if how == "origin":
         leaves = [(path, value, str(mark)) for path, value, mark in recipe_set.origins(recipe.id)]
         if as_json:
@@ -56,7 +57,9 @@ def show(
 def fit(context: Context, names: Sequence[str], sku: str | None, *, as_json: bool) -> tuple[str, bool]:
     """HBM of each recipe's roles, and whether all of them fit; an unknown capacity does not count against them."""
     recipe_set = read_recipe_set(context)
-    judged = [(recipe, judge(recipe_set, recipe, sku)) for recipe in selected(recipe_set, names)]
+    judged = [
+        (recipe, judge(recipe_set, recipe, sku)) for recipe in select.matching(recipe_set.recipes, names)
+    ]
     fits = all(hbm.verdict != "does not fit" for _, roles in judged for hbm in roles or ())
     if as_json:
         derived = ("weights_gb", "budget_gb", "kv_budget_gb", "headroom_gb", "max_sequences", "verdict")

@@ -1,7 +1,8 @@
 """Room: from an analysis to pages. The same report gives the same bytes, on any machine and at any time."""
 
 from pipeline.render.as_tables import as_tables
-from pipeline.render.iso_lint import iso_readings, lint_text
+from pipeline.render.csv_iso import iso_json, iso_text, left_out
+from pipeline.render.iso_lint import lint_text
 from pipeline.render.pages import headline, render
 from pipeline.render.review import comment, review_headline
 from pipeline.render.side_by_side import side_by_side
@@ -12,7 +13,9 @@ __all__ = [
     "comment",
     "fit_table",
     "headline",
-    "iso_readings",
+    "iso_json",
+    "iso_text",
+    "left_out",
     "lint_text",
     "moved_table",
     "render",
