@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -11,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.edge.scratch import half, sole
-from pipeline.errors import ArtifactError
+from pipeline.edge import files as local_files
+from pipeline.edge.scratch import sole
+from pipeline.errors import ArtifactError, FileError
 from pipeline.schema.result import Failure, JobRecord, Measurement, Point, Result, ResultFolder
 
 SUMS = "SHA256SUMS"
@@ -42,26 +42,18 @@ def folder_name(run_id: str, attempt: int, job_id: str) -> str:
 def collect(outcome: Measurement | Failure, record: JobRecord, staging: Path, out: Path) -> Path:
     """Pack what a job brings home into its result folder below ``out``; ``staging/raw`` moves there.
 
-    Written below a dot-name and renamed last. ArtifactError when the folder exists, or cannot be written: then ``staging`` is as it was.
+    Written below a dot-name and renamed last. ArtifactError when the folder exists, FileError when it cannot be written: then
+    ``staging`` is as it was.
     """
     folder = out / folder_name(record.provenance.run_id, record.provenance.attempt, record.job.id)
-    temporary = half(out / f".{folder.name}")
     _refuse_existing(folder)
     try:
-        raw = _staged(staging)
-        temporary.mkdir(parents=True)
-        _fill(temporary, outcome, record, raw)
-        temporary.rename(folder)
-        _sync(out)
-    except OSError as error:
-        _refuse_existing(folder)
-        raise ArtifactError(
-            f"cannot write {folder.name}: {error.strerror}",
-            where=str(out),
-            hint="free some space or name another --out",
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        with local_files.new_folder(folder, hint="or name another --out") as temporary:
+            raw = _staged(staging)
+            _fill(temporary, outcome, record, raw)
+    except FileError:
+        _refuse_existing(folder)  # by another process, meanwhile
+        raise
     for path in raw.values():
         path.unlink()
     return folder
@@ -126,26 +118,17 @@ def _staged(staging: Path) -> dict[str, Path]:
 
 
 def _fill(folder: Path, outcome: Measurement | Failure, record: JobRecord, raw: Mapping[str, Path]) -> None:
-    sums = {"job.json": _write(folder / "job.json", record.to_json())}
+    write = local_files.write_synced
+    sums = {"job.json": write(folder / "job.json", record.to_json())}
     if isinstance(outcome, Failure):
-        sums["error.json"] = _write(folder / "error.json", outcome.to_json())
+        sums["error.json"] = write(folder / "error.json", outcome.to_json())
     else:
-        sums["results.json"] = _write(folder / "results.json", Result(points=outcome.points).to_json())
+        sums["results.json"] = write(folder / "results.json", Result(points=outcome.points).to_json())
     sums |= {name: _place(path, folder / name) for name, path in raw.items()}
     if not isinstance(outcome, Failure):
         _refuse_other_raw(folder, outcome.points, sums)
-    _write(folder / SUMS, "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)))
-    _sync(folder)
-
-
-def _write(path: Path, text: str) -> str:
-    """Write through to the disk; gives the SHA-256."""
-    content = text.encode()
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    return hashlib.sha256(content).hexdigest()
+    write(folder / SUMS, "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)))
+    local_files.sync(folder)
 
 
 def _place(source: Path, target: Path) -> str:
@@ -155,17 +138,9 @@ def _place(source: Path, target: Path) -> str:
         target.hardlink_to(source)
     except OSError:  # another filesystem, or one without hard links
         shutil.copyfile(source, target)
-    _sync(target)
-    _sync(target.parent)
-    return _sha256(target)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    local_files.sync(target)
+    local_files.sync(target.parent)
+    return local_files.sha256_of_file(target)
 
 
 def find(paths: Iterable[Path]) -> list[Path]:
@@ -193,12 +168,10 @@ def find(paths: Iterable[Path]) -> list[Path]:
 
 def read(folder: Path) -> ResultFolder:
     """A result folder, once every file in it is the one that SHA256SUMS lists and its name is the one that job.json says."""
-    try:
+    if not os.path.lexists(folder):
+        raise ArtifactError("missing: no such folder", where=str(folder), hint="fetch it again")
+    with local_files.file_errors("read"):
         return _read(folder)
-    except OSError as error:
-        raise ArtifactError(
-            f"cannot be read: {error.strerror}", where=str(error.filename or folder)
-        ) from error
 
 
 def _read(folder: Path) -> ResultFolder:
@@ -216,7 +189,7 @@ def _read(folder: Path) -> ResultFolder:
     _refuse_damage(sums, files, content)
     record = JobRecord.from_json(content["job.json"], where=str(files["job.json"]))
     name = _refuse_other_name(folder, record)
-    digest = hashlib.sha256(listed).hexdigest()
+    digest = local_files.sha256(listed)
     if "error.json" in content:
         failure = Failure.from_json(content["error.json"], where=str(files["error.json"]))
         return ResultFolder(folder=name, record=record, failure=failure, sums_sha256=digest)
@@ -288,7 +261,7 @@ def _refuse_difference(folder: Path, sums: Mapping[str, str], files: Mapping[str
 
 def _refuse_damage(sums: Mapping[str, str], files: Mapping[str, Path], content: Mapping[str, bytes]) -> None:
     for name, wanted in sums.items():
-        found = hashlib.sha256(content[name]).hexdigest() if name in content else _raw_sha256(files[name])
+        found = local_files.sha256(content[name]) if name in content else _raw_sha256(files[name])
         if found != wanted:
             raise ArtifactError(
                 f"not the file that {SUMS} lists: SHA-256 differs",
@@ -339,7 +312,7 @@ def _document(path: Path) -> bytes:
 
 def _raw_sha256(path: Path) -> str:
     _refuse_large(path, LARGEST_RAW)
-    return _sha256(path)
+    return local_files.sha256_of_file(path)
 
 
 def _refuse_large(path: Path, largest: int) -> None:
@@ -348,8 +321,3 @@ def _refuse_large(path: Path, largest: int) -> None:
         raise ArtifactError(
             f"{size} bytes, more than the {largest >> 20} MiB that are taken", where=str(path)
         )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

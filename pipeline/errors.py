@@ -1,13 +1,24 @@
-"""The tree of things that are somebody's to fix: what went wrong, where, and what to do next."""
+"""Expected errors: each says what is wrong, where, and what to do next, and has its own exit code."""
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from pathlib import PurePath
+from typing import ClassVar, Final, Literal, Self
+
+FileAction = Literal["read", "write", "create", "remove", "lock", "access"]
+FILE_HINTS: Final = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.EROFS: "the filesystem is read-only",
+    errno.EACCES: "check the permissions",
+    errno.EPERM: "check the permissions",
+}
 
 
 class PipelineError(Exception):
-    """Base of every expected failure, and itself a wrong use, like argparse's own; anything else that escapes is a bug."""
+    """Base of all expected errors, and itself an error of usage, like those of argparse; any other exception is a bug."""
 
     exit_code: int = 2
     retryable: ClassVar[bool] = False
@@ -23,7 +34,7 @@ class PipelineError(Exception):
 
 
 def lacking(who: str, extra: str, package: str | None) -> PipelineError:
-    """``who`` needs an optional dependency that is not there."""
+    """Return the error for ``who`` when it needs an optional dependency that is not installed."""
     hint = f"pip install 'rackbench[{extra}]' (from a checkout: pip install -e '.[{extra}]')"
     return PipelineError(f"{who} needs the extra `{extra}` ({package} is not installed)", hint=hint)
 
@@ -46,7 +57,7 @@ class Problem:
 
 
 class RecipeError(PipelineError):
-    """The recipe author's: carries every problem of every file at once."""
+    """The author of a recipe has to act: holds every problem of every file."""
 
     exit_code = 3
 
@@ -60,32 +71,32 @@ class RecipeError(PipelineError):
 
 
 class PlanError(PipelineError):
-    """Nothing selected, or more than GitHub takes."""
+    """Nothing is selected, or more jobs than GitHub accepts."""
 
     exit_code = 4
 
 
 class LaunchError(PipelineError):
-    """Rejected, never ready, or died."""
+    """A deployment was rejected, never became ready, or died."""
 
     exit_code = 5
     retryable = True
 
 
 class MeasureError(PipelineError):
-    """It ran, but the result cannot be trusted."""
+    """A measurement ran, but its result cannot be trusted."""
 
     exit_code = 6
 
 
 class ArtifactError(PipelineError):
-    """Missing, torn, foreign, or of an unknown schema version."""
+    """An artifact is missing, torn, foreign, or of an unknown schema version."""
 
     exit_code = 7
 
 
 class GitHubError(PipelineError):
-    """GitHub's answer: status (0 = there was none), URL, request id."""
+    """GitHub refused a request or did not answer: HTTP status (0 = no response), URL, request id."""
 
     exit_code = 8
     retryable = True
@@ -95,7 +106,29 @@ class GitHubError(PipelineError):
         super().__init__(what, where=where, hint=hint)
 
 
+class FileError(PipelineError):
+    """A local file or folder cannot be read, written, created, removed or locked."""
+
+    exit_code = 9
+
+    @classmethod
+    def from_os_error(
+        cls, error: OSError, action: FileAction, path: str | PurePath | None = None, *, hint: str = ""
+    ) -> Self:
+        """Return "cannot ACTION PATH: REASON"; ``path`` defaults to the path in ``error``.
+
+        A full disk, a read-only filesystem and missing permissions each have their own hint, followed by ``hint``.
+
+        >>> str(FileError.from_os_error(OSError(errno.ENOSPC, "No space left on device"), "write", "a/b"))
+        'cannot write a/b: No space left on device — free some space'
+        """
+        named = path or error.filename
+        place = f" {named}" if named else ""
+        advice = "; ".join(filter(None, (FILE_HINTS.get(error.errno or 0, ""), hint)))
+        return cls(f"cannot {action}{place}: {error.strerror or error}", hint=advice)
+
+
 class InterruptedRunError(KeyboardInterrupt):
-    """SIGINT, SIGTERM or SIGHUP: nobody's failure, so whoever takes a PipelineError for an answer never sees it."""
+    """SIGINT, SIGTERM or SIGHUP: not a PipelineError, so that handlers of expected errors let it pass."""
 
     exit_code = 130

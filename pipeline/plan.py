@@ -1,25 +1,30 @@
-"""Room 3: which deployments run, as one document with everything that a runner needs to know."""
+"""The plan: which deployments run on a cluster, as one document with everything that a runner needs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from math import ceil
 from typing import Literal
 
+from pipeline.deployment.scheduler import mean_lengths
 from pipeline.errors import PlanError
-from pipeline.schema.catalogue import Catalogue, Cluster
+from pipeline.schema.catalogue import Catalogue
+from pipeline.schema.cluster import Cluster
 from pipeline.schema.plan import Hbm, Job, LeftOut, Plan
 from pipeline.schema.recipe import Recipe
 from pipeline.schema.timing import Timing
 
-MAX_JOBS = 256  # GitHub takes no more jobs in the matrix of one workflow run
+MAX_JOBS = 256  # in the matrix of one GitHub workflow run
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the caller asked for; ``any_size``: neither an empty plan nor one too large for a run is refused, the caller shards."""
+    """What to plan.
+
+    With ``any_size``, an empty plan and one of more jobs than GitHub takes are no errors: the caller splits it.
+    """
 
     plan_id: str
     event: Literal["nightly", "pull-request", "dispatch"]
@@ -34,7 +39,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class PlanCandidate:
-    """A recipe with what ``fit`` said of it, its identity on this cluster, and what is known of it already."""
+    """A job that could run: its identity at the revision of ``since``, and whether the history has its results."""
 
     job: Job
     was_identity: str | None = None
@@ -48,31 +53,33 @@ def plan(
     timing: Timing | None,
     candidates: Iterable[PlanCandidate],
 ) -> Plan:
-    """Jobs of ``cluster`` in id order, and every recipe left out with its reason; PlanError when nothing is left."""
+    """Return the jobs of a cluster in order of their ids, and the recipes left out, each with its reason.
+
+    Raise PlanError when no job is left, or more jobs than GitHub takes.
+    """
     jobs: list[Job] = []
     left_out: list[LeftOut] = []
-    for one in sorted(candidates, key=lambda one: one.job.id):
+    selected = [one for one in candidates if fnmatchcase(one.job.id, request.select)]
+    for one in sorted(selected, key=lambda one: one.job.id):
         reason = _reason(one, request, cluster)
         if reason is None:
             jobs.append(one.job)
-        elif fnmatchcase(one.job.id, request.select):
+        else:
             left_out.append(LeftOut(recipe=one.job.id, reason=reason))
-    if len(jobs) < request.shard[0] and not request.any_size:
-        left_out.append(
-            LeftOut(
-                recipe=f"shard {request.shard[0]}/{request.shard[1]}",
-                reason=f"there are {len(jobs)} jobs in all",
-            )
-        )
-    jobs = jobs[request.shard[0] - 1 :: request.shard[1]]
-    _refuse_impossible(jobs, left_out, request, cluster)
+    index, count = request.shard
+    if 0 < len(jobs) < index and not request.any_size:
+        reason = f"there are only {len(jobs)} jobs in all shards together"
+        left_out.append(LeftOut(recipe=f"shard {index}/{count}", reason=reason))
+    jobs = jobs[index - 1 :: count]
+    if not request.any_size:
+        _check_size(jobs, left_out, request, cluster)
     recipes = [job.recipe for job in jobs]
     return Plan(
         plan_id=request.plan_id,
         event=request.event,
         select=request.select,
         since=request.since,
-        shard=f"{request.shard[0]}/{request.shard[1]}",
+        shard=f"{index}/{count}",
         git_sha=request.git_sha,
         git_dirty=request.git_dirty,
         created_at=request.created_at,
@@ -88,7 +95,7 @@ def plan(
 def job(
     recipe: Recipe, cluster: Cluster, catalogue: Catalogue, timing: Timing | None, hbm: tuple[Hbm, ...] | None
 ) -> Job:
-    """One recipe as a job: its digests, its fit, its price in GPU-hours."""
+    """Return a recipe as a job of a cluster: its digests, its HBM, its estimated GPU-hours."""
     environment = {
         "sku": catalogue.skus[recipe.sku].measured_digest,
         "llm": catalogue.llms[recipe.model].measured_digest,
@@ -107,25 +114,19 @@ def job(
 
 
 def identity(job: Job) -> str:
-    """What a job measures: equal identities need no second measurement."""
+    """Return the identity of what a job measures: a job with an equal one need not be measured again."""
+    environment = [f"{name}={digest}" for name, digest in sorted(job.environment.items())]
     client = job.recipe.client.model_dump_json()
-    return "|".join(
-        [
-            job.deployment_digest,
-            client,
-            str(job.recipe.conc),
-            *(f"{k}={v}" for k, v in sorted(job.environment.items())),
-        ]
-    )
+    return "|".join([job.deployment_digest, client, str(job.recipe.conc), *environment])
 
 
 def matrix(plan: Plan) -> Mapping[str, list[dict[str, object]]]:
-    """GitHub's matrix: ids, names and labels only, so that a job output stays far below 1 MB."""
+    """Return GitHub's matrix: ids, names and labels only, so that the job output stays far below 1 MB."""
     return {"include": legs(plan)}
 
 
 def legs(plan: Plan) -> list[dict[str, object]]:
-    """One entry a job: its id, its name as GitHub shows it, the labels of the runner that takes it."""
+    """Return one entry per job: its id, its name on GitHub, the labels of its runner."""
     runs_on = list(plan.cluster.runs_on)
     return [
         {"id": job.id, "name": f"{job.recipe.sku} {job.recipe.shape}", "runs_on": runs_on}
@@ -134,7 +135,9 @@ def legs(plan: Plan) -> list[dict[str, object]]:
 
 
 def shards_needed(jobs: Sequence[int], size: int) -> int:
-    """Runs that plans of so many jobs take together, when each run has room for ``size`` jobs and a share of every plan.
+    """Return how many runs of at most ``size`` jobs are needed when each run takes an equal share of every plan.
+
+    ``jobs`` are the jobs of each plan.
 
     >>> shards_needed([3, 2], 5), shards_needed([3, 2], 3), shards_needed([300], 250)
     (1, 2, 2)
@@ -147,7 +150,7 @@ def shards_needed(jobs: Sequence[int], size: int) -> int:
 
 
 def part(plan: Plan, whole: Plan, shard: tuple[int, int]) -> Plan:
-    """Of a plan, the jobs that are every N-th of ``whole`` from the I-th on, under the same plan id."""
+    """Return a plan reduced to shard (I, N): the jobs that are every N-th of ``whole``, starting with the I-th."""
     share = {job.id for job in whole.jobs[shard[0] - 1 :: shard[1]]}
     return plan.model_copy(
         update={"jobs": tuple(job for job in plan.jobs if job.id in share), "shard": f"{shard[0]}/{shard[1]}"}
@@ -155,59 +158,56 @@ def part(plan: Plan, whole: Plan, shard: tuple[int, int]) -> Plan:
 
 
 def shard(text: str) -> tuple[int, int]:
-    """``I/N`` → (I, N), counted from 1; PlanError otherwise."""
+    """Return (I, N) of the text ``I/N``; I counts from 1. Raise PlanError for any other text."""
     number, _, count = text.partition("/")
     if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
-        raise PlanError(f"--shard {text} is not I/N with 1 ≤ I ≤ N", hint="for example --shard 1/4")
+        raise PlanError(f"--shard {text} is not I/N with 1 ≤ I ≤ N", hint="give for example --shard 1/4")
     return int(number), int(count)
 
 
 def _reason(one: PlanCandidate, request: Request, cluster: Cluster) -> str | None:
-    checks: tuple[tuple[bool, Callable[[], str]], ...] = (
-        (not fnmatchcase(one.job.id, request.select), lambda: "not selected"),
-        (
-            one.job.recipe.purpose != cluster.purpose,
-            lambda: f"a {one.job.recipe.purpose} recipe; {cluster.id} runs {cluster.purpose} ones",
-        ),
-        (one.job.recipe.sku not in cluster.skus, lambda: f"cluster {cluster.id} has no {one.job.recipe.sku}"),
-        (any(h.verdict == "does not fit" for h in one.job.hbm), lambda: "does not fit into HBM; see `fit`"),
-        (
-            request.since is not None and one.was_identity == identity(one.job),
-            lambda: f"unchanged since {request.since}",
-        ),
-        (one.is_measured, lambda: "this deployment has been measured already, in the same environment"),
-    )
-    return next((say() for applies, say in checks if applies), None)
+    """Return why a job is left out, as text for people, or None."""
+    recipe = one.job.recipe
+    if recipe.purpose != cluster.purpose:
+        return f"its purpose is {recipe.purpose}, but cluster {cluster.id} runs {cluster.purpose} recipes"
+    if recipe.sku not in cluster.skus:
+        return f"cluster {cluster.id} has no {recipe.sku}"
+    if not all(hbm.fits for hbm in one.job.hbm):
+        return f"it does not fit in HBM; run: python -m pipeline fit {recipe.id}"
+    if request.since is not None and one.was_identity == identity(one.job):
+        return f"unchanged since {request.since}"
+    if one.is_measured:
+        return "measured already: the history has this deployment in the same environment"
+    return None
 
 
-def _refuse_impossible(jobs: list[Job], left_out: list[LeftOut], request: Request, cluster: Cluster) -> None:
-    if not jobs and not request.any_size:
-        why = (
-            "; ".join(f"{one.recipe}: {one.reason}" for one in left_out[:3])
-            or f"no recipe matches {request.select!r}"
-        )
-        raise PlanError("nothing to run", where=f"cluster {cluster.id}", hint=why)
-    if len(jobs) > MAX_JOBS and not request.any_size:
+def _check_size(jobs: list[Job], left_out: list[LeftOut], request: Request, cluster: Cluster) -> None:
+    if not jobs:
+        reasons = [f"{one.recipe}: {one.reason}" for one in left_out[:3]]
+        if len(left_out) > 3:
+            reasons.append(f"and {len(left_out) - 3} more")
+        hint = "; ".join(reasons) or f"no recipe matches --select {request.select!r}"
+        raise PlanError("nothing to run", where=f"cluster {cluster.id}", hint=hint)
+    if len(jobs) > MAX_JOBS:
         shards = ceil(len(jobs) * request.shard[1] / MAX_JOBS)
         raise PlanError(
-            f"{len(jobs)} jobs, and a workflow run takes {MAX_JOBS}",
-            hint=f"plan {shards} shards: --shard 1/{shards} …",
+            f"the plan has {len(jobs)} jobs, and a GitHub workflow run takes at most {MAX_JOBS}",
+            hint=f"split it into {shards} plans: --shard 1/{shards} … --shard {shards}/{shards}",
         )
 
 
 def _gpu_hours(recipe: Recipe, gpus_per_tray: int, timing: Timing | None) -> float | None:
-    """GPUs held x the seconds that the fitted throughputs give for all measured tokens; None where a point was never fitted."""
-    fitted = (
-        {(error.recipe, error.conc): error.fitted_total_tok_s_gpu for error in timing.errors}
-        if timing
-        else {}
-    )
-    mean_tokens = (recipe.workload.isl + recipe.workload.osl) * (1 + recipe.client.shortest) / 2
+    """Return the estimated GPU-hours held; None where the timing has no fitted throughput for a concurrency.
+
+    GPUs held x seconds; the seconds are all tokens, those of the warm-up too, over the fitted throughput.
+    """
+    errors = timing.errors if timing else ()
+    fitted = {(error.recipe, error.conc): error.fitted_total_tok_s_gpu for error in errors}
     hours = 0.0
     for conc in recipe.conc:
         rate = fitted.get((recipe.id, conc))
         if rate is None:
             return None
         requests = conc * (recipe.client.requests_per_conc + recipe.client.warmup_per_conc)
-        hours += requests * mean_tokens / (rate * recipe.gpus_counted) / 3600
+        hours += requests * sum(mean_lengths(recipe)) / (rate * recipe.gpus_counted) / 3600
     return hours * recipe.gpus_held(gpus_per_tray)

@@ -172,7 +172,7 @@ def why_no_point(row: HistoryRow, when: str) -> str:
     when = f" {when}" if when else ""
     if row.point is None:
         return f"failed{when}: {row.failure.what if row.failure else 'no reason recorded'}"
-    if row.point.status == "refused":
+    if row.point.status == "invalid":
         return f"refused{when}: {', '.join(row.point.reasons) or 'no reason recorded'}"
     return ""
 

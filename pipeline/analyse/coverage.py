@@ -10,7 +10,7 @@ from pipeline.schema.history import HistoryRow
 from pipeline.schema.report import CoverageRow, HbmRow, ProvenanceRow
 from pipeline.schema.result import Host, Point
 
-State = Literal["ran", "refused", "failed", "missing", "not in plan"]
+State = Literal["ran", "invalid", "failed", "missing", "not in plan"]
 
 
 def coverage(
@@ -56,8 +56,8 @@ def _ran(rows: list[HistoryRow], *, is_planned: bool) -> CoverageRow:
 def _state(rows: list[HistoryRow], *, has_gaps: bool) -> State:
     if any(row.point is None for row in rows):
         return "failed"
-    if any(row.point is not None and row.point.status == "refused" for row in rows):
-        return "refused"
+    if any(row.point is not None and row.point.status == "invalid" for row in rows):
+        return "invalid"
     return "missing" if has_gaps else "ran"
 
 

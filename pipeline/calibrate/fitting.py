@@ -1,9 +1,15 @@
-"""Gauss-Newton on the surrogate: parameters that mean something physical, one set per SKU and worker kind, never one per point.
+"""Gauss-Newton on the surrogate. The parameters are physical: one set per SKU and worker kind, never one per point.
 
-Per SKU: a fixed overhead of a run; a prefill rate per GPU (workers that fetch offloaded weights have a rate of their own); per decode
-kind a step time. What resident KV adds to a step is a matter of reading memory, so SKUs of equal HBM bandwidth share it per kind; a kind
-with a single point takes it from its family's best-known kind. Residuals are logarithms of rate and TPOT, fitted over given; parameters
-move on a log scale. Names read ``word.kind@place``.
+Parameters of a SKU:
+
+- the fixed overhead of a run, s;
+- the prefill rate per GPU, tok/s; workers that fetch offloaded weights have a rate of their own;
+- the step time of each decode worker kind, ms;
+- the slope: what resident KV adds to a step. It is bound by memory bandwidth, so SKUs of equal HBM bandwidth share
+  it per worker kind. A kind with a single point takes the slope of the kind of its family with the most points.
+
+Residuals are log(fitted / given) of rate and TPOT. Parameters move on a log scale. Names read ``word.kind@scope``,
+where the scope is a SKU or an HBM bandwidth.
 """
 
 from __future__ import annotations
@@ -17,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.calibrate.surrogate import Lengths, Loop
+from pipeline.deployment.scheduler import block_size
 from pipeline.errors import PipelineError
 from pipeline.schema.recipe import Recipe
 from pipeline.schema.timing import DecodeTiming, PrefillTiming, SkuTiming, worker_kind
@@ -31,7 +38,7 @@ START = {
     "slope.T": 40.0,
     "step_ms.D": 38.0,
     "slope.D": 12.0,
-}  # only the basin: s, ms, µs per 1,000 tokens
+}  # s, ms, µs per 1,000 tokens; near enough for convergence
 STEP = 0.02  # relative step of the central differences
 LINEARISATIONS, ITERATIONS = 3, 3
 LARGEST_MOVE = 0.3
@@ -39,7 +46,7 @@ LARGEST_MOVE = 0.3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """A given point with the recipe that it belongs to and the lengths that its client drew."""
+    """A given point with its recipe and the request lengths that its client drew."""
 
     recipe: Recipe
     hbm_tb_s: float
@@ -60,36 +67,41 @@ class Row:
 
 
 class Fit:
-    """All points, their parameters, and how the replay differs from the surrogate."""
+    """All points, their parameters, and the correction from surrogate to replay."""
 
     def __init__(self, rows: Sequence[Row], simulate: Simulate) -> None:
         self.rows, self.simulate = tuple(rows), simulate
         self.known: dict[Loop, tuple[float, float]] = {}
-        self.correction: dict[Row, Vector] = {
-            row: np.zeros(2) for row in self.rows
-        }  # log(replay / surrogate) of duration and TPOT
+        # log(replay / surrogate) of duration and TPOT
+        self.correction: dict[Row, Vector] = {row: np.zeros(2) for row in self.rows}
         self.names = {row: _names(row, self.rows) for row in self.rows}
         self.parameters: Parameters = self._start()
         self.jacobian: Vector = np.empty((0, 0))
 
     def fit(self) -> Parameters:
-        """Linearise and step until nothing is gained."""
+        """Fit the parameters to all points, and return them."""
         for _ in range(LINEARISATIONS):
             self._linearise()
             self.parameters = self.solve(self.rows, ITERATIONS)
         return self.parameters
 
     def correct(self, replayed: Mapping[Row, tuple[float, float]]) -> float:
-        """Take (duration s, TPOT ms) of the replay at the current parameters; the largest |log| by which the surrogate was off."""
+        """Correct the surrogate to the replay at the current parameters; return the largest change, as a |log|.
+
+        ``replayed`` has the duration in s and the TPOT in ms of each point.
+        """
         worst = 0.0
         for row, figures in replayed.items():
-            off = np.log(np.array(figures) / self._surrogate([(row, self.parameters)])[0])
-            worst = max(worst, float(np.abs(off - self.correction[row]).max()))
-            self.correction[row] = off
+            correction = np.log(np.array(figures) / self._surrogate([(row, self.parameters)])[0])
+            worst = max(worst, float(np.abs(correction - self.correction[row]).max()))
+            self.correction[row] = correction
         return worst
 
     def solve(self, rows: Sequence[Row], iterations: int) -> Parameters:
-        """Gauss-Newton with the current Jacobian over ``rows``, halved while a step does not reduce the sum of squares."""
+        """Return the parameters after Gauss-Newton steps over ``rows`` with the current Jacobian.
+
+        A step is halved while it does not reduce the sum of squares.
+        """
         jacobian = self.jacobian[self._mask(rows)]
         parameters = dict(self.parameters)
         residuals = self.residuals([(row, parameters) for row in rows])
@@ -113,22 +125,19 @@ class Fit:
         return {name: float(f"{value:.4g}") for name, value in parameters.items()}
 
     def residuals(self, points: Sequence[tuple[Row, Parameters]]) -> Vector:
-        """log(fitted / given) of rate and TPOT, two per point."""
+        """Return log(fitted / given) of rate and TPOT, two values per point."""
         figures = []
         for (row, parameters), run in zip(points, self._surrogate(points), strict=True):
             duration, tpot = np.array(run) * np.exp(self.correction[row])
-            figures.append(
-                np.log(
-                    [
-                        rate(row, duration, parameters[self.names[row].overhead]) / row.total_tok_s_gpu,
-                        tpot / row.tpot_ms,
-                    ]
-                )
-            )
+            fitted = rate(row, duration, parameters[self.names[row].overhead])
+            figures.append(np.log([fitted / row.total_tok_s_gpu, tpot / row.tpot_ms]))
         return np.concatenate(figures)
 
     def uncertainty(self, row: Row) -> float:
-        """Standard deviation (relative) with which the other points alone predict this one; infinite when they cannot."""
+        """Return the relative standard deviation with which the other points predict a point.
+
+        It is infinite where they do not determine every parameter.
+        """
         mask = self._mask([row])
         residuals = self.residuals([(one, self.parameters) for one in self.rows])
         sigma = float(np.sqrt((residuals**2).sum() / max(1, len(residuals) - len(self.parameters))))
@@ -149,7 +158,7 @@ class Fit:
         return start
 
     def _highest_rate(self, name: str) -> float:
-        """A little more than the input rate of the busiest point that shares the parameter."""
+        """Return 1.03 times the largest input rate per prefill GPU of the points that share a parameter."""
         rates = [
             row.total_tok_s_gpu
             * row.recipe.gpus_counted
@@ -185,12 +194,12 @@ class Fit:
 
 
 def rate(row: Row, duration_s: float, overhead_s: float) -> float:
-    """Total tok/s/GPU of a run: all tokens over the whole wall clock, fixed overhead included."""
+    """Return the total tok/s/GPU of a run: all tokens over the whole wall clock, fixed overhead included."""
     return float(row.tokens / (duration_s + overhead_s) / row.recipe.gpus_counted)
 
 
 def sku_timing(sku: str, rows: Sequence[Row], parameters: Parameters) -> SkuTiming:
-    """The parameters of one SKU as the document that a replay reads; ``rows`` are those of the whole fit."""
+    """Return the parameters of one SKU as a timing document; ``rows`` are all points of the fit."""
     named = {row: _names(row, rows) for row in rows if row.recipe.sku == sku}
     prefill, decode = {}, {}
     for row, names in named.items():
@@ -212,7 +221,7 @@ def sku_timing(sku: str, rows: Sequence[Row], parameters: Parameters) -> SkuTimi
 
 
 class Names(NamedTuple):
-    """Names of the parameters that a row depends on."""
+    """Names of the parameters that a point depends on."""
 
     overhead: str
     rate: str
@@ -228,10 +237,8 @@ def _names(row: Row, rows: Sequence[Row]) -> Names:
     if counts[decode] == 1:
         family = [kind for kind in counts if kind[0] == decode[0] and counts[kind] > 1]
         if not family:
-            hint = "add a point of this worker shape"
-            raise PipelineError(
-                f"one point cannot tell step and slope of {decode} apart", where=row.recipe.id, hint=hint
-            )
+            what = f"a single point of decode workers {decode} cannot determine both step time and slope"
+            raise PipelineError(what, where=row.recipe.id, hint="add a second point of this worker kind")
         slope = max(family, key=lambda kind: counts[kind])
     weights = "offload" if prefill.endswith("-offload") else "resident"
     return Names(
@@ -249,7 +256,7 @@ def _loop(row: Row, names: Names, parameters: Parameters) -> Loop:
         lengths=row.lengths,
         prefill_ranks=recipe.prefill.ranks,
         decode_ranks=recipe.decode.ranks,
-        block=int(str(recipe.decode.flags["block-size"])),
+        block=block_size(recipe, "decode"),
         prefill_tok_s=parameters[names.rate] * recipe.prefill.gpus_per_rank,
         step_s=parameters[names.step] / 1e3,
         per_token_s=parameters[names.slope] / 1e9,

@@ -1,4 +1,4 @@
-"""Points to fit, read from a CSV: one row a point, with the true worker shapes."""
+"""Points to fit, from a CSV with one row per point that states the worker shapes."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ class GivenPoint:
     tpot_ms: float
 
     def is_of(self, recipe: Recipe, sku: str) -> bool:
-        """Whether a recipe on ``sku`` deploys this shape at this concurrency."""
-        mine = (_shape(self.prefill), _shape(self.decode))
+        """Return whether a recipe for ``sku`` has this shape and this concurrency."""
+        own = (_shape(self.prefill), _shape(self.decode))
         return (
             sku == recipe.sku
             and self.conc in recipe.conc
-            and mine == (_shape(recipe.prefill), _shape(recipe.decode))
+            and own == (_shape(recipe.prefill), _shape(recipe.decode))
         )
 
 
 def read_points(text: str, *, where: str) -> list[GivenPoint]:
-    """Every row, or RecipeError with every wrong cell at its line."""
+    """Return every row; RecipeError with every wrong cell at its line."""
     reader = csv.DictReader(io.StringIO(text))
     missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
     if missing:
@@ -51,9 +51,11 @@ def read_points(text: str, *, where: str) -> list[GivenPoint]:
         try:
             points.append(_given(line, cells))
         except ValueError as error:
-            problems.append(Problem(where, line, 1, str(error), "one positive number a cell"))
+            problems.append(Problem(where, line, 1, str(error), "give a positive number"))
     if problems or not points:
-        raise RecipeError(problems or [Problem(where, 1, 1, "no points")])
+        raise RecipeError(
+            problems or [Problem(where, 1, 1, "no points below the header", "add one row per point")]
+        )
     return points
 
 
@@ -68,7 +70,10 @@ def given_points(study: Study, lines: Sequence[int]) -> list[GivenPoint]:
 
 def _given(line: int, cells: dict[str, str]) -> GivenPoint:
     def number(column: str) -> float:
-        value = float(cells[column] or "nan")
+        try:
+            value = float(cells[column] or "nan")
+        except ValueError:
+            value = math.nan
         if not (math.isfinite(value) and value > 0):
             raise ValueError(f"{column} is {cells[column]!r}")
         return value

@@ -1,7 +1,8 @@
-"""A closed loop in a few hundred milliseconds: what the replay does, as far as throughput and TPOT feel it.
+"""A simplified replay that takes a few hundred milliseconds: it models what determines throughput and TPOT.
 
-Prefill ranks take one prompt at a time, first in first out; decode ranks step in lock-step batches, ``step + per_token · resident KV``.
-Requests go to ranks in turn. The fit needs hundreds of such runs; what is reported comes from the replay itself.
+Prefill ranks process one prompt at a time, first in, first out. A step of a decode rank takes
+``step + per_token · resident KV`` for its whole batch. Requests go to the ranks in turn. The fit needs hundreds of
+such runs; reported figures come from the replay itself.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lengths:
-    """Tokens of every request of a run; compared as an object, since tens of thousands of numbers make a slow key."""
+    """Tokens of every request of a run. Compared by identity: a key of tens of thousands of numbers is slow."""
 
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
@@ -24,7 +25,7 @@ class Lengths:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """One closed loop: ranks, prefill rate of a rank in tok/s, decode step in s and s per resident token."""
+    """One closed loop. Units: tok/s of a prefill rank, s of a decode step, s per resident KV token."""
 
     conc: int
     lengths: Lengths
@@ -37,7 +38,7 @@ class Loop:
 
 
 def closed_loop(loop: Loop) -> tuple[float, float]:
-    """(duration in s, median TPOT in ms) of all requests."""
+    """Return the duration in s and the median TPOT in ms of all requests."""
     state = _State(loop)
     state.run()
     outputs = np.array(loop.lengths.outputs)
@@ -46,7 +47,7 @@ def closed_loop(loop: Loop) -> tuple[float, float]:
 
 @dataclass(slots=True)
 class _Decode:
-    """One decode rank: whom it will admit, who waits for a first token, and when each is done, in steps of its own."""
+    """One decode rank: requests to admit, requests without a first token, and the step in which each request ends."""
 
     arriving: list[tuple[int, bool]] = field(default_factory=list)
     fresh: list[int] = field(default_factory=list)

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from pipeline import __version__
 from pipeline.cli import compare, dispatching, github, history, live, measuring, recipes, report, reviewing
@@ -20,6 +20,9 @@ from pipeline.cli.arguments import Verb, Verbs, program
 from pipeline.edge.interrupts import INTERRUPTS
 from pipeline.errors import InterruptedRunError, PipelineError, RecipeError
 from pipeline.flow.context import Context, recipes_root
+
+if TYPE_CHECKING:
+    from pipeline.edge.http import HttpDownloads
 
 BUG = 1
 FONTS = Path(__file__).parents[1] / "render" / "fonts.conf"  # of a machine: none
@@ -97,7 +100,14 @@ def _context(arguments: argparse.Namespace, env: Mapping[str, str]) -> Context:
 
     named = getattr(arguments, "paths", None) or []
     start = Path(named[0]) if named and Path(named[0]).exists() else Path.cwd()
-    return Context(Shell(), SystemClock(), _recipes(arguments, start.resolve()), sys.stderr.isatty(), env)
+    root = _recipes(arguments, start.resolve())
+    return Context(Shell(), SystemClock(), root, sys.stderr.isatty(), env, http=_http)
+
+
+def _http(*, through_proxy: bool = True) -> HttpDownloads:
+    from pipeline.edge.http import SystemHttp
+
+    return SystemHttp(through_proxy=through_proxy)
 
 
 def _recipes(arguments: argparse.Namespace, start: Path) -> Path:

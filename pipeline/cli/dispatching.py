@@ -12,13 +12,14 @@ from typing import Any
 
 from pipeline.cli.arguments import EVENTS, Verbs, number
 from pipeline.cli.github import github_client, repository
-from pipeline.errors import GitHubError, PipelineError
+from pipeline.errors import GitHubError
 from pipeline.flow.context import Context
 
 MOST_JOBS = 250  # GitHub allows 256 jobs in a workflow run; some are outside of the matrix
 
 
 def matrix(arguments: argparse.Namespace, context: Context) -> int:
+    from pipeline.edge.actions import set_outputs
     from pipeline.flow import dispatching
     from pipeline.flow.planning import PlanOptions
 
@@ -36,7 +37,7 @@ def matrix(arguments: argparse.Namespace, context: Context) -> int:
     planned = dispatching.matrix(
         context, options, clusters, size=arguments.shard_size, may_be_empty=arguments.may_be_empty
     )
-    _append(Path(arguments.github_output), planned.outputs())
+    set_outputs(Path(arguments.github_output), planned.outputs())
     for plan in planned.plans:
         context.log(f"{len(plan.jobs)} jobs for {plan.cluster.id}, shard {plan.shard} of plan {plan.plan_id}")
         print(arguments.out / f"{plan.cluster.id}.json")
@@ -78,14 +79,6 @@ def watchdog(arguments: argparse.Namespace, context: Context) -> int:
         "GitHub drops schedules under load and stops them after 60 days without a commit; start a run by hand"
     )
     raise GitHubError(what, where=arguments.repo, hint=hint)
-
-
-def _append(path: Path, lines: str) -> None:
-    try:
-        with path.open("a", encoding="utf-8") as outputs:
-            outputs.write(lines)
-    except OSError as error:
-        raise PipelineError(f"cannot be written: {error.strerror}", where=f"$GITHUB_OUTPUT {path}") from error
 
 
 def add(verbs: Verbs, env: Mapping[str, str]) -> None:

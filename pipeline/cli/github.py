@@ -37,10 +37,8 @@ def fetch(arguments: argparse.Namespace, context: Context) -> int:
 
 def publish(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.edge.actions import notice
-    from pipeline.edge.http import SystemHttp
     from pipeline.flow import publishing
-    from pipeline.flow.publishing import Head
-    from pipeline.publish import WorkflowRun
+    from pipeline.publish import Head, WorkflowRun
 
     env: Mapping[str, str] = arguments.env
     if (arguments.folder is None) == (arguments.nothing is None):
@@ -71,7 +69,7 @@ def publish(arguments: argparse.Namespace, context: Context) -> int:
         nothing=tuple(arguments.nothing) if arguments.nothing else None,
     )
     publishing.publish(
-        context, options, publishing.PublishClients(SystemHttp(), lambda: github_client(context, env))
+        context, options, publishing.PublishClients(context.http(), lambda: github_client(context, env))
     )
     if options.nothing:
         notice("error", f"nothing was measured: {options.nothing[1]}")
@@ -99,7 +97,6 @@ def github_client(context: Context, env: Mapping[str, str], cache: Path | None =
     """Return a client of the GitHub that the environment names, with its token."""
     from pipeline.edge.github import API, GitHub
     from pipeline.edge.github_cache import Cache
-    from pipeline.edge.http import SystemHttp
 
     token = env.get("GITHUB_TOKEN") or env.get("GH_TOKEN") or ""
     if not token:
@@ -109,7 +106,7 @@ def github_client(context: Context, env: Mapping[str, str], cache: Path | None =
     api = env.get("GITHUB_API_URL") or API
     if not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/]", api):
         raise PipelineError("the token is sent over https only", where=f"GITHUB_API_URL {api}")
-    return GitHub(SystemHttp(), context.clock, token, api=api, cache=Cache(cache), say=context.log)
+    return GitHub(context.http(), context.clock, token, api=api, cache=Cache(cache), say=context.log)
 
 
 @dataclass(frozen=True, slots=True)

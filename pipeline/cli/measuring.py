@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.cli.arguments import EVENTS, Verbs, number, run_id
-from pipeline.errors import PipelineError
 from pipeline.flow.context import Context
 
 
@@ -26,13 +25,9 @@ def plan(arguments: argparse.Namespace, context: Context) -> int:
     )
     planned = planning.plan(context, options)
     if arguments.github:
-        try:
-            with Path(arguments.github_output).open("a", encoding="utf-8") as outputs:
-                outputs.write(planning.github_outputs(planned))
-        except OSError as error:
-            raise PipelineError(
-                f"cannot be written: {error.strerror}", where=f"$GITHUB_OUTPUT {arguments.github_output}"
-            ) from error
+        from pipeline.edge.actions import set_outputs
+
+        set_outputs(Path(arguments.github_output), planning.github_outputs(planned))
     hours = [job.gpu_hours for job in planned.jobs if job.gpu_hours is not None]
     cost = f"{sum(hours):.1f} GPU-hours" if hours else "GPU-hours"
     cost += (
@@ -154,4 +149,4 @@ def _add_plan(verbs: Verbs, env: Mapping[str, str]) -> None:
     )
     added.add_argument("--out", type=Path, required=True, metavar="FILE", help="plan to write")
     added.add_argument("--github", action="store_true", help="also append the matrix to $GITHUB_OUTPUT")
-    added.set_defaults(github_output=env.get("GITHUB_OUTPUT", os.devnull))
+    added.set_defaults(github_output=env.get("GITHUB_OUTPUT") or os.devnull)

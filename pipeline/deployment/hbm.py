@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pipeline.deployment.scheduler import max_num_batched_tokens, max_num_seqs, stated
+from pipeline.deployment.scheduler import gpu_memory_utilization, max_num_batched_tokens, max_num_seqs
 from pipeline.schema.catalogue import Llm, Sku
 from pipeline.schema.plan import Hbm
 from pipeline.schema.recipe import ROLES, Pool, Recipe, Role
@@ -28,7 +28,7 @@ def estimate(recipe: Recipe, sku: Sku, llm: Llm) -> tuple[Hbm, ...] | None:
     """Return the HBM of both roles, prefill first; None where the usable memory of the SKU is unknown."""
     if sku.hbm_bytes is None:
         return None
-    return tuple(_role(recipe, role, sku.hbm_bytes / 1e9, llm) for role in ROLES)
+    return tuple(_hbm(recipe, role, sku.hbm_bytes / 1e9, llm) for role in ROLES)
 
 
 def offloaded_share(pool: Pool) -> float:
@@ -42,11 +42,8 @@ def offloaded_share(pool: Pool) -> float:
 def indexer_cache(pool: Pool) -> IndexerCache:
     """Return the indexer cache of a pool: ``fp4-indexer`` when its attention config sets it, else ``fp8-indexer``."""
     config = pool.flags.get("attention-config")
-    return (
-        "fp4-indexer"
-        if isinstance(config, dict) and config.get("use_fp4_indexer_cache") is True
-        else "fp8-indexer"
-    )
+    is_fp4 = isinstance(config, dict) and config.get("use_fp4_indexer_cache") is True
+    return "fp4-indexer" if is_fp4 else "fp8-indexer"
 
 
 def narrowest(recipe: Recipe, role: Role, sku: Sku, llm: Llm) -> str | None:
@@ -58,12 +55,12 @@ def narrowest(recipe: Recipe, role: Role, sku: Sku, llm: Llm) -> str | None:
             continue
         wider = pool.model_copy(update={axis: width, "ep": width if pool.ep > 1 else 1, "workers": 1})
         found = estimate(recipe.model_copy(update={role: wider}), sku, llm)
-        if found and found[ROLES.index(role)].verdict != "does not fit":
+        if found and found[ROLES.index(role)].fits:
             return wider.shape
     return None
 
 
-def _role(recipe: Recipe, role: Role, capacity_gb: float, llm: Llm) -> Hbm:
+def _hbm(recipe: Recipe, role: Role, capacity_gb: float, llm: Llm) -> Hbm:
     pool, weights = recipe.pools[role], llm.precisions[recipe.precision]
     routed = weights.routed_gb / (pool.tp * pool.dp * pool.pp)
     tokens = max_num_batched_tokens(recipe, role)
@@ -80,7 +77,7 @@ def _role(recipe: Recipe, role: Role, capacity_gb: float, llm: Llm) -> Hbm:
         role=role,
         shape=pool.shape,
         capacity_gb=capacity_gb,
-        utilisation=float(stated(recipe, role, "gpu-memory-utilization")),
+        utilisation=gpu_memory_utilization(recipe, role),
         routed_gb=routed,
         shared_gb=weights.shared_gb / (pool.tp * pool.pp),
         attention_gb=weights.attention_gb / (pool.tp * pool.pp),

@@ -1,7 +1,7 @@
-"""Which process runs on which GPUs of which tray.
+"""The layout of a deployment: which process runs on which GPUs of which tray.
 
-Trays count from 0: infra trays first, then each prefill worker, then each decode worker. A worker of a tray or more takes
-whole trays; smaller workers of one role share a tray.
+Trays count from 0: infra trays first, then the prefill workers, then the decode workers. A worker with at least the
+GPUs of a tray takes whole trays; smaller workers of one role share a tray.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from pipeline.schema.recipe import ROLES, Pool, Recipe, Role
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One engine process: it runs ``dp_ranks`` data-parallel ranks from ``dp_rank`` on, or a part of one that crosses trays."""
+    """One engine process: it runs ``dp_ranks`` ranks, starting with ``dp_rank``, or a part of a rank that crosses trays."""
 
     role: Role
     worker: int
-    rank: int  # of the process among those of its worker
+    rank: int  # of the process within its worker
     tray: int
     devices: tuple[int, ...]
     dp_rank: int
     dp_ranks: int
-    headless: bool  # computes for the worker's first process and registers no instance of its own
-    seat: int  # the worker's first GPU on its first tray: tells workers apart that share a tray
+    headless: bool  # computes for the first process of the worker and registers no instance
+    seat: int  # first GPU of the worker on its first tray; differs between workers that share a tray
     name: str
 
 
@@ -40,26 +40,26 @@ class Layout:
 
     @property
     def services_tray(self) -> int:
-        """Where NATS and etcd run: the first infra tray, or the head where there is none."""
+        """Tray of NATS and etcd: the first infra tray, or the head tray where there is no infra tray."""
         return 0
 
     @property
     def head_tray(self) -> int:
-        """The first worker tray; frontend and load client run there."""
+        """First tray with workers; frontend and load client run there."""
         return self.infra_trays
 
     @property
     def gpus_held(self) -> int:
-        """GPUs that the scheduler gives: all of every tray."""
+        """GPUs that the scheduler allocates: all GPUs of every tray."""
         return self.trays * self.gpus_per_tray
 
     def worker(self, role: Role, number: int) -> tuple[Process, ...]:
-        """The processes of one worker, leader first."""
+        """Return the processes of one worker, leader first."""
         return tuple(one for one in self.processes if (one.role, one.worker) == (role, number))
 
 
 def place(recipe: Recipe, gpus_per_tray: int) -> Layout:
-    """Seat every process of a deployment."""
+    """Return the layout of a deployment."""
     processes: list[Process] = []
     tray = recipe.infra_trays
     for role in ROLES:
@@ -74,13 +74,13 @@ def place(recipe: Recipe, gpus_per_tray: int) -> Layout:
 
 
 def instances(layout: Layout) -> dict[Role, int]:
-    """Generate instances that a frontend sees when all is up; wait for exactly these, neither fewer nor more."""
+    """Return how many instances of each role the frontend lists when the whole deployment is ready."""
     return {role: sum(one.role == role and not one.headless for one in layout.processes) for role in ROLES}
 
 
 @dataclass(frozen=True, slots=True)
 class _Seat:
-    """Where a worker begins, and how many GPUs each of its processes drives."""
+    """First tray and GPU of a worker, and the GPUs of each of its processes."""
 
     tray: int
     device: int
@@ -89,13 +89,13 @@ class _Seat:
 
 
 def _process_gpus(pool: Pool, dp_launch: str, gpus_per_tray: int) -> int:
-    """GPUs of one process: those of a rank where each rank has its own process, else all that the worker has on a tray."""
-    is_own_rank = dp_launch == "per-gpu" and pool.gpus_per_rank <= gpus_per_tray
-    return pool.gpus_per_rank if is_own_rank else min(pool.gpus_per_worker, gpus_per_tray)
+    """Return the GPUs of one process: those of a rank with per-gpu launch, else all of the worker on a tray."""
+    has_one_rank = dp_launch == "per-gpu" and pool.gpus_per_rank <= gpus_per_tray
+    return pool.gpus_per_rank if has_one_rank else min(pool.gpus_per_worker, gpus_per_tray)
 
 
 def _seats(pool: Pool, tray: int, gpus_per_tray: int) -> Iterator[tuple[int, int]]:
-    """First tray and first GPU there of each worker."""
+    """Yield the first tray of each worker, and its first GPU on that tray."""
     share = max(1, gpus_per_tray // pool.gpus_per_worker)
     whole = ceil(pool.gpus_per_worker / gpus_per_tray)
     for worker in range(pool.workers):
@@ -103,7 +103,7 @@ def _seats(pool: Pool, tray: int, gpus_per_tray: int) -> Iterator[tuple[int, int
 
 
 def _worker(role: Role, pool: Pool, worker: int, seat: _Seat) -> Iterator[Process]:
-    """The processes of one worker: its GPUs cut into equal pieces."""
+    """Yield the processes of one worker: its GPUs in equal groups."""
     count = ceil(pool.gpus_per_worker / seat.size)
     for rank in range(count):
         step, device = divmod(seat.device + rank * seat.size, seat.gpus_per_tray)

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.errors import MeasureError
 from pipeline.schema.recipe import Recipe, Role
 
+# vLLM options that a simulator needs. Where the flag is not set, the value is that of a field of ``simulate.prefill``
+# or ``simulate.decode``; None: the flag itself must be set.
+SIMULATE_FIELDS: Mapping[str, str | None] = {
+    "max-num-seqs": "max_num_seqs",
+    "max-num-batched-tokens": "max_num_batched_tokens",
+    "gpu-memory-utilization": None,
+    "block-size": None,
+}
+
 
 def max_num_seqs(recipe: Recipe, role: Role) -> int:
-    """Return the sequences that one scheduler may run: the flag, else the value declared under ``simulate``."""
-    return int(stated(recipe, role, "max-num-seqs", getattr(recipe.simulate, role).max_num_seqs))
+    """Return the sequences that one scheduler may run at once."""
+    return int(_stated(recipe, role, "max-num-seqs"))
 
 
 def max_num_batched_tokens(recipe: Recipe, role: Role) -> int:
-    """Return the tokens that one scheduler may batch in a step: the flag, else the value under ``simulate``."""
-    declared = getattr(recipe.simulate, role).max_num_batched_tokens
-    return int(stated(recipe, role, "max-num-batched-tokens", declared))
+    """Return the tokens that one scheduler may batch in a step."""
+    return int(_stated(recipe, role, "max-num-batched-tokens"))
+
+
+def gpu_memory_utilization(recipe: Recipe, role: Role) -> float:
+    """Return the share of the HBM of a GPU that vLLM may use."""
+    return float(_stated(recipe, role, "gpu-memory-utilization"))
 
 
 def block_size(recipe: Recipe, role: Role) -> int:
     """Return the tokens of one KV block."""
-    return int(stated(recipe, role, "block-size"))
+    return int(_stated(recipe, role, "block-size"))
 
 
 def mean_lengths(recipe: Recipe) -> tuple[float, float]:
@@ -30,10 +44,27 @@ def mean_lengths(recipe: Recipe) -> tuple[float, float]:
     return recipe.workload.isl * mean, recipe.workload.osl * mean
 
 
-def stated(recipe: Recipe, role: Role, name: str, declared: Any = None) -> Any:
-    """Return the value of a vLLM option of a role, else ``declared``; MeasureError when neither is given."""
-    value = recipe.pools[role].flags.get(name, declared)
+def missing(recipe: Recipe, role: Role) -> tuple[str, ...]:
+    """Return the options that a simulator needs and that neither the flags of a role nor ``simulate`` state."""
+    return tuple(name for name in SIMULATE_FIELDS if _value(recipe, role, name) is None)
+
+
+def how_to_state(role: Role, name: str) -> str:
+    """Return where a recipe states an option, as advice to its author."""
+    advice = f"set it in {role}.flags"
+    if SIMULATE_FIELDS[name] is not None:
+        advice += f", or declare vLLM's default under simulate.{role}"
+    return advice
+
+
+def _stated(recipe: Recipe, role: Role, name: str) -> Any:
+    value = _value(recipe, role, name)
     if value is None:
-        hint = f"state it in {role}.flags, or declare it under simulate.{role}"
-        raise MeasureError(f"{role} of {recipe.id} does not state {name}", hint=hint)
+        raise MeasureError(f"{role} does not state {name}", where=recipe.id, hint=how_to_state(role, name))
     return value
+
+
+def _value(recipe: Recipe, role: Role, name: str) -> Any:
+    """Return the flag, else the value under ``simulate``, else None."""
+    value, field = recipe.pools[role].flags.get(name), SIMULATE_FIELDS[name]
+    return getattr(getattr(recipe.simulate, role), field) if value is None and field else value

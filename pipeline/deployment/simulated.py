@@ -1,6 +1,6 @@
-"""Arguments of a simulated engine, live or in virtual time, from the recipe, its HBM and the calibrated timing.
+"""Arguments of a simulated engine, live or in virtual time: from the recipe, its HBM and the calibrated timing.
 
-Keys are Dynamo's own names.
+Keys are Dynamo's names.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from pipeline.schema.plan import Job
 from pipeline.schema.recipe import Recipe, Role
 from pipeline.schema.timing import DecodeTiming, PrefillTiming, SkuTiming, Timing, worker_kind
 
-LONGEST_PASS = 1 << 20  # tokens; the tables are linear, so two points say everything
+LONGEST_PASS = 1 << 20  # tokens; the tables are linear, so two points define them
 MOST_KV = 1 << 25  # tokens
 
 
 def arguments(job: Job, role: Role, sku: Sku, *, sequences: int) -> dict[str, Any]:
-    """Engine arguments of one DP rank (or one TP group) that may run ``sequences`` at once, without its timing table."""
+    """Return the engine arguments of one scheduler that may run ``sequences`` at once, without its timing table."""
     recipe = job.recipe
     hbm = next((one for one in job.hbm if one.role == role), None)
     if hbm is None:
         raise MeasureError(
-            f"the KV pool of {role} is unknown",
+            f"the KV cache size of {role} is unknown: skus.yaml has no usable HBM for {recipe.sku}",
             where=recipe.id,
-            hint=f"usable HBM of {recipe.sku} is not recorded in skus.yaml",
+            hint=f"add hbm_usable_mib to {recipe.sku} in recipes/skus.yaml",
         )
     block = block_size(recipe, role)
     blocks, longest = hbm.kv_blocks(block), recipe.workload.isl + recipe.workload.osl
-    if blocks * block < longest:  # Dynamo would complete nothing, or take 0 for "not said"
-        what = f"{role} has KV for {blocks * block} tokens, and a request may take {longest}"
-        raise MeasureError(
-            what,
-            where=recipe.id,
-            hint=f"{hbm.kv_budget_gb:.1f} GB are left for KV; {hbm.sequences} sequences must fit",
+    if blocks * block < longest:  # Dynamo would complete no request; it reads 0 blocks as "not set"
+        what = f"{role} has KV cache for {blocks * block} tokens, but one request may need {longest}"
+        hint = (
+            f"HBM has {hbm.kv_budget_gb:.1f} GB for KV, and max-num-seqs is {hbm.sequences}: "
+            "lower max-num-seqs, or use a wider worker"
         )
+        raise MeasureError(what, where=recipe.id, hint=hint)
     return {
         "block_size": block,
         "num_gpu_blocks": blocks,
@@ -49,19 +49,19 @@ def arguments(job: Job, role: Role, sku: Sku, *, sequences: int) -> dict[str, An
 
 
 def sku_timing(timing: Timing, sku: str) -> SkuTiming:
-    """The parameters of one SKU; MeasureError when nothing was calibrated for it."""
+    """Return the parameters of one SKU; MeasureError when none were calibrated."""
     found = next((one for one in timing.skus if one.sku == sku), None)
     if found is None:
         raise MeasureError(
             f"no timing for {sku}",
             where=timing.points,
-            hint="calibrate it: python -m pipeline calibrate POINTS --out FILE",
+            hint="calibrate this SKU: python -m pipeline calibrate POINTS --out FILE",
         )
     return found
 
 
 def prefill_timing(recipe: Recipe, timing: SkuTiming) -> PrefillTiming:
-    """Timing of the recipe's prefill workers; MeasureError when their kind was never calibrated."""
+    """Return the timing of the prefill workers; MeasureError when their worker kind was not calibrated."""
     kind = worker_kind(recipe, "prefill")
     return next((one for one in timing.prefill if one.kind == kind), None) or _refuse_kind(
         "prefill", kind, timing, recipe
@@ -69,7 +69,7 @@ def prefill_timing(recipe: Recipe, timing: SkuTiming) -> PrefillTiming:
 
 
 def decode_timing(recipe: Recipe, timing: SkuTiming) -> DecodeTiming:
-    """Timing of the recipe's decode workers; MeasureError when their kind was never calibrated."""
+    """Return the timing of the decode workers; MeasureError when their worker kind was not calibrated."""
     kind = worker_kind(recipe, "decode")
     return next((one for one in timing.decode if one.kind == kind), None) or _refuse_kind(
         "decode", kind, timing, recipe
@@ -77,11 +77,11 @@ def decode_timing(recipe: Recipe, timing: SkuTiming) -> DecodeTiming:
 
 
 def table(role: Role, recipe: Recipe, timing: SkuTiming) -> dict[str, list[Any]]:
-    """Timing table of one role by Dynamo's names: ms of a prefill pass by its tokens, ms of a decode step by resident KV tokens.
+    """Return the timing table of one role: ms of a prefill pass by its tokens, ms of a decode step by resident KV tokens.
 
-    Dynamo wants all of it for either role, as float64 arrays of an NPZ file. A decode step reads the KV of the sequences that have a
-    place. Dynamo counts that of requests waiting for one too, so the table ends where every place is taken by a sequence of mean length
-    (docs/decisions/0004).
+    Dynamo requires every array for either role, as float64 in an NPZ file. A decode step reads the KV of the running
+    sequences. Dynamo also counts the KV of waiting requests, so the step time is constant above the KV of
+    max-num-seqs sequences of mean length (docs/decisions/0004).
     """
     tokens, resident = [0.0, float(LONGEST_PASS)], [0.0, float(MOST_KV)]
     passes, steps = [0.0, 0.0], [0.0, 0.0]
@@ -106,5 +106,5 @@ def table(role: Role, recipe: Recipe, timing: SkuTiming) -> dict[str, list[Any]]
 
 def _refuse_kind(role: Role, kind: str, timing: SkuTiming, recipe: Recipe) -> NoReturn:
     known = sorted(one.kind for one in (timing.prefill if role == "prefill" else timing.decode))
-    hint = f"calibrated: {', '.join(known)}; add a point of this shape and calibrate again"
+    hint = f"calibrated: {', '.join(known)}; add a point of this worker kind, and calibrate again"
     raise MeasureError(f"no timing for {role} workers {kind} on {timing.sku}", where=recipe.id, hint=hint)

@@ -1,19 +1,44 @@
-"""GitHub's workflow commands. The runner reads them from either stream; stderr leaves stdout to data."""
+"""What GitHub's runner reads: workflow commands on stderr (stdout is for data), and the file of a step's outputs."""
 
 from __future__ import annotations
 
+import re
+import secrets
 import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
 
+from pipeline.edge import files
 from pipeline.errors import Problem
+
+OUTPUT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+def set_outputs(path: Path, outputs: Mapping[str, str]) -> None:
+    """Append a step's outputs to the file that ``$GITHUB_OUTPUT`` names; raise FileError, or ValueError for a wrong name."""
+    files.append(
+        path, "".join(_output(name, value) for name, value in outputs.items()), label="$GITHUB_OUTPUT"
+    )
+
+
+def _output(name: str, value: str) -> str:
+    """A value of several lines stands between two lines of a delimiter that nobody can guess."""
+    if not OUTPUT_NAME.fullmatch(name):
+        raise ValueError(f"not the name of a step output: {name!r}")
+    if not re.search(r"[\r\n]", value):
+        return f"{name}={value}\n"
+    delimiter = f"end-{secrets.token_hex(16)}"
+    return f"{name}<<{delimiter}\n{value}\n{delimiter}\n"
 
 
 def annotate(problem: Problem) -> None:
-    """Show a problem at its line of the pull request."""
+    """Print the annotation of a problem; GitHub shows it at its line of the pull request."""
     print(annotation(problem), file=sys.stderr, flush=True)
 
 
 def annotation(problem: Problem) -> str:
-    r"""The workflow command of one problem.
+    r"""Return the workflow command for one problem.
 
     >>> annotation(Problem("recipes/a,b.yaml", 3, 7, "no such flag: 100%", "did you mean\nthis?", "warning"))
     '::warning file=recipes/a%2Cb.yaml,line=3,col=7::no such flag: 100%25 — did you mean%0Athis?'
@@ -24,7 +49,7 @@ def annotation(problem: Problem) -> str:
 
 
 def notice(severity: str, text: str) -> None:
-    """Show a message on the page of the run; outside of Actions it is a line like any other."""
+    """Print a message that GitHub shows on the page of the run."""
     print(f"::{severity}::{_data(text)}", file=sys.stderr, flush=True)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.edge import files
 from pipeline.edge.http import Answer
+from pipeline.errors import FileError
 
 KEPT = ("etag", "link")
 
@@ -40,16 +41,10 @@ class Cache:
         if self.folder is None:
             self._known[url] = kept
             return
-        with suppress(OSError, UnicodeDecodeError):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            file = self._file(self.folder, url)
-            temporary = file.with_suffix(".tmp")
-            temporary.write_text(
-                json.dumps({"url": url, "headers": dict(kept.headers), "body": kept.body.decode()}),
-                encoding="utf-8",
-            )
-            temporary.replace(file)
+        with suppress(FileError, UnicodeDecodeError):
+            saved = {"url": url, "headers": dict(kept.headers), "body": kept.body.decode()}
+            files.write(self._file(self.folder, url), json.dumps(saved))
 
     @staticmethod
     def _file(folder: Path, url: str) -> Path:
-        return folder / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.json"
+        return folder / f"{files.sha256(url.encode())[:32]}.json"

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import requests
 
-from pipeline.errors import ArtifactError, PipelineError
+from pipeline.errors import ArtifactError, FileError, PipelineError
 
 CHUNK = 1 << 20
 MOST_OF_AN_ERROR = 64 << 10
@@ -54,6 +54,14 @@ class HttpDownloads(Http, Protocol):
 
         ArtifactError when there is more; ConnectionLostError when there was no answer, or less than was announced.
         """
+        ...
+
+
+class HttpFactory(Protocol):
+    """Makes a client when one is needed; ``through_proxy=False`` is for servers on this machine."""
+
+    def __call__(self, *, through_proxy: bool = True) -> HttpDownloads:
+        """Return a new client."""
         ...
 
 
@@ -125,9 +133,7 @@ def _save(found: requests.Response, to: Path, *, most_bytes: int, where: str) ->
     except OSError as error:
         if isinstance(error, requests.RequestException):
             raise
-        raise PipelineError(
-            f"cannot be written: {error.strerror}", where=str(to), hint="is the disk full or read-only?"
-        ) from error
+        raise FileError.from_os_error(error, "write", to) from error
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -1,55 +1,58 @@
-"""Folders for what is not whole yet: they go with the process that works in them, or with the next one."""
+"""Folders for unfinished work: removed at the end, or by the next process when their owner was killed.
+
+The owner of a folder holds the lock of the file ``lock`` in it, which the kernel releases when the process ends. The lock files are
+inside the folders, so a folder can be removed or renamed while another process waits for its lock: after each lock the file is compared
+with the one that has the name now. ``filelock.FileLock`` creates folders that are missing and does not compare, hence
+``filelock.lock_descriptor``.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import secrets
 import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
+from filelock import lock_descriptor
+
+from pipeline.edge.files import file_errors, temporary_beside
 from pipeline.errors import PipelineError
 
-LOCK = "lock"
-REMOVALS = 3  # of one folder: whoever was just opening it makes its lock in there once more
+LOCK: Final = "lock"
+LOCK_POLL_S: Final = 0.01
+REMOVALS: Final = 3  # attempts to remove one folder: another process may create its lock file in it meanwhile
 
 
 @contextlib.contextmanager
 def scratch(parent: Path, prefix: str) -> Iterator[Path]:
-    """A new folder below ``parent``, gone at the end; those of this prefix whose process was killed go first.
+    """Yield a new folder below ``parent`` that is removed at the end; raise FileError when it cannot be created.
 
-    Whoever works in one holds the lock of its file ``lock``, which the kernel takes back however the process ends. PipelineError when
-    there is no folder to be had.
+    First removes the folders with this prefix whose process has ended.
     """
-    try:
+    with file_errors("create", parent):
         parent.mkdir(parents=True, exist_ok=True)
-        _sweep(parent, prefix)
-        folder, lock = _claimed(parent, prefix)
-    except OSError as error:
-        raise _cannot_be_made(parent, error) from error
+        _remove_abandoned(parent, prefix)
+        folder, lock = _create(parent, prefix)
     with lock:
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)  # what cannot be removed now the next one tries again
+            shutil.rmtree(folder, ignore_errors=True)  # the next process removes what is left
 
 
 @contextlib.contextmanager
 def sole(folder: Path) -> Iterator[bool]:
-    """A folder of just this name, empty but for its lock and gone at the end; False, and nothing done, while another process works in it.
+    """Create a folder of this name for one process and remove it at the end; yield False when another process has it.
 
-    What a killed process left of that name goes first. Without locks on the filesystem it is somebody's as long as it is there.
-    PipelineError when there is no folder to be had.
+    First removes the content that a killed process left in it. On a filesystem without locks a folder that exists counts as in use.
+    Raise FileError when the folder cannot be created.
     """
-    try:
-        lock = _taken(folder)
-    except OSError as error:
-        raise _cannot_be_made(folder.parent, error) from error
+    with file_errors("create", folder):
+        lock = _acquire(folder)
     if lock is None:
         yield False
         return
@@ -57,51 +60,65 @@ def sole(folder: Path) -> Iterator[bool]:
         try:
             yield True
         finally:
-            tomb = half(folder)
+            renamed = temporary_beside(folder)
             with contextlib.suppress(OSError):
-                folder.rename(tomb)  # at once, so that whoever takes the name next loses nothing to us
+                folder.rename(renamed)  # from now on another process can have the name
                 for _ in range(REMOVALS):
-                    shutil.rmtree(tomb, ignore_errors=True)
+                    shutil.rmtree(renamed, ignore_errors=True)
 
 
-def half(folder: Path) -> Path:
-    """A new name beside a folder's own, for what is not whole yet, or no longer."""
-    return folder.with_name(f"{folder.name}~{secrets.token_hex(4)}")
-
-
-def _cannot_be_made(parent: Path, error: OSError) -> PipelineError:
-    return PipelineError(
-        f"cannot be made: {error.strerror}", where=str(parent), hint="is the disk full or read-only?"
-    )
-
-
-def _taken(folder: Path) -> IO[bytes] | None:
+def _acquire(folder: Path) -> IO[bytes] | None:
+    """Create or take over a folder; return its lock, or None when it is in use."""
     while True:
         try:
             folder.mkdir(mode=0o700)
             is_new = True
         except FileExistsError:
             is_new = False
-        with (
-            contextlib.suppress(FileNotFoundError),
-            contextlib.ExitStack() as stack,
-        ):  # it has gone, or is going
+        with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as stack:  # removed by its owner
             if not _is_own(folder):
                 raise PipelineError(
-                    "not a folder of ours, though it has the name of one", where=str(folder), hint="remove it"
+                    "not a folder of this user, but it has the name of one",
+                    where=str(folder),
+                    hint="remove it",
                 )
             lock = stack.enter_context((folder / LOCK).open("ab"))
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return None
-            except OSError:
+                if not lock_descriptor(lock.fileno(), blocking=False):
+                    return None
+            except OSError:  # a filesystem without locks
                 if not is_new:
                     return None
-            if _is_lock_of(folder, lock):
+            if _is_current(folder, lock):
                 _clear(folder)
                 stack.pop_all()
                 return lock
+
+
+def _create(parent: Path, prefix: str) -> tuple[Path, IO[bytes]]:
+    """Return a new folder and its lock; another one when a process removes it as abandoned before it is locked."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as stack:
+            lock = stack.enter_context((folder / LOCK).open("ab"))
+            with contextlib.suppress(
+                OSError
+            ):  # on a filesystem without locks nothing is removed as abandoned
+                lock_descriptor(lock.fileno(), poll_interval=LOCK_POLL_S)
+            if _is_current(folder, lock):
+                stack.pop_all()
+                return folder, lock
+
+
+def _remove_abandoned(parent: Path, prefix: str) -> None:
+    """Remove the folders that nobody has locked; without locks on this filesystem none, because it is unknown which."""
+    for folder in parent.glob(f"{prefix}*"):
+        with contextlib.suppress(OSError):  # removed meanwhile, or no locks
+            if not _is_own(folder):
+                continue  # in a shared folder for temporary files
+            with (folder / LOCK).open("ab") as lock:
+                if lock_descriptor(lock.fileno(), blocking=False) and _is_current(folder, lock):
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_own(folder: Path) -> bool:
@@ -109,40 +126,14 @@ def _is_own(folder: Path) -> bool:
     return stat.S_ISDIR(state.st_mode) and state.st_uid == os.geteuid()
 
 
-def _clear(folder: Path) -> None:
-    for left in folder.iterdir():
-        if left.is_dir() and not left.is_symlink():
-            shutil.rmtree(left)
-        elif left.name != LOCK:
-            left.unlink()
-
-
-def _sweep(parent: Path, prefix: str) -> None:
-    for folder in parent.glob(f"{prefix}*"):
-        with contextlib.suppress(
-            OSError
-        ):  # somebody works in it, or it has gone; without locks on this filesystem nobody can tell
-            if not _is_own(folder):
-                continue  # a stranger's, in a folder for everybody's temporary files
-            with (folder / LOCK).open("ab") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if _is_lock_of(folder, lock):
-                    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _claimed(parent: Path, prefix: str) -> tuple[Path, IO[bytes]]:
-    """A new folder and its lock. Who sweeps between the two takes it for left behind: then there is another."""
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-        with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as stack:
-            lock = stack.enter_context((folder / LOCK).open("ab"))
-            with contextlib.suppress(OSError):  # no locks on this filesystem: then nobody sweeps here either
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            if _is_lock_of(folder, lock):
-                stack.pop_all()
-                return folder, lock
-
-
-def _is_lock_of(folder: Path, lock: IO[bytes]) -> bool:
-    """Not that of a folder that was swept while we waited for it; FileNotFoundError when there is none."""
+def _is_current(folder: Path, lock: IO[bytes]) -> bool:
+    """Whether the lock is of the file that has the name now; FileNotFoundError when there is none."""
     return os.path.samestat(os.fstat(lock.fileno()), (folder / LOCK).stat())
+
+
+def _clear(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from pipeline.edge.files import file_errors
 from pipeline.errors import PipelineError
 
 POLL_S = 0.05
@@ -113,12 +114,10 @@ class Shell:
         self, argv: Sequence[str], *, log: Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
     ) -> Child:
         """Start and return at once; stdout and stderr are appended to ``log``."""
-        try:
+        with file_errors("write", log):
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("ab") as output:
                 return Child(_start(argv, cwd=cwd, env=env, stdout=output, stderr=output))
-        except OSError as error:
-            raise PipelineError(f"cannot write the log: {error.strerror}", where=str(log)) from error
 
 
 def _start(

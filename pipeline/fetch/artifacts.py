@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from pipeline.edge.files import file_errors, sha256_of_file
 from pipeline.edge.github import GitHub
 from pipeline.errors import ArtifactError, GitHubError
 from pipeline.fetch.unpack import unpack
@@ -79,8 +79,8 @@ def download(github: GitHub, repository: str, one: Candidate, scratch: Path) -> 
 def _refuse_difference(packed: Path, digest: str, where: str) -> None:
     if not digest.startswith("sha256:"):
         return
-    with packed.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    with file_errors("read", packed):
+        found = sha256_of_file(packed)
     if found != digest.removeprefix("sha256:"):
         raise ArtifactError(
             "not the zip that GitHub's digest states", where=where, hint="damaged on the way; fetch it again"

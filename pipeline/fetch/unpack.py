@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 from typing import Final
 
-from pipeline.errors import ArtifactError, PipelineError
+from pipeline.errors import ArtifactError, FileError
 
 MOST_FILES: Final = 10_000
 MOST_BYTES: Final = 4 << 30  # of one artifact, unpacked
@@ -33,11 +33,7 @@ def unpack(packed: Path, folder: Path, *, where: str) -> None:
             f"not a whole zip: {error}", where=where, hint="torn or foreign; fetch it again"
         ) from error
     except OSError as error:
-        raise PipelineError(
-            f"cannot be unpacked: {error.strerror or error}",
-            where=str(folder),
-            hint="is the disk full or read-only?",
-        ) from error
+        raise FileError.from_os_error(error, "write", error.filename or folder) from error
 
 
 def _refuse_oddities(entries: list[zipfile.ZipInfo], packed_bytes: int, where: str) -> None:

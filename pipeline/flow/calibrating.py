@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,8 @@ from pipeline import calibrate as room
 from pipeline import plan as planning
 from pipeline import render
 from pipeline.calibrate import Fit, Row
-from pipeline.edge.clock import SystemClock
+from pipeline.edge.clock import Clock
+from pipeline.edge.files import sha256
 from pipeline.errors import Problem, RecipeError
 from pipeline.flow.context import Context, read, write
 from pipeline.flow.published import given_by
@@ -43,6 +43,7 @@ class _Task:
     conc: int
     requests_per_conc: int
     seed: int
+    clock: Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def calibrate(context: Context, points: Path, out: Path, *, workers: int) -> str
         model=recipe.model,
         precision=recipe.precision,
         points=points.name,
-        points_sha256=hashlib.sha256(text).hexdigest(),
+        points_sha256=sha256(text),
         points_origin="published",
         fitted_on=context.clock.now().date().isoformat(),
         requests_per_conc=recipe.client.requests_per_conc,
@@ -144,7 +145,7 @@ def _confirm(context: Context, recipe_set: RecipeSet, fit: Fit, workers: int) ->
     """Replay every row at full size; where the surrogate was off, fit again with what it was off by, once."""
     for attempt in ("first", "last"):
         replayed = _replay(
-            recipe_set, [(row, _timing(fit, row, fit.parameters)) for row in fit.rows], workers
+            context, recipe_set, [(row, _timing(fit, row, fit.parameters)) for row in fit.rows], workers
         )
         worst = fit.correct({row: (run.duration_s, run.tpot_ms) for row, run in replayed.items()})
         context.log(f"replayed {len(replayed)} points; the surrogate was off by {worst:.2%} at most")
@@ -161,7 +162,7 @@ def _leave_one_out(context: Context, recipe_set: RecipeSet, fit: Fit, workers: i
     for row in (row for row, spread in spreads.items() if spread <= IDENTIFIABLE):
         parameters = fit.solve([one for one in fit.rows if one is not row], 3)
         timings[row] = _timing(fit, row, parameters)
-    replayed = _replay(recipe_set, list(timings.items()), workers)
+    replayed = _replay(context, recipe_set, list(timings.items()), workers)
     context.log(
         f"left out {len(timings)} points in turn; {len(spreads) - len(timings)} are not identifiable from the others"
     )
@@ -191,7 +192,7 @@ def _error(row: Row, fitted: _Replayed, left_out: _LeftOut) -> PointError:
 
 
 def _replay(
-    recipe_set: RecipeSet, points: Sequence[tuple[Row, SkuTiming]], workers: int
+    context: Context, recipe_set: RecipeSet, points: Sequence[tuple[Row, SkuTiming]], workers: int
 ) -> dict[Row, _Replayed]:
     """Full-size replays, the longest first, each in a fresh process so that none inherits another's memory."""
     tasks = []
@@ -213,6 +214,7 @@ def _replay(
                 row.conc,
                 client.requests_per_conc,
                 client.seed,
+                context.clock,
             )
         )
     order = sorted(range(len(tasks)), key=lambda index: -tasks[index].conc)
@@ -227,7 +229,7 @@ def _one_replay(task: _Task) -> _Replayed:
         setup = replay.ReplaySettings(
             job, task.sku, task.timing, task.requests_per_conc, task.seed, Path(staging)
         )
-        measured = replay.measure(setup, clock=SystemClock())
+        measured = replay.measure(setup, clock=task.clock)
     (point,) = measured.points
     return _Replayed(
         point.duration_s - point.overhead_s,

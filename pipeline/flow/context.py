@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.edge import files
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
     from pipeline.edge.clock import Clock
+    from pipeline.edge.http import HttpFactory
     from pipeline.edge.shell import Shell
 
 
@@ -26,6 +28,7 @@ class Context:
     recipes: Path
     is_terminal: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
+    http: HttpFactory = field(kw_only=True)
 
     def log(self, line: str) -> None:
         """Prose goes to stderr; a reader that has gone changes nothing of what is done."""
@@ -61,23 +64,10 @@ def texts(root: Path) -> dict[str, bytes]:
 
 
 def read(path: Path) -> bytes:
-    """Bytes of a file; PipelineError with the reason when it cannot be read."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise PipelineError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    """Return the content of a file, or raise FileError."""
+    return files.read(path)
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Write a whole file or nothing: to a temporary name first, then renamed."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content if isinstance(content, bytes) else content.encode())
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise PipelineError(
-            f"cannot be written: {error.strerror}", where=str(path), hint="is the disk full or read-only?"
-        ) from error
+    """Create or replace a file as a whole; raise FileError."""
+    files.write(path, content)

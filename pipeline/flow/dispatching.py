@@ -56,10 +56,14 @@ class Matrix:
             for plan in self.plans
         ]
 
-    def outputs(self) -> str:
-        """Lines for $GITHUB_OUTPUT; the plans themselves travel as an artifact."""
-        matrix = json.dumps({"cluster": self.clusters}, separators=(",", ":"))
-        return f"matrix={matrix}\ncount={self.count}\nshards={self.shards}\nplan-id={self.plan_id}\n"
+    def outputs(self) -> dict[str, str]:
+        """Return the outputs of a workflow step; the plans themselves are in an artifact."""
+        return {
+            "matrix": json.dumps({"cluster": self.clusters}, separators=(",", ":")),
+            "count": str(self.count),
+            "shards": str(self.shards),
+            "plan-id": self.plan_id,
+        }
 
 
 def matrix(

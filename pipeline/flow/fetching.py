@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import collect, fetch
+from pipeline.edge.files import file_errors
 from pipeline.edge.scratch import scratch
 from pipeline.edge.terminal import ProgressBar
-from pipeline.errors import ArtifactError, PipelineError
+from pipeline.errors import ArtifactError, FileError
 from pipeline.flow.context import Context
 
 if TYPE_CHECKING:
@@ -97,19 +98,17 @@ def _is_whole(folder: Path) -> bool:
         return False
     try:
         collect.read(folder)
-    except ArtifactError:
+    except (ArtifactError, FileError):
         return False
     return True
 
 
 def _replace(folder: Path, target: Path) -> None:
     """A damaged folder of that name gives way only now that a whole one is here."""
-    try:
+    with file_errors("write", target):
         if target.exists():
             shutil.rmtree(target)
         folder.rename(target)
-    except OSError as error:
-        raise PipelineError(f"cannot be written: {error.strerror}", where=str(target)) from error
 
 
 def lost_error(fetched: Fetched, options: FetchOptions) -> ArtifactError | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import collect, store
-from pipeline.errors import ArtifactError
+from pipeline.errors import ArtifactError, FileError, PipelineError
 from pipeline.flow.planning import read_plan
 from pipeline.schema.history import RunSummary
 from pipeline.schema.plan import Plan
@@ -49,13 +49,13 @@ def ingest(folders: Sequence[Path], history: str, plans: Sequence[Path] = ()) ->
     return Ingested(store.ingest(history, newest) if newest else [], said, lacking)
 
 
-def _read(found: Sequence[Path]) -> tuple[list[ResultFolder], list[tuple[Path, ArtifactError]]]:
+def _read(found: Sequence[Path]) -> tuple[list[ResultFolder], list[tuple[Path, PipelineError]]]:
     whole: list[ResultFolder] = []
-    damaged: list[tuple[Path, ArtifactError]] = []
+    damaged: list[tuple[Path, PipelineError]] = []
     for folder in found:
         try:
             whole.append(collect.read(folder))
-        except ArtifactError as error:
+        except (ArtifactError, FileError) as error:
             damaged.append((folder, error))
     return whole, damaged
 
@@ -84,7 +84,7 @@ def _has_stand_in(folder: Path, newest: Sequence[ResultFolder]) -> bool:
 
 
 def _lacking(
-    plans: Mapping[Path, Plan], arrived: Sequence[ResultFolder], lost: Sequence[ArtifactError]
+    plans: Mapping[Path, Plan], arrived: Sequence[ResultFolder], lost: Sequence[PipelineError]
 ) -> ArtifactError | None:
     """Planned and not arrived, by id and by what was to be deployed; or arrived in pieces."""
     came = {(one.record.job.id, one.record.job.deployment_digest) for one in arrived}

@@ -27,7 +27,6 @@ LEAVING_S = 10.0  # what a child may take to leave, beside its deployment
 
 def run_all(context: Context, options: RunOptions, settings: RunSettings) -> list[Path]:
     """Run the jobs, the longest first; all processes end with this one. Return the result folders, or raise when a job failed."""
-    cluster = settings.plan.cluster
     codes: dict[str, int] = {}
     tasks = [_task(options, job.id) for job in settings.longest_first()]
     with (
@@ -37,7 +36,7 @@ def run_all(context: Context, options: RunOptions, settings: RunSettings) -> lis
             waiting=tasks.copy(),
             size=settings.jobs_at_once(options.workers),
             logs=logs,
-            grace_s=LEAVING_S + (cluster.local.stop_s if cluster.local else 0),
+            grace_s=LEAVING_S + settings.plan.cluster.site.teardown_s,
             shell=context.shell,
             clock=context.clock,
         ) as pool,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline import collect, load
 from pipeline.deployment.simulated import sku_timing
-from pipeline.edge.http import SystemHttp
+from pipeline.edge.files import file_errors
 from pipeline.errors import LaunchError
 from pipeline.flow.context import Context, recipes_root, texts
 from pipeline.flow.planning import one_job, read_plan
@@ -16,7 +16,7 @@ from pipeline.launch import machine
 from pipeline.launch.base import Clients, Launcher, LaunchSpec
 from pipeline.launch.launchers import LAUNCHERS
 from pipeline.load import nearest
-from pipeline.schema.catalogue import Cluster
+from pipeline.schema.cluster import Cluster
 from pipeline.schema.endpoint import Endpoint
 from pipeline.schema.plan import Job, Plan
 
@@ -70,10 +70,8 @@ def sweep(context: Context, run_id: str, on: str, *, job: str | None, out: Path 
         said = machine.end_run(run_id, job, grace_s=LEAVING_S)  # those that measure in virtual time
     if out is not None and not out.is_dir():
         raise LaunchError("no such folder", where=str(out), hint="it is the --out of the run")
-    try:
+    with file_errors("remove"):
         return said + [f"removed {folder}" for folder in (collect.sweep(out, run_id) if out else ())]
-    except OSError as error:
-        raise LaunchError(f"cannot be removed: {error.strerror}", where=str(error.filename)) from error
 
 
 def _launcher(cluster: Cluster) -> Launcher:
@@ -89,7 +87,7 @@ def _launcher(cluster: Cluster) -> Launcher:
 
 
 def _clients(context: Context) -> Clients:
-    return Clients(context.shell, SystemHttp(through_proxy=False), context.clock)
+    return Clients(context.shell, context.http(through_proxy=False), context.clock)
 
 
 def _model_path(context: Context, cluster: Cluster, model: str) -> str:
@@ -100,6 +98,6 @@ def _model_path(context: Context, cluster: Cluster, model: str) -> str:
             where=f"cluster {cluster.id}",
             hint=f"say where: model_paths.{model}",
         )
-    if cluster.launcher != "local" or Path(stated).is_absolute():
+    if not cluster.site.on_this_machine or Path(stated).is_absolute():
         return stated
     return str((recipes_root(context.recipes) / stated).resolve())

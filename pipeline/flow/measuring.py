@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline import collect
 from pipeline.deployment import simulated
+from pipeline.edge.files import file_errors
 from pipeline.edge.scratch import sole
 from pipeline.errors import ArtifactError, PipelineError, PlanError
 from pipeline.flow.context import Context
@@ -34,10 +35,8 @@ class RunOptions:
 def run(context: Context, options: RunOptions) -> list[Path]:
     """Measure one job here, or every job of the plan in processes of their own; return the result folders."""
     plan = read_plan(options.plan)
-    try:
+    with file_errors("create", options.out):
         options.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PipelineError(f"cannot be made: {error.strerror}", where=str(options.out)) from error
     settings = RunSettings(plan, options.run_id, options.attempt, options.quick, options.seed)
     if options.job is not None:
         return [_run_one(context, settings, one_job(plan, options.job, options.plan), options.out)]

@@ -14,7 +14,7 @@ from pipeline.errors import PipelineError, PlanError
 from pipeline.flow.context import Context, read, texts, write
 from pipeline.flow.recipes import judge, read_recipe_set
 from pipeline.load import RecipeSet, nearest
-from pipeline.schema.catalogue import Cluster
+from pipeline.schema.cluster import Cluster
 from pipeline.schema.plan import Job, Plan
 from pipeline.schema.timing import Timing
 
@@ -79,10 +79,14 @@ def survey(context: Context, cluster_name: str) -> tuple[RecipeSet, dict[str, Jo
     return recipe_set, {job.id: job for job in _jobs(recipe_set, cluster, timing)}
 
 
-def github_outputs(plan: Plan) -> str:
-    """Lines for $GITHUB_OUTPUT: the matrix (ids, names, labels) and its size."""
-    matrix = json.dumps(planning.matrix(plan), separators=(",", ":"))
-    return f"matrix={matrix}\ncount={len(plan.jobs)}\nmax-parallel={plan.cluster.racks}\nplan-id={plan.plan_id}\n"
+def github_outputs(plan: Plan) -> dict[str, str]:
+    """Return the outputs of a workflow step: the matrix (ids, names, labels) and its size."""
+    return {
+        "matrix": json.dumps(planning.matrix(plan), separators=(",", ":")),
+        "count": str(len(plan.jobs)),
+        "max-parallel": str(plan.cluster.racks),
+        "plan-id": plan.plan_id,
+    }
 
 
 def read_plan(path: Path) -> Plan:

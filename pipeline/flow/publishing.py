@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -10,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pipeline import publish as room
+from pipeline.edge.files import read_regular
 from pipeline.errors import ArtifactError, GitHubError, PipelineError
 from pipeline.flow.context import Context, read
-from pipeline.publish import Message, WorkflowRun
-from pipeline.schema.publication import Annotation, PageEntry, Review
+from pipeline.publish import Head, Message, WorkflowRun, foreign
+from pipeline.schema.publication import PageEntry
 from pipeline.schema.report import CoverageRow, ReportData
 
 if TYPE_CHECKING:
@@ -23,18 +23,6 @@ if TYPE_CHECKING:
 TARGETS: Final = ("summary", "comment", "check", "pages", "feed", "issue", "webhook")
 SITE: Final = frozenset({"pages", "feed"})
 TRIES: Final = 3
-LARGEST_REVIEW: Final = 8 << 20
-MOST_ANNOTATIONS: Final = 250  # five requests
-SEVERITIES: Final = ("error", "warning", "notice")
-MENTION: Final = re.compile(r"(?<![A-Za-z0-9])@(?=\w)|&(?:#0*64|#x0*40|commat);?", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The commit that a ``workflow_run`` event says the other run was about: GitHub's word, not the artifact's."""
-
-    sha: str
-    repository: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +178,7 @@ def _report(options: PublishOptions) -> Message:
         head_repository=options.head.repository if options.head else "",
         origin=report.origin,
         has_failures=any(
-            row.state in ("failed", "refused") or _did_not_arrive(row, data) for row in report.coverage
+            row.state in ("failed", "invalid") or _did_not_arrive(row, data) for row in report.coverage
         ),
     )
 
@@ -211,46 +199,11 @@ def build_pages(github: GitHub, repository: str) -> str:
 
 
 def _review(options: PublishOptions) -> Message:
-    """Data from a stranger: sizes and types are checked, and of which commit it may speak is GitHub's word where there is one."""
-    files = {name: options.folder / name for name in ("review.json", "comment.md")}
-    for path in files.values():
-        if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST_REVIEW:
-            raise ArtifactError(
-                f"not a regular file of at most {LARGEST_REVIEW >> 20} MiB",
-                where=str(path),
-                hint="the review is foreign",
-            )
-    review = Review.from_json(read(files["review.json"]), where=str(files["review.json"]))
-    head = options.head or Head(review.head_sha, review.repository)
-    if head.sha != review.head_sha:
-        what = f"the review is of {review.head_sha[:12]}, the event of {head.sha[:12]}"
-        raise ArtifactError(
-            what, where=str(files["review.json"]), hint="a review speaks for its own commit only"
-        )
-    body = read(files["comment.md"]).decode("utf-8", errors="replace")
-    return Message(
-        name="review",
-        verdict=review.verdict,
-        headline=_unmentioned(" ".join(review.headline.split())),
-        body=_unmentioned(body),
-        head_sha=head.sha,
-        head_repository=head.repository,
-        annotations=_most(review.annotations),
-    )
-
-
-def _unmentioned(text: str) -> str:
-    """A stranger's words call nobody: a blank of no width follows what would be a mention, written out or as an entity."""
-    return MENTION.sub(lambda found: f"{found[0]}\u200b", text)
-
-
-def _most(found: tuple[Annotation, ...]) -> tuple[Annotation, ...]:
-    """As many as a check run may cost: a stranger says how many there are, and every fifty are a request."""
-    if len(found) <= MOST_ANNOTATIONS:
-        return found
-    left = f"{len(found) - MOST_ANNOTATIONS + 1} more findings are not shown; they are in the artifact of the review"
-    kept = sorted(found, key=lambda one: SEVERITIES.index(one.severity))[: MOST_ANNOTATIONS - 1]
-    return (*kept, found[-1].model_copy(update={"severity": "notice", "message": left}))
+    files = {
+        name: read_regular(options.folder / name, max_bytes=foreign.MAX_FILE_BYTES)
+        for name in foreign.REVIEW_FILES
+    }
+    return foreign.read_review(files, where=str(options.folder / foreign.REVIEW), head=options.head)
 
 
 def _entry(context: Context, options: PublishOptions, message: Message) -> PageEntry:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pipeline.edge.http import SystemHttp
-from pipeline.errors import LaunchError, MeasureError, PipelineError
+from pipeline.errors import FileAction, FileError, PipelineError
 from pipeline.flow import launching
 from pipeline.flow.context import Context
 from pipeline.launch.launchers import LAUNCHERS
@@ -20,8 +18,6 @@ from pipeline.measure.provenance import Attempt
 from pipeline.schema.endpoint import Endpoint
 from pipeline.schema.result import Measurement
 
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG}
-
 
 def measure(context: Context, attempt: Attempt, staging: Path) -> Measurement:
     """Points of a job, with what was started, all logs, and where the time went; logs are kept of a failure too."""
@@ -29,20 +25,16 @@ def measure(context: Context, attempt: Attempt, staging: Path) -> Measurement:
         with _kept_logs(staging) as logs:
             return _measured(context, attempt, staging, logs)
     except OSError as error:
-        if error.errno not in NO_ROOM:
-            raise LaunchError(
-                str(error.strerror or error),
-                where=str(error.filename or f"cluster {attempt.plan.cluster.id}"),
-            ) from error
-        raise MeasureError(
-            f"cannot write: {error.strerror}", where=str(staging), hint="is the disk full? no point was kept"
+        action: FileAction = "access" if error.filename else "write"
+        raise FileError.from_os_error(
+            error, action, error.filename or staging, hint="no point is kept"
         ) from error
 
 
 def _measured(context: Context, attempt: Attempt, staging: Path, logs: Path) -> Measurement:
     job, cluster = attempt.job, attempt.plan.cluster
     if (
-        cluster.local is not None and shutil.which(cluster.client, path=context.env.get("PATH")) is None
+        cluster.site.on_this_machine and shutil.which(cluster.client, path=context.env.get("PATH")) is None
     ):  # elsewhere only the place knows
         raise PipelineError(f"the load client {cluster.client!r} is not on PATH", hint=aiperf.INSTALL)
     spec = launching.spec(context, attempt.plan, job, run_id=attempt.run_id, attempt=attempt.attempt)
@@ -52,7 +44,7 @@ def _measured(context: Context, attempt: Attempt, staging: Path, logs: Path) -> 
         )
         pack(staging / "manifest.txt", staging, "manifest.txt")
     with launching.deployed(context, cluster, spec, logs) as endpoint:
-        clients = aiperf.Clients(context.shell, SystemHttp(through_proxy=False), context.clock)
+        clients = aiperf.Clients(context.shell, context.http(through_proxy=False), context.clock)
         measured = aiperf.measure(_setup(attempt, endpoint, staging), clients)
         leaving = context.clock.monotonic()
     stages = {**endpoint.stages_s, **measured.stages_s, "teardown": context.clock.monotonic() - leaving}
@@ -78,7 +70,7 @@ def _kept_logs(staging: Path) -> Iterator[Path]:
     try:
         yield logs
     except BaseException:
-        with suppress(OSError):  # what went wrong first is what is told
+        with suppress(FileError):  # the first error is the one that counts
             _pack_all(logs, staging)
         raise
     _pack_all(logs, staging)

@@ -1,1 +1,1 @@
-"""Room 3: a deployment comes up, lends its endpoint, and goes down again."""
+"""Launchers: start a deployment, yield its endpoint, and stop it."""

@@ -1,4 +1,4 @@
-"""What every launcher is given and promises. Adding one: docs/adding-a-launcher.md."""
+"""The interface of launchers. How to add one: docs/adding-a-launcher.md."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ from typing import Protocol
 from pipeline.edge.clock import Clock
 from pipeline.edge.http import Http
 from pipeline.edge.shell import Shell
-from pipeline.schema.catalogue import Cluster, Llm, Sku
+from pipeline.schema.catalogue import Llm, Sku
+from pipeline.schema.cluster import Cluster
 from pipeline.schema.endpoint import Endpoint
 from pipeline.schema.plan import Job
 from pipeline.schema.timing import SkuTiming
 
-# What a process of a run carries in its environment, so that a sweep finds it when nobody is left who knows its id.
+# Environment variables that mark the processes of a run, so that a sweep finds them.
 RUN, JOB, ATTEMPT, PROCESS = "RACKBENCH_RUN", "RACKBENCH_JOB", "RACKBENCH_ATTEMPT", "RACKBENCH_PROCESS"
 
 
 @dataclass(frozen=True, slots=True)
 class LaunchSpec:
-    """One deployment to bring up, with all that its recipe refers to, and the run that it is for."""
+    """One deployment to start, with everything that its recipe refers to, and the run that it belongs to."""
 
     job: Job
     sku: Sku
     llm: Llm
     timing: SkuTiming | None  # of simulated engines
-    model_path: str  # the LLM's files, as this cluster names them
+    model_path: str  # the LLM's files at this site
     run_id: str
     attempt: int
 
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """Everything outside that a launcher may use."""
+    """Access to programs, servers and time."""
 
     shell: Shell
     http: Http
@@ -42,24 +43,27 @@ class Clients:
 
 
 class Launcher(Protocol):
-    """A module with these three functions."""
+    """The functions of a launcher's module."""
 
     def manifest(self, spec: LaunchSpec, cluster: Cluster) -> str:
-        """All that will be started, as text: the same for the same order, with run id and wall-clock limit; LaunchError if refused."""
+        """Return what will be started as text, with run id and wall-clock limit; equal for equal arguments.
+
+        Raise LaunchError where the deployment cannot be started at this site.
+        """
         ...
 
     def deployed(
         self, spec: LaunchSpec, cluster: Cluster, *, clients: Clients, logs: Path
     ) -> AbstractContextManager[Endpoint]:
-        """Lends the deployment once it answers, and takes down all that it put up; logs of its processes go below ``logs``.
+        """Start a deployment, yield it once it answers, and remove everything that was started; logs are written below ``logs``.
 
-        LaunchError when it is refused, dies, or does not answer in time.
+        Raise LaunchError when it cannot be started, exits early, or does not answer in time.
         """
         ...
 
     def sweep(self, run_id: str, cluster: Cluster, *, clients: Clients, job: str | None = None) -> list[str]:
-        """End and remove what a killed run, or one job of it, left behind, by its id alone; says what, and nothing when there was nothing.
+        """End and remove what a killed run, or one job of it, left behind; return one line for each item.
 
-        A job is swept alone where other jobs of the run still live: on a cluster with more than one rack.
+        One job is swept where other jobs of the run may still be running: on a cluster with more than one rack.
         """
         ...

@@ -1,4 +1,4 @@
-"""A command, and all commands of a deployment on one page: what a role's workers share is said once, and nothing is left out."""
+"""All commands of a deployment on one page: settings that the workers of a role share are listed once, and none is omitted."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from itertools import groupby
 WIDTH = 125
 LAST_NUMBER = re.compile(r"((?:.*\D)?)(\d+)(\D*)")
 LEGEND = """\
-# In braces stands one value for each process of a worker: {0..3} counts up, a*4 is four times a, {..}x2 is the list twice.
-# Where workers differ, argv has `--option ...` and each worker says its own below.
+# Braces hold one value for each process of a worker: {0..3} counts up, a*4 repeats a four times, {..}x2 repeats the list twice.
+# Where workers differ, argv shows `--option ...` and each worker lists its own value below.
 """
 Settings = dict[str, str]
 
@@ -29,7 +29,7 @@ class Command:
 
 
 def describe(commands: Iterable[Command]) -> str:
-    """Text of all commands, without loss."""
+    """Return the text of all commands, without loss."""
     lines: list[str] = []
     for role, group in groupby(commands, key=lambda command: command.role):
         members = list(group)
@@ -41,12 +41,12 @@ def describe(commands: Iterable[Command]) -> str:
 
 
 def settings(one: Command) -> Settings:
-    """Every option (``--name``) and variable (``NAME=``) of a process with its value."""
+    """Return every option (``--name``) and variable (``NAME=``) of a process with its value."""
     return {**_options(one), **_environment(one)}
 
 
 def braces(values: Sequence[str]) -> str:
-    """One word for the values of all processes of a worker.
+    """Return the values of all processes of a worker as one word.
 
     >>> braces(["0", "1", "2", "3"] * 2), braces(["n1", "n1", "n2", "n2"]), braces(["", "--headless"]), braces(["a0.b", "a1.b", "a2.b"])
     ('{0..3}x2', '{n1*2,n2*2}', '{,--headless}', 'a{0..2}.b')
@@ -64,7 +64,7 @@ def braces(values: Sequence[str]) -> str:
 
 
 def _counted(values: Sequence[str]) -> str:
-    """``a-{0..3}.json`` for three values or more that count up between the same words; empty for all others."""
+    """Return ``a-{0..3}.json`` for three or more values that count up in the same text; empty for others."""
     found = [one for value in values if (one := LAST_NUMBER.fullmatch(value))]
     numbers, around = [int(one[2]) for one in found], {(one[1], one[3]) for one in found}
     if (
@@ -79,21 +79,21 @@ def _counted(values: Sequence[str]) -> str:
 
 
 def _service(one: Command) -> Iterator[str]:
-    said = [*_environment(one).items(), *_options(one).items()]
-    yield from _wrapped(f"{one.name} on {one.tray}:", [_word(name, value) for name, value in said])
+    items = [*_environment(one).items(), *_options(one).items()]
+    yield from _wrapped(f"{one.name} on {one.tray}:", [_word(name, value) for name, value in items])
 
 
 def _role(role: str, members: list[Command]) -> Iterator[str]:
-    """What all workers of a role have alike, then what each has for itself."""
-    workers_ = [list(group) for _, group in groupby(members, key=_worker)]
-    arguments = _by_worker([[_options(one) for one in processes] for processes in workers_])
-    variables = _by_worker([[_environment(one) for one in processes] for processes in workers_])
-    yield f"{role}: {len(workers_)} worker{'s' * (len(workers_) > 1)}, {len(members)} process{'es' * (len(members) > 1)}"
+    """Yield the settings that all workers of a role share, then those of each worker."""
+    workers = [list(group) for _, group in groupby(members, key=_worker)]
+    arguments = _by_worker([[_options(one) for one in processes] for processes in workers])
+    variables = _by_worker([[_environment(one) for one in processes] for processes in workers])
+    yield f"{role}: {len(workers)} worker{'s' * (len(workers) > 1)}, {len(members)} process{'es' * (len(members) > 1)}"
     yield from _wrapped(
         "  argv:", [words[0] if _is_shared(words) else f"{name} ..." for name, words in arguments.items()]
     )
     yield from _wrapped("  env: ", [words[0] for words in variables.values() if _is_shared(words)])
-    for index, processes in enumerate(workers_):
+    for index, processes in enumerate(workers):
         own = [
             words[index]
             for part in (arguments, variables)
@@ -112,12 +112,12 @@ def _role(role: str, members: list[Command]) -> Iterator[str]:
 
 
 def _worker(one: Command) -> str:
-    """``prefill-0`` of ``prefill-0-3``."""
+    """Return ``prefill-0`` for ``prefill-0-3``."""
     return "-".join(one.name.split("-")[:2])
 
 
 def _options(one: Command) -> Settings:
-    """Arguments by option, in order; the program is the option without a name. A repeated option keeps all its values."""
+    """Return arguments by option, in order; the program has the empty name. A repeated option keeps all its values."""
     found: Settings = {"": ""}
     name = ""
     for argument in one.argv:
@@ -133,12 +133,12 @@ def _environment(one: Command) -> Settings:
     return {f"{name}=": shlex.quote(value) for name, value in sorted(one.env.items())}
 
 
-def _by_worker(workers_: list[list[Settings]]) -> dict[str, list[str]]:
-    """For each name, in order, its word at each worker; the fullest process goes first, it has those that others lack in place."""
-    fullest_first = sorted((one for processes in workers_ for one in processes), key=len, reverse=True)
+def _by_worker(workers: list[list[Settings]]) -> dict[str, list[str]]:
+    """Return the words of each name at each worker, in the order of the process that has most names."""
+    fullest_first = sorted((one for processes in workers for one in processes), key=len, reverse=True)
     names = dict.fromkeys(name for one in fullest_first for name in one)
     return {
-        name: [_several(name, [one.get(name) for one in processes]) for processes in workers_]
+        name: [_several(name, [one.get(name) for one in processes]) for processes in workers]
         for name in names
     }
 
@@ -148,7 +148,7 @@ def _is_shared(words: list[str]) -> bool:
 
 
 def _several(name: str, values: list[str | None]) -> str:
-    """An option or variable of all processes of one worker; nothing where none has it."""
+    """Return an option or variable of all processes of one worker; empty where none has it."""
     if any(value is None for value in values):
         return braces(["" if value is None else _word(name, value) for value in values])
     return _word(name, braces([value for value in values if value is not None]))
@@ -159,7 +159,7 @@ def _word(name: str, value: str) -> str:
 
 
 def _wrapped(head: str, words: Sequence[str]) -> Iterator[str]:
-    """Words after a head, in lines of at most ``WIDTH`` unless one word is longer."""
+    """Yield words after a head, in lines of at most ``WIDTH`` unless one word is longer."""
     indent = " " * (len(head) - len(head.lstrip()) + 4)
     line = head if words else head.removesuffix(":")
     for word in words:

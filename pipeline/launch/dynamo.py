@@ -1,4 +1,4 @@
-"""What every process of a deployment is started with. Trays go by name (``n0``, ``n1``); a launcher puts addresses in their place."""
+"""Command lines of the processes of a deployment. Trays have names (``n0``, ``n1``); a launcher replaces them with addresses."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ DP_RPC_PORT = 13345  # + first GPU of the worker on its leader's tray
 VLLM_PORT, VLLM_PORTS = 20000, 50  # a block for each GPU
 PLACE = re.compile(
     r".*(-address|-addr|-port|-rank|-ids|-nnodes|-config-to|PORT=|HOST=|_IP=|ENDPOINTS=|SERVER=)"
-)  # what follows from where a process is
+)  # settings that depend on the tray of a process
 
 
 def commands(recipe: Recipe, *, served_name: str, model_path: str, layout: Layout) -> tuple[Command, ...]:
-    """Every process of a deployment in the order of starting: services, workers, frontend."""
+    """Return the commands of a deployment in the order of starting: services, workers, frontend."""
     shared = _addresses(layout)
     workers = []
     for process in layout.processes:
@@ -50,7 +50,7 @@ def commands(recipe: Recipe, *, served_name: str, model_path: str, layout: Layou
 
 
 def alike(commands: Sequence[Command]) -> dict[Role, dict[str, str]]:
-    """Options and variables that all workers of a role have alike, with their values; not those that follow from their places."""
+    """Return the options and variables that all workers of a role share, without those that depend on their tray."""
     found: dict[Role, dict[str, str]] = {}
     for role in ROLES:
         first, *others = [settings(one) for one in commands if one.role == role]
@@ -62,12 +62,12 @@ def alike(commands: Sequence[Command]) -> dict[Role, dict[str, str]]:
 
 
 def tray_name(tray: int) -> str:
-    """What a tray is called until a launcher knows its address."""
+    """Return the name of a tray, which a launcher replaces with its address."""
     return f"n{tray}"
 
 
 def render_flags(flags: dict[str, JsonValue]) -> list[str]:
-    """Arguments of a flag map, sorted: true = bare, false and null = absent, a mapping = JSON, a list = repeated.
+    """Return the arguments of a flag map, sorted: true = bare, false and null = absent, a mapping = JSON, a list = repeated.
 
     >>> render_flags({"max-num-seqs": 16, "enforce-eager": True, "numa-bind": False, "a": {"k": 1}})
     ['--a', '{"k":1}', '--enforce-eager', '--max-num-seqs', '16']
@@ -90,14 +90,14 @@ def _text(value: JsonValue) -> str:
 
 
 def _worker_flags(pool: Pool, process: Process, parallel: list[str]) -> list[str]:
-    """All arguments after the model's: KV transfer, GPUs, parallelism, then the recipe's flags in order of name."""
+    """Return the arguments after the model's: KV transfer, GPUs, parallelism, then the recipe's flags in order of name."""
     kv_transfer = {name: value for name, value in pool.flags.items() if name == "kv-transfer-config"}
     others = {name: value for name, value in pool.flags.items() if name != "kv-transfer-config"}
     devices = ["--device-ids", ",".join(map(str, process.devices))]
     dumped = [
         "--dump-config-to",
         f"{process.name}.json",
-    ]  # one a process: of a name shared by a worker's ranks the last wins
+    ]  # one file for each process: ranks that share a name would overwrite it
     return [
         *render_flags(kv_transfer),
         *devices,
@@ -110,11 +110,9 @@ def _worker_flags(pool: Pool, process: Process, parallel: list[str]) -> list[str
 
 
 def _parallel(pool: Pool, process: Process, processes: tuple[Process, ...], *, per_tray: bool) -> list[str]:
-    """How the worker is cut: the shape, which part of it this process is, and where its leader listens."""
-    leader, is_cut = (
-        processes[0],
-        processes[-1].headless,
-    )  # one rank's tensor or pipeline parallelism crosses trays
+    """Return the parallelism arguments: the shape, the part of this process, and the address of the worker's leader."""
+    leader = processes[0]
+    is_cut = processes[-1].headless  # tensor or pipeline parallelism of one rank crosses trays
     address = tray_name(leader.tray)
     argv = ["--tensor-parallel-size", str(pool.tp), "--pipeline-parallel-size", str(pool.pp)]
     if pool.dp > 1:
@@ -142,7 +140,7 @@ def _parallel(pool: Pool, process: Process, processes: tuple[Process, ...], *, p
 
 
 def _ports(process: Process, *, crosses_trays: bool) -> dict[str, str]:
-    """Ports that no two processes of a tray share."""
+    """Return ports that differ between the processes of a tray."""
     first = process.devices[0]
     ports = {
         "DYN_SYSTEM_PORT": str(SYSTEM_PORT + first),
@@ -150,12 +148,12 @@ def _ports(process: Process, *, crosses_trays: bool) -> dict[str, str]:
         "VLLM_NIXL_SIDE_CHANNEL_HOST": tray_name(process.tray),
         "VLLM_NIXL_SIDE_CHANNEL_PORT": str(NIXL_PORT + process.seat),
     }
-    # Unset for a worker on several trays: there its processes would race for the same block.
+    # Unset for a worker on several trays, whose processes would compete for the same block.
     return ports if crosses_trays else {**ports, "VLLM_PORT": str(VLLM_PORT + VLLM_PORTS * first)}
 
 
 def _addresses(layout: Layout) -> dict[str, str]:
-    """Where everybody finds the services and the head."""
+    """Return the addresses of the services and the head."""
     services = tray_name(layout.services_tray)
     return {
         "DYN_REQUEST_PLANE": "tcp",
@@ -166,7 +164,7 @@ def _addresses(layout: Layout) -> dict[str, str]:
 
 
 def _services(layout: Layout) -> tuple[Command, Command]:
-    """NATS and etcd."""
+    """Return the commands of NATS and etcd."""
     tray = tray_name(layout.services_tray)
     clients = [
         "--listen-client-urls",
@@ -184,6 +182,6 @@ def _services(layout: Layout) -> tuple[Command, Command]:
 
 
 def _frontend(layout: Layout, shared: dict[str, str]) -> Command:
-    """The one frontend, on the head."""
+    """Return the command of the frontend, on the head."""
     argv = ("python3", "-m", "dynamo.frontend", "--http-port", str(HTTP_PORT))
     return Command("frontend", "frontend", tray_name(layout.head_tray), argv, shared)

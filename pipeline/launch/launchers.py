@@ -1,4 +1,4 @@
-"""All launchers by the name that a cluster document calls them."""
+"""All launchers, by their name in cluster documents."""
 
 from __future__ import annotations
 

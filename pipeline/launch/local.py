@@ -1,4 +1,4 @@
-"""Launcher of one machine: real Dynamo processes with simulated engines, in a network of their own; Linux with util-linux and coreutils."""
+"""Launcher of one machine: real Dynamo processes with simulated engines in a network namespace. Needs Linux, util-linux and coreutils."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from pathlib import Path, PurePath
 
 from pipeline.deployment.layout import Layout, instances, place
 from pipeline.edge import network, processes
+from pipeline.edge.files import file_errors
 from pipeline.edge.shell import Child, end_all
-from pipeline.errors import LaunchError, PipelineError
+from pipeline.errors import FileError, LaunchError, PipelineError
 from pipeline.launch import machine, mocker, ready
 from pipeline.launch.base import ATTEMPT, JOB, PROCESS, RUN, Clients, LaunchSpec
 from pipeline.launch.describe import Command, describe
-from pipeline.schema.catalogue import Cluster, LocalSite
-from pipeline.schema.endpoint import Endpoint, Instance, scratch_prefix
+from pipeline.schema.cluster import Cluster, LocalSite
+from pipeline.schema.endpoint import Cause, DeploymentChange, Endpoint, Instance, scratch_prefix
 from pipeline.schema.recipe import ROLES, Role
 
 TAIL = 12  # lines of a log in an error
-LIMIT_REACHED = 124  # exit code of coreutils' timeout
+TIMED_OUT = 124  # exit code of coreutils' timeout
 KILLED = (-9, 137)
 
 
 def manifest(spec: LaunchSpec, cluster: Cluster) -> str:
-    """Table of all processes, as they start where nobody else uses the first ports of the range."""
+    """Return a table of all processes, with the ports that they use where the first ports of the range are free."""
     site, layout = _site(cluster), place(spec.job.recipe, spec.sku.gpus_per_tray)
-    where = mocker.MockerSettings("python", PurePath("STATE"), site.first_port, site.time_scale)
-    table = describe(mocker.commands(spec, layout, where))
+    settings = mocker.MockerSettings("python", PurePath("STATE"), site.first_port, site.time_scale)
+    table = describe(mocker.commands(spec, layout, settings))
     prefix = " ".join(_prefix(_marks(spec, "NAME"), site))
     skipped = sum(one.headless for one in layout.processes)
     return (
@@ -44,33 +45,29 @@ def manifest(spec: LaunchSpec, cluster: Cluster) -> str:
 
 @contextmanager
 def deployed(spec: LaunchSpec, cluster: Cluster, *, clients: Clients, logs: Path) -> Iterator[Endpoint]:
-    """Frontend and workers, from the first process to the last log line."""
+    """Start frontend and workers, yield their endpoint, and stop all of them."""
     site, layout = _site(cluster), place(spec.job.recipe, spec.sku.gpus_per_tray)
     versions = machine.versions()
     machine.refuse_model(spec, cluster)
     machine.refuse_temporary(spec, Path(tempfile.gettempdir()))
     machine.refuse_size(len(layout.processes) - sum(one.headless for one in layout.processes), site)
     began = clients.clock.monotonic()
-    is_over = partial(_is_over, clients, began, site)
-    with ExitStack() as up:
+    with ExitStack() as stack:
         if site.isolation == "network-namespace":
-            up.enter_context(network.loopback_only())
-        state = up.enter_context(_state(spec))
+            stack.enter_context(network.loopback_only())
+        state = stack.enter_context(_state(spec))
         first_port = network.free_block(site.first_port, site.last_port, len(layout.processes) + 1)
-        where = mocker.MockerSettings(sys.executable, state, first_port, site.time_scale)
-        mocker.write_tables(spec, where)
-        running = up.enter_context(_started_processes(spec, site))
-        commands = mocker.commands(spec, layout, where)
-        argvs = {
-            one.name: (*_prefix({**_marks(spec, one.name), **one.env}, site), *one.argv) for one in commands
-        }
+        settings = mocker.MockerSettings(sys.executable, state, first_port, site.time_scale)
+        mocker.write_tables(spec, settings)
+        running = stack.enter_context(_running_processes(spec, site))
+        commands = mocker.commands(spec, layout, settings)
+        argvs = _argvs(spec, site, commands)
         for name, argv in argvs.items():
             running[name] = clients.shell.spawn(argv, log=logs / f"{name}.log", cwd=state)
         started = clients.clock.monotonic()
         expected = _expected(spec, layout, commands, first_port)
-        exited = partial(_exited, running, logs, is_over)
-        watch = ready.Watch(clients.http, clients.clock, exited, site.ready_s)
-        first = ready.wait(expected, watch)
+        exits = partial(_exits, running, logs, partial(_limit_reached, clients, began, site))
+        ids = ready.wait(expected, ready.Watch(clients.http, clients.clock, exits, site.ready_s))
         yield Endpoint(
             url=expected.url,
             served_name=expected.served_name,
@@ -79,7 +76,7 @@ def deployed(spec: LaunchSpec, cluster: Cluster, *, clients: Clients, logs: Path
             logs=logs,
             frontend_log=logs / "frontend.log",
             beside=lambda argv: [*_prefix(_marks(spec, "client"), site), *argv],
-            alive=lambda: _changes_or_exits(exited, partial(_changed, first, expected.url, clients)),
+            changes=partial(_changes, exits, partial(_instance_changes, ids, expected.url, clients)),
             versions=versions,
             stages_s={"start": started - began, "ready": clients.clock.monotonic() - started},
             commands=argvs,
@@ -87,46 +84,43 @@ def deployed(spec: LaunchSpec, cluster: Cluster, *, clients: Clients, logs: Path
 
 
 def sweep(run_id: str, cluster: Cluster, *, clients: Clients, job: str | None = None) -> list[str]:
-    """Processes that carry the mark of the run, or of one job of it, and its folders for temporary files."""
+    """End the processes marked with the run, or with one job of it, and remove its temporary folders; return one line for each."""
     del clients
-    said = machine.end_run(run_id, job, grace_s=cluster.local.stop_s if cluster.local else 0)
-    try:
+    lines = machine.end_run(run_id, job, grace_s=cluster.site.teardown_s)
+    with file_errors("remove"):
         for folder in sorted(Path(tempfile.gettempdir()).glob(f"{scratch_prefix(run_id, job)}*")):
             shutil.rmtree(folder)
-            said.append(f"removed {folder}")
-    except OSError as error:
-        raise LaunchError(f"cannot be removed: {error.strerror}", where=str(error.filename)) from error
-    return said
+            lines.append(f"removed {folder}")
+    return lines
 
 
 def _site(cluster: Cluster) -> LocalSite:
-    """The fields that this launcher needs; LaunchError names those that are missing."""
-    missing = list(cluster.needs())
-    if cluster.local is None or missing:
+    """Return the parameters of this launcher; LaunchError names fields that are missing."""
+    missing = ["site"] if not isinstance(cluster.site, LocalSite) else list(cluster.needs())
+    if not isinstance(cluster.site, LocalSite) or missing:
         raise LaunchError(
             f"launcher local needs {', '.join(missing)}",
             where=f"cluster {cluster.id}",
-            hint="say it in the cluster document",
+            hint="add it to the cluster document",
         )
-    return cluster.local
+    return cluster.site
 
 
 def _marks(spec: LaunchSpec, process: str) -> dict[str, str]:
-    """What tells a process of this deployment from all others, also when nobody is left who knows its id."""
+    """Return the variables by which a sweep recognises a process of this deployment."""
     return {RUN: spec.run_id, JOB: spec.job.id, ATTEMPT: str(spec.attempt), PROCESS: process}
 
 
 def _prefix(settings: dict[str, str], site: LocalSite) -> list[str]:
-    """Words before a command: its environment, its wall-clock limit, and that it ends with whoever started it, even by SIGKILL."""
-    last_breath = ["setpriv", "--pdeathsig", "KILL"]
+    """Return the start of a command line: environment, wall-clock limit, and SIGKILL when the parent process dies."""
+    on_parent_death = ["setpriv", "--pdeathsig", "KILL"]
     limit = ["timeout", f"--kill-after={site.stop_s}", str(site.time_s)]
-    return [
-        "env",
-        *(f"{name}={value}" for name, value in settings.items()),
-        *last_breath,
-        *limit,
-        *last_breath,
-    ]
+    variables = [f"{name}={value}" for name, value in settings.items()]
+    return ["env", *variables, *on_parent_death, *limit, *on_parent_death]
+
+
+def _argvs(spec: LaunchSpec, site: LocalSite, commands: Sequence[Command]) -> dict[str, tuple[str, ...]]:
+    return {one.name: (*_prefix({**_marks(spec, one.name), **one.env}, site), *one.argv) for one in commands}
 
 
 def _state_name(spec: LaunchSpec) -> str:
@@ -135,29 +129,30 @@ def _state_name(spec: LaunchSpec) -> str:
 
 @contextmanager
 def _state(spec: LaunchSpec) -> Iterator[Path]:
-    """A folder that a sweep finds by the run id; only the owner may look into it."""
+    """Make a folder that a sweep finds by the run id and that only its owner can read."""
     folder = Path(tempfile.gettempdir()) / _state_name(spec)
     try:
         folder.mkdir(mode=0o700)
         (folder / "discovery").mkdir()
     except FileExistsError as error:
         hint = (
-            f"it runs already, or was killed: python -m pipeline sweep --run-id {spec.run_id} --cluster NAME"
+            "it is still running, or was killed: "
+            f"python -m pipeline sweep --run-id {spec.run_id} --cluster NAME"
         )
         raise LaunchError(
             "this run has a deployment of this recipe already", where=str(folder), hint=hint
         ) from error
     except OSError as error:
-        raise LaunchError(f"cannot be made: {error.strerror}", where=str(folder)) from error
+        raise FileError.from_os_error(error, "create", folder) from error
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)  # what was measured counts, whoever swept it away meanwhile
+        shutil.rmtree(folder, ignore_errors=True)  # a concurrent sweep may have removed it
 
 
 @contextmanager
-def _started_processes(spec: LaunchSpec, site: LocalSite) -> Iterator[dict[str, Child]]:
-    """Processes by name. At the end all leave at once, and whoever has left its group or was not yet in the crew is found by its marks."""
+def _running_processes(spec: LaunchSpec, site: LocalSite) -> Iterator[dict[str, Child]]:
+    """Yield a dict for processes by name; at the end, stop them, and end by their marks those outside the process groups."""
     running: dict[str, Child] = {}
     try:
         yield running
@@ -189,36 +184,40 @@ def _instances(commands: Sequence[Command]) -> tuple[Instance, ...]:
     )
 
 
-def _is_over(clients: Clients, began: float, site: LocalSite) -> bool:
+def _limit_reached(clients: Clients, began: float, site: LocalSite) -> bool:
     return clients.clock.monotonic() - began >= site.time_s
 
 
-def _exited(running: dict[str, Child], logs: Path, is_over: Callable[[], bool]) -> list[str]:
-    """Processes that have ended, each with the last lines of its log."""
+def _exits(
+    running: dict[str, Child], logs: Path, limit_reached: Callable[[], bool]
+) -> list[DeploymentChange]:
+    """Return the processes that have ended, each with its last output."""
     codes = {name: code for name, child in running.items() if (code := child.poll()) is not None}
-    return [_exit_reason(name, code, logs / f"{name}.log", is_over=is_over()) for name, code in codes.items()]
+    return [
+        _exit(name, code, logs / f"{name}.log", limit_reached=limit_reached()) for name, code in codes.items()
+    ]
 
 
-def _exit_reason(name: str, code: int, log: Path, *, is_over: bool) -> str:
+def _exit(name: str, code: int, log: Path, *, limit_reached: bool) -> DeploymentChange:
+    cause = Cause.KILLED if code < 0 else Cause.EXITED
+    # `timeout` kills a process that does not stop in time and then dies of the same signal.
+    if code == TIMED_OUT or (code in KILLED and limit_reached):
+        cause = Cause.TIME_LIMIT
     lines = log.read_text("utf-8", errors="replace").splitlines()[-TAIL:] if log.is_file() else []
-    if code == LIMIT_REACHED or (
-        code in KILLED and is_over
-    ):  # whoever does not leave in time is killed, and its `timeout` with it
-        cause = "reached its wall-clock limit"
-    else:
-        cause = f"was killed by signal {-code}" if code < 0 else f"exited with {code}"
-    return f"{name} {cause}; the end of {log}:\n" + "\n".join(f"  {line}" for line in lines)
+    return DeploymentChange(cause, name, code, log, tuple(lines))
 
 
-def _changes_or_exits(exited: Callable[[], list[str]], changed: Callable[[], list[str]]) -> list[str]:
-    """Who has died meanwhile is told, and not what came of it: that the frontend does not answer, for one."""
-    return exited() or ((found := changed()) and (exited() or found))
+def _changes(
+    exits: Callable[[], list[DeploymentChange]], instance_changes: Callable[[], list[DeploymentChange]]
+) -> list[DeploymentChange]:
+    """Return the processes that have ended; without any, changes of the instances, which an exit may have caused meanwhile."""
+    return exits() or ((found := instance_changes()) and (exits() or found))
 
 
-def _changed(first: dict[Role, frozenset[str]], url: str, clients: Clients) -> list[str]:
-    """Instances that have gone or come since the deployment was ready."""
+def _instance_changes(ids: dict[Role, frozenset[str]], url: str, clients: Clients) -> list[DeploymentChange]:
+    """Return the roles whose instances are not those with these ids."""
     try:
         now = ready.instances(url, clients.http)
     except PipelineError:
-        return ["the frontend does not answer"]
-    return [f"{role} instances are not those from the start" for role in ROLES if now[role] != first[role]]
+        return [DeploymentChange(Cause.FRONTEND_UNREACHABLE, "frontend")]
+    return [DeploymentChange(Cause.INSTANCES_CHANGED, role) for role in ROLES if now[role] != ids[role]]

@@ -1,4 +1,4 @@
-"""What this machine must have for a deployment of real processes: who lacks it is told before anything is started."""
+"""Requirements of a deployment of real processes on this machine, checked before anything is started."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from importlib import metadata
 from math import ceil
 from pathlib import Path
 
-from pipeline.edge import processes
+from pipeline.edge import files, processes
 from pipeline.errors import LaunchError, lacking
 from pipeline.launch.base import JOB, PROCESS, RUN, LaunchSpec
-from pipeline.schema.catalogue import Cluster, LocalSite
+from pipeline.schema.cluster import Cluster, LocalSite
 from pipeline.schema.endpoint import scratch_prefix
 
 FRONTEND_MB, ENGINE_MB, CLIENT_MB = 110, 130, 1000  # resident, Dynamo 1.4.2 and AIPerf 0.13
 PACKAGES = ("ai-dynamo", "ai-dynamo-runtime")
-SOCKET_PATH = 107  # characters that the path of a Unix socket may have
-DEEPEST = "xxxxxxxx/tmpxxxxxxxx/aiperf/dataset_manager_proxy_frontend.ipc"  # AIPerf 0.13's, below its folder for temporary files
+SOCKET_PATH = 107  # maximum length of the path of a Unix socket
+DEEPEST = "xxxxxxxx/tmpxxxxxxxx/aiperf/dataset_manager_proxy_frontend.ipc"  # deepest socket of AIPerf 0.13, below its temporary folder
 FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")
 
 
 def end_run(run_id: str, job: str | None, *, grace_s: float) -> list[str]:
-    """End all processes of a run here, or of one job of it; says which."""
+    """End all processes of a run on this machine, or of one job of it; return one line for each."""
     ended = processes.end({RUN: run_id} if job is None else {RUN: run_id, JOB: job}, grace_s=grace_s)
     return [
         f"ended process {one.pid} ({one.settings.get(PROCESS, 'measuring')} of {one.settings.get(JOB, run_id)})"
@@ -30,7 +30,7 @@ def end_run(run_id: str, job: str | None, *, grace_s: float) -> list[str]:
 
 
 def versions() -> dict[str, str]:
-    """Of Dynamo's packages."""
+    """Return the versions of Dynamo's packages."""
     try:
         return {name: metadata.version(name) for name in PACKAGES}
     except metadata.PackageNotFoundError as error:
@@ -38,41 +38,40 @@ def versions() -> dict[str, str]:
 
 
 def refuse_model(spec: LaunchSpec, cluster: Cluster) -> None:
-    """An LLM's folder without a tokenizer that can be read."""
+    """Raise LaunchError where the LLM's folder has no readable tokenizer."""
     missing = [name for name in FILES if not (Path(spec.model_path) / name).is_file()]
     if missing:
-        hint = f"cluster {cluster.id} says where under model_paths; a tokenizer and its config are enough, no weights"
+        hint = f"set model_paths in cluster {cluster.id}; a tokenizer and its config are enough, no weights"
         raise LaunchError(f"no {', '.join(missing)} for {spec.llm.id}", where=spec.model_path, hint=hint)
     for path in (Path(spec.model_path) / name for name in FILES):
+        content = files.read(path)
         try:
-            json.loads(path.read_bytes())
+            json.loads(content)
         except ValueError as error:
             raise LaunchError(
-                f"not JSON: {error}", where=str(path), hint="Dynamo would never list the LLM"
+                f"not JSON: {error}", where=str(path), hint="Dynamo does not list an LLM without it"
             ) from error
-        except OSError as error:
-            raise LaunchError(f"cannot be read: {error.strerror}", where=str(path)) from error
 
 
 def refuse_temporary(spec: LaunchSpec, folder: Path) -> None:
-    """A folder for temporary files in which the load client could not make its sockets."""
+    """Raise LaunchError where the path of a temporary folder is too long for the sockets of the load client."""
     excess = len(str(folder / (scratch_prefix(spec.run_id, spec.job.id) + DEEPEST)).encode()) - SOCKET_PATH
     if excess > 0:
-        what = f"too long a path for the sockets of the load client, by {excess} characters"
-        raise LaunchError(what, where=str(folder), hint="set TMPDIR to a shorter one, e.g. /tmp")
+        what = f"the path is too long for the sockets of the load client, by {excess} characters"
+        raise LaunchError(what, where=str(folder), hint="set TMPDIR to a shorter path, e.g. /tmp")
 
 
 def refuse_size(engines: int, site: LocalSite) -> None:
-    """More engine processes than cores and memory allow."""
+    """Raise LaunchError for more engine processes than cores and memory allow."""
     need_mb = FRONTEND_MB + engines * ENGINE_MB + CLIENT_MB
     need_cores = ceil(engines / site.processes_per_core)
     have_cores, have_mb = processes.cores(), processes.memory_free_mb()
     if need_cores > have_cores or need_mb > have_mb:
         what = (
-            f"too big for this machine: {engines} engine processes, a frontend and a load client need {need_cores} cores"
+            f"too large for this machine: {engines} engine processes, a frontend and a load client need {need_cores} cores"
             f" and {need_mb / 1000:.1f} GB, there are {have_cores} cores and {have_mb / 1000:.1f} GB free"
         )
         raise LaunchError(
             what,
-            hint="take fewer workers, dp_launch: per-tray, or measure it in virtual time: cluster laptop",
+            hint="use fewer workers or dp_launch: per-tray, or measure in virtual time with cluster laptop",
         )

@@ -1,4 +1,4 @@
-"""The processes of a deployment with Dynamo's simulated engine: the topology of the real one, on one machine, without etcd or NATS."""
+"""Command lines of a deployment with Dynamo's simulated engine: the topology of the real one, on one machine, without etcd or NATS."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import numpy as np
 from pipeline.deployment import simulated
 from pipeline.deployment.layout import Layout, Process
 from pipeline.deployment.scheduler import max_num_seqs
+from pipeline.edge.files import file_errors
 from pipeline.errors import LaunchError
 from pipeline.launch.base import LaunchSpec
 from pipeline.launch.describe import Command
 from pipeline.schema.recipe import ROLES, Role
 
 HOST = "127.0.0.1"
-# At most one prompt at a time in a prefill rank: with free slots Dynamo 1.4.2 holds finished prompts back (docs/decisions/0004).
+# Prompts at a time in a prefill rank: with free slots Dynamo 1.4.2 holds finished prompts back (docs/decisions/0004).
 PROMPTS_AT_ONCE = 1
 FLAGS = {
     "block_size": "block-size",
@@ -31,7 +32,7 @@ FLAGS = {
 
 @dataclass(frozen=True, slots=True)
 class MockerSettings:
-    """Where it runs: by which Python, a folder for discovery and timing tables, the first port of a block, and how slow it is made."""
+    """The Python to run, a folder for discovery and timing tables, the first port of a block, and the time scale."""
 
     python: str
     state: PurePath
@@ -40,9 +41,9 @@ class MockerSettings:
 
 
 def commands(spec: LaunchSpec, layout: Layout, settings: MockerSettings) -> tuple[Command, ...]:
-    """Frontend and one process for each engine process that registers an instance.
+    """Return the commands of the frontend and of each engine process that registers an instance.
 
-    A process with several data-parallel ranks simulates as many schedulers; a headless one, which computes for another, has none.
+    A process with several data-parallel ranks simulates as many schedulers; a headless one registers no instance and is omitted.
     """
     shared = _shared(settings)
     frontend = (
@@ -64,35 +65,29 @@ def commands(spec: LaunchSpec, layout: Layout, settings: MockerSettings) -> tupl
 
 
 def table_path(role: Role, settings: MockerSettings) -> PurePath:
-    """Where the timing table of a role is expected."""
+    """Return the path of the timing table of a role."""
     return settings.state / f"timing-{role}.npz"
 
 
 def write_tables(spec: LaunchSpec, settings: MockerSettings) -> None:
-    """The timing table of each role, where its workers are told to look; LaunchError without timing, or where it cannot be written."""
+    """Write the timing table of each role; LaunchError without timing."""
     if spec.timing is None:
-        raise LaunchError(f"no timing for {spec.sku.id}", hint="the cluster document names it under timing")
+        raise LaunchError(f"no timing for {spec.sku.id}", hint="set timing in the cluster document")
     for role in ROLES:
         columns: dict[str, Any] = {
             name: np.array(column)
             for name, column in simulated.table(role, spec.job.recipe, spec.timing).items()
         }
         path = table_path(role, settings)
-        try:
+        with file_errors("write", path):
             np.savez(str(path), **columns)
-        except OSError as error:
-            raise LaunchError(
-                f"cannot be written: {error.strerror}", where=str(path), hint="is the disk full?"
-            ) from error
 
 
 def _worker(spec: LaunchSpec, process: Process, settings: MockerSettings) -> tuple[str, ...]:
     role, recipe = process.role, spec.job.recipe
     sequences = PROMPTS_AT_ONCE if role == "prefill" else max_num_seqs(recipe, role)
-    told = simulated.arguments(spec.job, role, spec.sku, sequences=sequences)
-    told["kv_transfer_bandwidth"] /= (
-        settings.time_scale
-    )  # the one time that Dynamo's speed-up leaves as it is
+    values = simulated.arguments(spec.job, role, spec.sku, sequences=sequences)
+    values["kv_transfer_bandwidth"] /= settings.time_scale  # Dynamo's speed-up ratio does not apply to it
     argv = [
         settings.python,
         "-m",
@@ -111,8 +106,10 @@ def _worker(spec: LaunchSpec, process: Process, settings: MockerSettings) -> tup
         str(process.dp_ranks),
     ]
     for name, flag in FLAGS.items():
-        argv += [f"--{flag}", f"{told[name]:g}" if isinstance(told[name], float) else str(told[name])]
-    argv.append("--enable-prefix-caching" if told["enable_prefix_caching"] else "--no-enable-prefix-caching")
+        argv += [f"--{flag}", f"{values[name]:g}" if isinstance(values[name], float) else str(values[name])]
+    argv.append(
+        "--enable-prefix-caching" if values["enable_prefix_caching"] else "--no-enable-prefix-caching"
+    )
     argv += [
         "--planner-profile-data",
         str(table_path(role, settings)),
@@ -123,7 +120,7 @@ def _worker(spec: LaunchSpec, process: Process, settings: MockerSettings) -> tup
 
 
 def _shared(settings: MockerSettings) -> dict[str, str]:
-    """Discovery by files, requests over TCP, events over ZeroMQ, everything on loopback, logs without colours."""
+    """Return the shared environment: discovery by files, requests over TCP, events over ZeroMQ, loopback only, logs without colours."""
     return {
         "DYN_DISCOVERY_BACKEND": "file",
         "DYN_FILE_KV": str(settings.state / "discovery"),
@@ -133,7 +130,7 @@ def _shared(settings: MockerSettings) -> dict[str, str]:
         "DYN_EVENT_PLANE_HOST": HOST,
         "DYN_SYSTEM_HOST": HOST,
         "DYN_HTTP_HOST": HOST,
-        "DYN_TCP_RESPONSE_STREAM_HOST": "lo",  # Dynamo 1.4.2 wants the name of an interface here
+        "DYN_TCP_RESPONSE_STREAM_HOST": "lo",  # Dynamo 1.4.2 expects the name of an interface here
         "DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS": '["generate"]',
         "DYN_LOG": "info",
         "DYN_LOGGING_CONSOLE_FORMAT": "plain",
@@ -141,5 +138,5 @@ def _shared(settings: MockerSettings) -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
         "TRANSFORMERS_VERBOSITY": "critical",
-        "TMPDIR": str(settings.state),  # each process of Dynamo 1.4.2 writes a file there that nobody removes
+        "TMPDIR": str(settings.state),  # each process of Dynamo 1.4.2 leaves a file there
     }

@@ -1,59 +1,73 @@
-"""From nodes to documents: pydantic's findings, each at its line, with the nearest name for a wrong one."""
+"""YAML nodes as documents: what pydantic finds wrong, each at its line, with the nearest name for a wrong one."""
 
 from __future__ import annotations
 
 import difflib
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import Problem
 from pipeline.load.nodes import Node
 from pipeline.schema.base import Document
+from pipeline.schema.recipe import Recipe
 
 D = TypeVar("D", bound=Document)
 
 
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is most similar to a word, or None where none is similar."""
+    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
 def nearest(word: str, known: Iterable[str], *, what: str = "known") -> str:
-    """A hint with the nearest known name, or all of them when none is near."""
+    """Return a hint with the known name that is most similar to a word, or with all of them."""
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    return f"did you mean `{close[0]}`?" if close else f"{what}: {', '.join(names)}"
+    near = closest(word, names)
+    return f"did you mean `{near}`?" if near else f"{what}: {', '.join(names)}"
 
 
 def conform(model: type[D], node: Node, extra: dict[str, Any]) -> tuple[D | None, list[Problem]]:
-    """Validate ``node`` (plus fields that its place gives it) as ``model``; all findings, each at its place."""
-    taken = [
-        node.at((name,)).key or node.mark
+    """Return ``node`` with the fields of ``extra`` as a ``model``, or None, and every problem at its place.
+
+    ``extra`` are fields that the place of the document gives, such as its id; the document itself must not have them.
+    """
+    fields = node.value if isinstance(node.value, dict) else {}
+    problems = [
+        (node.at((name,)).key or node.mark).problem(
+            f"`{name}` must not be set here: it follows from the path of the file or the key above",
+            "remove it",
+        )
         for name in extra
-        if isinstance(node.value, dict) and name in node.value
+        if name in fields
     ]
-    said = [mark.problem("a name that the file's place gives", "take it out") for mark in taken]
     try:
-        return model.model_validate_json(json.dumps({**node.plain, **extra})), said
+        return model.model_validate_json(json.dumps({**node.plain, **extra})), problems
     except ValidationError as error:
-        return None, [*said, *(_problem(model, node, finding) for finding in error.errors())]
+        return None, [*problems, *(_problem(model, node, detail) for detail in error.errors())]
 
 
 def salvage(model: type[D], node: Node, extra: dict[str, Any], stand_ins: Mapping[str, Any]) -> D | None:
-    """The document without what ``conform`` found wrong, so that the rest can be checked as well; None where too much is wrong.
+    """Return the document without what ``conform`` reports, so that the rest can be checked too, or None.
 
-    Unknown keys and single flags or variables are left out; a wrong field with a stand-in takes that.
+    Unknown keys, and single flags or variables that are wrong, are left out. A wrong field with a stand-in takes its
+    value. None: another field is wrong.
     """
     plain = {**node.plain, **extra}
-    for _ in range(2):  # a stand-in may bring a missing field of its own
+    for _ in range(2):  # a stand-in may lack a field of its own
         try:
             return model.model_validate_json(json.dumps(plain))
         except ValidationError as error:
-            findings = error.errors()
-        for finding in findings:
-            location = finding["loc"]
-            if finding["type"] == "extra_forbidden" or (
-                len(location) > 2 and location[1] in ("flags", "env")
-            ):
+            details = error.errors()
+        for detail in details:
+            location = detail["loc"]
+            is_entry = len(location) > 2 and location[1] in ("flags", "env")
+            if detail["type"] == "extra_forbidden" or is_entry:
                 _remove(plain, location)
             elif location[0] in stand_ins:
                 plain[str(location[0])] = stand_ins[str(location[0])]
@@ -70,42 +84,63 @@ def _remove(plain: dict[str, Any], location: tuple[str | int, ...]) -> None:
         inner.pop(location[-1], None)
 
 
-def _problem(model: type[BaseModel], node: Node, finding: ErrorDetails) -> Problem:
-    location = finding["loc"]
+def _problem(model: type[BaseModel], node: Node, detail: ErrorDetails) -> Problem:
+    location, message = _without_tags(model, detail["loc"]), detail["msg"]
     found = node.at(location)
-    name = str(location[-1]) if location else ""
+    where = found.key or found.mark
     path = ".".join(map(str, location))
-    if finding["type"] == "extra_forbidden":
-        where = found.key or found.mark
-        return where.problem(
-            f"unknown key `{path}`", nearest(name, _names_at(model, location[:-1]), what="keys here")
-        )
-    if finding["type"] == "missing":
-        where = found.key or found.mark
-        return where.problem(f"missing `{path}`", "say it here, or in a _base.yaml above")
-    return found.mark.problem(
-        f"`{path}`: {finding['msg'][0].lower()}{finding['msg'][1:]}", _type_hint(finding)
-    )
+    if detail["type"] == "extra_forbidden":
+        names = _names_at(model, detail["loc"][:-1])
+        return where.problem(f"unknown key `{path}`", nearest(str(location[-1]), names, what="keys here"))
+    if detail["type"] == "missing":
+        is_recipe = model is Recipe
+        return where.problem(f"missing `{path}`", "set it here" + ", or in a _base.yaml above" * is_recipe)
+    return found.mark.problem(f"`{path}`: {message[0].lower()}{message[1:]}", _hint(detail))
 
 
-def _type_hint(finding: ErrorDetails) -> str:
-    given = finding["input"]
-    if finding["type"] == "string_type" and isinstance(given, int | float | bool):
+def _hint(detail: ErrorDetails) -> str:
+    given = detail["input"]
+    if detail["type"] == "string_type" and isinstance(given, int | float | bool):
         return f'quote it: "{json.dumps(given)}"'
-    if finding["type"] == "too_short":
-        return "give at least one"
+    if detail["type"] == "too_short":
+        return "give at least one value"
     return f"given: {json.dumps(given)[:60]}"
+
+
+def _without_tags(model: type[BaseModel], location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Return a location as it is in the file: pydantic adds the variant of a discriminated union to it."""
+    here: type[BaseModel] | FieldInfo | None = model
+    steps: list[str | int] = []
+    for step in location:
+        if not isinstance(here, FieldInfo):
+            steps.append(step)
+        here = _below(here, step)
+    return tuple(steps)
 
 
 def _names_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
     """Field names (as written in YAML) of the model at ``location``."""
-    here: type[BaseModel] | None = model
+    here: type[BaseModel] | FieldInfo | None = model
     for step in location:
-        field = (
-            next((f for name, f in here.model_fields.items() if step in (name, f.alias)), None)
-            if here
-            else None
-        )
-        annotation = field.annotation if field else None
-        here = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
-    return [field.alias or name for name, field in here.model_fields.items() if name != "id"] if here else []
+        here = _below(here, step)
+    if here is None or isinstance(here, FieldInfo):
+        return []
+    return [field.alias or name for name, field in here.model_fields.items() if name != "id"]
+
+
+def _below(here: type[BaseModel] | FieldInfo | None, step: str | int) -> type[BaseModel] | FieldInfo | None:
+    """Return the model one step down; for a discriminated union its field, whose next step is the variant."""
+    if here is None:
+        return None
+    if isinstance(here, FieldInfo):
+        variants = get_args(here.annotation)
+        return next((one for one in variants if step in _tags(one, str(here.discriminator))), None)
+    field = next((f for name, f in here.model_fields.items() if step in (name, f.alias)), None)
+    if field is None or field.discriminator:
+        return field
+    annotation = field.annotation
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def _tags(variant: type[BaseModel], discriminator: str) -> tuple[Any, ...]:
+    return get_args(variant.model_fields[discriminator].annotation)

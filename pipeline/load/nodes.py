@@ -1,6 +1,6 @@
-"""YAML with its places kept: duplicate keys, aliases and ambiguous scalars are refused at their line.
+"""YAML with the place of every value: duplicate keys, aliases and ambiguous scalars are problems at their line.
 
-Plain safe loading keeps the last duplicate silently and reads ``no`` as False, ``010`` as 8 and ``1e3`` as a string.
+PyYAML's safe loader keeps the last duplicate silently and reads ``no`` as False, ``010`` as 8, ``1e3`` as a string.
 """
 
 from __future__ import annotations
@@ -18,31 +18,39 @@ Scalar = str | int | float | bool | None
 INT = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 FLOAT = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+")
 WORDS: Mapping[str, Scalar] = {"true": True, "false": False, "null": None}
-TRUTH = "some YAML readers take it for a truth value"
+BOOLEAN = "some YAML parsers read it as a boolean"
 AMBIGUOUS = tuple(
     (re.compile(pattern, re.IGNORECASE), why, hint)
     for pattern, why, hint in (
-        (r"(y|yes|n|no|on|off|true|false)", TRUTH, "write true or false, or quote it"),
-        (r"~?|null", "an empty value or another spelling of null", "write null, or quote it"),
-        (r"[-+]?0[0-9_]+", "a leading zero: octal to some YAML readers", "drop the zero, or quote it"),
+        (r"(y|yes|n|no|on|off|true|false)", BOOLEAN, "write true or false, or quote it"),
+        (r"~?|null", "some YAML parsers read it as null", "write null, or quote it"),
+        (
+            r"[-+]?0[0-9_]+",
+            "some YAML parsers read a number with a leading zero as octal",
+            "drop the zero, or quote it",
+        ),
         (
             r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?e[-+]?[0-9]+",
-            "a number to some readers, a string to others",
-            "write it out, or quote it",
+            "some YAML parsers read it as a number, others as a string",
+            "write all digits, or quote it",
         ),
-        (r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?", "base 60 to some YAML readers", "quote it"),
+        (r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?", "some YAML parsers read it in base 60", "quote it"),
         (
             r"[-+]?(0x[0-9a-f_]+|0b[01_]+|0o[0-7_]+|[0-9]+_[0-9_]*)",
-            "not a decimal number to every reader",
-            "write it out, or quote it",
+            "not every YAML parser reads it as a decimal number",
+            "write plain decimal digits, or quote it",
         ),
         (
             r"\.(inf|nan)|\+[0-9.]+|-?\.[0-9]+|-?[0-9]+\.",
-            "not a plain decimal number",
-            "write digits on both sides of the point",
+            "it is not a plain decimal number",
+            "write digits on both sides of the decimal point",
         ),
     )
 )
+
+
+WITHOUT_ALIAS = "repeat the value; values that recipes share belong in a _base.yaml"
+SYNTAX = "check indentation, colons, brackets and quotes here and in the line above"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +62,11 @@ class Mark:
     col: int
 
     def problem(self, what: str, hint: str = "") -> Problem:
-        """An error at this place."""
+        """Return an error at this place."""
         return Problem(self.path, self.line, self.col, what, hint)
 
     def warning(self, what: str, hint: str = "") -> Problem:
-        """A warning at this place."""
+        """Return a warning at this place."""
         return Problem(self.path, self.line, self.col, what, hint, "warning")
 
     def __str__(self) -> str:
@@ -67,7 +75,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value and where it stands; ``key`` is where its key stands, in a mapping."""
+    """A value with its place; ``key`` is the place of its key, for a value of a mapping."""
 
     value: dict[str, Node] | list[Node] | Scalar
     mark: Mark
@@ -83,7 +91,7 @@ class Node:
         return self.value
 
     def at(self, location: tuple[str | int, ...]) -> Node:
-        """The node at a location, or the deepest one on the way that exists."""
+        """Return the node at a location, or the deepest existing node on the way to it."""
         here = self
         for step in location:
             inside = here.value
@@ -112,7 +120,7 @@ class _Reader:
     def read(self, node: yaml.Node, key: Mark | None = None) -> Node:
         mark = self.mark(node)
         if id(node) in self.seen:
-            self.problems.append(mark.problem("an alias", "say it once in a _base.yaml instead"))
+            self.problems.append(mark.problem("YAML aliases are not supported", WITHOUT_ALIAS))
             return Node(None, mark, key)
         self.seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
@@ -120,7 +128,7 @@ class _Reader:
         if isinstance(node, yaml.SequenceNode):
             return Node([self.read(item) for item in node.value], mark, key)
         if not isinstance(node, yaml.ScalarNode):
-            self.problems.append(mark.problem("neither mapping, list nor scalar"))
+            self.problems.append(mark.problem("a value must be a mapping, a list or a scalar"))
             return Node(None, mark, key)
         return Node(self.scalar(node, mark), mark, key)
 
@@ -129,17 +137,13 @@ class _Reader:
         for key_node, value_node in node.value:
             mark = self.mark(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
-                self.problems.append(mark.problem("a key that is not a word"))
+                self.problems.append(mark.problem("a key must be a word", "write `key: value`"))
             elif key_node.value == "<<":
-                self.problems.append(mark.problem("a merge key", "say it once in a _base.yaml instead"))
+                self.problems.append(mark.problem("YAML merge keys are not supported", WITHOUT_ALIAS))
             elif key_node.value in entries:
                 first = entries[key_node.value].key
-                where = f"line {first.line}" if first else "above"
-                self.problems.append(
-                    mark.problem(
-                        f"duplicate key `{key_node.value}`", f"it stands at {where} already; keep one"
-                    )
-                )
+                hint = f"keep one; the first is {f'at line {first.line}' if first else 'above'}"
+                self.problems.append(mark.problem(f"duplicate key `{key_node.value}`", hint))
             else:
                 entries[key_node.value] = self.read(value_node, mark)
         return entries
@@ -147,7 +151,9 @@ class _Reader:
     def scalar(self, node: yaml.ScalarNode, mark: Mark) -> Scalar:
         text: str = node.value
         if not node.tag.endswith(":str"):
-            self.problems.append(mark.problem(f"a tag ({node.tag})", "write the plain value"))
+            self.problems.append(
+                mark.problem(f"YAML tags are not supported: {node.tag}", "write the plain value")
+            )
         if node.style:  # quoted or a block; libyaml says "" for plain, the Python parser None
             return text
         if text in WORDS:
@@ -158,38 +164,45 @@ class _Reader:
             return float(text)
         for pattern, why, hint in AMBIGUOUS:
             if pattern.fullmatch(text):
-                self.problems.append(mark.problem(f"`{text}` is ambiguous: {why}", hint))
+                shown = f"`{text}`" if text else "an empty value"
+                self.problems.append(mark.problem(f"{shown} is ambiguous: {why}", hint))
                 break
         return text
 
 
 def compose(path: str, text: str | bytes) -> tuple[Node | None, list[Problem]]:
-    """Read one YAML file whose top is a mapping; problems instead of exceptions, and no node where none can be read."""
+    """Return the top-level mapping of a YAML file, or None where it cannot be read, and every problem."""
     top = Mark(path, 1, 1)
     try:
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text
         root = yaml.compose(decoded, _Loader)
     except UnicodeDecodeError as error:
-        return None, [top.problem(f"not UTF-8: byte {error.start}", "save it as UTF-8")]
+        return None, [top.problem(f"the file is not UTF-8: byte {error.start}", "save it as UTF-8")]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Mark(path, mark.line + 1, mark.column + 1) if mark else top
-        return None, [place.problem(f"not YAML: {error.problem or error.context}")]
+        return None, [place.problem(f"the file is not valid YAML: {error.problem or error.context}", SYNTAX)]
     except yaml.YAMLError as error:
-        return None, [top.problem(f"not YAML: {str(error).splitlines()[0]}")]
+        return None, [top.problem(f"the file is not valid YAML: {str(error).splitlines()[0]}", SYNTAX)]
     except RecursionError:
-        return None, [top.problem("nested too deeply to be a recipe")]
+        return None, [top.problem("the YAML is nested too deeply", "use fewer levels of nesting")]
     if root is None:
         return Node({}, top), []
     reader = _Reader(path)
     node = reader.read(root)
     if not isinstance(node.value, dict):
-        return None, [*reader.problems, top.problem("a mapping is expected at the top")]
+        return None, [
+            *reader.problems,
+            top.problem("the file must be a mapping at its top level", "write `key: value` lines"),
+        ]
     return node, reader.problems
 
 
 def merge(base: Node, over: Node, *, keeps_null: bool = False) -> Node:
-    """Deep merge: mappings merge, everything else replaces, null deletes, or stays to delete in a later merge."""
+    """Merge ``over`` into ``base``: mappings merge key by key, other values replace, null deletes the key.
+
+    With ``keeps_null``, a null stays, to delete the key in a later merge.
+    """
     if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
         return over
     merged = dict(base.value)

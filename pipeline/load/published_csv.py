@@ -1,4 +1,4 @@
-"""Published tables from CSV: point tables and iso-interactivity tables, each column with the decimals that it prints."""
+"""Published tables from CSV: point tables and iso-interactivity tables, with the decimals of each column."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from pydantic import ValidationError
 
 from pipeline.errors import Problem, RecipeError
 from pipeline.load.conform import nearest
-from pipeline.load.tables import Line, decimals, header, lines
+from pipeline.load.tables import Line, decimals, header
+from pipeline.load.tables import lines as rows_of
 from pipeline.schema.catalogue import Catalogue
 from pipeline.schema.published import PointTable, PublishedIso, PublishedIsoRow, PublishedRow
 from pipeline.schema.recipe import ROLES
 
-POINT_COLUMNS = {  # column of a CSV -> field; of several names of one field the first is read
+POINT_COLUMNS = {  # column of a CSV -> field; where several columns of one field are present, the first counts
     "total_tok_s_gpu": "total_tok_s_gpu",
     "interactivity_as_printed": "interactivity_as_printed",
     "interactivity": "interactivity_as_printed",
@@ -40,18 +41,18 @@ SPEED, COST, RATIO, COST_RATIO = (
 
 
 def is_iso(text: str) -> bool:
-    """Whether a CSV is an iso table: its first column is ``interactivity_label``."""
+    """Return whether a CSV is an iso table: its first column is ``interactivity_label``."""
     return text.removeprefix("\ufeff").lstrip().replace('"', "").startswith(LABEL)
 
 
 def points(text: str, *, where: str, catalogue: Catalogue) -> PointTable:
-    """A point table; RecipeError with every wrong row at its line."""
-    read = lines(text, where=where, needed=NEEDED)
-    columns = _point_columns(read[0].cells)
-    digits = {name: max(decimals(line.cells[column]) for line in read) for column, name in columns.items()}
-    unknown = _unknown_skus([(line.number, line.cells["sku"]) for line in read], where, catalogue)
+    """Return a point table; RecipeError with every wrong row at its line."""
+    lines = rows_of(text, where=where, needed=NEEDED)
+    columns = _point_columns(lines[0].cells)
+    digits = {name: max(decimals(line.cells[column]) for line in lines) for column, name in columns.items()}
+    unknown = _unknown_skus([(line.number, line.cells["sku"]) for line in lines], where, catalogue)
     rows = _each(
-        read, where, lambda line: PublishedRow.model_validate(_point(line, columns, catalogue)), unknown
+        lines, where, lambda line: PublishedRow.model_validate(_point(line, columns, catalogue)), unknown
     )
     return PointTable(decimals=digits, rows=tuple(rows))  # type: ignore[arg-type]  # the names above
 
@@ -63,19 +64,21 @@ def _point_columns(header: Iterable[str]) -> dict[str, str]:
 
 
 def iso(text: str, *, where: str, catalogue: Catalogue) -> PublishedIso:
-    """An iso table with columns ``SKU_tok_s_gpu``, ``SKU_usd_per_mtok``, ``tput_ratio_B_over_A``, ``usd_ratio_A_over_B``."""
-    read = lines(text, where=where, needed=(LABEL,))
-    columns = _iso_columns(list(read[0].cells))
+    """Return an iso table; RecipeError with every problem.
+
+    Columns: ``SKU_tok_s_gpu``, ``SKU_usd_per_mtok``, ``tput_ratio_B_over_A``, ``usd_ratio_A_over_B``.
+    """
+    lines = rows_of(text, where=where, needed=(LABEL,))
+    columns = _iso_columns(list(lines[0].cells))
     if not columns.speeds:
-        raise RecipeError(
-            [Problem(where, 1, 1, "no column of tok/s/GPU", "name one a SKU: gb200_tok_s_gpu, …")]
-        )
+        hint = "add one per SKU, for example gb200_tok_s_gpu"
+        raise RecipeError([Problem(where, 1, 1, "no column of tok/s/GPU", hint)])
     _check_order(columns, where)
     unknown = _unknown_skus([(1, name) for name in columns.skus], where, catalogue)
-    rows = _each(read, where, lambda line: PublishedIsoRow.model_validate(_iso_row(line, columns)), unknown)
+    rows = _each(lines, where, lambda line: PublishedIsoRow.model_validate(_iso_row(line, columns)), unknown)
 
     def digits(names: Iterable[str | None]) -> int:
-        return max((decimals(line.cells[name]) for line in read for name in names if name), default=0)
+        return max((decimals(line.cells[name]) for line in lines for name in names if name), default=0)
 
     counts = {
         "total_tok_s_gpu": digits(columns.speeds),
@@ -88,7 +91,7 @@ def iso(text: str, *, where: str, catalogue: Catalogue) -> PublishedIso:
 
 @dataclass(frozen=True, slots=True)
 class IsoColumns:
-    """Columns of an iso table that are read; ``costs`` has one place a SKU, None where the table does not print it."""
+    """Columns of an iso table that are read; ``costs`` has one entry per SKU, None without such a column."""
 
     skus: tuple[str, ...]
     speeds: tuple[str, ...]
@@ -110,7 +113,7 @@ def _iso_columns(header: Sequence[str]) -> IsoColumns:
 
 
 def unread(text: str) -> tuple[str, ...]:
-    """Columns of either table that no rule reads, so that nobody takes silence for a check."""
+    """Return the columns of either table that no rule reads: they are not checked."""
     names = header(text)
     if is_iso(text):
         columns = _iso_columns(names)
@@ -126,7 +129,7 @@ def unread(text: str) -> tuple[str, ...]:
 
 
 def _unknown_skus(named: Iterable[tuple[int, str]], where: str, catalogue: Catalogue) -> list[Problem]:
-    """What no SKU is called could be held against no price, so it is a problem, as it is in a study."""
+    """Return a problem for each name that is no id or alias of a SKU: it has no price."""
     names = {name.lower() for sku in catalogue.skus.values() for name in (sku.id, *sku.aliases)}
     unknown = [(number, name) for number, name in named if catalogue.sku(name) is None]
     return [
@@ -141,44 +144,42 @@ def _sku_id(name: str, catalogue: Catalogue) -> str:
 
 
 def _check_order(columns: IsoColumns, where: str) -> None:
-    """Ratios are last over first SKU, costs first over last; another order would be read as wrong."""
+    """Check that throughput ratios are last over first SKU, and cost ratios first over last."""
     first, last = columns.skus[0], columns.skus[-1]
     wanted = (
         (columns.throughput_ratio, f"tput_ratio_{last}_over_{first}"),
         (columns.cost_ratio, f"usd_ratio_{first}_over_{last}"),
     )
-    wrong = [(found, name) for found, name in wanted if found and found != name]
-    if wrong:
-        raise RecipeError(
-            [
-                Problem(where, 1, 1, f"column `{found}`", f"with these SKU columns it is {name}")
-                for found, name in wrong
-            ]
+    problems = [
+        Problem(
+            where,
+            1,
+            1,
+            f"column `{found}` does not match the order of the SKU columns",
+            f"expected {name}: reorder the SKU columns, or invert the ratio",
         )
+        for found, name in wanted
+        if found and found != name
+    ]
+    if problems:
+        raise RecipeError(problems)
 
 
-def _each(read: Sequence[Line], where: str, row: Callable[[Line], Any], problems: list[Problem]) -> list[Any]:
-    """Every row, or RecipeError with the ``problems`` so far and those of all rows."""
+def _each(
+    lines: Sequence[Line], where: str, row: Callable[[Line], Any], problems: list[Problem]
+) -> list[Any]:
+    """Return every row, or RecipeError with ``problems`` and those of all rows."""
     rows = []
-    for line in read:
+    for line in lines:
         try:
             rows.append(row(line))
         except ValidationError as error:
             for finding in error.errors():
                 place = ".".join(map(str, finding["loc"]))
-                problems.append(
-                    Problem(
-                        where,
-                        line.number,
-                        1,
-                        f"`{place}`: {finding['msg'].lower()}",
-                        f"given: {finding['input']!r}",
-                    )
-                )
-        except ValueError as error:
-            problems.append(
-                Problem(where, line.number, 1, str(error), "a number, or empty where there is none")
-            )
+                what = f"`{place}`: {finding['msg'].lower()}"
+                problems.append(Problem(where, line.number, 1, what, f"given: {finding['input']!r}"))
+        except _CellError as error:
+            problems.append(Problem(where, line.number, 1, str(error), error.hint))
     if problems:
         raise RecipeError(sorted(problems, key=lambda one: one.line))
     return rows
@@ -188,16 +189,16 @@ def _point(line: Line, columns: dict[str, str], catalogue: Catalogue) -> dict[st
     cells = line.cells
     row: dict[str, Any] = {"sku": _sku_id(cells["sku"], catalogue)}
     row |= {
-        "conc": int(cells["conc"]),
-        "gpus_prefill": int(cells["prefill_gpus"]),
-        "gpus_decode": int(cells["decode_gpus"]),
+        "conc": _integer(line, "conc"),
+        "gpus_prefill": _integer(line, "prefill_gpus"),
+        "gpus_decode": _integer(line, "decode_gpus"),
     }
-    row |= {name: _number(cells[column]) for column, name in columns.items()}
+    row |= {name: _number(line, column) for column, name in columns.items()}
     if cells.get("gpus_held"):
-        row["gpus_held"] = int(cells["gpus_held"])
+        row["gpus_held"] = _integer(line, "gpus_held")
     for role in ROLES:
         if all(cells.get(f"{role}_{field}") for field in SHAPE):
-            row[role] = {"pp": 1, **{field: int(cells[f"{role}_{field}"]) for field in SHAPE}}
+            row[role] = {"pp": 1, **{field: _integer(line, f"{role}_{field}") for field in SHAPE}}
     return row
 
 
@@ -205,16 +206,36 @@ def _iso_row(line: Line, columns: IsoColumns) -> dict[str, Any]:
     many = {"total_tok_s_gpu": columns.speeds, "usd_per_mtok": columns.costs}
     one = {"throughput_ratio": columns.throughput_ratio, "cost_ratio": columns.cost_ratio}
     row: dict[str, Any] = {
-        field: tuple(_number(line.cells[name]) if name else None for name in names)
-        for field, names in many.items()
+        field: tuple(_number(line, name) if name else None for name in names) for field, names in many.items()
     }
     return {
         "label": line.cells[LABEL],
         **row,
-        **{field: _number(line.cells[name]) for field, name in one.items() if name},
+        **{field: _number(line, name) for field, name in one.items() if name},
     }
 
 
-def _number(text: str) -> float | None:
-    """A cell; empty or the word unreachable is null."""
-    return None if text.strip("_ ").lower() in ("", "unreachable") else float(text)
+class _CellError(ValueError):
+    """A cell that is not a number; ``hint`` says what it may be."""
+
+    def __init__(self, line: Line, column: str, hint: str) -> None:
+        self.hint = hint
+        super().__init__(f"`{column}` is {line.cells[column]!r}")
+
+
+def _integer(line: Line, column: str) -> int:
+    try:
+        return int(line.cells[column])
+    except ValueError as error:
+        raise _CellError(line, column, "give an integer") from error
+
+
+def _number(line: Line, column: str) -> float | None:
+    """Return the number in a cell; None where it is empty or the word unreachable."""
+    text = line.cells[column]
+    if text.strip("_ ").lower() in ("", "unreachable"):
+        return None
+    try:
+        return float(text)
+    except ValueError as error:
+        raise _CellError(line, column, "give a number, or leave the cell empty") from error

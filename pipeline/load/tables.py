@@ -1,4 +1,4 @@
-"""Tables of figures from CSV, every wrong cell at its line. A cell keeps how many decimals it prints: that is how far it may be off."""
+"""Tables of figures from CSV: every wrong cell is a problem at its line."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pipeline.errors import Problem, RecipeError
 from pipeline.load.conform import nearest
 
+QUOTES = "check for a missing comma, or a comma or quote within a cell that is not quoted"
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row of a CSV by its header; ``number`` counts from 1 and the header is line 1."""
+    """One row of a CSV by its header; ``number`` is its line, counted from 1."""
 
     number: int
     cells: dict[str, str]
@@ -22,7 +24,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class CsvPoint:
-    """One point of a curve: where it stands in the file, whose it is, both coordinates."""
+    """One point of a curve: its line in the file, its SKU, both coordinates."""
 
     line: int
     sku: str
@@ -31,7 +33,7 @@ class CsvPoint:
 
 
 def lines(text: str, *, where: str, needed: Sequence[str]) -> list[Line]:
-    """Every row, or RecipeError: an absent or doubled column, a row of another length, no rows."""
+    """Return every row; RecipeError for a missing or duplicate column, a row of another length, or no rows."""
     reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
     try:
         rows = [
@@ -40,9 +42,11 @@ def lines(text: str, *, where: str, needed: Sequence[str]) -> list[Line]:
             if any(cell.strip() for cell in row)
         ]
     except csv.Error as error:
-        raise RecipeError([Problem(where, reader.line_num, 1, f"not CSV: {error}")]) from error
+        raise RecipeError(
+            [Problem(where, reader.line_num, 1, f"the file is not valid CSV: {error}", QUOTES)]
+        ) from error
     if not rows:
-        raise RecipeError([Problem(where, 1, 1, "an empty file", f"needed columns: {', '.join(needed)}")])
+        raise RecipeError([Problem(where, 1, 1, "the file is empty", f"needed columns: {', '.join(needed)}")])
     (_, header), body = rows[0], rows[1:]
     problems = [
         Problem(where, 1, 1, f"no column `{name}`", nearest(name, header, what="columns here"))
@@ -50,65 +54,59 @@ def lines(text: str, *, where: str, needed: Sequence[str]) -> list[Line]:
         if name not in header
     ]
     problems += [
-        Problem(where, 1, 1, f"two columns `{name}`", "keep one")
+        Problem(where, 1, 1, f"duplicate column `{name}`", "keep one")
         for name in dict.fromkeys(header)
         if header.count(name) > 1
     ]
     problems += [
-        Problem(
-            where,
-            number,
-            1,
-            f"{len(row)} cells, the header has {len(header)}",
-            "a missing or an unquoted comma",
-        )
+        Problem(where, number, 1, f"the row has {len(row)} cells, the header has {len(header)}", QUOTES)
         for number, row in body
         if len(row) != len(header)
     ]
     if not body and not problems:
-        problems = [Problem(where, 1, 1, "no rows below the header")]
+        problems = [Problem(where, 1, 1, "no rows below the header", "add one row per point")]
     if problems:
         raise RecipeError(problems)
     return [Line(number, dict(zip(header, row, strict=True))) for number, row in body]
 
 
 def header(text: str) -> list[str]:
-    """The names of the columns; none of an empty file."""
+    """Return the names of the columns; none for an empty file."""
     return [cell.strip() for cell in next(csv.reader(io.StringIO(text.removeprefix("\ufeff"))), [])]
 
 
 def csv_points(text: str, *, where: str, x: str, y: str) -> list[CsvPoint]:
-    """Points (``sku``, x, y) of a CSV: finite numbers, x above zero, y not below it; rows of one origin only."""
-    read = lines(text, where=where, needed=list(dict.fromkeys(("sku", x, y))))
+    """Return the points (``sku``, x, y) of a CSV; RecipeError with every problem.
+
+    Coordinates are finite, x is positive, y is not negative, and all rows have the same origin.
+    """
+    rows = lines(text, where=where, needed=list(dict.fromkeys(("sku", x, y))))
     problems: list[Problem] = []
-    found = []
-    for line in read:
+    points = []
+    for line in rows:
         values = [_number(line, column, where, problems) for column in (x, y)]
         if not line.cells["sku"]:
-            problems.append(Problem(where, line.number, 1, "`sku` is empty", "whose point is it?"))
+            problems.append(Problem(where, line.number, 1, "`sku` is empty", "name the SKU of the point"))
         if values[0] is not None and values[0] <= 0:
-            problems.append(Problem(where, line.number, 1, f"`{x}` is {line.cells[x]}", "above zero"))
-        if values[1] is not None and values[1] < 0:
-            problems.append(Problem(where, line.number, 1, f"`{y}` is {line.cells[y]}", "not below zero"))
-        found.append(CsvPoint(line.number, line.cells["sku"], values[0] or 0.0, values[1] or 0.0))
-    origins = sorted({line.cells.get("origin", "") for line in read})
-    if len(origins) > 1:
-        problems.append(
-            Problem(
-                where,
-                1,
-                1,
-                f"rows of several origins: {', '.join(origins)}",
-                "they never share a frontier; keep one",
+            problems.append(
+                Problem(where, line.number, 1, f"`{x}` is {line.cells[x]}", "it must be above zero")
             )
-        )
+        if values[1] is not None and values[1] < 0:
+            problems.append(
+                Problem(where, line.number, 1, f"`{y}` is {line.cells[y]}", "it must not be below zero")
+            )
+        points.append(CsvPoint(line.number, line.cells["sku"], values[0] or 0.0, values[1] or 0.0))
+    origins = sorted({line.cells.get("origin", "") for line in rows})
+    if len(origins) > 1:
+        what = f"rows of several origins: {', '.join(origins)}"
+        problems.append(Problem(where, 1, 1, what, "keep one; two origins never share a frontier"))
     if problems:
         raise RecipeError(problems)
-    return found
+    return points
 
 
 def decimals(text: str) -> int:
-    """Digits after the point as printed.
+    """Return how many digits after the decimal point a figure is printed with.
 
     >>> decimals("0.20"), decimals("8835")
     (2, 0)
@@ -125,7 +123,5 @@ def _number(line: Line, column: str, where: str, problems: list[Problem]) -> flo
     if math.isfinite(value):
         return value
     what = f"`{column}` is empty" if not text else f"`{column}` is {text!r}"
-    problems.append(
-        Problem(where, line.number, 1, what, "a finite number; leave the row out when there is none")
-    )
+    problems.append(Problem(where, line.number, 1, what, "give a finite number, or remove the row"))
     return None

@@ -1,1 +1,1 @@
-"""Room 4: what runs next to a deployment, or instead of it, and says how fast it was."""
+"""Measures: a load client next to a deployment, or a replay in virtual time."""

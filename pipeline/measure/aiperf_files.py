@@ -1,4 +1,4 @@
-"""What AIPerf leaves in its artifact folder, as requests. Written against 0.13.0: times are ns since the epoch, metrics have units."""
+"""Files in AIPerf's artifact folder, read as requests. Written for 0.13.0: times are ns since the epoch, metrics have units."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from pipeline.measure.requests import Request
 
 RECORDS, AGGREGATE, PHASES = "profile_export.jsonl", "profile_export_aiperf.json", "phase_manifest.json"
 LOG = "logs/aiperf.log"
-EMPTY_STREAM = "InvalidInferenceResultError"  # what AIPerf calls a stream that ended before its first token
+EMPTY_STREAM = "InvalidInferenceResultError"  # AIPerf's name of a stream that ended before its first token
 PHASE = re.compile(rb" - Phase (?P<name>\S+) \(\w+\) (?P<what>started|complete) ")
 
 
 @dataclass(frozen=True, slots=True)
 class AiperfOutput:
-    """One run of AIPerf: what was measured, whether it says that it ended well, and where its time went."""
+    """The output of one run of AIPerf."""
 
     loops: dict[str, tuple[Request, ...]]  # measured requests by phase, in the order of their start
-    trouble: str  # why its own word is that it did not; empty when all is well
-    version: str  # of AIPerf; empty where it did not come to say so
-    phases_s: dict[str, float]  # seconds of each phase that was written down; none where it ended before
+    trouble: str  # why it failed, according to its own files; empty when it did not
+    version: str  # of AIPerf; empty where it did not report one
+    phases_s: dict[str, float]  # seconds of each recorded phase; none where it ended early
 
 
 @dataclass(slots=True)
 class Log:
-    """AIPerf's log while it is written: the phases that have begun and ended so far."""
+    """AIPerf's log while it is written: the phases that have started and ended so far."""
 
     path: Path
-    begun: set[str] = field(default_factory=set)
+    started: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
     _read: int = 0
 
-    def look(self) -> None:
-        """Take in what came since the last look."""
+    def update(self) -> None:
+        """Read the lines that were added since the last update."""
         try:
             with self.path.open("rb") as file:
                 file.seek(self._read)
@@ -48,24 +48,27 @@ class Log:
             return
         self._read += len(whole) + len(newline)
         for match in PHASE.finditer(whole):
-            (self.begun if match["what"] == b"started" else self.ended).add(match["name"].decode())
+            (self.started if match["what"] == b"started" else self.ended).add(match["name"].decode())
 
 
 def read(folder: Path, asked: Mapping[str, Sequence[int]]) -> AiperfOutput:
-    """All that a run left, be it cut short; ``asked``: input and output tokens by session. MeasureError where a file is not AIPerf's."""
-    trouble, version = _own_word(folder / AGGREGATE)
+    """Read the files of a run, which may have ended early; ``asked``: input and output tokens by session.
+
+    Raise MeasureError where a file is not AIPerf's.
+    """
+    trouble, version = _outcome(folder / AGGREGATE)
     return AiperfOutput(_loops(folder / RECORDS, asked), trouble, version, _phases(folder / PHASES))
 
 
-def last_word(console: Path) -> str:
-    """The last error that AIPerf told, or the last thing that it said at all; the frame of a box says nothing."""
+def last_message(console: Path) -> str:
+    """Return the last error that AIPerf printed, or its last line of text; the frame of a box is not text."""
     lines = console.read_text(encoding="utf-8", errors="replace").split("\n") if console.exists() else []
-    said = [line.strip()[:200] for line in reversed(lines) if any(map(str.isalpha, line))]
-    return next((line for line in said if " ERROR " in line), said[0] if said else "it said nothing")
+    texts = [line.strip()[:200] for line in reversed(lines) if any(map(str.isalpha, line))]
+    return next((line for line in texts if " ERROR " in line), texts[0] if texts else "it printed nothing")
 
 
 def _loops(path: Path, asked: Mapping[str, Sequence[int]]) -> dict[str, tuple[Request, ...]]:
-    """By phase; a session that was recorded twice is one request, so that it does not stand for one that was lost."""
+    """Return the requests by phase; a session that was recorded twice is one request, so that it does not replace a lost one."""
     found: defaultdict[str, dict[str, Request]] = defaultdict(dict)
     base: int | None = None
     for record in _records(path):
@@ -86,7 +89,8 @@ def _request(record: dict[str, Any], asked: Mapping[str, Sequence[int]], base: i
     session = metadata["conversation_id"]
     if session not in asked:
         raise MeasureError(
-            f"nobody asked for what AIPerf calls {session}", hint="another version of AIPerf? 0.13.0 is read"
+            f"AIPerf reports session {session}, which was not requested",
+            hint="supported version of AIPerf: 0.13.0",
         )
     output, prompt = _value(metrics, "usage_completion_tokens"), _value(metrics, "usage_prompt_tokens")
     cancelled = "cancelled by the client" if metadata["was_cancelled"] else ""
@@ -105,7 +109,7 @@ def _request(record: dict[str, Any], asked: Mapping[str, Sequence[int]], base: i
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
-    """Records that are whole: those of a client that was killed may end in the midst of a line, those of a full disk go on in it."""
+    """Yield the whole records. A client that was killed may leave half a line at the end, a full disk half a line before others."""
     if not path.is_file():
         return
     with path.open("rb") as file:
@@ -116,10 +120,12 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
                 record = json.loads(line)
             except ValueError as error:
                 if number > 1:
-                    continue  # the loop that it belongs to has lost a request
+                    continue  # its loop has lost a request
                 raise MeasureError(f"not a record of AIPerf: {error}", where=f"{path}:{number}") from error
             if not isinstance(record, dict) or not {"metadata", "metrics"} <= record.keys():
-                raise MeasureError("not a record of AIPerf", where=f"{path}:{number}", hint="0.13.0 is read")
+                raise MeasureError(
+                    "not a record of AIPerf", where=f"{path}:{number}", hint="supported version: 0.13.0"
+                )
             yield record
 
 
@@ -129,25 +135,25 @@ def _value(metrics: dict[str, Any], name: str) -> float | None:
 
 
 def _error(error: dict[str, Any] | None) -> str:
-    """``500 Internal Server Error``: code and type; messages carry ids, and then no two errors are alike."""
+    """Return code and type, such as ``500 Internal Server Error``; messages contain ids, so no two are equal."""
     if error is None or error.get("type") == EMPTY_STREAM:
         return ""
     return f"{error.get('code') or ''} {error.get('type') or 'error'}".strip()
 
 
-def _own_word(path: Path) -> tuple[str, str]:
-    """Why it did not end well, by its own account, and its version."""
+def _outcome(path: Path) -> tuple[str, str]:
+    """Return why AIPerf failed, according to its own summary, and its version."""
     if not path.is_file():
         return f"no {path.name}", ""
     try:
         summary = json.loads(path.read_bytes())
         version = str(summary["aiperf_version"])
         if summary["was_cancelled"]:
-            return "it says that it was cancelled", version
-        return "" if summary["is_complete"] else "it says that its results are not complete", version
+            return "it reports that it was cancelled", version
+        return "" if summary["is_complete"] else "it reports that its results are not complete", version
     except (ValueError, KeyError, TypeError) as error:
         raise MeasureError(
-            f"not an aggregate of AIPerf: {error}", where=str(path), hint="0.13.0 is read"
+            f"not an aggregate of AIPerf: {error}", where=str(path), hint="supported version: 0.13.0"
         ) from error
 
 
@@ -159,5 +165,5 @@ def _phases(path: Path) -> dict[str, float]:
         return {}
     except (ValueError, KeyError, TypeError) as error:
         raise MeasureError(
-            f"not a phase manifest of AIPerf: {error}", where=str(path), hint="0.13.0 is read"
+            f"not a phase manifest of AIPerf: {error}", where=str(path), hint="supported version: 0.13.0"
         ) from error

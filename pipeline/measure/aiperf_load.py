@@ -1,7 +1,7 @@
-"""What AIPerf is asked to do: the closed loops of a job in one run, each with its warm-up. Written for 0.13.0.
+"""Configuration of AIPerf: the closed loops of a job in one run, each with its warm-up. Written for 0.13.0.
 
-Its config is YAML, and so is JSON. One run for all loops, since each run costs seconds to start and to write. Between two loops nothing
-is sent for a while: the deployment's counters, read then, belong to one loop and to no other. Requests are those of the replay.
+The config is YAML, of which JSON is a subset. One run has all loops, since each run takes seconds to start and to write its files.
+No request is sent in the pause between two loops, in which the deployment's counters are read. Requests are those of the replay.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from pipeline.schema.endpoint import Endpoint
 from pipeline.schema.plan import Job
 
 CONFIG, PROMPTS, ASKED = "load.json", "prompts.jsonl", "asked.json"
-PAUSE_S, ASKING_S = (
+PAUSE_S, READ_S = (
     0.5,
     0.1,
-)  # without a request between two loops, and so much more for each instance that is asked then
-NEVER_REQ_S = 1e-3  # a rate whose first request comes long after the pause
+)  # pause between two loops, and its extension for each instance whose counters are read
+NEVER_REQ_S = 1e-3  # a rate whose first request would be sent long after the pause
 SEEDS = 2**32
 
 
 @dataclass(frozen=True, slots=True)
 class LoadSettings:
-    """One job on its endpoint, how much is measured, and a folder for what comes out."""
+    """One job on its endpoint, how much is measured, and a folder for the output."""
 
     job: Job
     sku: Sku
@@ -41,31 +41,31 @@ class LoadSettings:
     staging: Path
 
     def sent(self, conc: int) -> int:
-        """Requests of one measured loop."""
+        """Return the number of requests of one measured loop."""
         return conc * self.requests_per_conc
 
     def warming(self, conc: int) -> int:
-        """Requests of its warm-up."""
+        """Return the number of requests of its warm-up."""
         return conc * self.job.recipe.client.warmup_per_conc
 
 
 def loop(conc: int) -> str:
-    """Name of the measured phase of a concurrency, in AIPerf's files and log."""
+    """Return the name of the measured phase of a concurrency in AIPerf's files and log."""
     return f"c{conc}"
 
 
 def warmup(conc: int) -> str:
-    """Name of its warm-up."""
+    """Return the name of its warm-up."""
     return f"warmup-c{conc}"
 
 
 def pause_s(settings: LoadSettings) -> float:
-    """Seconds between two loops in which nothing is sent: twice what it takes to read the counters of all instances, with room."""
-    return PAUSE_S + ASKING_S * len(settings.endpoint.instances)
+    """Return the seconds of the pause between two loops: twice the time that reading all counters takes, with a margin."""
+    return PAUSE_S + READ_S * len(settings.endpoint.instances)
 
 
 def write(settings: LoadSettings, concs: Sequence[int], out: Path) -> dict[str, tuple[int, int]]:
-    """Make the folder with config, prompts and what they ask for; gives the latter by session. PipelineError without a tokenizer."""
+    """Write config and prompts; return the input and output tokens by session. PipelineError without a tokenizer."""
     out.mkdir(parents=True)
     document = config(settings, concs, out)
     asked: dict[str, tuple[int, int]] = {}
@@ -76,7 +76,7 @@ def write(settings: LoadSettings, concs: Sequence[int], out: Path) -> dict[str, 
             seed = (
                 settings.seed,
                 *phase["name"].encode(),
-            )  # by name: a second run must not send what the first has sent
+            )  # a second run must send other prompts than the first
             texts = prompts.texts(pool, [isl for isl, _ in lengths], seed=seed)
             for at, (text, (isl, osl)) in enumerate(zip(texts, lengths, strict=True)):
                 session = f"{phase['name']}-{at}"
@@ -88,12 +88,12 @@ def write(settings: LoadSettings, concs: Sequence[int], out: Path) -> dict[str, 
 
 
 def command(settings: LoadSettings, out: Path) -> list[str]:
-    """AIPerf's arguments: all that it is to do stands in the config."""
+    """Return AIPerf's command line; everything else is in the config."""
     return [settings.program, "profile", "--config", str(out / CONFIG)]
 
 
 def config(settings: LoadSettings, concs: Sequence[int], out: Path) -> dict[str, Any]:
-    """Closed loops one after the other, with a prompt of its own for each request."""
+    """Return the config: closed loops one after the other, with a different prompt for each request."""
     client, endpoint = settings.job.recipe.client, settings.endpoint
     benchmark = {
         "models": [endpoint.served_name],
@@ -127,7 +127,7 @@ def config(settings: LoadSettings, concs: Sequence[int], out: Path) -> dict[str,
 
 
 def _phases(settings: LoadSettings, conc: int, *, is_first: bool) -> list[dict[str, Any]]:
-    """A pause, unless it is the first; the warm-up, if there is one; the loop."""
+    """Return the phases of a concurrency: a pause, unless it is the first; the warm-up, if there is one; the loop."""
     pause = {
         "name": f"pause-c{conc}",
         "kind": "warmup",
@@ -153,9 +153,9 @@ def _phases(settings: LoadSettings, conc: int, *, is_first: bool) -> list[dict[s
 
 
 def _lengths(settings: LoadSettings, phase: Mapping[str, Any]) -> list[tuple[int, int]]:
-    """Input and output tokens of each request of a phase; a loop asks for what the replay asks for.
+    """Return the input and output tokens of each request of a phase; those of a loop equal the replay's.
 
-    AIPerf takes the next prompt before it has to send it: so a pause has one as well.
+    A pause has a prompt as well, since AIPerf reads the next prompt before it sends it.
     """
     recipe, requests = settings.job.recipe, phase.get("requests", 1)
     seed = settings.seed if phase["kind"] == "profiling" else (settings.seed + 1) % SEEDS

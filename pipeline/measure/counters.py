@@ -1,30 +1,29 @@
-"""What the deployment itself counts while it is measured: Prometheus text of frontend and workers, and the frontend's log."""
+"""What the deployment itself counts while it is measured: metrics of frontend and workers, and lost streams in the frontend's log."""
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline.edge import prometheus
 from pipeline.edge.http import Http
-from pipeline.errors import PipelineError
-from pipeline.schema.endpoint import Endpoint, Instance
+from pipeline.edge.prometheus import Metrics
+from pipeline.schema.endpoint import Cause, DeploymentChange, Endpoint, Instance
 from pipeline.schema.recipe import ROLES
 
 SERVED, MIGRATED = "dynamo_component_requests_total", "dynamo_frontend_model_migration_total"
-MAY_MIGRATE = "dynamo_frontend_model_migration_limit"  # times that the frontend may send one request to yet another worker
+MAY_MIGRATE = (
+    "dynamo_frontend_model_migration_limit"  # how often the frontend may send a request to another worker
+)
 LOST_STREAM = b"Cannot recreate stream"
 TIMEOUT_S = 5.0
-SAMPLE = re.compile(
-    r"^(?P<name>[A-Za-z_:][A-Za-z0-9_:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)", re.MULTILINE
-)
-LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Requests that an instance has served, and the id that it has as long as its process lives."""
+    """Requests that an instance has served, and its id, which changes when its process is replaced."""
 
     served: int
     id: str
@@ -32,7 +31,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class CounterSnapshot:
-    """The counters at one moment; None = no answer."""
+    """The counters at one moment; None = unknown."""
 
     workers: dict[str, Worker | None]
     migrations: int | None
@@ -40,22 +39,22 @@ class CounterSnapshot:
 
 
 def read(endpoint: Endpoint, http: Http) -> CounterSnapshot:
-    """Ask every instance and the frontend once."""
-    frontend = _text(f"{endpoint.url}/metrics", http)
+    """Read the counters of every instance and of the frontend."""
+    frontend = prometheus.read(f"{endpoint.url}/metrics", http, timeout_s=TIMEOUT_S)
     migrations = None if frontend is None else _migrations(frontend)
     workers = {one.name: _worker(one, http) for one in endpoint.instances}
     return CounterSnapshot(workers, migrations, _size(endpoint.frontend_log))
 
 
-def unread(reading: CounterSnapshot) -> CounterSnapshot:
-    """As if nobody had answered."""
-    return replace(reading, workers=dict.fromkeys(reading.workers), migrations=None)
+def unread(counts: CounterSnapshot) -> CounterSnapshot:
+    """Return a copy in which all counters are unknown."""
+    return replace(counts, workers=dict.fromkeys(counts.workers), migrations=None)
 
 
 def served(
     before: CounterSnapshot, after: CounterSnapshot, instances: Sequence[Instance]
 ) -> dict[str, int | None]:
-    """Requests that each role served in between; None as soon as one of its instances does not say."""
+    """Return the requests that each role served in between; None where one of its instances is unknown."""
     return {
         role: _sum(of_instance.values()) for role, of_instance in shares(before, after, instances).items()
     }
@@ -64,66 +63,51 @@ def served(
 def shares(
     before: CounterSnapshot, after: CounterSnapshot, instances: Sequence[Instance]
 ) -> dict[str, dict[str, int | None]]:
-    """Requests that each instance of a role served in between; None where it does not say."""
+    """Return the requests that each instance of a role served in between; None where unknown."""
     return {
         role: {one.name: _served(before, after, one.name) for one in instances if one.role == role}
         for role in ROLES
     }
 
 
-def replaced(before: CounterSnapshot, after: CounterSnapshot) -> list[str]:
-    """Instances that are another process than before."""
+def replaced(before: CounterSnapshot, after: CounterSnapshot) -> list[DeploymentChange]:
+    """Return the instances whose process is another one than before."""
     pairs = ((name, worker, after.workers[name]) for name, worker in before.workers.items())
     return [
-        f"{name} is another process than before"
+        DeploymentChange(Cause.PROCESS_REPLACED, name)
         for name, old, new in pairs
         if old and new and old.id != new.id
     ]
 
 
 def migrated(before: CounterSnapshot, after: CounterSnapshot, lost: int) -> int | None:
-    """Requests that changed their worker in between; Dynamo counts the ``lost`` ones too, which tried to and could not."""
-    return (
-        None
-        if before.migrations is None or after.migrations is None
-        else max(0, after.migrations - before.migrations - lost)
-    )
+    """Return the requests that moved to another worker in between; Dynamo also counts the ``lost`` ones, which could not."""
+    if before.migrations is None or after.migrations is None:
+        return None
+    return max(0, after.migrations - before.migrations - lost)
 
 
 def lost_streams(log: Path, before: CounterSnapshot, after: CounterSnapshot) -> int | None:
-    """Streams that the frontend's log gives up on in between; None without a log, or where it is shorter than it was."""
+    """Return the streams that the frontend's log reports as lost in between; None without a log, or where it was truncated."""
     wanted = after.log_bytes - before.log_bytes
     if wanted < 0:
         return None
     try:
         with log.open("rb") as file:
             file.seek(before.log_bytes)
-            said = file.read(wanted)
+            part = file.read(wanted)
     except OSError:
         return None
-    return said.count(LOST_STREAM) if len(said) == wanted else None
+    return part.count(LOST_STREAM) if len(part) == wanted else None
 
 
-def values(text: str, name: str, **labels: str) -> list[float]:
-    """A metric's samples that have these labels."""
-    wanted = labels.items()
-    found = (match for match in SAMPLE.finditer(text) if match["name"] == name)
-    return [
-        float(match["value"])
-        for match in found
-        if wanted <= dict(LABEL.findall(match["labels"] or "")).items()
-    ]
+def _migrations(metrics: Metrics) -> int | None:
+    """Return the migrations of the frontend.
 
-
-def total(text: str, name: str, **labels: str) -> float:
-    """Sum of a metric over its samples that have these labels; 0 when there is none."""
-    return sum(values(text, name, **labels), 0.0)
-
-
-def _migrations(text: str) -> int:
-    """Dynamo counts what it *would* migrate; where it may not (limit 0, the default), such a request ends as an error or a lost stream."""
-    limits = values(text, MAY_MIGRATE)
-    return 0 if limits and not any(limits) else round(total(text, MIGRATED))
+    Dynamo counts attempts. With limit 0, which is the default, such a request ends as an error or a lost stream.
+    """
+    limits = metrics.values(MAY_MIGRATE)
+    return 0 if limits and not any(limits) else _whole(metrics.total(MIGRATED))
 
 
 def _served(before: CounterSnapshot, after: CounterSnapshot, name: str) -> int | None:
@@ -137,24 +121,18 @@ def _sum(counts: Collection[int | None]) -> int | None:
 
 
 def _worker(instance: Instance, http: Http) -> Worker | None:
-    text = None if instance.metrics_url is None else _text(instance.metrics_url, http)
-    if text is None:
+    if instance.metrics_url is None:
         return None
-    ids = {
-        value
-        for match in SAMPLE.finditer(text)
-        for label, value in LABEL.findall(match["labels"] or "")
-        if label == "worker_id"
-    }
-    return Worker(round(total(text, SERVED, dynamo_endpoint="generate")), ",".join(sorted(ids)))
+    metrics = prometheus.read(instance.metrics_url, http, timeout_s=TIMEOUT_S)
+    if metrics is None:
+        return None
+    count = _whole(metrics.total(SERVED, dynamo_endpoint="generate"))
+    return None if count is None else Worker(count, ",".join(sorted(metrics.label_values("worker_id"))))
 
 
-def _text(url: str, http: Http) -> str | None:
-    try:
-        answer = http.request("GET", url, timeout_s=TIMEOUT_S)
-    except PipelineError:
-        return None
-    return answer.body.decode("utf-8", errors="replace") if answer.status == 200 else None
+def _whole(count: float) -> int | None:
+    """Return a count as an integer; None for NaN and infinity."""
+    return round(count) if math.isfinite(count) else None
 
 
 def _size(path: Path) -> int:

@@ -14,7 +14,7 @@ Tokens = NDArray[np.int64]
 
 
 def draw(workload: Workload, client: Client, *, requests: int, seed: int) -> tuple[Tokens, Tokens]:
-    """Input and output lengths in tokens, each of shape (requests,): uniform integers in [floor(shortest · L), L].
+    """Return input and output lengths in tokens, each of shape (requests,): uniform integers in [floor(shortest · L), L].
 
     sa-bench, like vLLM's serving benchmark that it was forked from, seeds NumPy's legacy generator and draws all inputs, then all outputs.
     """
@@ -26,7 +26,7 @@ def draw(workload: Workload, client: Client, *, requests: int, seed: int) -> tup
 
 
 def trace(inputs: Tokens, outputs: Tokens, *, block: int) -> Iterator[str]:
-    """Lines of a mooncake-style trace: all requests at time 0, no prefix shared (every block hash is new)."""
+    """Yield the lines of a mooncake-style trace: all requests at time 0, no shared prefix (every block hash is new)."""
     first = 0
     for isl, osl in zip(inputs.tolist(), outputs.tolist(), strict=True):
         blocks = -(-isl // block)

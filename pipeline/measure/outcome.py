@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipeline.errors import LaunchError, MeasureError, PipelineError
-from pipeline.measure import surroundings
+from pipeline.measure import redaction
 from pipeline.schema.plan import Job
 from pipeline.schema.result import Failure, Measurement
 
@@ -14,9 +14,9 @@ def failure(error: PipelineError) -> Failure:
     """Return error.json; secrets are removed, because an error may quote the end of a log."""
     return Failure(
         error=type(error).__name__,
-        what=surroundings.without_secrets(error.what),
-        where=surroundings.without_secrets(error.where),
-        hint=surroundings.without_secrets(error.hint),
+        what=redaction.without_secrets(error.what),
+        where=redaction.without_secrets(error.where),
+        hint=redaction.without_secrets(error.hint),
         exit_code=error.exit_code,
         retryable=error.retryable,
     )
@@ -24,14 +24,14 @@ def failure(error: PipelineError) -> Failure:
 
 def untrusted(measured: Measurement, job: Job) -> MeasureError | None:
     """Return the error of a job whose points are stored and not all to be trusted; None when all are good."""
-    refused = [point for point in measured.points if point.status == "refused"]
+    invalid = [point for point in measured.points if point.status == "invalid"]
     missing = sorted(set(job.recipe.conc) - {point.conc for point in measured.points})
-    if not refused and not missing:
+    if not invalid and not missing:
         return None
-    parts = [f"c{point.conc} {reason}" for point in refused for reason in point.reasons]
+    parts = [f"c{point.conc} {reason}" for point in invalid for reason in point.reasons]
     parts += [f"c{conc} was not measured any more" for conc in missing]
     return MeasureError(
-        f"{len(refused)} of {len(job.recipe.conc)} points refused: {'; '.join(parts)}", where=job.id
+        f"{len(invalid)} of {len(job.recipe.conc)} points invalid: {'; '.join(parts)}", where=job.id
     )
 
 
@@ -46,7 +46,7 @@ def jobs_failed(codes: Mapping[str, int], jobs: int, where: str) -> PipelineErro
     error = PipelineError(
         f"{len(codes)} of {jobs} jobs failed: {', '.join(sorted(codes))}",
         where=where,
-        hint="error.json or the refused points in each folder say why",
+        hint="error.json or the invalid points in each folder say why",
     )
     distinct = {code if code > 0 else LaunchError.exit_code for code in codes.values()}
     error.exit_code = distinct.pop() if len(distinct) == 1 else LaunchError.exit_code

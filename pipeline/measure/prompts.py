@@ -1,7 +1,7 @@
-"""Prompts of a wanted length, in bulk: plain words, each of which the model's tokenizer takes for one token.
+"""Prompts of a given length, in bulk: plain words, each of which is one token of the model's tokenizer.
 
-A load client that makes its random prompts itself decodes and encodes each until its length fits: AIPerf 0.13.0 takes some 70 ms for 8,192
-tokens, so an hour for the 45,000 prompts of concurrency 4096, while the deployment waits. And it draws other lengths than the replay.
+A load client that makes random prompts decodes and encodes each until its length fits. AIPerf 0.13.0 takes about 70 ms for 8,192 tokens:
+an hour for the 45,000 prompts of concurrency 4096, in which the deployment is idle. It also draws other lengths than the replay.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 WORD = re.compile(
     "[Ġ▁]([a-z]{2,})"
-)  # a whole word as byte-level BPE and SentencePiece write it, its space in front
-FEWEST = 100  # different words, or a prompt would hardly be random
+)  # a whole word in byte-level BPE and SentencePiece, with the space before it
+FEWEST = 100  # different words; prompts of fewer would hardly be random
 
 
 def words(place: str) -> list[str]:
-    """Words that are one token each wherever they stand, by the tokenizer in this folder; PipelineError when there are too few."""
+    """Return the words that are one token each in any position, by the tokenizer in this folder; PipelineError when there are too few."""
     tokenizer = _tokenizer(place)
     candidates = sorted(match[1] for token in tokenizer.get_vocab() if (match := WORD.fullmatch(token)))
     found = tokenizer.encode("".join(f" {word}" for word in candidates), add_special_tokens=False)
@@ -38,17 +38,19 @@ def words(place: str) -> list[str]:
         is_whole = (begin, end) in whole or (
             begin + 1,
             end,
-        ) in whole  # by some tokenizers' account, its space is not part of it
-        if is_whole and begun[begin] + begun[begin + 1] == 1:  # nor is it a token of its own
+        ) in whole  # some tokenizers do not count its space
+        if is_whole and begun[begin] + begun[begin + 1] == 1:  # and the space is not a separate token
             kept.append(word)
     if len(kept) < FEWEST:
         what = f"only {len(kept)} plain words are one token each; {FEWEST} are needed to make prompts"
-        raise PipelineError(what, where=place, hint="byte-level BPE and SentencePiece tokenizers are read")
+        raise PipelineError(
+            what, where=place, hint="byte-level BPE and SentencePiece tokenizers are supported"
+        )
     return kept
 
 
 def texts(pool: Sequence[str], lengths: Iterable[int], *, seed: Sequence[int]) -> Iterator[str]:
-    """One random prompt a length, in tokens; no two are alike beyond their first words, so no prefix cache answers."""
+    """Yield one random prompt for each length in tokens; no two share more than their first words, so no prefix cache helps."""
     generator = np.random.default_rng(seed)
     known = np.array([f" {word}" for word in pool], dtype=object)
     for length in lengths:
@@ -56,7 +58,7 @@ def texts(pool: Sequence[str], lengths: Iterable[int], *, seed: Sequence[int]) -
 
 
 def line(session: str, text: str, output: int) -> str:
-    """One request of AIPerf's format ``single_turn``."""
+    """Return one request in AIPerf's format ``single_turn``."""
     return json.dumps({"session_id": session, "text": text, "output_length": output}) + "\n"
 
 
@@ -68,13 +70,13 @@ def _tokenizer(place: str) -> Tokenizer:
     path = Path(place) / "tokenizer.json"
     if not path.is_file():
         raise PipelineError(
-            "no such tokenizer", where=str(path), hint="the cluster document says where under model_paths"
+            "no such tokenizer", where=str(path), hint="set model_paths in the cluster document"
         )
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises plain Exception
         raise PipelineError(
-            f"not a tokenizer: {error}", where=str(path), hint="fetch the model's files again"
+            f"not a tokenizer: {error}", where=str(path), hint="download the model's files again"
         ) from error
     tokenizer.no_truncation()
     return tokenizer

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from pipeline import __version__
-from pipeline.measure import surroundings
+from pipeline.measure import redaction, surroundings
 from pipeline.schema.base import digest
 from pipeline.schema.plan import Job, Plan
 from pipeline.schema.result import JobRecord, Measurement, Origin, Provenance
@@ -88,7 +88,7 @@ def record(
         measure=cluster.measure,
         requests_per_conc=attempt.requests_per_conc,
         seed=attempt.seed,
-        time_scale=cluster.local.time_scale if cluster.local else None,
+        time_scale=cluster.site.slowdown,
         versions={"rackbench": __version__, **(measured.versions if measured else {})},
         host=surroundings.host(),
         started_at=attempt.started_at,
@@ -105,7 +105,7 @@ def record(
 
 def _commands(measured: Measurement | None) -> dict[str, tuple[str, ...]]:
     commands = measured.commands if measured else {}
-    return {name: surroundings.command(argv) for name, argv in commands.items()}
+    return {name: redaction.command(argv) for name, argv in commands.items()}
 
 
 def _image_digest(image: str) -> str | None:

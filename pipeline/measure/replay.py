@@ -1,4 +1,4 @@
-"""Virtual time: Dynamo's own scheduler replays a closed loop at full concurrency, one simulated worker per DP rank.
+"""Replay in virtual time: Dynamo's own scheduler runs a closed loop at full concurrency, one simulated worker for each DP rank.
 
 Simulated: continuous batching, chunked prefill, the KV block pool, hand-off, queueing. Not simulated: kernels, lock-step of DP ranks,
 expert imbalance, HTTP and tokenisation. Pass and step times come from the calibrated timing tables.
@@ -7,7 +7,6 @@ expert imbalance, HTTP and tokenisation. Pass and step times come from the calib
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -23,12 +22,14 @@ import numpy as np
 from pipeline.deployment import simulated
 from pipeline.deployment.scheduler import max_num_seqs, mean_lengths
 from pipeline.deployment.simulated import decode_timing, prefill_timing
+from pipeline.edge import files
 from pipeline.edge.clock import Clock
 from pipeline.errors import MeasureError, lacking
 from pipeline.measure import points
 from pipeline.measure.lengths import draw, trace
+from pipeline.measure.observation import Observation
 from pipeline.measure.requests import Request
-from pipeline.measure.validity import Observation, judge
+from pipeline.measure.validity import assess
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.plan import Job
 from pipeline.schema.recipe import Recipe, Role
@@ -43,7 +44,7 @@ SESSION = re.compile(rb'"session_id":"request_(\d+)"')
 
 @dataclass(frozen=True, slots=True)
 class ReplaySettings:
-    """One job on its SKU with the timing to use, how much is measured, and a folder for what comes out."""
+    """One job on its SKU with its timing, how much is measured, and a folder for the output."""
 
     job: Job
     sku: Sku
@@ -54,18 +55,12 @@ class ReplaySettings:
 
 
 def measure(settings: ReplaySettings, *, clock: Clock) -> Measurement:
-    """Every concurrency of a job, one after the other; raw per-request files go to ``staging/raw``."""
+    """Measure every concurrency of a job, one after the other; raw per-request files are written to ``staging/raw``."""
     start = clock.monotonic()
     engine = Engine.load()
     loaded = clock.monotonic()
-    try:
+    with files.file_errors("write", settings.staging, hint="no point is kept"):
         measured = tuple(point(engine, settings, conc) for conc in settings.job.recipe.conc)
-    except OSError as error:
-        raise MeasureError(
-            f"cannot write: {error.strerror}",
-            where=str(settings.staging),
-            hint="is the disk full? nothing was kept",
-        ) from error
     stages = {"load": loaded - start, "measure": clock.monotonic() - loaded}
     return Measurement(
         points=measured, versions={name: metadata.version(name) for name in PACKAGES}, stages_s=stages
@@ -74,14 +69,14 @@ def measure(settings: ReplaySettings, *, clock: Clock) -> Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """The two names of Dynamo that are used, imported late: they are an extra."""
+    """The two names of Dynamo that are used; imported late, since Dynamo is an extra."""
 
     replay: Any
     arguments: Any
 
     @classmethod
     def load(cls) -> Engine:
-        """Import Dynamo, or say which extra is missing."""
+        """Import Dynamo; PipelineError names the extra where it is missing."""
         try:
             return cls(
                 import_module("dynamo.replay").run_trace_replay, import_module("dynamo.mocker").MockEngineArgs
@@ -91,7 +86,7 @@ class Engine:
 
 
 def point(engine: Engine, settings: ReplaySettings, conc: int) -> Point:
-    """One closed loop at ``conc``; MeasureError when a request was lost or cut."""
+    """Measure one closed loop at ``conc``; MeasureError when a request was lost or cut."""
     recipe, timing = settings.job.recipe, settings.timing
     requests = conc * settings.requests_per_conc
     inputs, outputs = draw(recipe.workload, recipe.client, requests=requests, seed=settings.seed)
@@ -100,7 +95,7 @@ def point(engine: Engine, settings: ReplaySettings, conc: int) -> Point:
     _refuse_incomplete(report, requests, settings.job, conc)
     raw, records = keep(requests_file, settings.staging / "raw" / f"{requests_file.name}.gz")
     _refuse_short(records, outputs.tolist(), settings.job, conc)
-    # In virtual time no stream is lost, nobody moves and no clock is set.
+    # In virtual time no stream is lost, no request changes its worker and no clock is set.
     observation = Observation(
         conc,
         requests,
@@ -110,7 +105,7 @@ def point(engine: Engine, settings: ReplaySettings, conc: int) -> Point:
         clock_step_s=0.0,
     )
     duration = float(report["duration_ms"]) / 1000 + timing.overhead_s
-    found = points.point(recipe, settings.sku, observation, judge(observation), duration_s=duration)
+    found = points.point(recipe, settings.sku, observation, assess(observation), duration_s=duration)
     return found.model_copy(update={"overhead_s": timing.overhead_s, "raw": (raw,)})
 
 
@@ -150,14 +145,14 @@ def _replay(
 
 
 def beside_main_thread(call: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Run Dynamo in a thread of its own, so that the main thread answers a signal at once; MeasureError for whatever it raises."""
+    """Run Dynamo in a separate thread, so that the main thread handles signals at once; MeasureError for any of its errors."""
     done: list[Mapping[str, Any]] = []
     failed: list[Exception] = []
 
     def work() -> None:
         try:
             done.append(call())
-        except Exception as error:  # noqa: BLE001  # Dynamo's engine raises nothing more special
+        except Exception as error:  # noqa: BLE001  # Dynamo's engine raises nothing more specific
             failed.append(error)
 
     thread = Thread(target=work, daemon=True)
@@ -169,17 +164,17 @@ def beside_main_thread(call: Callable[[], Mapping[str, Any]]) -> Mapping[str, An
 
 
 def worker(role: Role, settings: ReplaySettings, sequences: int) -> dict[str, Any]:
-    """Engine arguments of one simulated worker, which is one DP rank (or one TP group) of the pool."""
-    told = simulated.arguments(settings.job, role, settings.sku, sequences=sequences)
+    """Return the engine arguments of one simulated worker, which is one DP rank (or one TP group) of the pool."""
+    arguments = simulated.arguments(settings.job, role, settings.sku, sequences=sequences)
     return {
         "worker_type": role,
-        **told,
+        **arguments,
         "planner_profile_data": str(table(role, settings.job.recipe, settings.timing, settings.staging)),
     }
 
 
 def prompts_at_once(settings: ReplaySettings, conc: int) -> int:
-    """Prompts that a simulated prefill rank admits: one, or eight where its queue never empties (docs/decisions/0004).
+    """Return how many prompts a simulated prefill rank admits: one, or eight where its queue never empties (docs/decisions/0004).
 
     With free slots, Dynamo 1.4.2 holds finished prompts back until it has no more to admit. A rank that admits one prompt at a time
     has no free slot. Where prefill is the bottleneck the queue never empties: eight at once give the same rate there in half of the
@@ -209,11 +204,10 @@ def keep(requests_file: Path, target: Path) -> tuple[RawFile, list[dict[str, Any
     """Compress the per-request file, in request order and without its random uuid, so that equal runs give equal bytes."""
     lines = [UUID.sub(b"", line, count=1) for line in requests_file.read_bytes().splitlines()]
     lines.sort(key=_session)
-    target.parent.mkdir(exist_ok=True)
     packed = gzip.compress(b"\n".join(lines) + b"\n", compresslevel=6, mtime=0)
-    target.write_bytes(packed)
+    files.write(target, packed)
     requests_file.unlink()
-    raw = RawFile(path=f"raw/{target.name}", sha256=hashlib.sha256(packed).hexdigest(), bytes=len(packed))
+    raw = RawFile(path=f"raw/{target.name}", sha256=files.sha256(packed), bytes=len(packed))
     return raw, [json.loads(line) for line in lines]
 
 
@@ -222,7 +216,7 @@ def _session(line: bytes) -> int:
     if found is None:
         raise MeasureError(
             "a line of the per-request file has no session id",
-            hint="another version of Dynamo? this one is read: 1.4.2",
+            hint="supported version of Dynamo: 1.4.2",
         )
     return int(found[1])
 

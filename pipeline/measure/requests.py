@@ -1,4 +1,4 @@
-"""Requests of one closed loop, as any client saw them, and the window of it in which the load was steady."""
+"""Requests of one closed loop, as recorded by any client, and the window in which its load was steady."""
 
 from __future__ import annotations
 
@@ -14,24 +14,22 @@ Times = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. Seconds on one clock, whatever its zero; None where the client did not say."""
+    """One request. Seconds are on one clock with any zero; None where the client did not record a value."""
 
     start_s: float
     end_s: float
     ttft_ms: float | None
-    asked: int  # output tokens that were to come
-    output: int | None  # output tokens as the server counted them; None when the stream ended without saying
+    asked: int  # output tokens that were asked for
+    output: int | None  # output tokens counted by the server; None when the stream ended without a count
     input: int | None
-    error: str = ""  # what the client was told instead of an answer
-    latency_ms: float | None = (
-        None  # to the last token; None where the client only knows when the stream was closed
-    )
-    held_ms: float | None = None  # how long the client itself held the request back
-    asked_input: int | None = None  # tokens of the prompt by our own count; None where nobody made one
+    error: str = ""  # what the client received instead of an answer
+    latency_ms: float | None = None  # to the last token; None where only the end of the stream is known
+    held_ms: float | None = None  # how long the client held the request back
+    asked_input: int | None = None  # tokens of the prompt that was made; None where it is not known
 
     @property
     def e2e_ms(self) -> float:
-        """From sending to the last token, as the published client takes it; usage and the end of the stream come later."""
+        """From sending to the last token, as in the published client; usage and the end of the stream follow later."""
         return self.span_ms if self.latency_ms is None else self.latency_ms
 
     @property
@@ -47,7 +45,7 @@ class Request:
         return (self.e2e_ms - self.ttft_ms) / (self.output - 1)
 
     def latency_at(self, tokens: float) -> float:
-        """Latency of an answer of so many tokens at this one's pace, ms; its own where the pace is unknown."""
+        """Return the latency in ms of an answer of ``tokens`` tokens at the TPOT of this one; its own latency where TPOT is unknown."""
         return (
             self.e2e_ms
             if self.ttft_ms is None or self.tpot_ms is None
@@ -74,7 +72,10 @@ class Window:
 
 
 def steady_window(requests: Sequence[Request], conc: int) -> Window:
-    """The steady window of a closed loop; empty when it is shorter than a request takes on average, as it is for 2 · ``conc`` requests."""
+    """Return the steady window of a closed loop.
+
+    It is empty when it is shorter than the mean request, as it is for 2 · ``conc`` requests.
+    """
     if not requests:
         return Window(0.0, 0.0)
     starts = sorted(request.start_s for request in requests)
@@ -87,7 +88,7 @@ def steady_window(requests: Sequence[Request], conc: int) -> Window:
 
 
 def effective_conc(requests: Sequence[Request], window: Window) -> float | None:
-    """Requests in flight, averaged over the window; None when it is empty."""
+    """Return the mean number of requests in flight over the window; None when it is empty."""
     if window.seconds <= 0:
         return None
     starts, ends = np.array([r.start_s for r in requests]), np.array([r.end_s for r in requests])

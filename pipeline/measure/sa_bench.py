@@ -1,4 +1,4 @@
-"""Result files of sa-bench and of vLLM's serving benchmark that it was forked from: aggregates of one closed loop, times in ms."""
+"""Result files of sa-bench and of vLLM's serving benchmark, its origin: aggregates of one closed loop, times in ms."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import json
 from dataclasses import dataclass
 
 from pipeline.errors import MeasureError
-from pipeline.measure.validity import Verdict
+from pipeline.measure.observation import Assessment, Reason
 
-NO_REQUESTS = "streams, concurrency, client and drift: the file holds no single request"
+NO_REQUESTS = Reason("streams, concurrency, client and drift", "the file holds no single request")
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What the file says of its loop."""
+    """The aggregates of one closed loop."""
 
     conc: int
     sent: int
@@ -24,7 +24,7 @@ class Summary:
 
 
 def read(text: str | bytes, *, where: str) -> Summary:
-    """One result file; MeasureError when it is not one."""
+    """Read one result file; MeasureError when it is not one."""
     try:
         raw = json.loads(text)
         return Summary(
@@ -39,11 +39,11 @@ def read(text: str | bytes, *, where: str) -> Summary:
         raise MeasureError(f"not a result file of sa-bench: {error!r}", where=where) from error
 
 
-def judge(summary: Summary) -> Verdict:
-    """The gates that aggregates can answer; the rest is withheld."""
+def assess(summary: Summary) -> Assessment:
+    """Evaluate the gates that aggregates can answer."""
     reasons = []
     if summary.completed != summary.sent:
-        reasons.append(f"lost-requests: {summary.completed} of {summary.sent} completed")
+        reasons.append(Reason("lost-requests", f"{summary.completed} of {summary.sent} completed"))
     if summary.output_tokens <= 0:
-        reasons.append("no-tokens: not one output token was generated")
-    return Verdict(tuple(reasons), (NO_REQUESTS,), None, 0.0)
+        reasons.append(Reason("no-tokens", "not one output token was generated"))
+    return Assessment(tuple(reasons), (NO_REQUESTS,), None, 0.0)

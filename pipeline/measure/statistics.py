@@ -1,4 +1,4 @@
-"""Statistics of per-request figures, as the published client takes them."""
+"""Statistics of per-request figures, as in the published client."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ENOUGH_FOR_P99 = 662
 
 
 def summarise(values: ArrayLike) -> Statistics:
-    """Mean and linearly interpolated quantiles; p99 is withheld below 662 requests, everything is null for none."""
+    """Return mean and linearly interpolated quantiles; p99 is null below 662 requests, everything is null for none."""
     array = np.asarray(values, dtype=np.float64)
     n = int(array.size)
     if n == 0:
@@ -25,14 +25,14 @@ def summarise(values: ArrayLike) -> Statistics:
 
 
 def slope(values: Sequence[float]) -> tuple[float, float]:
-    """Change of equally spaced values from the first to the last by least squares, and its standard error; at least three values.
+    """Return the change of equally spaced values from first to last by least squares, and its standard error; three values or more.
 
-    Values that resemble their neighbours count for fewer: the error grows by sqrt((1 + r) / (1 - r)), r the correlation of neighbours.
+    The error of autocorrelated values grows by sqrt((1 + r) / (1 - r)), where r is the correlation of neighbours.
     """
     x = np.linspace(-0.5, 0.5, len(values))
     y = np.asarray(values, dtype=np.float64)
     change = float(x @ (y - y.mean()) / (x @ x))
     rest = y - y.mean() - change * x
-    resembling = max(0.0, float(rest[1:] @ rest[:-1] / (rest @ rest))) if rest.any() else 0.0
+    autocorrelation = max(0.0, float(rest[1:] @ rest[:-1] / (rest @ rest))) if rest.any() else 0.0
     error = np.sqrt((rest @ rest) / (len(y) - 2) / (x @ x))
-    return change, float(error * np.sqrt((1 + resembling) / (1 - resembling)))
+    return change, float(error * np.sqrt((1 + autocorrelation) / (1 - autocorrelation)))

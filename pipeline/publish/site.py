@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from xml.etree import ElementTree as ET
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline.errors import PipelineError
+from pipeline.edge import files
 from pipeline.schema.publication import PageEntry
 
 PAGES: Final = "pages"
@@ -41,29 +40,20 @@ def page_url(entry: PageEntry) -> str:
 def add(site: Path, report: Path, entry: PageEntry) -> str:
     """Copy a rendered report to its place, whole or not at all; a page that is there already stays. Gives what was done."""
     target = site / PAGES / page_name(entry)
-    files = sorted(
+    paths = sorted(
         path
         for path in report.iterdir()
         if PUBLISHED.fullmatch(path.name) and path.is_file() and not path.is_symlink()
     )
     if target.exists():
-        changed = [path.name for path in files if not _is_same(path, target / path.name)]
+        changed = [path.name for path in paths if not _is_same(path, target / path.name)]
         return f"pages: {target.name} was there already" + (
             f", kept with its own {', '.join(changed)}" if changed else ""
         )
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        temporary.mkdir(parents=True)
-        for path in files:
+    with files.new_folder(target) as temporary:
+        for path in paths:
             shutil.copyfile(path, temporary / path.name)
         (temporary / ENTRY).write_text(entry.to_json(), encoding="utf-8")
-        temporary.rename(target)
-    except OSError as error:
-        raise PipelineError(
-            f"cannot be written: {error.strerror}", where=str(target), hint="is the disk full or read-only?"
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return f"pages: {target.name} added"
 
 
@@ -76,25 +66,19 @@ def rebuild(site: Path) -> None:
     entries = sorted(
         _entries(site), key=lambda one: (one.published_at, one.run_id, one.attempt, one.name), reverse=True
     )
-    files = {
+    texts = {
         "index.html": index(entries),
         "feed.xml": feed(entries),
         "badge.json": badge(entries),
         ".nojekyll": "",
     }
-    for name, text in files.items():
-        temporary = site / f".{name}.tmp"
-        try:
-            site.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(site / name)
-        except OSError as error:
-            raise PipelineError(f"cannot be written: {error.strerror}", where=str(site / name)) from error
+    for name, text in texts.items():
+        files.write(site / name, text)
 
 
 def _entries(site: Path) -> Iterator[PageEntry]:
     for path in sorted((site / PAGES).glob(f"[!.]*/{ENTRY}")):
-        yield PageEntry.from_json(path.read_bytes(), where=str(path))
+        yield PageEntry.from_json(files.read(path), where=str(path))
 
 
 def index(entries: list[PageEntry]) -> str:

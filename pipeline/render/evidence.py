@@ -7,7 +7,7 @@ from pipeline.render.text import code, number, plain
 from pipeline.schema.report import HbmRow, Report
 from pipeline.schema.timing import PointError, SkuTiming
 
-STATES = {"ran": "✅", "refused": "⛔", "failed": "❌", "missing": "❓", "not in plan": "➕"}
+STATES = {"ran": "✅", "invalid": "⛔", "failed": "❌", "missing": "❓", "not in plan": "➕"}
 
 
 def hbm(report: Report) -> Table:

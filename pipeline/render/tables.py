@@ -159,7 +159,7 @@ def points(curve: Curve) -> Table:
 
 def _point(point: CurvePoint) -> tuple[str, ...]:
     place = "" if point.is_knot else " _dominated_"
-    if point.status == "refused":
+    if point.status == "invalid":
         place = f" _refused: {plain('; '.join(point.reasons))}_"
     return (
         point.shape + place,
@@ -192,7 +192,7 @@ def bill(curve: Curve) -> Table:
             number(point.output_tok_s_gpu, "tok_s_gpu"),
             number(point.tpot_p50_ms, "ms"),
             number(point.requests, "count"),
-            plain("; ".join(point.withheld)) or "_nothing withheld_",
+            plain("; ".join(point.not_evaluated)) or "_nothing withheld_",
         )
         for point in curve.points
     )

@@ -1,19 +1,18 @@
-"""What recipes refer to: SKUs, LLMs and clusters. Facts with sources; prices carry dates."""
+"""Documents that recipes refer to: SKUs, LLMs and clusters. Facts have sources, prices have dates."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from pipeline.schema.base import Document, digest
-from pipeline.schema.recipe import Count, Purpose, Text
-
-Positive = Annotated[float, Field(gt=0)]
+from pipeline.schema.cluster import Cluster, Positive
+from pipeline.schema.recipe import Count, Text
 
 
 class Price(Document):
-    """What a GPU-hour costs in one tier, and who said so when."""
+    """The price of a GPU-hour in one tier, with source and date."""
 
     tier: Literal["hyperscaler", "neocloud", "rental-3y"]
     usd_per_gpu_hour: Positive
@@ -52,7 +51,7 @@ class Sku(Document):
 
     @property
     def hbm_bytes(self) -> int | None:
-        """Usable bytes of HBM of one GPU, or None where nobody has read them off a machine."""
+        """Usable bytes of HBM of one GPU; None where they have not been read from a machine."""
         return None if self.hbm_usable_mib is None else self.hbm_usable_mib * 2**20
 
     @property
@@ -62,7 +61,7 @@ class Sku(Document):
 
     @property
     def measured_digest(self) -> str:
-        """Digest of the fields that can change a (simulated) measurement; prices and prose cannot."""
+        """Digest of the fields that can change a measurement; prices and prose cannot."""
         return digest(
             self.model_dump(
                 mode="json", exclude={"title", "aliases", "prices", "source", "date", "notes", "kw_per_gpu"}
@@ -70,7 +69,7 @@ class Sku(Document):
         )
 
     def price(self, tier: str) -> Price | None:
-        """The price of a tier, or None."""
+        """Return the price of a tier, or None."""
         return next((price for price in self.prices if price.tier == tier), None)
 
 
@@ -127,129 +126,15 @@ class Llm(Document):
         return digest(self.model_dump(mode="json", exclude={"title", "source", "notes"}))
 
 
-class SlurmSite(Document):
-    """What a Slurm site wants to hear."""
-
-    account: str | None = None
-    partition: Text
-    segment: bool = Field(description="ask for --segment so that a job stays in one NVLink domain")
-    gpus_per_node_directive: bool = True
-    container_mounts: tuple[str, ...] = ()
-
-    @property
-    def measured(self) -> dict[str, JsonValue]:
-        """What of it changes a measurement: whether KV may have to leave its NVLink domain."""
-        return {"segment": self.segment}
-
-
-class KubernetesSite(Document):
-    """Where on a Kubernetes cluster the deployment goes."""
-
-    namespace: Text
-    gpu_product: Text
-    model_claim: Text
-    compute_domain: bool = Field(description="claim an IMEX channel for MNNVL")
-
-    @property
-    def measured(self) -> dict[str, JsonValue]:
-        """What of it changes a measurement: the GPUs, and whether KV crosses trays over NVLink."""
-        return {"gpu_product": self.gpu_product, "compute_domain": self.compute_domain}
-
-
-class LocalSite(Document):
-    """How a deployment of real processes lives on one machine. Seconds are wall clock."""
-
-    isolation: Literal["network-namespace", "none"] = Field(
-        description="network-namespace: nobody else can reach the deployment; none: some of its sockets listen on every interface"
-    )
-    time_scale: Positive = Field(
-        description="simulated engines take this many times as long as calibrated; part of the point key"
-    )
-    ready_s: Count = Field(description="limit from the first process to the first answer")
-    time_s: Count = Field(description="limit of the whole deployment; its processes end by themselves then")
-    stop_s: Count = Field(description="what processes are given to leave before they are killed")
-    first_port: Annotated[int, Field(ge=1024, le=32767)] = Field(
-        description="the first free block of ports is taken from here on"
-    )
-    last_port: Annotated[int, Field(ge=1024, le=32767)]
-    processes_per_core: Count = Field(description="more engine processes than this on each core are refused")
-
-    @property
-    def measured(self) -> dict[str, JsonValue]:
-        """What of it changes a measurement."""
-        return {"time_scale": self.time_scale}
-
-
-class Cluster(Document):
-    """A named place: which launcher starts a recipe there, what measures it, and what the place calls things."""
-
-    id: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
-    title: Text
-    skus: Annotated[tuple[str, ...], Field(min_length=1)]
-    launcher: Literal["slurm", "kubernetes", "local"] | None
-    measure: Literal["replay", "aiperf"]
-    engine_override: Literal["mocker"] | None = None
-    runs_on: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
-        description="labels of the GitHub runner"
-    )
-    purpose: Purpose = Field(
-        default="benchmark", description="which recipes run here: those of the same purpose"
-    )
-    racks: Count = Field(description="deployments that can run at once; the matrix's max-parallel")
-    timing: str | None = Field(
-        default=None, description="timing document below recipes/, for simulated engines"
-    )
-    model_paths: dict[str, str] = Field(
-        default_factory=dict,
-        description="LLM -> where its files are; for launcher local a folder below recipes/ or an absolute path",
-    )
-    images: dict[str, str] = Field(
-        default_factory=dict, description="image of a recipe -> what this place calls it"
-    )
-    slurm: SlurmSite | None = None
-    kubernetes: KubernetesSite | None = None
-    client: Text = Field(
-        default="aiperf",
-        description="program of the load client, for measure aiperf: on PATH, or an absolute path",
-    )
-    local: LocalSite | None = None
-    notes: str = ""
-
-    @property
-    def measured_digest(self) -> str:
-        """Digest of the fields that can change a measurement; where weights lie does not."""
-        measured = self.model_dump(
-            mode="json", include={"id", "launcher", "measure", "engine_override", "images"}
-        )
-        sites = {"slurm": self.slurm, "kubernetes": self.kubernetes, "local": self.local}
-        return digest(
-            {**measured, **{name: site.measured for name, site in sites.items() if site is not None}}
-        )
-
-    def needs(self) -> dict[str, str]:
-        """Fields that the document lacks, and who needs each."""
-        launcher, measure = f"launcher {self.launcher}", f"measure {self.measure}"
-        wanted: list[tuple[str, str]] = [
-            (launcher, name) for name in ("slurm", "kubernetes", "local") if self.launcher == name
-        ]
-        wanted += (
-            [(launcher, "engine_override")] if self.launcher == "local" else []
-        )  # it starts simulated engines only
-        wanted += [(measure, "timing")] if self.measure == "replay" else []
-        wanted += [(measure, "launcher")] if self.measure == "aiperf" else []
-        wanted += [("engine mocker", "timing")] if self.engine_override == "mocker" else []
-        return {field: whose for whose, field in wanted if getattr(self, field) is None}
-
-
 class Catalogue(Document):
-    """Everything that recipes may refer to, by id."""
+    """All SKUs, LLMs and clusters, by id."""
 
     skus: dict[str, Sku]
     llms: dict[str, Llm]
     clusters: dict[str, Cluster]
 
     def sku(self, name: str) -> Sku | None:
-        """A SKU by id or alias."""
+        """Return a SKU by id or alias."""
         wanted = name.strip().lower()
         return next(
             (sku for sku in self.skus.values() if wanted == sku.id or wanted in map(str.lower, sku.aliases)),

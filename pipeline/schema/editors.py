@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from pipeline.schema.base import Document
-from pipeline.schema.catalogue import Cluster, Llm, Sku
+from pipeline.schema.catalogue import Llm, Sku
+from pipeline.schema.cluster import Cluster
 from pipeline.schema.published import Study
 from pipeline.schema.recipe import Recipe
 from pipeline.schema.report import Definition

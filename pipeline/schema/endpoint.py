@@ -1,54 +1,108 @@
-"""What a launcher lends and a measure uses: a deployment that answers. It is alive, so it is never stored."""
+"""The interface between a launcher and a measure: a deployment that answers. It is live, so it is never stored."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from pipeline.schema.base import digest
 from pipeline.schema.recipe import Role
 
-READABLE = 14  # characters of a run id, GitHub's among them; in place of a longer one stands the beginning of its digest
+READABLE = (
+    14  # characters of a run id, as many as GitHub's has; a longer id is replaced by the start of its digest
+)
 
 
 def scratch_prefix(run_id: str, job: str | None = None) -> str:
-    """How the names of a run's folders for temporary files begin, or of one job's: short, since sockets lie in them; a sweep finds them.
+    """Return the prefix of the names of temporary folders of a run, or of one job of it.
+
+    It is short because Unix sockets are created in these folders. A sweep finds the folders by it.
 
     >>> scratch_prefix("a"), scratch_prefix("a", "b.c")
     ('rackbench-a@', 'rackbench-a@eaba6f-')
     """
     name = run_id if len(run_id) <= READABLE else digest(run_id)[:8]
-    return f"rackbench-{name}@" + (
-        f"{digest(job)[:6]}-" if job else ""
-    )  # @ is in no run id: run a is not run a-b
+    suffix = f"{digest(job)[:6]}-" if job else ""
+    return f"rackbench-{name}@{suffix}"  # no run id contains @: run `a` does not match run `a-b`
+
+
+class Cause(StrEnum):
+    """Why a deployment is no longer the one that was launched."""
+
+    EXITED = "exited"
+    KILLED = "killed"
+    TIME_LIMIT = "time_limit"
+    INSTANCES_CHANGED = "instances_changed"
+    PROCESS_REPLACED = "process_replaced"
+    FRONTEND_UNREACHABLE = "frontend_unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentChange:
+    """One difference between a deployment and its state when it was ready."""
+
+    cause: Cause
+    subject: str  # name of the process or, for INSTANCES_CHANGED, the role
+    code: int | None = None  # exit code of the process; negative = signal
+    log: Path | None = None
+    last_output: tuple[str, ...] = ()  # last lines of the log
+
+    @property
+    def signal(self) -> int | None:
+        """Number of the signal that ended the process."""
+        return -self.code if self.code is not None and self.code < 0 else None
+
+
+def describe(change: DeploymentChange) -> str:
+    """Return a change as one line of text.
+
+    >>> describe(DeploymentChange(Cause.KILLED, "decode-0", code=-9))
+    'decode-0 was killed by signal 9'
+    """
+    texts = {
+        Cause.EXITED: f"{change.subject} exited with {change.code}",
+        Cause.KILLED: f"{change.subject} was killed by signal {change.signal}",
+        Cause.TIME_LIMIT: f"{change.subject} reached its wall-clock limit",
+        Cause.INSTANCES_CHANGED: f"{change.subject} instances are not those from the start",
+        Cause.PROCESS_REPLACED: f"{change.subject} is another process than before",
+        Cause.FRONTEND_UNREACHABLE: f"the {change.subject} does not answer",
+    }
+    return texts[change.cause]
+
+
+def describe_with_output(change: DeploymentChange) -> str:
+    """Return a change as text, followed by the last output of its process."""
+    if change.log is None:
+        return describe(change)
+    lines = "\n".join(f"  {line}" for line in change.last_output)
+    return f"{describe(change)}; the end of {change.log}:\n{lines}"
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One generate instance that must be there from the first request to the last."""
+    """One generate instance that must be present from the first request to the last."""
 
     name: str
     role: Role
-    metrics_url: str | None  # Prometheus text; None where nothing can be asked
+    metrics_url: str | None  # Prometheus text; None where there are no metrics
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A deployment that is ready, inside its launcher's ``with`` only."""
+    """A deployment that is ready; valid only inside the ``with`` of its launcher."""
 
     url: str  # of the frontend, without a path
     served_name: str
-    tokenizer: str  # folder with the model's tokenizer.json, where the pipeline and the load client run
+    tokenizer: (
+        str  # folder with the model's tokenizer.json, on the machine of the pipeline and the load client
+    )
     instances: tuple[Instance, ...]
-    logs: Path  # one file a process; what is in it belongs to the raw files
+    logs: Path  # one file for each process; kept with the raw files
     frontend_log: Path
-    beside: Callable[[Sequence[str]], list[str]]  # how a command is run next to the frontend
-    alive: Callable[
-        [], list[str]
-    ]  # why the deployment is no longer what was launched; empty while all is well
+    beside: Callable[[Sequence[str]], list[str]]  # wraps a command so that it runs next to the frontend
+    changes: Callable[[], list[DeploymentChange]]  # since the deployment was ready; empty while it is intact
     versions: dict[str, str]
     stages_s: dict[str, float]  # seconds from start to ready, by stage
-    commands: dict[str, tuple[str, ...]] = field(
-        default_factory=dict
-    )  # argument list of each process, as it was started
+    commands: dict[str, tuple[str, ...]] = field(default_factory=dict)  # argument list of each process

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from pipeline.schema.base import Document, Stored
+from pipeline.schema.base import Document, Stored, schema
 from pipeline.schema.published import StatedPoint
 from pipeline.schema.recipe import Text
 from pipeline.schema.result import Failure, JobRecord, Point
@@ -13,6 +13,7 @@ from pipeline.schema.result import Failure, JobRecord, Point
 class HistoryRow(Stored):
     """One point of one run attempt, or (``point`` null) the failure of one concurrency."""
 
+    schema_version: int = schema(2)
     date: Text = Field(description="UTC day on which the run started, YYYY-MM-DD")
     folder: Text = Field(description="name of the result folder, so also of the artifact")
     record: JobRecord

@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipeline.schema.base import Document, Stored
-from pipeline.schema.catalogue import Cluster, Llm, Sku
+from pipeline.schema.base import Document, Stored, schema
+from pipeline.schema.catalogue import Llm, Sku
+from pipeline.schema.cluster import Cluster
 from pipeline.schema.recipe import Recipe, Role, Text
 from pipeline.schema.timing import Timing
 
@@ -66,9 +67,14 @@ class Hbm(Document):
         return max(0, int(self.kv_budget_gb / self.sequence_gb))
 
     @property
+    def fits(self) -> bool:
+        """Whether the weights and the sequences that must fit do fit, with or without a margin."""
+        return self.headroom_gb >= 0
+
+    @property
     def verdict(self) -> Literal["fits", "tight", "does not fit"]:
         """Tight is less than 5 % of capacity to spare: the model is not better than that."""
-        if self.headroom_gb < 0:
+        if not self.fits:
             return "does not fit"
         return "tight" if self.headroom_gb < 0.05 * self.capacity_gb else "fits"
 
@@ -103,6 +109,7 @@ class LeftOut(Document):
 class Plan(Stored):
     """What is to run on one cluster, with everything that a runner needs to know."""
 
+    schema_version: int = schema(2)
     plan_id: Text
     event: Literal["nightly", "pull-request", "dispatch"]
     select: str

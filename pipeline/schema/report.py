@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.schema.base import Document, Stored
+from pipeline.schema.base import Document, Stored, schema
 from pipeline.schema.catalogue import Llm, Sku
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.lint import LintReport
@@ -57,6 +57,7 @@ class Definition(Document):
 class ReportData(Stored):
     """data.json: everything that a report is rendered from. ``previous`` holds each recipe's run before ``rows``."""
 
+    schema_version: int = schema(2)
     name: Text
     definition: Definition
     skus: dict[str, Sku]
@@ -95,9 +96,9 @@ class CurvePoint(Document):
     sku: Text
     shape: Text
     conc: int
-    status: Literal["ok", "refused"]
+    status: Literal["ok", "invalid"]
     reasons: tuple[str, ...]
-    withheld: tuple[str, ...] = Field(default=(), description="what could not be judged of it, and why")
+    not_evaluated: tuple[str, ...] = Field(default=(), description="what could not be judged of it, and why")
     total_tok_s_gpu: float
     output_tok_s_gpu: float | None = Field(description="null = the source does not state it")
     interactivity: float | None = Field(description="null = no request had two output tokens")
@@ -194,7 +195,7 @@ class CoverageRow(Document):
 
     recipe: Text
     sku: Text
-    state: Literal["ran", "refused", "failed", "missing", "not in plan"]
+    state: Literal["ran", "invalid", "failed", "missing", "not in plan"]
     points: int
     planned_points: int | None
     reason: str

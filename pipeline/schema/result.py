@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from pipeline.schema.base import Document, Stored, digest
+from pipeline.schema.base import Document, Stored, digest, schema
 from pipeline.schema.plan import Job
 from pipeline.schema.published import StatedPoint
 from pipeline.schema.recipe import Client, Text
+from pipeline.schema.upgrades import Raw
 
 Origin = Literal["measured", "simulated", "published"]
 DERIVED = ("total_tok_s_gpu", "input_tok_s_gpu", "output_tok_s_gpu", "interactivity")
@@ -42,11 +43,11 @@ class Point(Document):
     """One concurrency of one deployment. Token counts, seconds and milliseconds as measured; the rest is derived."""
 
     conc: int = Field(ge=1)
-    status: Literal["ok", "refused"]
+    status: Literal["ok", "invalid"]
     reasons: tuple[str, ...] = Field(
         default=(), description="why a refused point is not to be trusted, each `name: what was found`"
     )
-    withheld: tuple[str, ...] = Field(
+    not_evaluated: tuple[str, ...] = Field(
         default=(), description="what could not be judged, and why; does not refuse the point"
     )
     gpus_prefill: int = Field(ge=0)
@@ -216,27 +217,31 @@ class Failure(Stored):
 class Result(Stored):
     """results.json: the points of one job."""
 
+    schema_version: int = schema(2)
     points: Annotated[tuple[Point, ...], Field(min_length=1)]
 
     def to_json(self) -> str:
-        """The document with each point's derived figures beside it, for whoever opens the file."""
+        """Return the document with each point's derived figures beside it, for readers of the file."""
         raw = self.model_dump(mode="json", by_alias=True)
         for written, point in zip(raw["points"], self.points, strict=True):
             written |= {name: getattr(point, name) for name in DERIVED}
         return json.dumps(raw, indent=1) + "\n"
 
     @classmethod
-    def from_json(cls, text: str | bytes, *, where: str) -> Self:
-        """Read without the derived figures: they are computed again from what was measured."""
-        try:
-            raw = json.loads(text)
-        except ValueError:
-            return super().from_json(text, where=where)
-        points = raw.get("points") if isinstance(raw, dict) else None
-        for written in points if isinstance(points, list) else ():
-            for name in DERIVED if isinstance(written, dict) else ():
-                written.pop(name, None)
-        return super().from_json(json.dumps(raw), where=where)
+    def without_derived(cls, raw: Raw) -> Raw:
+        """Return the raw document without the derived figures: they are computed again from what was measured."""
+        points = raw.get("points")
+        if not isinstance(points, list):
+            return raw
+        return {
+            **raw,
+            "points": [
+                {name: value for name, value in point.items() if name not in DERIVED}
+                if isinstance(point, dict)
+                else point
+                for point in points
+            ],
+        }
 
 
 class ResultFolder(Document):

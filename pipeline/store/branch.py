@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import filecmp
 import secrets
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pipeline.edge import git
+from pipeline.edge import files, git
 from pipeline.edge.clock import Clock
 from pipeline.edge.scratch import scratch
 from pipeline.edge.shell import Shell
@@ -68,7 +67,7 @@ def sync(directory: Path, branch: Branch, derived: Derived, *, shell: Shell, clo
             if (tree.folder / derived.source).is_dir():
                 derived.rebuild(directory)
                 for name in derived.files:
-                    _copy(directory / name, tree.folder / name)
+                    files.copy(directory / name, tree.folder / name)
             if not tree.commit(branch.message) or tree.push(branch.remote, branch.name):
                 return Synced(tuple(sorted(pulled)), tuple(pushed))
             clock.sleep(min(LONGEST_WAIT_S, 0.2 * 2**attempt) * (0.5 + secrets.randbelow(1000) / 1000))
@@ -88,7 +87,7 @@ def copy_missing(source: Path, target: Path, growing: tuple[str, ...]) -> list[s
             raise ArtifactError("has other content on the branch", where=name, hint=hint)
     missing = [name for name in names if not (target / name).exists()]
     for name in missing:
-        _copy(source / name, target / name)
+        files.copy(source / name, target / name)
     return missing
 
 
@@ -98,16 +97,3 @@ def _files(folder: Path, growing: tuple[str, ...]) -> Iterator[Path]:
             hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
             if path.is_file() and not path.is_symlink() and not hidden:
                 yield path
-
-
-def _copy(source: Path, target: Path) -> None:
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, temporary)
-        temporary.replace(target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise PipelineError(
-            f"cannot be written: {error.strerror}", where=str(target), hint="is the disk full or read-only?"
-        ) from error

@@ -1,4 +1,4 @@
-"""SQL over history: DuckDB sees the rows through pyarrow, and neither files, network nor extensions."""
+"""SQL over history: DuckDB reads the rows through pyarrow, and has access to no files, network or extensions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from pyarrow import dataset
 
 from pipeline.errors import PipelineError
+from pipeline.schema.upgrades import STATUSES
 from pipeline.store import table
 from pipeline.store.storage import Storage, at
 from pipeline.store.tombstones import Retracted
@@ -20,17 +21,22 @@ SEALED: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": "false",
     "python_enable_replacements": "false",
 }
+AS_STORED = "points_as_stored"
+STATUS = " ".join(
+    f"WHEN '{old}' THEN '{new}'" for old, new in STATUSES.items()
+)  # old files are never rewritten
+VIEW = f"CREATE VIEW points AS SELECT * REPLACE (CASE status {STATUS} ELSE status END AS status) FROM {AS_STORED}"  # noqa: S608  # no input of users
 
 
 def query(url: str | Storage, sql: str) -> list[dict[str, Any]]:
-    """Rows of a SELECT over the view ``points``: every attempt of every run that is not retracted."""
+    """Return the rows of a SELECT over the view ``points``: every attempt of every run that is not retracted."""
     with _answered(url, sql) as found:
         names = [column[0] for column in found.description or ()]
         return [dict(zip(names, values, strict=True)) for values in found.fetchall()]
 
 
 def query_text(url: str | Storage, sql: str) -> str:
-    """The same as a table to read."""
+    """Return the same as a table of text."""
     with _answered(url, sql) as found:
         return str(found.df().to_string(index=False)) + "\n"
 
@@ -40,7 +46,8 @@ def _answered(url: str | Storage, sql: str) -> Iterator[Any]:
     import duckdb  # noqa: PLC0415  # heavy, and only this verb needs it
 
     with duckdb.connect(":memory:", config=SEALED) as connection:
-        connection.register("points", _points(at(url)))
+        connection.register(AS_STORED, _points(at(url)))
+        connection.execute(VIEW)
         try:
             found = connection.execute(sql)
             if found.description is None:
@@ -61,16 +68,16 @@ def _points(storage: Storage) -> Any:
         return table.SCHEMA.empty_table()
     for path in paths:
         with table.opened(storage, path):
-            pass  # a torn file is named here, not in the middle of a query
+            pass  # a file that cannot be read is named here, not in the middle of a query
     found = dataset.dataset(
         [storage.absolute(path) for path in paths],
         schema=table.SCHEMA,
         format="parquet",
         filesystem=storage.fs,
     )
-    for stone in Retracted(storage).stones:
-        is_run = pc.field("run_id") == stone.run_id
+    for tombstone in Retracted(storage).tombstones:
+        is_run = pc.field("run_id") == tombstone.run_id
         found = found.filter(
-            ~(is_run if stone.attempt is None else is_run & (pc.field("attempt") == stone.attempt))
+            ~(is_run if tombstone.attempt is None else is_run & (pc.field("attempt") == tombstone.attempt))
         )
     return found

@@ -1,4 +1,4 @@
-"""Reading history: keys first, then only the documents that are wanted."""
+"""Reading history: keys first, then only the documents that are needed."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from pipeline.store.storage import Storage, at
 from pipeline.store.table import Key
 from pipeline.store.tombstones import Retracted
 
-STANDING = ("failed", "refused", "ok")  # an attempt stands over those of an earlier status here
-READERS = 4  # files whose keys are read at once; an object store answers slowly, not seldom
+PRECEDENCE = ("failed", "invalid", "ok")  # an attempt replaces attempts of an earlier status in this list
+READERS = 4  # files whose keys are read at once: an object store answers many requests, each slowly
 
 RowPair = tuple[tuple[HistoryRow, ...], tuple[HistoryRow, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A row that is known by its key and not read yet."""
+    """A row whose key is read, and its document not yet."""
 
     path: str
     index: int
@@ -32,38 +32,40 @@ class _Found:
 def rows(
     url: str | Storage, *, select: str = "*", date_from: str | None = None, run_id: str | None = None
 ) -> tuple[HistoryRow, ...]:
-    """Rows (of ``run_id``) of recipes whose id matches the glob, without retracted runs, by time.
+    """Return the rows (of ``run_id``) of recipes whose id matches the glob, without retracted runs, by time.
 
-    Of several attempts of a run the newest with a good point stands for a recipe and concurrency, else the newest refused, else the newest.
+    Of several attempts of a run, each recipe and concurrency has the row of the newest attempt with a valid point,
+    else of the newest with an invalid one, else of the newest.
     """
     storage = at(url)
     found = _scan(
         storage, lambda key: run_id in {None, key.run_id} and fnmatchcase(key.recipe, select), date_from
     )
-    return _load(storage, _standing(found))
+    return _load(storage, _without_superseded(found))
 
 
 def latest(url: str | Storage, recipes: Mapping[str, Sequence[str]], *, run_id: str | None = None) -> RowPair:
-    """``current_and_previous`` of a history, of which only those rows are read that it gives."""
+    """Return ``current_and_previous`` of a history; only the documents that it returns are read."""
     storage = at(url)
     if not recipes:
         return (), ()
     wanted = {*recipes, *(name for former in recipes.values() for name in former)}
     found = _scan(storage, lambda key: key.recipe in wanted or not wanted.isdisjoint(key.was), None)
-    current, previous = _current_and_previous(_standing(found), recipes, run_id)
+    current, previous = _current_and_previous(_without_superseded(found), recipes, run_id)
     return _load(storage, current), _load(storage, previous)
 
 
 def current_and_previous(
     rows: Sequence[HistoryRow], recipes: Mapping[str, Sequence[str]], *, run_id: str | None = None
 ) -> RowPair:
-    """Rows of each recipe's newest run (or of ``run_id``), and of the newest run before it that it can be compared with.
+    """Return the rows of each recipe's newest run (or of ``run_id``), and of the newest comparable run before it.
 
-    ``recipes``: recipe id -> former ids. Comparable is a run of the same settings with at least one good point; the deployment may differ.
-    A point that is not good there, or not there, is that of the newest such run in which it is good.
-    Where no run is, it is the newest of the same origin and as many requests per concurrency: then what differs in settings can be told.
+    ``recipes``: recipe id -> former ids. A run is comparable if it has the same settings and at least one valid point;
+    the deployment may differ. A point that is missing or not valid in that run is taken from the newest comparable run
+    in which it is valid. Without a comparable run, the newest one of the same origin and the same requests per
+    concurrency is returned, so that the difference in settings can be reported.
     """
-    found = _standing(_Found("", index, Key.of(row)) for index, row in enumerate(rows))
+    found = _without_superseded(_Found("", index, Key.of(row)) for index, row in enumerate(rows))
     current, previous = _current_and_previous(found, recipes, run_id)
     return tuple(rows[one.index] for one in current), tuple(rows[one.index] for one in previous)
 
@@ -77,11 +79,11 @@ def _scan(storage: Storage, is_wanted: Callable[[Key], bool], date_from: str | N
     return [one for one in found if is_wanted(one.key) and (one.key.run_id, one.key.attempt) not in retracted]
 
 
-def _standing(found: Iterable[_Found]) -> list[_Found]:
-    # A refused point enters no baseline or verdict, so a retry that was refused would only keep an older good point of its run out of them.
-    # Among good ones the newer stands, never the faster; who no longer trusts an attempt retracts it.
+def _without_superseded(found: Iterable[_Found]) -> list[_Found]:
+    # An invalid point enters no baseline or verdict, so an invalid retry must not hide a valid point of an earlier attempt.
+    # Of two valid ones the newer counts, never the faster; an attempt that is no longer trusted is to be retracted.
     best: dict[tuple[str, str, int], _Found] = {}
-    for one in sorted(found, key=lambda one: (STANDING.index(one.key.status), one.key.attempt)):
+    for one in sorted(found, key=lambda one: (PRECEDENCE.index(one.key.status), one.key.attempt)):
         best[one.key.run_id, one.key.recipe, one.key.conc] = one
     return sorted(best.values(), key=lambda one: (one.key.order, one.key.recipe, one.key.conc))
 
@@ -96,7 +98,7 @@ def _current_and_previous(
         runs = _runs(one for one in found if one.key.recipe in family)
         runs = [
             run for run in runs if run_id or run[0].key.origin != "published"
-        ] or runs  # figures of others displace no night of ours
+        ] or runs  # published figures never replace a run of our own
         newest = next(
             (index for index in range(len(runs) - 1, -1, -1) if run_id in {None, runs[index][0].key.run_id}),
             None,
@@ -108,7 +110,7 @@ def _current_and_previous(
 
 
 def _runs(found: Iterable[_Found]) -> list[list[_Found]]:
-    """Rows by run, oldest run first."""
+    """Return the rows by run, oldest run first."""
     by_run: defaultdict[str, list[_Found]] = defaultdict(list)
     for one in found:
         by_run[one.key.run_id].append(one)
@@ -116,9 +118,9 @@ def _runs(found: Iterable[_Found]) -> list[list[_Found]]:
 
 
 def _before(current: Sequence[_Found], earlier: Sequence[list[_Found]]) -> list[_Found]:
-    """Of ``earlier`` runs, oldest first: the newest of the same settings, or where there is none the newest, so that it is said why.
+    """Return the newest of the ``earlier`` runs (oldest first) with the same settings, else the newest of all.
 
-    Each point for itself: one that is not to be trusted, or was not measured, takes no earlier good one's place.
+    Points are chosen one by one: a point that is not valid or missing does not replace an earlier valid one.
     """
     like = [run for run in reversed(earlier) if _is_like(run, current)]
     settings = {one.key.settings_key for one in current}
@@ -127,13 +129,13 @@ def _before(current: Sequence[_Found], earlier: Sequence[list[_Found]]) -> list[
         return like[0] if like else []
     newest = {one.key.conc: one for one in same[0]}
     wanted = newest.keys() | {one.key.conc for one in current}
-    good = {
+    valid = {
         one.key.conc: one
         for run in reversed(same)
         for one in run
         if one.key.is_trusted and one.key.conc in wanted
     }
-    return [*(newest | good).values()]
+    return [*(newest | valid).values()]
 
 
 def _is_like(run: Sequence[_Found], current: Sequence[_Found]) -> bool:
@@ -144,7 +146,7 @@ def _is_like(run: Sequence[_Found], current: Sequence[_Found]) -> bool:
 
 
 def _load(storage: Storage, found: Sequence[_Found]) -> tuple[HistoryRow, ...]:
-    """The documents of these rows, in their order."""
+    """Return the documents of these rows, in their order."""
     wanted: defaultdict[str, set[int]] = defaultdict(set)
     for one in found:
         wanted[one.path].add(one.index)

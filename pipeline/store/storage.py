@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,8 +13,10 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs as filesystems
 
+from pipeline.edge import files
 from pipeline.errors import ArtifactError, PipelineError
 
+UNCHANGED = "history is unchanged; ingest again"
 FLAT = frozenset({"s3", "gcs", "abfs"})  # these have no folders to make
 
 
@@ -40,7 +40,7 @@ class Storage:
     def files(self, folder: str) -> list[str]:
         """Paths of the files below ``folder``, sorted; none when there is no such folder. Dot-names are leftovers of killed writers."""
         selector = filesystems.FileSelector(self.absolute(folder), recursive=True, allow_not_found=True)
-        with self._reading(folder):
+        with files.file_errors("read", self._name(folder)):
             found = [
                 info.path
                 for info in self.fs.get_file_info(selector)
@@ -54,7 +54,10 @@ class Storage:
 
     def read(self, path: str) -> bytes:
         """All of a file."""
-        with self._reading(path), self.fs.open_input_stream(self.absolute(path)) as stream:
+        with (
+            files.file_errors("read", self._name(path)),
+            self.fs.open_input_stream(self.absolute(path)) as stream,
+        ):
             content: bytes = stream.read()
         return content
 
@@ -68,29 +71,12 @@ class Storage:
         if not self.is_local:
             yield lambda: self._upload(path, content)
             return
-        target = Path(self.absolute(path))
-        temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-        try:
-            with self._writing(path):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _write(temporary, content)
-            yield lambda: self._claim(path, temporary, target)
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-
-    def _claim(self, path: str, temporary: Path, target: Path) -> bool:
-        with self._writing(path):
-            try:
-                target.hardlink_to(temporary)
-            except FileExistsError:
-                return False
-            _sync(target.parent)
-        return True
+        with files.creating(Path(self.absolute(path)), content, hint=UNCHANGED) as create:
+            yield create
 
     def _upload(self, path: str, content: bytes) -> bool:
         where = self.absolute(path)
-        with self._writing(path):
+        with files.file_errors("write", self._name(path), hint=UNCHANGED):
             if self.fs.get_file_info(where).type != filesystems.FileType.NotFound:
                 return False
             if self.fs.type_name not in FLAT:
@@ -99,22 +85,8 @@ class Storage:
                 stream.write(content)
         return True
 
-    @contextlib.contextmanager
-    def _writing(self, path: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            hint = "history is as it was; is it full or read-only? Make room and ingest again"
-            raise ArtifactError(
-                f"cannot write {path}: {error.strerror or error}", where=self.shown, hint=hint
-            ) from error
-
-    @contextlib.contextmanager
-    def _reading(self, path: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise ArtifactError(f"cannot read {path}: {error.strerror or error}", where=self.shown) from error
+    def _name(self, path: str) -> str:
+        return f"{self.shown.rstrip('/')}/{path}"
 
 
 def at(url: str | Storage) -> Storage:
@@ -151,18 +123,3 @@ def _from_fsspec(url: str, scheme: str, shown: str) -> tuple[Any, str]:
             hint="a path, file://, s3://, gs://, …",
         ) from error
     return filesystems.PyFileSystem(filesystems.FSSpecHandler(fs)), root
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

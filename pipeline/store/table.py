@@ -1,4 +1,7 @@
-"""One Parquet row per history row: flat columns for readers, and ``document``, which is the truth that they are derived from."""
+"""One Parquet row per history row: flat columns for readers, and ``document``, from which they are derived.
+
+Files are never rewritten, so those of earlier schema versions stay: their columns are upgraded on reading, as documents are.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from pipeline.errors import ArtifactError
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.published import StatedPoint
 from pipeline.schema.result import JobRecord, Point
+from pipeline.schema.upgrades import status
 from pipeline.store.storage import Storage
 
 POINTS = "points"
@@ -51,13 +55,13 @@ SCHEMA = pa.schema(
         *((name, pa.float64()) for name in ("tpot_p50_ms", "ttft_p50_ms", "ttft_p99_ms", "e2e_p50_ms")),
         *((name, pa.string()) for name in ("started_at", "folder", "sums_sha256", "document")),
     ],
-    metadata={"schema": "1"},
+    metadata={"schema": str(HistoryRow.current_version())},
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What tells one row from another and decides whether it is read; its fields are columns."""
+    """The columns that tell one row from another and decide whether its document is read."""
 
     run_id: str
     attempt: int
@@ -73,7 +77,7 @@ class Key:
 
     @classmethod
     def of(cls, row: HistoryRow) -> Self:
-        """The key of a row."""
+        """Return the key of a row."""
         values = flat(row)
         return cls(
             **{name: values[name] for name in cls.__slots__ if name != "was"}, was=row.record.job.recipe.was
@@ -81,17 +85,17 @@ class Key:
 
     @property
     def is_trusted(self) -> bool:
-        """Measured to the end and not refused."""
+        """Whether the point was measured to the end and is valid."""
         return self.status == "ok"
 
     @property
     def order(self) -> tuple[str, str, int]:
-        """Runs follow one another by this."""
+        """The sort key that puts runs in the order of time."""
         return self.started_at, self.run_id, self.attempt
 
 
 def utc(text: str, *, where: str) -> datetime:
-    """A stored moment, in UTC."""
+    """Return a stored moment in UTC; ArtifactError names ``where`` if it is none."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
@@ -108,7 +112,7 @@ def utc(text: str, *, where: str) -> datetime:
 
 
 def flat(row: HistoryRow) -> dict[str, Any]:
-    """The columns of a row but for ``document``; figures of a failure are null."""
+    """Return the columns of a row except ``document``; figures of a failure are null."""
     record, point = row.record, row.point
     provenance, recipe = record.provenance, record.job.recipe
     figures = _figures(point) if point else {}
@@ -137,7 +141,7 @@ def flat(row: HistoryRow) -> dict[str, Any]:
 
 
 def _settings_key(record: JobRecord) -> str:
-    """What the series keys of a run have in common: without the point's concurrency and the recipe's id, which may have been another."""
+    """Return what the series keys of a run have in common: without the concurrency and the recipe id, which may change."""
     job = record.job
     nameless = job.model_copy(update={"recipe": job.recipe.model_copy(update={"id": ""})})
     return record.model_copy(update={"job": nameless}).series_key(0)
@@ -163,7 +167,7 @@ def _figures(point: Point | StatedPoint) -> dict[str, float | None]:
 
 
 def pack(rows: Sequence[HistoryRow]) -> bytes:
-    """A Parquet file of these rows."""
+    """Return a Parquet file of these rows."""
     table = pa.Table.from_pylist(
         [{**flat(row), "document": row.model_dump_json(by_alias=True)} for row in rows], schema=SCHEMA
     )
@@ -173,14 +177,14 @@ def pack(rows: Sequence[HistoryRow]) -> bytes:
 
 
 def files(storage: Storage, *, date_from: str | None = None) -> list[str]:
-    """Every file of points, of days since ``date_from``; ArtifactError at one that is not ours."""
+    """Return the path of every file of points, of days since ``date_from``; ArtifactError at a foreign file."""
     found = storage.files(POINTS)
     for path in found:
         if not FILE.fullmatch(path):
             raise ArtifactError(
                 f"foreign file in history: {path!r}",
                 where=storage.shown,
-                hint="points/ holds what ingest writes; move it out",
+                hint="points/ holds only files that ingest wrote; move it out",
             )
     return [path for path in found if date_from is None or _day(path) >= date_from]
 
@@ -190,16 +194,19 @@ def _day(path: str) -> str:
 
 
 def keys(storage: Storage, path: str) -> list[Key]:
-    """The keys of a file's rows, in the order of the file."""
+    """Return the keys of a file's rows, in the order of the file."""
     with opened(storage, path) as file:
         if not ADDED.issubset(file.schema_arrow.names):
             return [Key.of(row) for _, row in documents(storage, path, range(file.metadata.num_rows))]
         found = file.read(columns=list(Key.__slots__)).to_pylist()
-    return [Key(**{**values, "was": tuple(values["was"] or ())}) for values in found]
+    return [
+        Key(**{**values, "was": tuple(values["was"] or ()), "status": status(values["status"])})
+        for values in found
+    ]
 
 
 def documents(storage: Storage, path: str, wanted: Collection[int]) -> Iterator[tuple[int, HistoryRow]]:
-    """The rows at these indices of a file."""
+    """Yield the rows at these indices of a file, each with its index."""
     with opened(storage, path) as file:
         index = 0
         for batch in file.iter_batches(batch_size=BATCH, columns=["document"]):
@@ -211,13 +218,14 @@ def documents(storage: Storage, path: str, wanted: Collection[int]) -> Iterator[
 
 @contextlib.contextmanager
 def opened(storage: Storage, path: str) -> Iterator[parquet.ParquetFile]:
-    """A file of points; ArtifactError when it is torn or lacks a column that decides what is read."""
+    """Open a file of points; ArtifactError when it is torn, newer, or lacks a column that decides what is read."""
     where = f"{storage.shown}/{path}"
     try:
         with (
             storage.fs.open_input_file(storage.absolute(path)) as source,
             parquet.ParquetFile(source) as file,
         ):
+            _refuse_newer(file, where)
             lacking = [
                 name
                 for name in (*Key.__slots__, "document")
@@ -227,11 +235,19 @@ def opened(storage: Storage, path: str) -> Iterator[parquet.ParquetFile]:
                 raise ArtifactError(
                     f"not a file of history: no column {lacking[0]}",
                     where=where,
-                    hint="foreign; move it out of points/",
+                    hint="not written by ingest; move it out of points/",
                 )
             yield file
     except (pa.ArrowException, OSError) as error:
         what = f"cannot be read: {str(error).splitlines()[0]}"
         raise ArtifactError(
-            what, where=where, hint="torn or foreign; delete it and ingest its result folders again"
+            what, where=where, hint="incomplete or foreign; delete it and ingest its result folders again"
         ) from error
+
+
+def _refuse_newer(file: parquet.ParquetFile, where: str) -> None:
+    version = (file.schema_arrow.metadata or {}).get(b"schema", b"1").decode("ascii", "replace")
+    if not version.isdecimal() or int(version) > HistoryRow.current_version():
+        current = HistoryRow.current_version()
+        what = f"history file of schema {version}, and this version of rackbench reads up to {current}"
+        raise ArtifactError(what, where=where, hint="upgrade rackbench")

@@ -17,7 +17,7 @@ from pipeline.errors import InterruptedRunError, LaunchError
 from pipeline.launch import base
 from pipeline.launch.base import Clients, Launcher, LaunchSpec
 from pipeline.launch.launchers import LAUNCHERS
-from pipeline.schema.catalogue import Cluster
+from pipeline.schema.cluster import Cluster
 from pipeline.schema.recipe import ROLES
 from tests.fakes import launch_specs
 from tests.fakes.clock import FakeClock
@@ -62,8 +62,8 @@ def local_lab() -> Lab:
         running=lambda clients: clients.shell.running,  # type: ignore[attr-defined]  # ours
         limit="wall-clock limit 1800 s",
         process="decode-1",
-        incomplete=cluster.model_copy(update={"local": None}),
-        needed="local",
+        incomplete=cluster.model_copy(update={"timing": None}),
+        needed="timing",
         lose=lambda clients: clients.http.instances.update(backend=1),  # type: ignore[attr-defined]  # ours
         left=left_process,
     )
@@ -91,7 +91,8 @@ def lab(request, launcher) -> Lab:
 
 def test_every_launcher_is_tried_here_and_can_be_named_by_a_cluster():
     assert LABS.keys() == LAUNCHERS.keys()
-    named = typing.get_args(typing.get_args(Cluster.model_fields["launcher"].annotation)[0])
+    sites = typing.get_args(Cluster.model_fields["site"].annotation)
+    named = [name for site in sites for name in typing.get_args(site.model_fields["launcher"].annotation)]
     assert LAUNCHERS.keys() <= set(named)
 
 
@@ -113,7 +114,7 @@ def test_a_deployment_is_up_inside_its_with_and_down_after_it(launcher, lab, tmp
     clients = lab.clients()
     with launcher.deployed(lab.spec(), lab.cluster, clients=clients, logs=tmp_path) as endpoint:
         assert lab.running(clients)
-        assert endpoint.alive() == []
+        assert endpoint.changes() == []
         assert endpoint.url.startswith("http://")
         assert endpoint.served_name == lab.spec().llm.served_name
         assert {one.role for one in endpoint.instances} == set(ROLES)
@@ -131,7 +132,7 @@ def test_a_deployment_that_has_lost_an_instance_says_so(launcher, lab, tmp_path)
     clients = lab.clients()
     with launcher.deployed(lab.spec(), lab.cluster, clients=clients, logs=tmp_path) as endpoint:
         lab.lose(clients)
-        assert endpoint.alive() != []
+        assert endpoint.changes() != []
 
 
 @pytest.mark.parametrize("error", [ValueError, InterruptedRunError, KeyboardInterrupt])

@@ -13,7 +13,7 @@ from typing import Any, Self
 from pipeline.edge.http import Answer
 from pipeline.edge.shell import Completed
 from pipeline.errors import PipelineError
-from pipeline.schema.endpoint import Endpoint, Instance
+from pipeline.schema.endpoint import DeploymentChange, Endpoint, Instance
 from tests.fakes.launch_specs import MODEL
 
 PLAYED = Path(__file__).parents[1] / "unit" / "aiperf"
@@ -49,7 +49,7 @@ def lay_out(name: str, folder: Path, *, without: Sequence[str] = (), buffered: b
     return folder
 
 
-def endpoint(logs: Path, *, alive: Callable[[], list[str]] = list) -> Endpoint:
+def endpoint(logs: Path, *, changes: Callable[[], list[DeploymentChange]] = list) -> Endpoint:
     logs.mkdir(exist_ok=True)
     (logs / "frontend.log").touch()
     return Endpoint(
@@ -60,7 +60,7 @@ def endpoint(logs: Path, *, alive: Callable[[], list[str]] = list) -> Endpoint:
         logs=logs,
         frontend_log=logs / "frontend.log",
         beside=lambda argv: ["beside", *argv],
-        alive=alive,
+        changes=changes,
         versions={"ai-dynamo": "1.4.2"},
         stages_s={"start": 0.5, "ready": 4.0},
         commands={"frontend": ("python", "-m", "dynamo.frontend")},

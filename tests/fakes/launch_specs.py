@@ -9,7 +9,7 @@ from pipeline import plan as planning
 from pipeline.deployment import hbm
 from pipeline.deployment.simulated import sku_timing
 from pipeline.launch.base import LaunchSpec
-from pipeline.schema.catalogue import Cluster
+from pipeline.schema.cluster import Cluster
 from pipeline.schema.timing import Timing
 from tests.golden.regenerate import RECIPES, recipe_set
 
@@ -21,10 +21,9 @@ MODEL = RECIPES / "tokenizers" / "tiny"
 
 
 def cluster(**site: Any) -> Cluster:
-    """Cluster local-live with other fields of its ``local``."""
+    """Cluster local-live with other fields of its ``site``."""
     found = recipe_set().catalogue.clusters["local-live"]
-    assert found.local is not None
-    return found.model_copy(update={"local": found.local.model_copy(update=site)})
+    return found.model_copy(update={"site": found.site.model_copy(update=site)})
 
 
 def spec(

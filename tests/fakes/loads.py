@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.measure.observation import Observation
 from pipeline.measure.requests import Request
-from pipeline.measure.validity import Observation
 
 TTFT_MS, TPOT_MS, OSL = 200.0, 10.0, 50
 

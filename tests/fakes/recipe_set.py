@@ -45,7 +45,7 @@ source: invented
 CLUSTER = """\
 title: This machine
 skus: [tiny-2x4]
-launcher: null
+site: {launcher: none}
 measure: replay
 runs_on: [ubuntu-latest]
 racks: 1

@@ -84,7 +84,7 @@ def point(
     total, n = round(tok_s_gpu * SECONDS * of.gpus_counted), 10 * conc
     return Point(
         conc=conc,
-        status="refused" if reasons else "ok",
+        status="invalid" if reasons else "ok",
         reasons=reasons,
         gpus_prefill=of.prefill.gpus,
         gpus_decode=of.decode.gpus,

@@ -44,7 +44,7 @@ def test_results_of_a_run_are_fetched(fake, github, tmp_path):
     for n in (1, 2, 3):
         folder = results.folder(tmp_path / "made", results.record(results.recipe(f"{n}p1d-dep4-dep8")))
         fake.add_artifact(101, folder.name, zipped(folder))
-    context = Context(Shell(), FakeClock(), tmp_path)
+    context = Context(Shell(), FakeClock(), tmp_path, http=SystemHttp)
     options = fetching.FetchOptions("acme/bench", 101, None, tmp_path / "out")
     assert len(fetching.fetch_run(context, options, github).new) == 3
     again = fetching.fetch_run(context, options, github)
@@ -61,7 +61,7 @@ def test_an_expired_artifact_is_said_to_be(fake, github, tmp_path):
     assert "request id" in caught.value.hint
     with pytest.raises(ArtifactError, match="no artifact of results"):
         fetching.fetch_run(
-            Context(Shell(), FakeClock(), tmp_path),
+            Context(Shell(), FakeClock(), tmp_path, http=SystemHttp),
             fetching.FetchOptions("acme/bench", fake.add_run(7)["id"], None, tmp_path),
             github,
         )

@@ -23,6 +23,7 @@ from pipeline.edge.shell import Shell
 from pipeline.errors import LaunchError
 from pipeline.launch import local, ready
 from pipeline.launch.base import ATTEMPT, JOB, PROCESS, RUN, Clients
+from pipeline.schema.endpoint import Cause, describe
 from tests.fakes.launch_specs import GB200, GB300, cluster, spec
 
 ROOT = Path(__file__).parents[2]
@@ -94,7 +95,7 @@ def wait_for(what) -> None:
 def test_a_deployment_answers_through_prefill_and_decode_and_its_time_is_scaled(run_id, tmp_path):
     with deployed(run_id, tmp_path, time_scale=10.0) as endpoint:
         assert [one.name for one in endpoint.instances] == ["prefill-0", "decode-0"]
-        assert endpoint.alive() == []
+        assert endpoint.changes() == []
         before = [ready.served(one.metrics_url, MEANS.http) for one in endpoint.instances]
         start = time.monotonic()
         assert complete(endpoint, 20)["usage"]["completion_tokens"] == 20
@@ -187,7 +188,8 @@ def test_a_frontend_that_dies_during_a_look_is_told_as_dead_and_not_as_silent(ru
     http = Killing()
     with deployed(run_id, tmp_path, clients=Clients(Shell(), http, SystemClock())) as endpoint:
         http.run_id = run_id
-        assert endpoint.alive()[0].startswith("frontend was killed by signal 9")
+        change = endpoint.changes()[0]
+        assert (change.cause, change.subject, change.signal) == (Cause.KILLED, "frontend", 9)
 
 
 def test_a_worker_that_is_killed_is_named_at_once(run_id, tmp_path):
@@ -195,8 +197,9 @@ def test_a_worker_that_is_killed_is_named_at_once(run_id, tmp_path):
         for one in processes.marked({RUN: run_id, PROCESS: "decode-0"}):
             with suppress(ProcessLookupError):  # it went with its parent
                 os.kill(one.pid, signal.SIGKILL)
-        wait_for(endpoint.alive)
-        assert "decode-0 was killed by signal 9" in endpoint.alive()[0]
+        wait_for(endpoint.changes)
+        change = endpoint.changes()[0]
+        assert (change.cause, change.subject, change.signal) == (Cause.KILLED, "decode-0", 9)
 
 
 def test_a_worker_that_dies_before_it_is_ready_is_told_with_the_end_of_its_log(run_id, tmp_path):
@@ -220,14 +223,18 @@ def test_a_worker_that_never_registers_is_counted_as_missing(run_id, tmp_path):
     assert caught.value.retryable
 
 
+def has_timed_out(endpoint) -> bool:
+    return any((one.subject, one.cause) == ("frontend", Cause.TIME_LIMIT) for one in endpoint.changes())
+
+
 def test_processes_end_by_themselves_at_their_wall_clock_limit_and_it_is_said(run_id, tmp_path):
     try:
         with deployed(run_id, tmp_path, time_s=15) as endpoint:
-            wait_for(lambda: any("frontend reached" in one for one in endpoint.alive()))
-            said = endpoint.alive()[0]
+            wait_for(lambda: has_timed_out(endpoint))
+            reason = describe(endpoint.changes()[0])
     except LaunchError as error:  # a busy machine: the limit came before it was ready
-        said = str(error)
-    assert "reached its wall-clock limit" in said
+        reason = str(error)
+    assert "reached its wall-clock limit" in reason
 
 
 def test_an_error_of_whoever_measures_takes_everything_down(run_id, tmp_path):
@@ -248,7 +255,7 @@ def test_a_taken_port_is_stepped_over_and_a_range_without_free_ports_is_refused(
         sockets.enter_context(socket.create_server(("127.0.0.1", taken)))
         with deployed(run_id, tmp_path, isolation="none", first_port=taken, last_port=32000) as endpoint:
             assert int(endpoint.url.rpartition(":")[2]) > taken
-            assert endpoint.alive() == []
+            assert endpoint.changes() == []
         with pytest.raises(LaunchError, match="no 3 free ports in a row") as caught:
             deployed(run_id, tmp_path, isolation="none", first_port=taken, last_port=taken + 2).__enter__()
         assert "local.first_port" in caught.value.hint

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import MeasureError, PipelineError
-from pipeline.measure import aiperf, aiperf_files, aiperf_load
+from pipeline.measure import aiperf, aiperf_files, aiperf_load, aiperf_run
 from pipeline.measure.lengths import draw
-from pipeline.measure.validity import Observation, judge
+from pipeline.measure.observation import Observation
+from pipeline.measure.validity import assess
+from pipeline.schema.endpoint import Cause, DeploymentChange
 from pipeline.schema.recipe import Limits
 from pipeline.schema.result import Measurement, Point
 from tests.fakes.clients import FakeClient, FakeHttp, asked, endpoint, lay_out, played
@@ -24,7 +26,7 @@ WITH_WARMUP = {"c2": 14, "c4": 28}  # requests of a loop that the workers have t
 
 
 def setup(
-    tmp_path: Path, *, alive=list, concs: tuple[int, ...] = CONCS, osl: int = 24, **changed
+    tmp_path: Path, *, changes=list, concs: tuple[int, ...] = CONCS, osl: int = 24, **changed
 ) -> aiperf_load.LoadSettings:
     """What was played."""
     wanted = spec(GB300, run_id="r1")
@@ -34,7 +36,7 @@ def setup(
     recipe = recipe.model_copy(update={"conc": concs, "client": client, "workload": workload, **changed})
     job = wanted.job.model_copy(update={"recipe": recipe})
     return aiperf_load.LoadSettings(
-        job, wanted.sku, endpoint(tmp_path / "logs", alive=alive), "aiperf", "r1", PER_CONC, 7, tmp_path
+        job, wanted.sku, endpoint(tmp_path / "logs", changes=changes), "aiperf", "r1", PER_CONC, 7, tmp_path
     )
 
 
@@ -85,7 +87,7 @@ def test_records_are_requests_with_what_was_asked_and_what_the_server_counted(tm
 def test_a_worker_that_died_under_a_client_that_ended_well_is_found_in_its_records(tmp_path):
     recorded = aiperf_files.read(lay_out("cut", tmp_path), asked("cut"))
     assert recorded.trouble == ""  # its own word
-    assert judge(Observation(4, 24, recorded.loops["c4"])).reasons == (
+    assert tuple(map(str, assess(Observation(4, 24, recorded.loops["c4"])).reasons)) == (
         "request-errors: 6 of 24, most often '500 Internal Server Error'",
         "truncated-streams: 2 of 24 ended before their last token",
     )
@@ -99,16 +101,16 @@ def test_a_stream_that_was_cut_before_its_first_token_is_cut_and_no_error(tmp_pa
         "error": {"type": "InvalidInferenceResultError", "message": "no content"},
     }
     records.write_text("\n".join([*others, json.dumps(cut)]) + "\n")
-    reasons = judge(Observation(4, 24, aiperf_files.read(tmp_path, asked("whole")).loops["c4"])).reasons
-    assert reasons == ("truncated-streams: 1 of 24 ended before their last token",)
+    (reason,) = assess(Observation(4, 24, aiperf_files.read(tmp_path, asked("whole")).loops["c4"])).reasons
+    assert str(reason) == "truncated-streams: 1 of 24 ended before their last token"
 
 
 def test_a_request_that_was_recorded_twice_does_not_stand_for_one_that_was_lost(tmp_path):
     records = lay_out("whole", tmp_path) / aiperf_files.RECORDS
     *others, one_but_last, _ = records.read_text().splitlines()
     records.write_text("\n".join([*others, one_but_last, one_but_last]) + "\n")
-    reasons = judge(Observation(4, 24, aiperf_files.read(tmp_path, asked("whole")).loops["c4"])).reasons
-    assert reasons == ("lost-requests: 23 of 24 are in the client's records",)
+    (reason,) = assess(Observation(4, 24, aiperf_files.read(tmp_path, asked("whole")).loops["c4"])).reasons
+    assert str(reason) == "lost-requests: 23 of 24 are in the client's records"
 
 
 def test_a_client_that_was_killed_leaves_a_torn_line_or_nothing(tmp_path):
@@ -156,12 +158,12 @@ def test_the_log_is_followed_while_it_grows(tmp_path):
     said = played("whole", "aiperf.log")
     middle = said.index("Phase c2 (profiling) complete") + 20  # in the midst of a line
     log = aiperf_files.Log(tmp_path / "aiperf.log")
-    log.look()
+    log.update()
     (tmp_path / "aiperf.log").write_text(said[:middle])
-    log.look()
-    assert (log.begun, log.ended) == ({"warmup-c2", "c2"}, {"warmup-c2"})
+    log.update()
+    assert (log.started, log.ended) == ({"warmup-c2", "c2"}, {"warmup-c2"})
     (tmp_path / "aiperf.log").write_text(said)
-    log.look()
+    log.update()
     assert log.ended == {"warmup-c2", "c2", "pause-c4", "warmup-c4", "c4"}
 
 
@@ -363,8 +365,10 @@ def test_counters_of_the_deployment_are_held_against_the_loop_that_they_belong_t
         ("wrong-path: decode 15 requests served where 28 were sent",),
     )
     first, second = wrongly("silent", "c4", **{"prefill-0": None})
-    assert (first.withheld[0][:5], second.reasons) == ("drift", ())
-    assert second.withheld[0] == "path: it is not known how many requests of this loop prefill served"
+    assert (first.not_evaluated[0][:5], second.reasons) == ("drift", ())
+    assert (
+        second.not_evaluated[0] == "path: the number of requests that prefill served in this loop is unknown"
+    )
 
 
 @pytest.mark.parametrize(
@@ -390,7 +394,8 @@ def test_counters_that_were_read_too_late_belong_to_no_loop(tmp_path):
     for point in in_order(tmp_path, hurries=True):
         assert point.reasons == ()
         assert (
-            point.withheld[0] == "path: it is not known how many requests of this loop prefill, decode served"
+            point.not_evaluated[0]
+            == "path: the number of requests that prefill, decode served in this loop is unknown"
         )
 
 
@@ -402,21 +407,22 @@ def test_counters_are_read_first_thing_in_a_pause(tmp_path):
         serving(http, "c2")()
         pauses.append("before c4")
 
-    def look() -> list[str]:
+    def look() -> list[DeploymentChange]:
         if pauses:  # it takes so long that the next warm-up is served meanwhile
             pauses.clear()
             serving(http, "c4", **{"prefill-0": 4, "decode-0": 2, "decode-1": 2})()
         return []
 
-    found = measured(tmp_path, FakeClient(meanwhile={"c2": end, "c4": rest}), http, alive=look)
-    assert [(point.reasons, point.withheld[0][:5]) for point in found.points] == [((), "drift")] * 2
+    found = measured(tmp_path, FakeClient(meanwhile={"c2": end, "c4": rest}), http, changes=look)
+    assert [(point.reasons, point.not_evaluated[0][:5]) for point in found.points] == [((), "drift")] * 2
 
 
 def test_loops_whose_ends_no_log_tells_are_not_held_against_counters_of_all_of_them(tmp_path):
     for point in in_order(tmp_path, silent=True):
         assert (point.status, point.reasons) == ("ok", ())
         assert (
-            point.withheld[0] == "path: it is not known how many requests of this loop prefill, decode served"
+            point.not_evaluated[0]
+            == "path: the number of requests that prefill, decode served in this loop is unknown"
         )
 
 
@@ -441,41 +447,44 @@ def test_migrations_restarts_and_lost_streams_are_read_from_the_deployment(tmp_p
 
 def changing(clock: FakeClock, at: float):
     return lambda: (
-        ["decode-1 was killed; the end of its.log:\n  many lines"] if clock.monotonic() > at else []
+        [DeploymentChange(Cause.KILLED, "decode-1", -9, Path("its.log"), ("many", "lines"))]
+        if clock.monotonic() > at
+        else []
     )
 
 
 def test_a_deployment_that_changes_is_measured_to_the_end_of_the_loop_and_no_further(tmp_path):
     clock, http = FakeClock(), FakeHttp()
     client = FakeClient(polls=50, without=("c4",), meanwhile={"c2": serving(http, "c2")})
-    found = measured(tmp_path, client, http, clock, alive=changing(clock, 3.0))
+    found = measured(tmp_path, client, http, clock, changes=changing(clock, 3.0))
     assert [(point.conc, point.reasons) for point in found.points] == [
-        (2, ("deployment-changed: decode-1 was killed",))
+        (2, ("deployment-changed: decode-1 was killed by signal 9",))
     ]
     assert len(client.ran) == 1
     assert clock.monotonic() == pytest.approx(
-        5 + aiperf.FLUSHED_S, abs=0.3
+        5 + aiperf_run.FLUSHED_S, abs=0.3
     )  # its records are written by then
 
 
 def test_a_deployment_that_is_whole_again_is_measured_on_by_another_run(tmp_path):
     clock, http = FakeClock(), FakeHttp()
     client = FakeClient(polls=50, without=("c4",), meanwhile={"c2": serving(http, "c2")})
+    unreachable = [DeploymentChange(Cause.FRONTEND_UNREACHABLE, "frontend")]
     found = measured(
-        tmp_path, client, http, clock, alive=lambda: ["no answer"] if 2 < clock.monotonic() < 4 else []
+        tmp_path, client, http, clock, changes=lambda: unreachable if 2 < clock.monotonic() < 4 else []
     )
     first, second = found.points
-    assert first.reasons == ("deployment-changed: no answer",)
+    assert first.reasons == ("deployment-changed: the frontend does not answer",)
     assert (second.conc, len(client.ran)) == (4, 2)
 
 
 def test_a_loop_over_which_the_deployment_changed_has_five_minutes(tmp_path):
     clock = FakeClock()
-    found = measured(tmp_path, FakeClient(polls=10**6), FakeHttp(), clock, alive=changing(clock, 5.0))
+    found = measured(tmp_path, FakeClient(polls=10**6), FakeHttp(), clock, changes=changing(clock, 5.0))
     assert [point.conc for point in found.points] == [2]
     assert found.points[0].reasons[:2] == (
         "client-failed: ended 300 s after the deployment had changed",
-        "deployment-changed: decode-1 was killed",
+        "deployment-changed: decode-1 was killed by signal 9",
     )
     assert 305 <= clock.monotonic() <= 308
 

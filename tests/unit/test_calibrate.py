@@ -64,7 +64,7 @@ def test_a_point_that_alone_holds_a_parameter_is_not_identifiable():
     assert idle < saturated
 
 
-def test_the_document_names_whose_slope_a_kind_takes():
+def test_the_document_names_the_kind_that_a_slope_was_fitted_on():
     rows = [
         row("4p1d-dep4-dep8", 8, sku="gb300-nvl72"),
         row("5p1d-dep4-dep8", 8, sku="gb300-nvl72"),
@@ -85,7 +85,7 @@ def test_skus_of_equal_bandwidth_share_a_slope_and_nothing_else():
 
 
 def test_one_point_of_a_family_cannot_be_fitted():
-    with pytest.raises(PipelineError, match="one point cannot tell step and slope of TP4 apart"):
+    with pytest.raises(PipelineError, match="decode workers TP4 cannot determine both step time and slope"):
         Fit([row("1p6d-dep4-tp4", 8, sku="gb300-nvl72")], simulate)
 
 
@@ -107,7 +107,7 @@ def test_points_are_read_with_their_shapes():
         (f"{HEAD}\n", 1, "no points"),
         (f"{HEAD}\n{LINE.replace('3148.0', 'nan')}\n", 2, "total_tok_s_gpu is 'nan'"),
         (f"{HEAD}\n{LINE}\n{LINE.replace('41.23', '-1')}\n", 3, "tpot_ms is '-1'"),
-        (f"{HEAD}\n{LINE.replace('256', 'many')}\n", 2, "many"),
+        (f"{HEAD}\n{LINE.replace('256', 'many')}\n", 2, "conc is 'many'"),
     ],
 )
 def test_points_that_are_none_are_refused_at_their_line(text, line, word):

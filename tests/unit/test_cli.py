@@ -44,7 +44,7 @@ def test_validate_says_each_problem_where_an_editor_finds_it(folder, capsys):
     assert cli.run(["validate"], {}) == 3
     out, err = capsys.readouterr()
     assert out.splitlines() == [
-        f"recipes/{small.PATH}:2:7: conc [8, 4] is not rising — conc: [4, 8]",
+        f"recipes/{small.PATH}:2:7: conc [8, 4] is not in rising order — write conc: [4, 8]",
         f"recipes/{small.PATH}:3:1: unknown key `titel` — did you mean `title`?",
     ]
     assert err == "2 errors, 0 warnings\n"
@@ -122,7 +122,7 @@ def test_a_plan_that_is_torn_or_foreign_is_refused(folder, capsys):
     Path("plan.json").write_text('{"schema": 1, "jobs"')
     assert cli.run(["run", "plan.json", "--out", "results"], {}) == 7
     assert "plan.json: not JSON" in capsys.readouterr().err
-    assert cli.run(["run", "nowhere.json", "--out", "results"], {}) == 2
+    assert cli.run(["run", "nowhere.json", "--out", "results"], {}) == 9
 
 
 def test_schemas_are_written_and_checked(folder, capsys):
@@ -200,10 +200,15 @@ def test_a_load_client_that_is_not_there_is_told_before_anything_is_started(monk
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "said"),
-    [(errno.ENOSPC, 6, "is the disk full?"), (errno.EACCES, 5, "somewhere: Permission denied")],
+    ("number", "hint"),
+    [
+        (errno.ENOSPC, " — free some space; no point is kept"),
+        (errno.EROFS, " — the filesystem is read-only; no point is kept"),
+        (errno.EACCES, " — check the permissions; no point is kept"),
+        (errno.EIO, " — no point is kept"),
+    ],
 )
-def test_only_a_lack_of_room_is_told_as_a_full_disk(monkeypatch, tmp_path, capsys, number, code, said):
+def test_only_a_full_disk_is_reported_as_a_full_disk(monkeypatch, tmp_path, capsys, number, hint):
     def refused(*_: object) -> None:
         raise OSError(number, os.strerror(number), "somewhere")
 
@@ -211,8 +216,8 @@ def test_only_a_lack_of_room_is_told_as_a_full_disk(monkeypatch, tmp_path, capsy
     monkeypatch.setattr(serving, "_measured", refused)
     plan = str(tmp_path / "plan.json")
     assert cli.run(["plan", "--cluster", "local-live", "--select", "*gb300*", "--out", plan], {}) == 0
-    assert cli.run(["run", plan, "--job", GB300, "--out", str(tmp_path / "results")], {}) == code
-    assert said in capsys.readouterr().err
+    assert cli.run(["run", plan, "--job", GB300, "--out", str(tmp_path / "results")], {}) == 9
+    assert f"cannot access somewhere: {os.strerror(number)}{hint}" in capsys.readouterr().err
 
 
 def test_a_manifest_of_a_cluster_without_a_launcher_is_refused(monkeypatch, tmp_path, capsys):

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline import collect
 from pipeline.edge.shell import Shell
-from pipeline.errors import ArtifactError
+from pipeline.errors import ArtifactError, FileError
 from pipeline.schema.result import JobRecord
 from tests.fakes import results
 
@@ -103,23 +103,23 @@ def test_a_folder_of_that_name_is_never_overwritten(tmp_path, torn):
 def test_a_place_that_cannot_be_written_is_named_and_raw_files_stay(tmp_path):
     (tmp_path / "file").write_text("")
     measured = results.measurement(tmp_path / "staging")
-    with pytest.raises(ArtifactError, match="cannot write bench-101-1") as caught:
+    with pytest.raises(FileError, match=r"cannot write .*file/out/bench-101-1.*: Not a directory") as caught:
         collect.collect(measured, results.record(), tmp_path / "staging", tmp_path / "file" / "out")
-    assert caught.value.hint == "free some space or name another --out"
+    assert (caught.value.exit_code, caught.value.hint) == (9, "or name another --out")
     assert len(names(tmp_path / "staging" / "raw")) == 2
 
 
 def test_a_full_disk_leaves_no_folder_and_the_raw_files_where_they_were(tmp_path):
     script = (
-        "import sys; from pathlib import Path; from pipeline.collect import collect; from pipeline.errors import ArtifactError\n"
+        "import sys; from pathlib import Path; from pipeline.collect import collect; from pipeline.errors import FileError\n"
         "import resource; from tests.fakes import results; here = Path(sys.argv[1])\n"
         "measured = results.measurement(here / 'staging')\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))\n"
         "try: collect(measured, results.record(), here / 'staging', here / 'out')\n"
-        "except ArtifactError as error: sys.stdout.write(f'{error.exit_code} {error}')\n"
+        "except FileError as error: sys.stdout.write(f'{error.exit_code} {error}')\n"
     )
     done = Shell().run([sys.executable, "-c", script, str(tmp_path)], timeout_s=60)
-    assert done.stdout.startswith("7 "), done.stderr
+    assert done.stdout.startswith("9 cannot write "), done.stderr
     assert "File too large" in done.stdout
     assert names(tmp_path / "out") == []
     assert len(names(tmp_path / "staging" / "raw")) == 2
@@ -257,7 +257,7 @@ def test_a_linked_folder_and_a_pipe_are_refused(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
-    refused(tmp_path / "bench-1-1-x", "cannot be read")
+    refused(tmp_path / "bench-1-1-x", "missing: no such folder")
 
 
 @pytest.mark.parametrize(
@@ -305,9 +305,9 @@ def test_raw_files_that_points_do_not_know_are_refused_though_they_are_listed(tm
     ("content", "message"),
     [
         (b"{", "not JSON"),
-        (b"[]", "schema version 1"),
+        (b"[]", "schema version expected, found None"),
         (b"\xff", "not JSON"),
-        (b'{"schema": 2}', "found 2"),
+        (b'{"schema": 2}', "newer version of rackbench .schema 2, this one reads up to 1"),
         (b"[" * 100_000, "not JSON"),
     ],
     ids=["torn", "list", "bytes", "newer", "deep"],
@@ -347,4 +347,4 @@ def test_an_empty_folder_of_that_name_is_not_taken_over(tmp_path):
 def test_results_that_are_not_ours_are_refused(tmp_path, content):
     folder = results.folder(tmp_path)
     rewrite(folder, "results.json", content)
-    assert refused(folder, r"not JSON|schema version 1|not a Result").where.endswith("results.json")
+    assert refused(folder, r"not JSON|schema version expected|not a Result").where.endswith("results.json")

@@ -18,7 +18,7 @@ from pipeline.edge.actions import annotate, annotation
 from pipeline.edge.clock import SystemClock
 from pipeline.edge.http import SystemHttp
 from pipeline.edge.shell import Shell, end_all
-from pipeline.errors import LaunchError, PipelineError, Problem
+from pipeline.errors import FileError, LaunchError, PipelineError, Problem
 from tests.fakes.github import serve
 
 PY = sys.executable
@@ -242,7 +242,7 @@ def test_a_loopback_that_is_up_needs_no_right_to_set_it_up(monkeypatch, is_up):
 
 def test_a_log_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(PipelineError, match="cannot write the log"):
+    with pytest.raises(FileError, match=r"cannot write .*file/log: "):
         Shell().spawn([PY, "-V"], log=tmp_path / "file" / "log")
 
 

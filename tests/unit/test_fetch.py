@@ -47,7 +47,7 @@ def upload(fake, folder: Path, name: str = NAMES[0], *, attempt: int = 1, root: 
 def fetch(fake, folder: Path, attempt: int | None = None) -> fetching.Fetched:
     github = GitHub(SystemHttp(), FakeClock(), fake.token, api=fake.url)
     return fetching.fetch_run(
-        Context(Shell(), FakeClock(), folder),
+        Context(Shell(), FakeClock(), folder, http=SystemHttp),
         fetching.FetchOptions("acme/bench", 101, attempt, folder / "out"),
         github,
     )

@@ -1,10 +1,15 @@
-"""Wrong YAML is answered at its line, all of it at once; right YAML resolves as written."""
+"""Wrong YAML is reported at its line, every problem at once; valid YAML resolves as written."""
 
 import pytest
 
 from pipeline import load
 from pipeline.errors import Problem, RecipeError
 from tests.fakes import recipe_set as small
+
+LOCAL = (
+    "{launcher: local, isolation: none, time_scale: 1.0, ready_s: 1, time_s: 1, stop_s: 1,"
+    " first_port: 18000, last_port: 18999, processes_per_core: 1}"
+)
 
 
 def errors(texts: dict[str, str]) -> list[Problem]:
@@ -22,7 +27,7 @@ def recipe(old: str, new: str) -> dict[str, str]:
     return small.texts(recipe=small.RECIPE.replace(old, new, 1))
 
 
-def test_the_small_book_is_sound():
+def test_the_small_recipe_set_is_valid():
     recipe_set, problems = load.examine(small.texts())
     assert problems == []
     assert list(recipe_set.recipes) == [small.ID]
@@ -58,10 +63,10 @@ def test_an_unknown_key_inside_a_pool_gets_the_nearest_name_of_a_pool():
 @pytest.mark.parametrize(
     ("written", "word"),
     [
-        ("no", "truth value"),
-        ("True", "truth value"),
+        ("no", "as a boolean"),
+        ("True", "as a boolean"),
         ("010", "leading zero"),
-        ("1e3", "a number to some"),
+        ("1e3", "as a number, others as a string"),
         ("8:00:00", "base 60"),
         ("~", "null"),
         ("0x1F", "decimal"),
@@ -81,7 +86,7 @@ def test_quoted_words_are_strings():
     assert recipe_set.recipes[small.ID].notes == "no"
 
 
-def test_an_environment_value_that_is_a_number_is_told_to_be_quoted():
+def test_an_environment_value_that_is_a_number_must_be_quoted():
     problem = only(recipe("  workers: 1\n", "  workers: 1\n  env: {NCCL_CUMEM_ENABLE: 1}\n"))
     assert problem.line == 5
     assert problem.hint == 'quote it: "1"'
@@ -90,20 +95,20 @@ def test_an_environment_value_that_is_a_number_is_told_to_be_quoted():
 def test_unreadable_yaml_says_where():
     problem = errors(recipe("conc: [4, 8]", "conc: [4, 8"))[0]
     assert problem.path == small.PATH
-    assert problem.what.startswith("not YAML")
+    assert problem.what.startswith("the file is not valid YAML")
 
 
 def test_bytes_that_are_not_utf8_say_so():
     found = errors({**small.texts(), small.PATH: b"title: \xff\n"})  # type: ignore[dict-item]
-    assert found[0].what == "not UTF-8: byte 7"
+    assert found[0].what == "the file is not UTF-8: byte 7"
 
 
 def test_aliases_tags_and_merge_keys_are_refused():
     found = errors(recipe("conc: [4, 8]", "conc: &c [4, 8]\nwas: *c\nnotes: !!int x\n<<: {}"))
     whats = " / ".join(problem.what for problem in found)
-    assert "an alias" in whats
-    assert "a tag" in whats
-    assert "a merge key" in whats
+    assert "aliases are not supported" in whats
+    assert "tags are not supported" in whats
+    assert "merge keys are not supported" in whats
 
 
 def test_all_problems_of_all_files_come_at_once():
@@ -136,25 +141,26 @@ def test_read_raises_with_every_problem():
 def test_twenty_eight_gpus_cannot_be_workers_of_eight():
     wide = "  gpus: 28\n  workers: 1\n  tp: 8\n  crosses_trays: true\n  pp: 1\n  dp: 1\n  ep: 1\n"
     problem = only(recipe("  workers: 1\n  tp: 1\n  pp: 1\n  dp: 8\n  ep: 8\n", wide))
-    assert "states 28 GPUs, but 1 x tp 8" in problem.what
-    assert problem.hint == "28/8 is 3.5 workers"
+    assert "states 28 GPUs, but workers 1 x tp 8" in problem.what
+    assert problem.hint == "28 GPUs would be 3.5 workers; correct gpus or the shape"
 
 
 def test_stated_gpus_must_equal_the_shape():
     problem = only(recipe("  workers: 1\n", "  gpus: 8\n  workers: 1\n"))
     assert problem.line == 4
-    assert problem.hint == "2 workers would be"
+    assert problem.hint == "set workers: 2 or gpus: 4"
 
 
 def test_tensor_parallelism_over_trays_must_be_meant():
     wide = "  workers: 1\n  tp: 8\n  pp: 1\n  dp: 1\n  ep: 1\n"
     narrow = "  workers: 1\n  tp: 1\n  pp: 1\n  dp: 8\n  ep: 8\n"
-    assert "a tray of tiny-2x4 has 4" in only(recipe(narrow, wide)).what
+    assert "but a tray of tiny-2x4 has 4" in only(recipe(narrow, wide)).what
     assert errors(recipe(narrow, wide + "  crosses_trays: true\n")) == []
 
 
 @pytest.mark.parametrize(
-    ("ep", "word"), [(3, "does not divide"), (2, "spreads experts over all"), (1, "would hold all experts")]
+    ("ep", "word"),
+    [(3, "does not divide"), (2, "distributes experts over all"), (1, "would hold all experts")],
 )
 def test_expert_parallelism_follows_the_ranks(ep, word):
     problem = only(recipe("  ep: 4", f"  ep: {ep}"))
@@ -164,30 +170,32 @@ def test_expert_parallelism_follows_the_ranks(ep, word):
 
 def test_experts_must_divide():
     llm = small.LLM.replace("experts: 96", "experts: 90")
-    assert {"90 experts of small do not divide by ep 4", "90 experts of small do not divide by ep 8"} == {
-        problem.what for problem in errors(small.texts(llm=llm))
-    }
+    assert {
+        "prefill ep 4 does not divide the 90 experts of small",
+        "decode ep 8 does not divide the 90 experts of small",
+    } == {problem.what for problem in errors(small.texts(llm=llm))}
 
 
 def test_more_than_the_rack_is_refused():
     problem = only(recipe("decode:\n  workers: 1", "decode:\n  workers: 2"))
-    assert "need 6 trays, a rack of tiny-2x4 has 4" in problem.what
+    assert "need 6 trays, but a rack of tiny-2x4 has 4" in problem.what
 
 
-def test_requests_of_no_token_are_refused_where_their_length_is_said():
+def test_requests_of_no_token_are_refused_where_their_length_is_set():
     problem = only(recipe("conc: [4, 8]", "conc: [4, 8]\nclient: {shortest: 0.0005}"))
-    assert problem.what == "osl 1024 from 0.0005 of it on is also 0 tokens"
+    assert problem.what == "osl 1024 x client.shortest 0.0005 is less than 1 token"
     assert problem.path.endswith("_base.yaml")
 
 
 def test_streams_that_end_by_themselves_are_refused():
     problem = only(recipe("conc: [4, 8]", "conc: [4, 8]\nclient: {ignore_eos: false}"))
     assert (problem.path, problem.line) == (small.PATH, 3)
-    assert "cannot be told from one that was cut" in problem.what
+    assert "looks the same as one that was cut off" in problem.what
 
 
 @pytest.mark.parametrize(
-    ("conc", "word"), [("[8, 4]", "not rising"), ("[4, 4]", "names one twice"), ("[]", "at least 1")]
+    ("conc", "word"),
+    [("[8, 4]", "not in rising order"), ("[4, 4]", "lists a concurrency twice"), ("[]", "at least 1")],
 )
 def test_concurrencies_rise(conc, word):
     assert word in only(recipe("[4, 8]", conc)).what
@@ -203,15 +211,48 @@ def test_an_image_that_is_a_tag_is_a_warning_only():
 
 def test_a_flag_that_the_shape_gives_is_refused():
     problem = only(recipe("  workers: 1\n", "  flags: {tensor-parallel-size: 4}\n  workers: 1\n"))
-    assert problem.hint == "set tp of prefill instead"
+    assert problem.what == "flag `tensor-parallel-size` is set by the launcher, from prefill.tp"
 
 
 def test_a_flag_left_to_vllms_default_is_not_guessed():
     problem = only(recipe("  workers: 1\n", "  flags: {max-num-batched-tokens: null}\n  workers: 1\n"))
-    assert problem.hint == "say it, or declare it under simulate.prefill: nothing is guessed"
+    assert problem.hint == "set it in prefill.flags, or declare vLLM's default under simulate.prefill"
     declared = recipe("  workers: 1\n", "  flags: {max-num-batched-tokens: null}\n  workers: 1\n")
     declared[small.PATH] += "simulate: {prefill: {max-num-batched-tokens: 8192}}\n"
     assert errors(declared) == []
+
+
+@pytest.mark.parametrize("role", ["prefill", "decode"])
+@pytest.mark.parametrize(
+    "name", ["max-num-seqs", "max-num-batched-tokens", "gpu-memory-utilization", "block-size"]
+)
+def test_an_option_that_a_simulator_needs_is_stated_or_reported(role, name):
+    text = small.RECIPE.replace(f"{role}:\n", f"{role}:\n  flags: {{{name}: null}}\n")
+    problem = only(small.texts(recipe=text))
+    assert problem.what == f"{role} does not state {name}, which the HBM estimate or a simulator needs"
+    assert ("simulate" in problem.hint) == (name in ("max-num-seqs", "max-num-batched-tokens"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "what"),
+    [
+        ("max-num-seqs: 0", "max-num-seqs must be a positive integer"),
+        ("max-num-seqs: true", "max-num-seqs must be a positive integer"),
+        ("block-size: 1.5", "block-size must be a positive integer"),
+        ("gpu-memory-utilization: '0.9'", "gpu-memory-utilization must be a positive number"),
+        ("gpu-memory-utilization: 1.2", "gpu-memory-utilization 1.2 is above 1"),
+    ],
+)
+def test_a_flag_with_an_impossible_number_is_reported_at_its_place(flags, what):
+    problem = only(recipe("  workers: 1\n", f"  flags: {{{flags}}}\n  workers: 1\n"))
+    assert (problem.path, problem.line, problem.what) == (small.PATH, 4, what)
+
+
+def test_an_unknown_flag_without_a_similar_one_gets_no_suggestion():
+    _, problems = load.examine(recipe("  workers: 1\n", "  flags: {zzz-qqq: 4}\n  workers: 1\n"))
+    assert [(problem.severity, "did you mean" in problem.hint) for problem in problems] == [
+        ("warning", False)
+    ]
 
 
 def test_a_misspelt_flag_is_a_warning_with_the_nearest_name():
@@ -236,7 +277,7 @@ def test_an_unknown_sku_gets_the_nearest():
     assert found[0].path == "_base.yaml"
 
 
-def test_a_recipe_in_the_wrong_folder_is_told_where_it_belongs():
+def test_a_recipe_in_the_wrong_folder_gets_the_right_one():
     texts = small.texts()
     texts["small-fp4/tiny-2x4/1k1k/x.yaml"] = texts.pop(small.PATH)
     assert f"belongs in {small.FOLDER}/" in only(texts).what
@@ -277,11 +318,11 @@ def test_what_both_roles_share_yields_to_what_a_role_says_and_null_still_deletes
     assert "no-enable-prefix-caching" not in recipe.decode.flags
 
 
-def test_a_missing_partial_and_a_circle_are_told():
-    assert only(recipe("conc: [4, 8]", "conc: [4, 8]\nextends: [_mor]")).what == "no partial `_mor`"
+def test_an_unknown_partial_and_a_circular_one_are_reported():
+    assert only(recipe("conc: [4, 8]", "conc: [4, 8]\nextends: [_mor]")).what == "unknown partial `_mor`"
     texts = recipe("conc: [4, 8]", "conc: [4, 8]\nextends: [_a]")
     texts |= {f"{small.FOLDER}/_a.yaml": "extends: [_b]\n", f"{small.FOLDER}/_b.yaml": "extends: [_a]\n"}
-    assert only(texts).what == "a circle of partials: `_a`"
+    assert only(texts).what == "circular `extends`: `_a` extends itself through this file"
 
 
 def test_the_origin_of_each_value_is_known():
@@ -299,10 +340,58 @@ def test_a_cluster_without_what_its_measure_needs_is_refused():
 
 
 def test_a_cluster_without_what_its_launcher_needs_is_refused():
-    live = small.CLUSTER.replace(
-        "launcher: null\nmeasure: replay", "launcher: local\nmeasure: aiperf\nengine_override: mocker"
-    )
-    assert only(small.texts(cluster=live)).what == "launcher local needs `local`"
+    live = small.CLUSTER.replace("site: {launcher: none}\nmeasure: replay", f"site: {LOCAL}\nmeasure: aiperf")
+    assert only(small.texts(cluster=live)).what == "launcher local needs `engine_override`"
+
+
+def test_a_measure_without_a_launcher_is_refused_at_the_site():
+    problem = only(small.texts(cluster=small.CLUSTER.replace("measure: replay", "measure: aiperf")))
+    assert (problem.what, problem.line) == ("measure aiperf needs `launcher`", 3)
+
+
+@pytest.mark.parametrize(
+    ("site", "what", "hint"),
+    [
+        ("{launcher: slrum}", "`site`: input tag 'slrum' found using 'launcher'", "slrum"),
+        ("{}", "`site`: unable to extract tag using discriminator 'launcher'", "given"),
+        ("{launcher: slurm, segment: true}", "missing `site.partition`", "set it here"),
+        (
+            "{launcher: slurm, partition: p, segmemt: true, segment: true}",
+            "unknown key `site.segmemt`",
+            "`segment`",
+        ),
+        (
+            LOCAL.replace("18000", "80"),
+            "`site.first_port`: input should be greater than or equal to 1024",
+            "80",
+        ),
+    ],
+)
+def test_a_wrong_site_is_answered_with_the_path_that_is_in_the_file(site, what, hint):
+    problem = only(small.texts(cluster=small.CLUSTER.replace("{launcher: none}", site)))
+    assert problem.what.startswith(what)
+    assert hint in problem.hint
+    assert (problem.path, problem.line) == ("clusters/here.yaml", 3)
+
+
+@pytest.mark.parametrize(
+    ("former", "hint", "site"),
+    [
+        ("launcher: null", "write `site: {launcher: none}` in place of `launcher:`", {"launcher": "none"}),
+        (
+            "launcher: slurm\nslurm: {partition: p, segment: true}",
+            "write `site: {launcher: slurm, partition: …, segment: …}` in place of `launcher:` and `slurm:`",
+            {"launcher": "slurm", "partition": "p", "segment": True},
+        ),
+    ],
+)
+def test_the_former_spelling_of_a_site_is_answered_with_the_current_one_and_still_read(former, hint, site):
+    texts = small.texts(cluster=small.CLUSTER.replace("site: {launcher: none}", former))
+    problem = only(texts)
+    assert problem.what == "the launcher and its parameters are one field, `site`"
+    assert (problem.hint, problem.line) == (hint, 3)
+    found = load.examine(texts)[0].catalogue.clusters["here"].site.model_dump(mode="json")
+    assert site.items() <= found.items()
 
 
 @pytest.mark.parametrize("flags", ["offload-group-size: 2, offload-num-in-group: 5", "offload-group-size: 0"])
@@ -313,7 +402,10 @@ def test_an_offload_that_cannot_be_is_refused(flags):
 
 
 def test_an_id_in_the_file_is_refused():
-    assert only(recipe("conc: [4, 8]", "conc: [4, 8]\nid: foo")).what == "a name that the file's place gives"
+    assert (
+        only(recipe("conc: [4, 8]", "conc: [4, 8]\nid: foo")).what
+        == "`id` must not be set here: it follows from the path of the file or the key above"
+    )
 
 
 def test_the_digest_ignores_prose_and_knows_flags():

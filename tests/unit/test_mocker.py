@@ -12,19 +12,31 @@ import pytest
 
 from pipeline.deployment.layout import instances, place
 from pipeline.edge.clock import SystemClock
+from pipeline.edge.http import SystemHttp
 from pipeline.edge.shell import Child, Shell
-from pipeline.errors import LaunchError, PipelineError
+from pipeline.errors import FileError, LaunchError, PipelineError
 from pipeline.flow import launching
 from pipeline.flow.context import Context
 from pipeline.launch import base, dynamo, local, machine, mocker
-from pipeline.schema.catalogue import Cluster
-from pipeline.schema.endpoint import scratch_prefix
+from pipeline.schema.cluster import Cluster, LocalSite
+from pipeline.schema.endpoint import Cause, describe, describe_with_output, scratch_prefix
 from pipeline.schema.recipe import ROLES
 from tests.fakes import launch_specs
 from tests.golden import tokenizer
 from tests.golden.regenerate import RECIPES, manifests, recipe_set
 
 GOLDEN = manifests()
+LOCAL = {
+    "launcher": "local",
+    "isolation": "none",
+    "time_scale": 1.0,
+    "ready_s": 1,
+    "time_s": 1,
+    "stop_s": 1,
+    "first_port": 2000,
+    "last_port": 3000,
+    "processes_per_core": 1,
+}
 
 
 def started(name: str, **decode: int) -> tuple[dynamo.Command, ...]:
@@ -87,16 +99,15 @@ def test_time_scale_is_part_of_what_a_cluster_measures_and_ports_are_not() -> No
 @pytest.mark.parametrize(
     ("name", "field", "changes"),
     [
-        ("gb200-slurm", {"slurm": {"segment": False}}, True),
-        ("gb200-slurm", {"slurm": {"partition": "other"}}, False),
-        ("gb300-k8s", {"kubernetes": {"compute_domain": False}}, True),
-        ("gb300-k8s", {"kubernetes": {"namespace": "other"}}, False),
+        ("gb200-slurm", {"segment": False}, True),
+        ("gb200-slurm", {"partition": "other"}, False),
+        ("gb300-k8s", {"compute_domain": False}, True),
+        ("gb300-k8s", {"namespace": "other"}, False),
     ],
 )
 def test_what_may_keep_kv_off_nvlink_is_part_of_a_clusters_identity(name, field, changes):
     cluster = recipe_set().catalogue.clusters[name]
-    ((site, other),) = field.items()
-    changed = cluster.model_copy(update={site: getattr(cluster, site).model_copy(update=other)})
+    changed = cluster.model_copy(update={"site": cluster.site.model_copy(update=field)})
     assert (changed.measured_digest != cluster.measured_digest) is changes
 
 
@@ -114,23 +125,22 @@ def test_timing_tables_are_written_where_the_workers_are_told(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("changes", "missing"),
     [
-        ({"launcher": "local", "engine_override": "mocker", "timing": "t"}, {"local": "launcher local"}),
-        ({"launcher": "local"}, {"local": "launcher local", "engine_override": "launcher local"}),
-        ({"launcher": "slurm"}, {"slurm": "launcher slurm"}),
-        ({"launcher": None}, {"launcher": "measure aiperf"}),
-        ({"launcher": None, "measure": "replay"}, {"timing": "measure replay"}),
+        ({"site": LOCAL, "engine_override": "mocker", "timing": "t"}, {}),
+        ({"site": LOCAL}, {"engine_override": "launcher local"}),
+        ({"site": LOCAL, "engine_override": "mocker"}, {"timing": "engine mocker"}),
+        ({"site": {"launcher": "slurm", "partition": "p", "segment": True}}, {}),
+        ({"site": {"launcher": "none"}}, {"launcher": "measure aiperf"}),
+        ({"site": {"launcher": "none"}, "measure": "replay"}, {"timing": "measure replay"}),
     ],
 )
-def test_a_cluster_document_says_what_it_lacks(
-    changes: dict[str, str | None], missing: dict[str, str]
-) -> None:
+def test_a_cluster_document_says_what_it_lacks(changes: dict[str, object], missing: dict[str, str]) -> None:
     bare = {"id": "here", "title": "t", "skus": ["s"], "measure": "aiperf", "runs_on": ["r"], "racks": 1}
     assert Cluster.model_validate_json(json.dumps(bare | changes)).needs() == missing
 
 
 def test_a_recipe_too_big_for_the_machine_says_what_it_would_need() -> None:
-    site = launch_specs.cluster(processes_per_core=1).local
-    assert site is not None
+    site = launch_specs.cluster(processes_per_core=1).site
+    assert isinstance(site, LocalSite)
     with pytest.raises(
         LaunchError,
         match=r"2000 engine processes, .* need 2000 cores and 261\.1 GB, there are \d+ cores and .* GB free",
@@ -168,11 +178,10 @@ def test_a_tokenizer_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: p
     for name in machine.FILES:
         (tmp_path / name).mkdir()
     monkeypatch.setattr(Path, "is_file", Path.exists)  # root may read any file, but no folder as one
-    with pytest.raises(LaunchError, match="cannot be read: ") as caught:
+    with pytest.raises(FileError, match=r"cannot read .*/config.json: Is a directory"):
         machine.refuse_model(
             launch_specs.spec(launch_specs.GB300, run_id="r", model_path=tmp_path), launch_specs.cluster()
         )
-    assert caught.value.where == str(tmp_path / "config.json")
 
 
 def test_a_folder_for_temporary_files_too_deep_for_the_clients_sockets_is_refused(
@@ -208,13 +217,15 @@ def test_dynamo_that_is_not_installed_is_answered_with_the_extra_that_has_it(
 def test_an_llm_that_a_cluster_has_no_files_of_is_named_with_the_field_to_fill() -> None:
     bare = launch_specs.cluster().model_copy(update={"model_paths": {}})
     with pytest.raises(LaunchError, match="no files of deepseek-v4-pro") as caught:
-        launching._model_path(Context(Shell(), SystemClock(), RECIPES), bare, "deepseek-v4-pro")
+        launching._model_path(
+            Context(Shell(), SystemClock(), RECIPES, http=SystemHttp), bare, "deepseek-v4-pro"
+        )
     assert "model_paths.deepseek-v4-pro" in caught.value.hint
 
 
 def test_a_wall_clock_limit_and_a_name_come_before_every_command() -> None:
-    site = launch_specs.cluster(time_s=99).local
-    assert site is not None
+    site = launch_specs.cluster(time_s=99).site
+    assert isinstance(site, LocalSite)
     words = local._prefix({"A": "1"}, site)
     assert words[:2] == ["env", "A=1"]
     assert words[words.index("timeout") + 2] == "99"
@@ -251,15 +262,27 @@ def test_one_job_of_a_run_is_swept_without_its_siblings():
 
 
 @pytest.mark.parametrize(
-    ("code", "is_over", "cause"),
+    ("code", "limit_reached", "cause", "text"),
     [
-        (124, False, "reached its wall-clock limit"),
-        (-9, True, "reached its wall-clock limit"),
-        (-9, False, "was killed by signal 9"),
-        (3, True, "exited with 3"),
+        (124, False, Cause.TIME_LIMIT, "decode-0 reached its wall-clock limit"),
+        (-9, True, Cause.TIME_LIMIT, "decode-0 reached its wall-clock limit"),
+        (-9, False, Cause.KILLED, "decode-0 was killed by signal 9"),
+        (3, True, Cause.EXITED, "decode-0 exited with 3"),
     ],
 )
-def test_a_limit_that_ends_in_a_kill_is_told_as_the_limit(tmp_path, code, is_over, cause):
-    assert local._exit_reason("decode-0", code, tmp_path / "none", is_over=is_over).startswith(
-        f"decode-0 {cause};"
-    )
+def test_a_limit_that_ends_in_a_kill_is_reported_as_the_limit(tmp_path, code, limit_reached, cause, text):
+    log = tmp_path / "decode-0.log"
+    log.write_text("".join(f"{number}\n" for number in range(20)))
+    found = local._exit("decode-0", code, log, limit_reached=limit_reached)
+    assert (found.cause, found.code, found.last_output) == (cause, code, tuple(map(str, range(8, 20))))
+    assert describe(found) == text
+    assert describe_with_output(found).startswith(f"{text}; the end of {log}:\n  8\n  9\n")
+
+
+def test_the_four_clusters_have_the_digests_that_they_had_before_their_site_was_one_field():
+    assert {name: cluster.measured_digest for name, cluster in recipe_set().catalogue.clusters.items()} == {
+        "gb200-slurm": "b7f5019dc845897d2db6e52e1e9506633e200cc9f6e750ae498cd67808915a1c",
+        "gb300-k8s": "a38a7c6d3186e2e0e18f01e9dad685fcbae5d077e1c668cd29e409023cd32f4f",
+        "laptop": "36d1443b6f325870f12043021d2a0af758ee9c8c22f91ef006a061d75ff55e37",
+        "local-live": "bb96b5b83dad5c7d2b40d9f741b784110a8de7b6def02f80ff532148368b33ed",
+    }

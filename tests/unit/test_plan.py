@@ -6,8 +6,9 @@ import pytest
 
 from pipeline import load
 from pipeline import plan as planning
+from pipeline.deployment import hbm
 from pipeline.errors import PlanError
-from pipeline.schema.plan import Plan
+from pipeline.schema.plan import Job, Plan
 from tests.fakes import recipe_set as small
 
 
@@ -72,7 +73,7 @@ def test_a_recipe_of_another_purpose_than_the_cluster_is_left_out(recipe_set):
         planning.plan(
             planning.Request("p", "dispatch"), smoke, recipe_set.catalogue, None, candidates(recipe_set)
         )
-    assert "a benchmark recipe; here runs smoke ones" in caught.value.hint
+    assert "its purpose is benchmark, but cluster here runs smoke recipes" in caught.value.hint
 
 
 def test_only_what_measures_something_else_than_before_is_planned(recipe_set):
@@ -82,6 +83,60 @@ def test_only_what_measures_something_else_than_before_is_planned(recipe_set):
         plan(recipe_set, [same], since="HEAD")
     other = planning.PlanCandidate(one.job, was_identity="something else")
     assert len(plan(recipe_set, [other], since="HEAD").jobs) == 1
+
+
+def test_equal_jobs_have_equal_identities_however_they_came_about(recipe_set):
+    """A history stores jobs, not identities: both sides of a comparison are computed from documents."""
+    (one,) = candidates(recipe_set)
+    read_again = Job.model_validate_json(one.job.model_dump_json())
+    turned = one.job.model_copy(update={"environment": dict(reversed(one.job.environment.items()))})
+    reloaded = candidates(load.read(small.texts()))[0].job
+    assert {planning.identity(job) for job in (one.job, read_again, turned, reloaded)} == {
+        planning.identity(one.job)
+    }
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        small.RECIPE.replace("conc: [4, 8]", "conc: [4]"),
+        small.RECIPE + "client: {seed: 1}\n",
+        small.RECIPE + "client: {requests_per_conc: 3}\n",
+        small.RECIPE + "dp_launch: per-tray\n",
+    ],
+)
+def test_the_identity_follows_concurrencies_client_and_deployment(recipe_set, edited):
+    (one,), (other,) = candidates(recipe_set), candidates(load.read(small.texts(recipe=edited)))
+    assert planning.identity(one.job) != planning.identity(other.job)
+
+
+def test_what_does_not_fit_in_hbm_is_left_out(recipe_set):
+    (one,) = candidates(recipe_set)
+    recipe, catalogue = one.job.recipe, recipe_set.catalogue
+    huge = catalogue.llms["small"].model_copy(update={"overhead_gb": 1000.0})
+    roles = hbm.estimate(recipe, catalogue.skus[recipe.sku], huge)
+    job = planning.job(recipe, cluster(recipe_set), catalogue, None, roles)
+    with pytest.raises(PlanError) as caught:
+        plan(recipe_set, [planning.PlanCandidate(job)])
+    assert f"does not fit in HBM; run: python -m pipeline fit {small.ID}" in caught.value.hint
+
+
+def test_a_selection_of_nothing_is_named(recipe_set):
+    with pytest.raises(PlanError, match="nothing to run") as caught:
+        plan(recipe_set, candidates(recipe_set), select="other.*")
+    assert caught.value.hint == "no recipe matches --select 'other.*'"
+
+
+def test_a_shard_beyond_the_last_job_is_empty_for_that_reason(recipe_set):
+    with pytest.raises(PlanError) as caught:
+        plan(recipe_set, candidates(recipe_set, count=2), shard=(3, 4))
+    assert caught.value.hint == "shard 3/4: there are only 2 jobs in all shards together"
+
+
+def test_reasons_beyond_the_third_are_counted(recipe_set):
+    with pytest.raises(PlanError) as caught:
+        plan(recipe_set, candidates(recipe_set, count=5, is_measured=True))
+    assert caught.value.hint.endswith("; and 2 more")
 
 
 @pytest.mark.parametrize("word", ["sku", "llm", "cluster"])

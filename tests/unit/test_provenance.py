@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.errors import LaunchError
-from pipeline.measure import aiperf, outcome
+from pipeline.measure import aiperf_run, outcome
 
 
 def test_an_error_is_told_without_the_secrets_of_the_log_that_it_quotes():
@@ -29,4 +29,4 @@ def test_an_error_without_a_secret_is_told_as_it_is():
 def test_what_a_client_said_last_is_told_without_its_secrets(tmp_path):
     log = tmp_path / "console.log"
     log.write_text("20:03:23 ERROR    http://me:hunter2@h/ refused\n", "utf-8")
-    assert aiperf._exit_reason(1, log) == "exit code 1: 20:03:23 ERROR    http://(redacted)@h/ refused"
+    assert aiperf_run._exit_reason(1, log) == "exit code 1: 20:03:23 ERROR    http://(redacted)@h/ refused"

@@ -18,7 +18,7 @@ from pipeline.edge.shell import Shell
 from pipeline.errors import ArtifactError, GitHubError, PipelineError
 from pipeline.flow import publishing
 from pipeline.flow.context import Context
-from pipeline.publish import WorkflowRun, site
+from pipeline.publish import Head, WorkflowRun, site
 from pipeline.publish.message import cut
 from pipeline.schema.publication import Annotation, PageEntry, Review
 from tests.fakes import rows
@@ -86,7 +86,7 @@ class Place:
         github = GitHub(SystemHttp(), self.clock, self.fake.token, api=self.fake.url)
         made = publishing.PublishOptions(folder=folder, targets=targets, run=run, **chosen)
         return publishing.publish(
-            Context(Shell(), self.clock, folder),
+            Context(Shell(), self.clock, folder, http=SystemHttp),
             made,
             publishing.PublishClients(SystemHttp(), lambda: github),
         )
@@ -212,10 +212,10 @@ def test_a_pull_request_whose_fork_is_gone_is_passed_over(place):
 
 def test_a_review_speaks_for_no_other_commit_than_the_event_says(place):
     place.fake.add_pull(5, SHA, "fork/bench")
-    with pytest.raises(ArtifactError, match="the event of ffffffffffff"):
-        place.publish(place.review(), "comment", head=publishing.Head("f" * 40, "fork/bench"))
+    with pytest.raises(ArtifactError, match="the event is of commit ffffffffffff"):
+        place.publish(place.review(), "comment", head=Head("f" * 40, "fork/bench"))
     with pytest.raises(GitHubError, match="of evil/bench"):
-        place.publish(place.review(), "comment", head=publishing.Head(SHA, "evil/bench"))
+        place.publish(place.review(), "comment", head=Head(SHA, "evil/bench"))
     assert place.fake.comments == []
 
 
@@ -280,7 +280,7 @@ def test_a_stranger_calls_nobody_by_our_comment(place):
 def test_a_report_is_commented_where_its_head_repository_is(place):
     place.fake.add_pull(5, SHA, "other/bench")
     with pytest.raises(GitHubError, match="of fork/bench"):
-        place.publish(place.report(), "comment", head=publishing.Head(SHA, "fork/bench"))
+        place.publish(place.report(), "comment", head=Head(SHA, "fork/bench"))
     assert place.fake.comments == []
 
 
@@ -452,7 +452,9 @@ def test_a_second_lies_between_the_writes_of_two_targets(place):
         place.report(RED), ("check", "issue"), WorkflowRun("acme/bench", sha=SHA), place.site
     )
     publishing.publish(
-        Context(Shell(), place.clock, place.folder), options, publishing.PublishClients(SystemHttp(), github)
+        Context(Shell(), place.clock, place.folder, http=SystemHttp),
+        options,
+        publishing.PublishClients(SystemHttp(), github),
     )
     assert len(made) == 1
     assert place.clock.slept == [1.0]

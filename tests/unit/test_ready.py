@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.errors import LaunchError
 from pipeline.launch import ready
+from pipeline.schema.endpoint import Cause, DeploymentChange
 from tests.fakes.clock import FakeClock
 from tests.fakes.dynamo import FakeDynamo
 
@@ -15,11 +16,15 @@ EXPECTED = ready.Expected("http://here:1", "llm", {"prefill": 1, "decode": 2}, (
 
 
 def wait(
-    dynamo: FakeDynamo, *, exited: list[str] | None = None, limit_s: float = 5, expected=EXPECTED
+    dynamo: FakeDynamo, *, exits: list[DeploymentChange] | None = None, limit_s: float = 5, expected=EXPECTED
 ) -> FakeClock:
     clock = FakeClock()
-    ready.wait(expected, ready.Watch(dynamo, clock, lambda: exited or [], limit_s))
+    ready.wait(expected, ready.Watch(dynamo, clock, lambda: exits or [], limit_s))
     return clock
+
+
+def exit_of(process: str, code: int) -> DeploymentChange:
+    return DeploymentChange(Cause.EXITED, process, code)
 
 
 def dynamo(**changes: object) -> FakeDynamo:
@@ -40,7 +45,7 @@ def test_a_deployment_that_answers_is_ready_without_waiting():
         ({"instances": {"prefill": 0, "backend": 2}}, "0 of 1 prefill instances"),
         ({"listed": False}, "the frontend lists nothing, not llm"),
         ({"status": 503}, "HTTP 503: no instances"),
-        ({"cut": 1}, "a completion of 4 tokens came back with 3"),
+        ({"cut": 1}, "a completion of 4 tokens was answered with 3"),
         ({"skips_prefill": True}, "served without the prefill workers"),
     ],
 )
@@ -52,13 +57,13 @@ def test_what_is_missing_at_the_limit_is_said(changes, why):
 
 def test_waiting_ends_as_soon_as_a_process_has_ended():
     with pytest.raises(LaunchError, match="decode-0 exited with 1") as caught:
-        wait(dynamo(listed=False), exited=["decode-0 exited with 1", "frontend exited with 0"])
-    assert caught.value.hint == "ended as well: frontend"
+        wait(dynamo(listed=False), exits=[exit_of("decode-0", 1), exit_of("frontend", 0)])
+    assert caught.value.hint == "also ended: frontend"
 
 
 def test_a_process_that_ends_with_the_last_step_is_not_called_ready():
     with pytest.raises(LaunchError, match="decode-0 exited"):
-        wait(dynamo(), exited=["decode-0 exited with 1"])
+        wait(dynamo(), exits=[exit_of("decode-0", 1)])
 
 
 def test_a_worker_that_does_not_generate_yet_is_not_counted():

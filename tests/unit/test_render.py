@@ -146,7 +146,7 @@ def test_what_could_not_be_judged_is_said_of_the_point() -> None:
     whole, short = row(recipe(), 4096, (11_000.0, 13.0)), row(recipe(conc=(512,)), 512, (6_000.0, 20.0))
     assert short.point is not None
     cut = short.model_copy(
-        update={"point": short.point.model_copy(update={"withheld": ("concurrency: no steady window",)})}
+        update={"point": short.point.model_copy(update={"not_evaluated": ("concurrency: no steady window",)})}
     )
     (curve,) = analyse(report_data(whole, cut)).curves
     assert [cells[-1] for cells in bill(curve).rows] == [

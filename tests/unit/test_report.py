@@ -169,7 +169,7 @@ def test_a_refused_point_is_shown_and_never_a_knot() -> None:
     refused = row(FAST, 4096, (99_999.0, 99.0), reasons=("too few requests",))
     report = analyse(report_data(refused, row(WIDE, 3072, (6_800.0, 26.0))))
     (curve,) = report.curves
-    assert [(point.status, point.is_knot) for point in curve.points] == [("ok", True), ("refused", False)]
+    assert [(point.status, point.is_knot) for point in curve.points] == [("ok", True), ("invalid", False)]
 
 
 def test_equal_interactivity_reads_every_metric_on_the_knots_of_throughput() -> None:

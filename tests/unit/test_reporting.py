@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.edge.clock import SystemClock
+from pipeline.edge.http import SystemHttp
 from pipeline.edge.shell import Shell
 from pipeline.errors import PipelineError, RecipeError
 from pipeline.flow import reporting
@@ -29,7 +30,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def told(place: Path, *, refreshed: bool) -> ReportData:
-    context = Context(Shell(), SystemClock(), ROOT / "recipes")
+    context = Context(Shell(), SystemClock(), ROOT / "recipes", http=SystemHttp)
     return reporting.report_data(
         context,
         reporting.ReportOptions(place / f"{NAME}.yaml", None, None, place / "out", is_refreshed=refreshed),

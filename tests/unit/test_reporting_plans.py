@@ -10,6 +10,7 @@ import pytest
 
 from pipeline import cli, store
 from pipeline.edge.clock import SystemClock
+from pipeline.edge.http import SystemHttp
 from pipeline.edge.shell import Shell
 from pipeline.flow import publishing, reporting
 from pipeline.flow.context import Context
@@ -135,7 +136,7 @@ def test_a_recipe_that_only_the_run_knows_is_told_and_compared(night, tmp_path):
         for one in (added, renamed, elsewhere)
     ]
     store.ingest(str(tmp_path / "history"), found)
-    context = Context(Shell(), SystemClock(), ROOT / "recipes")
+    context = Context(Shell(), SystemClock(), ROOT / "recipes", http=SystemHttp)
     data = reporting.report_data(
         context, reporting.ReportOptions(DEFINITION, str(tmp_path / "history"), "121", tmp_path / "out")
     )
@@ -158,7 +159,9 @@ def test_a_recipe_that_was_renamed_since_the_run_is_told_once(night, tmp_path):
     options = reporting.ReportOptions(
         DEFINITION, str(tmp_path / "history"), "121", tmp_path / "out", plans=(tmp_path / "plan.json",)
     )
-    data = reporting.report_data(Context(Shell(), SystemClock(), tmp_path / "recipes"), options)
+    data = reporting.report_data(
+        Context(Shell(), SystemClock(), tmp_path / "recipes", http=SystemHttp), options
+    )
     assert [
         (row.record.job.id, row.run[0]) for row in data.rows if row.record.job.recipe.sku == former.sku
     ] == [(former.id, "121")]

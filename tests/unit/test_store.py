@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 from pipeline import store
 from pipeline.edge.shell import Shell
-from pipeline.errors import ArtifactError, PipelineError
+from pipeline.errors import ArtifactError, FileError, PipelineError
 from pipeline.schema.result import ResultFolder
 from tests.fakes import results, rows
 from tests.fakes.results import recipe, result_folder
@@ -171,7 +171,7 @@ def test_the_newest_attempt_with_a_point_stands_for_a_run(url):
 def refusing(came: ResultFolder) -> ResultFolder:
     """The same, with every point refused."""
     return came.model_copy(
-        update={"points": tuple(one.model_copy(update={"status": "refused"}) for one in came.points)}
+        update={"points": tuple(one.model_copy(update={"status": "invalid"}) for one in came.points)}
     )
 
 
@@ -458,23 +458,23 @@ def test_what_a_killed_writer_left_is_not_read(url):
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    error = refused("cannot write points/", str(tmp_path / "file" / "history"), [result_folder()])
-    assert "read-only" in error.hint
-    assert error.where == str(tmp_path / "file" / "history")
+    with pytest.raises(FileError, match=r"cannot write .*file/history/points/.*: Not a directory") as caught:
+        store.ingest(str(tmp_path / "file" / "history"), [result_folder()])
+    assert (caught.value.exit_code, caught.value.hint) == (9, "history is unchanged; ingest again")
 
 
 def test_a_full_disk_leaves_history_as_it_was(url):
     store.ingest(url, [result_folder()])
     before = content(Path(url))
     script = (
-        "import resource, sys; from pipeline import store; from pipeline.errors import ArtifactError; from tests.fakes.results import *\n"
+        "import resource, sys; from pipeline import store; from pipeline.errors import FileError; from tests.fakes.results import *\n"
         "small, large = result_folder(run='102'), [result_folder(recipe(f'{n}p1d-dep4-dep8'), run='103') for n in range(2, 60)]\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (24_000, 24_000))\n"
         "try: store.ingest(sys.argv[1], [small, *large])\n"
-        "except ArtifactError as error: sys.stdout.write(f'{error.exit_code} {error}')\n"
+        "except FileError as error: sys.stdout.write(f'{error.exit_code} {error}')\n"
     )
     done = Shell().run([sys.executable, "-c", script, url], timeout_s=60)
-    assert done.stdout.startswith("7 "), done.stderr
+    assert done.stdout.startswith("9 cannot write "), done.stderr
     assert "points/date=2026-11-23/103-1.parquet: File too large" in done.stdout
     assert content(Path(url)) == before
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.edge.shell import Completed
 from pipeline.errors import PipelineError
-from pipeline.measure import provenance, surroundings
+from pipeline.measure import provenance, redaction, surroundings
 from pipeline.schema.plan import Plan
 from pipeline.schema.result import Measurement
 from tests.fakes import launch_specs
@@ -233,7 +233,7 @@ def test_a_variable_named_like_a_secret_is_redacted_whole(name):
     ],
 )
 def test_a_secret_in_a_text_is_not_told(text):
-    shown = surroundings.without_secrets(text)
+    shown = redaction.without_secrets(text)
     assert "hunter2" not in shown
     assert "(redacted)" in shown
     assert surroundings.environment({"DYN_X": text}) == {"DYN_X": shown}
@@ -263,12 +263,12 @@ def test_a_secret_in_a_text_is_not_told(text):
     ],
 )
 def test_a_text_without_a_secret_is_told_as_it_is(text):
-    assert surroundings.without_secrets(text) == text
-    assert surroundings.command(text.split()) == tuple(text.split())
+    assert redaction.without_secrets(text) == text
+    assert redaction.command(text.split()) == tuple(text.split())
 
 
 def test_json_without_its_secrets_is_json_still():
-    shown = surroundings.without_secrets(
+    shown = redaction.without_secrets(
         '{"model": "é", "api_keys": ["a", "b"], "urls": ["http://u:p@h/"], "n": 1}'
     )
     assert shown == '{"model":"é","api_keys":"(redacted)","urls":["http://(redacted)@h/"],"n":1}'
@@ -289,7 +289,7 @@ def test_json_without_its_secrets_is_json_still():
     ids=" ".join,
 )
 def test_a_secret_in_a_command_is_not_told(argv):
-    kept = surroundings.command(("curl", *argv, "--last"))
+    kept = redaction.command(("curl", *argv, "--last"))
     assert "hunter2" not in " ".join(kept)
     assert (kept[0], kept[-1], len(kept)) == ("curl", "--last", len(argv) + 2)
 
@@ -305,7 +305,7 @@ def test_a_command_is_kept_without_its_secrets():
         "--use-server-token-count",
         "--url=http://me:hunter2@h/",
     )
-    kept = surroundings.command(argv)
+    kept = redaction.command(argv)
     assert kept[2:5] == ("VLLM_MAX_TOKENS=4", "x", "--api-key")
     assert kept[6] == "--use-server-token-count"
     assert len(kept) == len(argv)
@@ -315,7 +315,7 @@ def test_a_command_is_kept_without_its_secrets():
 @pytest.mark.parametrize("page", COMMANDS, ids=lambda path: path.stem)
 def test_nothing_is_hidden_of_the_commands_of_a_recipe(page):
     words = tuple(page.read_text("utf-8").split())
-    assert surroundings.command(words) == words
+    assert redaction.command(words) == words
 
 
 def test_a_result_tells_its_commands_and_its_environment_without_secrets():

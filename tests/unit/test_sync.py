@@ -57,7 +57,9 @@ def add(folder: Path, path: str, text: str = "x") -> Path:
 
 def sync(repository: Path, folder: Path, remote: str = "origin", **context) -> Synced:
     branch = Branch(repository, remote, "history", "Add run 7")
-    return syncing.sync(Context(context.get("shell", Shell()), SystemClock(), repository), folder, branch)
+    return syncing.sync(
+        Context(context.get("shell", Shell()), SystemClock(), repository, http=SystemHttp), folder, branch
+    )
 
 
 def on_branch(bare: Path) -> dict[str, str]:

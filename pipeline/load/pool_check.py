@@ -1,0 +1,163 @@
+"""Rules for one pool that a schema cannot express: GPUs, trays, experts, vLLM flags, environment variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeline.deployment import scheduler
+from pipeline.errors import Problem
+from pipeline.load.conform import closest
+from pipeline.load.flags import KNOWN, SET_BY_LAUNCHER
+from pipeline.load.nodes import Node
+from pipeline.schema.catalogue import Llm, Sku
+from pipeline.schema.recipe import Pool, Recipe, Role
+
+OPTION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+INTEGERS = ("max-num-seqs", "max-num-batched-tokens", "max-model-len", "block-size")
+UTILIZATION = "gpu-memory-utilization"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolCheck:
+    """One pool of a recipe with the SKU and the LLM that it runs on, where these are known."""
+
+    role: Role
+    pool: Pool
+    node: Node
+    sku: Sku | None
+    llm: Llm | None
+    recipe: Recipe
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield every problem of the pool."""
+        yield from self._stated_gpus()
+        if self.sku is not None:
+            yield from self._trays(self.sku)
+        yield from self._expert_parallelism()
+        if self.llm is not None:
+            yield from self._divisibility(self.llm)
+        yield from self._flag_names()
+        yield from self._flag_values()
+        yield from self._missing_flags()
+        yield from self._offload()
+        yield from self._max_model_len()
+        yield from self._variables()
+
+    def _stated_gpus(self) -> Iterator[Problem]:
+        pool, stated = self.pool, self.pool.gpus_stated
+        if stated is None or stated == pool.gpus:
+            return
+        product = f"workers {pool.workers} x tp {pool.tp} x pp {pool.pp} x dp {pool.dp} = {pool.gpus}"
+        per_worker = pool.gpus_per_worker
+        if stated % per_worker:
+            hint = f"{stated} GPUs would be {stated / per_worker:g} workers; correct gpus or the shape"
+        else:
+            hint = f"set workers: {stated // per_worker} or gpus: {pool.gpus}"
+        what = f"{self.role} states {stated} GPUs, but {product}"
+        yield self.node.at(("gpus",)).mark.problem(what, hint)
+
+    def _trays(self, sku: Sku) -> Iterator[Problem]:
+        pool, rank, tray = self.pool, self.pool.gpus_per_rank, sku.gpus_per_tray
+        if rank > tray and not pool.crosses_trays:
+            what = (
+                f"{self.role} tp {pool.tp} x pp {pool.pp} needs {rank} GPUs, "
+                f"but a tray of {sku.id} has {tray}"
+            )
+            hint = "set crosses_trays: true if a rank is meant to span several trays"
+            yield self.node.at(("tp",)).mark.problem(what, hint)
+        if pool.gpus_per_worker % tray and tray % pool.gpus_per_worker:
+            what = (
+                f"a {self.role} worker has {pool.gpus_per_worker} GPUs, "
+                f"which is neither a multiple nor a divisor of the {tray} GPUs of a tray"
+            )
+            yield self.node.mark.problem(what, "change tp, pp or dp")
+
+    def _expert_parallelism(self) -> Iterator[Problem]:
+        pool, width = self.pool, self.pool.tp * self.pool.dp
+        where = self.node.at(("ep",)).mark
+        if pool.ep != 1 and width % pool.ep:
+            what = f"{self.role} ep {pool.ep} does not divide tp x dp = {width}"
+            yield where.problem(what, f"set ep to 1 or {width}")
+        elif pool.ep not in (1, width):
+            what = f"{self.role} ep {pool.ep}: vLLM distributes experts over all tp x dp = {width} GPUs"
+            yield where.problem(what, f"set ep to 1 or {width}")
+        if pool.dp > 1 and pool.ep == 1:
+            what = f"{self.role} dp {pool.dp} without ep: every rank would hold all experts"
+            yield where.problem(what, f"set ep: {width}")
+
+    def _divisibility(self, llm: Llm) -> Iterator[Problem]:
+        pool = self.pool
+        if llm.experts % pool.ep:
+            what = f"{self.role} ep {pool.ep} does not divide the {llm.experts} experts of {llm.id}"
+            yield self.node.at(("ep",)).mark.problem(what, f"choose a shape whose ep divides {llm.experts}")
+        if llm.attention_heads % pool.tp:
+            heads = llm.attention_heads
+            what = f"{self.role} tp {pool.tp} does not divide the {heads} attention heads of {llm.id}"
+            yield self.node.at(("tp",)).mark.problem(what, f"set tp to a divisor of {heads}")
+
+    def _flag_names(self) -> Iterator[Problem]:
+        flags = self.node.at(("flags",))
+        for name in self.pool.flags:
+            where = flags.at((name,)).key or flags.mark
+            bare = name.removeprefix("no-")
+            if not OPTION.fullmatch(name):
+                kebab = name.strip("-").replace("_", "-").lower()
+                yield where.problem(f"flag `{name}` is not in kebab case", f"write `{kebab}`")
+            elif name in SET_BY_LAUNCHER:
+                source = SET_BY_LAUNCHER[name].format(role=self.role)
+                yield where.problem(f"flag `{name}` is set by the launcher, from {source}", "remove the flag")
+            elif name not in KNOWN and bare not in KNOWN:
+                near = closest(bare, KNOWN)
+                hint = (
+                    f"did you mean `{near}`?" if near else "check it against the vLLM version of the recipe"
+                )
+                yield where.warning(f"flag `{name}` is not a vLLM option known to this project", hint)
+
+    def _flag_values(self) -> Iterator[Problem]:
+        for name, value in self.pool.flags.items():
+            if value is None:
+                continue  # the same as an option that is not set
+            where = self.node.at(("flags", name)).mark
+            number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
+            if name in INTEGERS and not (isinstance(number, int) and number > 0):
+                yield where.problem(f"{name} must be a positive integer", f"given: {value!r}")
+            elif name == UTILIZATION and (number is None or number <= 0):
+                yield where.problem(f"{name} must be a positive number", f"given: {value!r}")
+            elif name == UTILIZATION and number is not None and number > 1:
+                hint = "set the share of HBM that vLLM may use, at most 1"
+                yield where.problem(f"{name} {value} is above 1", hint)
+
+    def _missing_flags(self) -> Iterator[Problem]:
+        for name in scheduler.missing(self.recipe, self.role):
+            what = f"{self.role} does not state {name}, which the HBM estimate or a simulator needs"
+            yield self.node.at(("flags",)).mark.problem(what, scheduler.how_to_state(self.role, name))
+
+    def _offload(self) -> Iterator[Problem]:
+        flags = self.pool.flags
+        group, offloaded = flags.get("offload-group-size", 1), flags.get("offload-num-in-group", 1)
+        if isinstance(group, int) and isinstance(offloaded, int) and 0 < offloaded <= group:
+            return
+        name = "offload-num-in-group" if "offload-num-in-group" in flags else "offload-group-size"
+        yield self.node.at(("flags", name)).mark.problem(
+            f"{offloaded} of every {group} layers cannot be offloaded",
+            "use integers with 1 ≤ offload-num-in-group ≤ offload-group-size",
+        )
+
+    def _max_model_len(self) -> Iterator[Problem]:
+        longest = self.recipe.workload.isl + self.recipe.workload.osl
+        limit = self.pool.flags.get("max-model-len")
+        if isinstance(limit, int) and not isinstance(limit, bool) and 0 < limit < longest:
+            what = f"{self.role} max-model-len {limit} is shorter than isl + osl = {longest} tokens"
+            yield self.node.at(("flags", "max-model-len")).mark.problem(what, f"set it to {longest} or more")
+
+    def _variables(self) -> Iterator[Problem]:
+        env = self.node.at(("env",))
+        for name in self.pool.env:
+            if not VARIABLE.fullmatch(name):
+                yield (env.at((name,)).key or env.mark).problem(
+                    f"`{name}` is not a valid name of an environment variable",
+                    "use letters, digits and underscores; the first character is no digit",
+                )

@@ -1,0 +1,175 @@
+"""Cluster documents: which launcher starts a recipe there, what measures it, and the names in use at that site."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, JsonValue
+
+from pipeline.schema.base import Document, digest
+from pipeline.schema.recipe import Count, Purpose, Text
+
+Positive = Annotated[float, Field(gt=0)]
+Port = Annotated[int, Field(ge=1024, le=32767)]
+
+
+class Site(Document):
+    """Base of the launcher-specific part of a cluster document.
+
+    The rest of the pipeline asks these questions and never tests which launcher it is. A new launcher adds one subclass,
+    with a field ``launcher`` of its own name, and adds it to ``AnySite``.
+    """
+
+    on_this_machine: ClassVar[bool] = False  # engines and load client run where the pipeline runs
+    cluster_fields: ClassVar[tuple[str, ...]] = ()  # optional fields of Cluster that this launcher requires
+
+    @property
+    def measured(self) -> dict[str, JsonValue]:
+        """The fields that change a measurement; they are part of the point key."""
+        return {}
+
+    @property
+    def slowdown(self) -> float | None:
+        """Factor on the times of simulated engines; None where times are not scaled."""
+        return None
+
+    @property
+    def teardown_s(self) -> int:
+        """Seconds that processes have to stop before they are killed."""
+        return 0
+
+
+class NoLauncher(Site):
+    """No deployment: points come from a replay in virtual time."""
+
+    launcher: Literal["none"]
+
+
+class LocalSite(Site):
+    """A deployment of real processes on this machine. Seconds are wall clock."""
+
+    on_this_machine: ClassVar[bool] = True
+    cluster_fields: ClassVar[tuple[str, ...]] = ("engine_override",)  # it starts simulated engines only
+
+    launcher: Literal["local"]
+    isolation: Literal["network-namespace", "none"] = Field(
+        description="network-namespace: the deployment cannot be reached from outside; none: some of its sockets listen on every interface"
+    )
+    time_scale: Positive = Field(
+        description="simulated engines take this many times as long as calibrated; part of the point key"
+    )
+    ready_s: Count = Field(description="limit from the first process to the first answer")
+    time_s: Count = Field(description="limit of the whole deployment; its processes end by themselves then")
+    stop_s: Count = Field(description="time that processes have to stop before they are killed")
+    first_port: Port = Field(description="the first free block of ports from here on is used")
+    last_port: Port
+    processes_per_core: Count = Field(
+        description="upper limit of engine processes for each core; a larger deployment is rejected"
+    )
+
+    @property
+    def measured(self) -> dict[str, JsonValue]:
+        """The time scale."""
+        return {"time_scale": self.time_scale}
+
+    @property
+    def slowdown(self) -> float | None:
+        """The time scale."""
+        return self.time_scale
+
+    @property
+    def teardown_s(self) -> int:
+        """The stop time."""
+        return self.stop_s
+
+
+class SlurmSite(Site):
+    """Parameters of jobs on a Slurm site."""
+
+    launcher: Literal["slurm"]
+    account: str | None = None
+    partition: Text
+    segment: bool = Field(description="ask for --segment so that a job stays in one NVLink domain")
+    gpus_per_node_directive: bool = True
+    container_mounts: tuple[str, ...] = ()
+
+    @property
+    def measured(self) -> dict[str, JsonValue]:
+        """Whether KV may have to leave its NVLink domain."""
+        return {"segment": self.segment}
+
+
+class KubernetesSite(Site):
+    """Where on a Kubernetes cluster the deployment runs."""
+
+    launcher: Literal["kubernetes"]
+    namespace: Text
+    gpu_product: Text
+    model_claim: Text
+    compute_domain: bool = Field(description="claim an IMEX channel for MNNVL")
+
+    @property
+    def measured(self) -> dict[str, JsonValue]:
+        """The GPUs, and whether KV crosses trays over NVLink."""
+        return {"gpu_product": self.gpu_product, "compute_domain": self.compute_domain}
+
+
+AnySite = Annotated[NoLauncher | LocalSite | SlurmSite | KubernetesSite, Field(discriminator="launcher")]
+
+
+class Cluster(Document):
+    """A named site: its SKUs, what measures a recipe there, and the launcher with its parameters."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    title: Text
+    skus: Annotated[tuple[str, ...], Field(min_length=1)]
+    site: AnySite = Field(description="the launcher and its parameters")
+    measure: Literal["replay", "aiperf"]
+    engine_override: Literal["mocker"] | None = None
+    runs_on: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        description="labels of the GitHub runner"
+    )
+    purpose: Purpose = Field(
+        default="benchmark", description="which recipes run here: those of the same purpose"
+    )
+    racks: Count = Field(description="deployments that can run at once; the matrix's max-parallel")
+    timing: str | None = Field(
+        default=None, description="timing document below recipes/, for simulated engines"
+    )
+    model_paths: dict[str, str] = Field(
+        default_factory=dict,
+        description="LLM -> where its files are; for launcher local a folder below recipes/ or an absolute path",
+    )
+    images: dict[str, str] = Field(
+        default_factory=dict, description="image of a recipe -> its name at this site"
+    )
+    client: Text = Field(
+        default="aiperf",
+        description="program of the load client, for measure aiperf: on PATH, or an absolute path",
+    )
+    notes: str = ""
+
+    @property
+    def launcher(self) -> str | None:
+        """Name of the launcher, or None where nothing is deployed."""
+        return None if isinstance(self.site, NoLauncher) else self.site.launcher
+
+    @property
+    def measured_digest(self) -> str:
+        """Digest of the fields that can change a measurement; the location of weights cannot."""
+        content = self.model_dump(mode="json", include={"id", "measure", "engine_override", "images"})
+        content["launcher"] = self.launcher
+        if self.launcher is not None:
+            content[self.launcher] = self.site.measured
+        return digest(content)
+
+    def needs(self) -> dict[str, str]:
+        """Return the fields that the document lacks, each with what requires it."""
+        required = dict.fromkeys(self.site.cluster_fields, f"launcher {self.launcher}")
+        if self.engine_override == "mocker":
+            required["timing"] = "engine mocker"
+        if self.measure == "replay":
+            required["timing"] = "measure replay"
+        if self.measure == "aiperf":
+            required["launcher"] = "measure aiperf"
+        return {field: source for field, source in required.items() if getattr(self, field) is None}
