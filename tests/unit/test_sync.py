@@ -15,6 +15,7 @@ import pytest
 
 from pipeline.edge import processes
 from pipeline.edge.clock import SystemClock
+from pipeline.edge.http import SystemHttp
 from pipeline.edge.shell import Shell
 from pipeline.errors import ArtifactError, PipelineError
 from pipeline.flow import syncing
@@ -57,9 +58,8 @@ def add(folder: Path, path: str, text: str = "x") -> Path:
 
 def sync(repository: Path, folder: Path, remote: str = "origin", **context) -> Synced:
     branch = Branch(repository, remote, "history", "Add run 7")
-    return syncing.sync(
-        Context(context.get("shell", Shell()), SystemClock(), repository, http=SystemHttp), folder, branch
-    )
+    ours = Context(context.get("shell", Shell()), SystemClock(), repository, http=SystemHttp)
+    return syncing.sync(ours, folder, branch)
 
 
 def on_branch(bare: Path) -> dict[str, str]:
