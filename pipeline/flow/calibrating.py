@@ -20,8 +20,8 @@ from pipeline.edge.files import sha256
 from pipeline.errors import Problem, RecipeError
 from pipeline.flow.context import Context, read, write
 from pipeline.flow.published import given_by
-from pipeline.flow.recipes import judge, read_recipe_set
-from pipeline.load import RecipeSet, nearest
+from pipeline.flow.recipes import read_recipe_set
+from pipeline.load import RecipeSet, nearest, scope
 from pipeline.measure import lengths, replay
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.plan import Job
@@ -203,7 +203,7 @@ def _replay(
             recipe_set.catalogue.clusters["laptop"],
             recipe_set.catalogue,
             None,
-            judge(recipe_set, recipe),
+            scope.hbm_of(recipe_set, recipe),
         )
         client = recipe.client
         tasks.append(

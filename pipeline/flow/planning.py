@@ -12,8 +12,8 @@ from pipeline import plan as planning
 from pipeline.edge.git import Git
 from pipeline.errors import PipelineError, PlanError
 from pipeline.flow.context import Context, read, texts, write
-from pipeline.flow.recipes import judge, read_recipe_set
-from pipeline.load import RecipeSet, nearest
+from pipeline.flow.recipes import read_recipe_set
+from pipeline.load import RecipeSet, nearest, scope
 from pipeline.schema.cluster import Cluster
 from pipeline.schema.plan import Job, Plan
 from pipeline.schema.timing import Timing
@@ -132,27 +132,16 @@ def _timing(path: Path) -> Timing:
 
 def _jobs(recipe_set: RecipeSet, cluster: Cluster, timing: Timing | None) -> list[Job]:
     return [
-        planning.job(recipe, cluster, recipe_set.catalogue, timing, judge(recipe_set, recipe))
+        planning.job(recipe, cluster, recipe_set.catalogue, timing, scope.hbm_of(recipe_set, recipe))
         for recipe in recipe_set.recipes.values()
     ]
 
 
 def _measured(history: str) -> frozenset[str]:
-    """Identities of jobs that some run has measured whole: every concurrency sound, with the recipe's own requests and seed."""
     from pipeline import store
+    from pipeline.store import selection
 
-    sound: dict[tuple[str, int, str], set[int]] = {}
-    jobs: dict[tuple[str, int, str], Job] = {}
-    for row in store.rows(history):
-        provenance, job = row.record.provenance, row.record.job
-        client = job.recipe.client
-        is_full = (provenance.requests_per_conc, provenance.seed) == (client.requests_per_conc, client.seed)
-        if row.point is not None and row.point.status == "ok" and is_full:
-            sound.setdefault((*row.run, job.id), set()).add(row.conc)
-            jobs[*row.run, job.id] = job
-    return frozenset(
-        planning.identity(job) for key, job in jobs.items() if sound[key] == set(job.recipe.conc)
-    )
+    return frozenset(map(planning.identity, selection.jobs_measured_whole(store.rows(history))))
 
 
 def _identities_at(context: Context, since: str, cluster_name: str) -> dict[str, str]:

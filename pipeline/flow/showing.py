@@ -9,9 +9,9 @@ from typing import Literal
 from pipeline import render
 from pipeline.deployment import layout
 from pipeline.flow.context import Context
-from pipeline.flow.recipes import judge, read_recipe_set
+from pipeline.flow.recipes import read_recipe_set
 from pipeline.launch import dynamo
-from pipeline.load import select
+from pipeline.load import scope, select
 from pipeline.schema.recipe import Recipe
 
 
@@ -58,7 +58,8 @@ def fit(context: Context, names: Sequence[str], sku: str | None, *, as_json: boo
     """HBM of each recipe's roles, and whether all of them fit; an unknown capacity does not count against them."""
     recipe_set = read_recipe_set(context)
     judged = [
-        (recipe, judge(recipe_set, recipe, sku)) for recipe in select.matching(recipe_set.recipes, names)
+        (recipe, scope.hbm_of(recipe_set, recipe, sku))
+        for recipe in select.matching(recipe_set.recipes, names)
     ]
     fits = all(hbm.verdict != "does not fit" for _, roles in judged for hbm in roles or ())
     if as_json:
