@@ -5,19 +5,22 @@ from pipeline.render.csv_iso import iso_json, iso_text, left_out
 from pipeline.render.iso_lint import lint_text
 from pipeline.render.pages import headline, render
 from pipeline.render.review import comment, review_headline
+from pipeline.render.show import fit_text, origins, recipe_text
 from pipeline.render.side_by_side import side_by_side
-from pipeline.render.terminal import fit_table, moved_table, timing_text
+from pipeline.render.terminal import moved_table, timing_text
 
 __all__ = [
     "as_tables",
     "comment",
-    "fit_table",
+    "fit_text",
     "headline",
     "iso_json",
     "iso_text",
     "left_out",
     "lint_text",
     "moved_table",
+    "origins",
+    "recipe_text",
     "render",
     "review_headline",
     "side_by_side",
