@@ -1,4 +1,4 @@
-"""Result folders: whole or not there, because they are renamed last; read with suspicion, because anybody may have packed them."""
+"""Result folders: renamed into place last, so complete or absent; checked file by file on reading, since their origin is unknown."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ LARGEST_RAW = 512 << 20
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 RAW_PATH = re.compile(r"raw(/[A-Za-z0-9_][A-Za-z0-9_.+=-]*)+")
 SUMS_LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
-RETRY = "a retry is a new attempt: give it another --attempt, or another --out"
+RETRY = "a retry is a new attempt: choose another --attempt, or another --out"
 
 
 def folder_name(run_id: str, attempt: int, job_id: str) -> str:
-    """Name of a result folder and of its artifact.
+    """Return the name of a result folder and of its artifact.
 
     >>> folder_name("26105123", 1, "llm.gb300-nvl72.8k1k.1p1d")
     'bench-26105123-1-llm.gb300-nvl72.8k1k.1p1d'
@@ -40,10 +40,10 @@ def folder_name(run_id: str, attempt: int, job_id: str) -> str:
 
 
 def collect(outcome: Measurement | Failure, record: JobRecord, staging: Path, out: Path) -> Path:
-    """Pack what a job brings home into its result folder below ``out``; ``staging/raw`` moves there.
+    """Write the result folder of a job below ``out``, move ``staging/raw`` into it, and return its path.
 
-    Written below a dot-name and renamed last. ArtifactError when the folder exists, FileError when it cannot be written: then
-    ``staging`` is as it was.
+    It is written under a name with a leading dot and renamed last. ArtifactError when the folder exists, FileError when
+    it cannot be written; ``staging`` is unchanged then.
     """
     folder = out / folder_name(record.provenance.run_id, record.provenance.attempt, record.job.id)
     _refuse_existing(folder)
@@ -60,18 +60,18 @@ def collect(outcome: Measurement | Failure, record: JobRecord, staging: Path, ou
 
 
 def refuse_taken(out: Path, run_id: str, attempt: int, job_id: str) -> None:
-    """ArtifactError where no result of this name could be kept: asked before anything is measured."""
+    """Raise ArtifactError if no result of this name can be written; called before anything is measured."""
     _refuse_existing(out / folder_name(run_id, attempt, job_id))
 
 
 def workplace(out: Path, run_id: str, attempt: int, job_id: str) -> Path:
-    """Where a job is at work on the result of this name: whoever holds this folder (``edge.scratch.sole``) may write that."""
+    """Return the folder that a job holds (``edge.scratch.sole``) while it works on the result of this name."""
     return out / f".{folder_name(run_id, attempt, job_id)}"
 
 
 def sweep(out: Path, run_id: str) -> list[Path]:
-    """Remove the folders in which this run was at work and was not allowed to finish, and give them; those in use stay."""
-    name = re.escape(run_id)  # run a is not run a-b
+    """Remove the working folders that an unfinished job of this run left, and return them; folders in use stay."""
+    name = re.escape(run_id)  # run "a" is not run "a-b"
     ours = re.compile(
         rf"(\.logs-{name}-[a-z0-9_]{{8}}|\.bench-{name}-\d+-[a-z0-9][a-z0-9.-]*)(~[0-9a-f]{{8}})?"
     )
@@ -85,9 +85,9 @@ def sweep(out: Path, run_id: str) -> list[Path]:
     for folder, match in found:
         with sole(
             out / match[1]
-        ) as is_left:  # goes at the end; what is half packed belongs to whoever works on it
+        ) as is_left:  # the held folder is removed at the end; a half-written one belongs to the holder
             if is_left and match[2]:
-                with suppress(FileNotFoundError):  # its owner was about to
+                with suppress(FileNotFoundError):  # its owner removed it first
                     shutil.rmtree(folder)
         removed += [folder] if is_left else []
     return removed
@@ -100,7 +100,7 @@ def _refuse_existing(folder: Path) -> None:
 
 
 def _staged(staging: Path) -> dict[str, Path]:
-    """Raw files by their path in the result folder."""
+    """Return the raw files by their path in the result folder."""
     files = (
         {name: path for name, path in _files(staging).items() if name.startswith("raw/")}
         if (staging / "raw").is_dir()
@@ -109,9 +109,9 @@ def _staged(staging: Path) -> dict[str, Path]:
     for name, path in files.items():
         if not RAW_PATH.fullmatch(name):
             raise ArtifactError(
-                f"raw file of an unusual name: {name!r}",
+                f"unusual name of a raw file: {name!r}",
                 where=str(staging),
-                hint="letters, digits and _.+=-, no leading dot",
+                hint="use letters, digits and _.+=-, without a leading dot",
             )
         _refuse_large(path, LARGEST_RAW)
     return files
@@ -132,7 +132,7 @@ def _fill(folder: Path, outcome: Measurement | Failure, record: JobRecord, raw: 
 
 
 def _place(source: Path, target: Path) -> str:
-    """Link or copy, so that the source stays until the folder has its name; gives the SHA-256."""
+    """Link or copy a file, so that the source stays until the folder has its name; return the SHA-256."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         target.hardlink_to(source)
@@ -144,12 +144,15 @@ def _place(source: Path, target: Path) -> str:
 
 
 def find(paths: Iterable[Path]) -> list[Path]:
-    """Result folders among ``paths``, below them, and in artifacts of their name; dot-folders, which a killed run left, are never read."""
+    """Return the result folders among ``paths``, below them, and in artifacts of their name.
+
+    Folders with a leading dot are unfinished and never read.
+    """
     found: list[Path] = []
     for path in paths:
         if not path.is_dir():
             raise ArtifactError(
-                "no such folder", where=str(path), hint="name result folders, or folders that hold them"
+                "no such folder", where=str(path), hint="give result folders, or folders that contain them"
             )
         below = sorted(
             entry for entry in path.iterdir() if entry.name.startswith("bench-") and entry.is_dir()
@@ -159,7 +162,7 @@ def find(paths: Iterable[Path]) -> list[Path]:
         )
         if path.name in {
             entry.name for entry in below
-        }:  # an artifact that holds its folder instead of its files
+        }:  # an artifact that contains its folder instead of its files
             found.append(path / path.name)
         else:
             found += find(below) if below else [path] if is_result else []
@@ -167,7 +170,7 @@ def find(paths: Iterable[Path]) -> list[Path]:
 
 
 def read(folder: Path) -> ResultFolder:
-    """A result folder, once every file in it is the one that SHA256SUMS lists and its name is the one that job.json says."""
+    """Return a result folder; ArtifactError unless every file is the one in SHA256SUMS and the name the one in job.json."""
     if not os.path.lexists(folder):
         raise ArtifactError("missing: no such folder", where=str(folder), hint="fetch it again")
     with local_files.file_errors("read"):
@@ -180,7 +183,7 @@ def _read(folder: Path) -> ResultFolder:
         raise ArtifactError(
             f"torn: no {SUMS}",
             where=str(folder),
-            hint="the run ended before it was complete; fetch it again or drop it",
+            hint="the run ended before the folder was complete; fetch it again or leave it out",
         )
     listed = _document(files[SUMS])
     sums = _sums(listed, files[SUMS])
@@ -200,7 +203,7 @@ def _read(folder: Path) -> ResultFolder:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """Regular files by relative path; ArtifactError at the first link, socket or other oddity."""
+    """Return the regular files by relative path; ArtifactError at the first link, socket or other kind of file."""
     found: dict[str, Path] = {}
     waiting = [folder]
     while waiting:
@@ -225,13 +228,13 @@ def _files(folder: Path) -> dict[str, Path]:
 
 
 def _sums(listed: bytes, where: Path) -> dict[str, str]:
-    """Hashes by path, as ``sha256sum`` writes them."""
+    """Return the hashes by path, as ``sha256sum`` writes them."""
     sums: dict[str, str] = {}
     for number, line in enumerate(listed.decode("utf-8", errors="replace").splitlines(), start=1):
         match = SUMS_LINE.fullmatch(line)
         name = match[2] if match else ""
         if match is None or name in sums or (name not in DOCUMENTS and not RAW_PATH.fullmatch(name)):
-            hint = f"each line is a SHA-256, two blanks and one of {', '.join(DOCUMENTS)} or a file below raw/, once"
+            hint = f"each line is a SHA-256, two spaces and one of {', '.join(DOCUMENTS)} or a file below raw/, once"
             raise ArtifactError(
                 f"line is not understood: {line[:120]!r}", where=f"{where}:{number}", hint=hint
             )
@@ -252,7 +255,7 @@ def _refuse_difference(folder: Path, sums: Mapping[str, str], files: Mapping[str
         raise ArtifactError(
             f"not listed in {SUMS}: {unlisted[0]!r}",
             where=str(folder),
-            hint="foreign files are refused; remove it",
+            hint="a result folder has no other files; remove it",
         )
     if "job.json" not in sums or ("results.json" in sums) == ("error.json" in sums):
         hint = "a result folder has job.json and either results.json or error.json"
@@ -266,22 +269,23 @@ def _refuse_damage(sums: Mapping[str, str], files: Mapping[str, Path], content: 
             raise ArtifactError(
                 f"not the file that {SUMS} lists: SHA-256 differs",
                 where=str(files[name]),
-                hint="damaged; fetch it again",
+                hint="the file is damaged; fetch it again",
             )
 
 
 def _refuse_other_name(folder: Path, record: JobRecord) -> str:
-    """A folder that is called otherwise altogether is a single artifact as download-artifact unpacks it: job.json names it."""
-    wanted, called = (
+    """Return the folder's name by job.json; ArtifactError if the folder has that of another result.
+
+    A folder that does not begin with ``bench-`` is a single artifact as download-artifact unpacks it.
+    """
+    expected, found = (
         folder_name(record.provenance.run_id, record.provenance.attempt, record.job.id),
         folder.absolute().name,
     )
-    if (called.startswith("bench-") and called != wanted) or record.job.id != record.job.recipe.id:
-        hint = f"keep the name that the run gave it, {wanted!r}"
-        raise ArtifactError(
-            "the folder's name is not the one that its job.json says", where=str(folder), hint=hint
-        )
-    return wanted
+    if (found.startswith("bench-") and found != expected) or record.job.id != record.job.recipe.id:
+        hint = f"rename the folder to {expected!r}"
+        raise ArtifactError("the folder's name is not the one in its job.json", where=str(folder), hint=hint)
+    return expected
 
 
 def _refuse_other_concs(folder: Path, record: JobRecord, points: Iterable[Point]) -> None:
@@ -290,7 +294,9 @@ def _refuse_other_concs(folder: Path, record: JobRecord, points: Iterable[Point]
     if foreign or len(concs) != len(set(concs)):
         what = f"conc {foreign[0]} is not in job.json" if foreign else "the same conc twice"
         raise ArtifactError(
-            what, where=str(folder / "results.json"), hint="the file is foreign; fetch the folder again"
+            what,
+            where=str(folder / "results.json"),
+            hint="the file belongs to another job; fetch the folder again",
         )
 
 
@@ -301,7 +307,7 @@ def _refuse_other_raw(folder: Path, points: Iterable[Point], sums: Mapping[str, 
             raise ArtifactError(
                 f"{raw.path!r} {what}",
                 where=str(folder / "results.json"),
-                hint="points and raw files belong together",
+                hint="the folder mixes two results; fetch it again",
             )
 
 

@@ -23,7 +23,7 @@ MAX_JOBS = 256  # in the matrix of one GitHub workflow run
 class Request:
     """What to plan.
 
-    With ``any_size``, an empty plan and one of more jobs than GitHub takes are no errors: the caller splits it.
+    With ``any_size``, an empty plan is no error, and neither is one of more jobs than GitHub takes.
     """
 
     plan_id: str
@@ -39,7 +39,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class PlanCandidate:
-    """A job that could run: its identity at the revision of ``since``, and whether the history has its results."""
+    """A job that could run, its identity at revision ``since``, and whether the history has its results."""
 
     job: Job
     was_identity: str | None = None
@@ -135,7 +135,7 @@ def legs(plan: Plan) -> list[dict[str, object]]:
 
 
 def shards_needed(jobs: Sequence[int], size: int) -> int:
-    """Return how many runs of at most ``size`` jobs are needed when each run takes an equal share of every plan.
+    """Return how many runs of at most ``size`` jobs are needed when each takes an equal share of every plan.
 
     ``jobs`` are the jobs of each plan.
 
@@ -150,7 +150,7 @@ def shards_needed(jobs: Sequence[int], size: int) -> int:
 
 
 def part(plan: Plan, whole: Plan, shard: tuple[int, int]) -> Plan:
-    """Return a plan reduced to shard (I, N): the jobs that are every N-th of ``whole``, starting with the I-th."""
+    """Return a plan reduced to shard (I, N): every N-th job of ``whole``, starting with the I-th."""
     share = {job.id for job in whole.jobs[shard[0] - 1 :: shard[1]]}
     return plan.model_copy(
         update={"jobs": tuple(job for job in plan.jobs if job.id in share), "shard": f"{shard[0]}/{shard[1]}"}

@@ -1,7 +1,8 @@
-"""Room: from stored rows to an analysis. Nothing here rounds, and nothing here knows where rows come from."""
+"""From stored rows to an analysis: numbers and enums, not rounded, without words."""
 
 from pipeline.analyse.changes import compare
-from pipeline.analyse.curves import kind
+from pipeline.analyse.coverage import skus_without_rows
+from pipeline.analyse.curves import kinds_of
 from pipeline.analyse.drift import drift
 from pipeline.analyse.lint import lint
 from pipeline.analyse.report import analyse
@@ -23,10 +24,11 @@ __all__ = [
     "differences",
     "drift",
     "iso_pairs",
-    "kind",
+    "kinds_of",
     "lint",
     "names_before",
     "newest",
     "side_by_side",
+    "skus_without_rows",
     "with_verdict",
 ]

@@ -1,4 +1,4 @@
-"""What differs between the recipes of two SKUs besides the shape: the things that a ratio of racks also contains."""
+"""Settings besides the shape that differ between the recipes of two SKUs: a ratio of the SKUs contains them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Final, Literal
 
-from pipeline.analyse.changes import ABSENT, flat
+from pipeline.analyse.changes import flat
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.recipe import Recipe
-from pipeline.schema.sku_comparison import Confounder
+from pipeline.schema.sku_comparison import Confounder, ValueInUse
 
 Kind = Literal["budget", "software", "flag", "environment"]
 
@@ -30,17 +30,20 @@ KINDS: Final[tuple[Kind, ...]] = ("budget", "software", "flag", "environment")
 
 
 def confounders(rows: Iterable[HistoryRow], skus: Sequence[str]) -> tuple[Confounder, ...]:
-    """Fields whose values are not in use by the same shares on all SKUs; a field that both roles have alike is said once."""
+    """Return the fields whose values are not used by the same shares of recipes on all SKUs.
+
+    A field that differs alike in both roles is listed once.
+    """
     recipes = {row.record.job.recipe.id: row.record.job.recipe for row in rows}
     groups = [[dict(_fields(recipe)) for recipe in recipes.values() if recipe.sku == sku] for sku in skus]
     if not all(groups):
         return ()
-    found: dict[tuple[Kind, str, tuple[str, ...]], list[str]] = {}
+    found: dict[tuple[Kind, str, tuple[tuple[ValueInUse, ...], ...]], list[str]] = {}
     for path in sorted({path for group in groups for recipe in group for path in recipe}):
         counts = [Counter(_stated(recipe.get(path)) for recipe in group) for group in groups]
         if any(_shares(count) != _shares(counts[0]) for count in counts):
             where, kind, field = _place(path)
-            found.setdefault((kind, field, tuple(map(_said, counts))), []).append(where)
+            found.setdefault((kind, field, tuple(map(_in_use, counts))), []).append(where)
     rows_found = [
         Confounder(kind=kind, where="both" if len(where) > 1 else where[0], field=field, values=values)
         for (kind, field, values), where in found.items()
@@ -53,7 +56,7 @@ def _fields(recipe: Recipe) -> Iterable[tuple[str, str]]:
     del fields["sku"]
     for role in ("prefill", "decode"):
         fields[role] = {name: value for name, value in fields[role].items() if name not in SHAPE}
-        # A nested option is one thing that somebody set, so it stays one field.
+        # A nested option is set as one value, so it stays one field.
         flags = fields[role]["flags"].items()
         fields[role]["flags"] = {
             name: json.dumps(value) if isinstance(value, dict) else value for name, value in flags
@@ -71,20 +74,17 @@ def _place(path: str) -> tuple[str, Kind, str]:
     return role, "budget" if name in BUDGETS else "flag", name
 
 
-def _stated(text: str | None) -> str:
-    return ABSENT if text in (None, "null") else text
+def _stated(text: str | None) -> str | None:
+    return None if text == "null" else text
 
 
-def _shares(count: Counter[str]) -> dict[str, Fraction]:
+def _shares(count: Counter[str | None]) -> dict[str | None, Fraction]:
     return {value: Fraction(times, count.total()) for value, times in count.items()}
 
 
-def _said(count: Counter[str]) -> str:
-    """Every value, the most frequent first; with its share where there is more than one."""
-    total = sum(count.values())
-    ordered = sorted(count.items(), key=lambda item: (-item[1], item[0]))
-    return (
-        ordered[0][0]
-        if len(ordered) == 1
-        else ", ".join(f"{value} ({times} of {total})" for value, times in ordered)
+def _in_use(count: Counter[str | None]) -> tuple[ValueInUse, ...]:
+    """Return every value, the most frequent first."""
+    ordered = sorted(count.items(), key=lambda item: (-item[1], item[0] is None, item[0] or ""))
+    return tuple(
+        ValueInUse(value=value, recipes=recipes, all_recipes=count.total()) for value, recipes in ordered
     )

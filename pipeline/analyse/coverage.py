@@ -1,14 +1,16 @@
-"""What became of everything that should have run, and where each result comes from."""
+"""The state of every planned recipe, and the provenance of each result."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from pipeline.analyse.changes import why_no_point
+from pipeline.analyse.changes import problem_of
 from pipeline.schema.history import HistoryRow
+from pipeline.schema.reasons import CoverageProblem
+from pipeline.schema.recipe import Recipe
 from pipeline.schema.report import CoverageRow, HbmRow, ProvenanceRow
-from pipeline.schema.result import Host, Point
+from pipeline.schema.result import Point
 
 State = Literal["ran", "invalid", "failed", "missing", "not in plan"]
 
@@ -18,15 +20,20 @@ def coverage(
     previous: Iterable[HistoryRow],
     *,
     planned: tuple[str, ...],
-    skus: tuple[str, ...],
+    planned_skus: Mapping[str, str],
 ) -> tuple[CoverageRow, ...]:
-    """One row a planned recipe, in plan order, then those that ran without being planned; ``ran`` means every point of it."""
+    """Return one row per planned recipe, in plan order, then those that ran without being planned.
+
+    ``planned_skus``: SKU of each recipe that has no row.
+    """
     by_recipe: dict[str, list[HistoryRow]] = {recipe: [] for recipe in planned}
     for row in rows:
         by_recipe.setdefault(row.record.job.recipe.id, []).append(row)
     earlier = {row.record.job.recipe.id: row for row in previous}
     return tuple(
-        _ran(found, is_planned=recipe in planned) if found else _missing(recipe, earlier.get(recipe), skus)
+        _ran(found, is_planned=recipe in planned)
+        if found
+        else _missing(recipe, earlier.get(recipe), planned_skus.get(recipe, "unknown"))
         for recipe, found in by_recipe.items()
     )
 
@@ -36,17 +43,21 @@ def _ran(rows: list[HistoryRow], *, is_planned: bool) -> CoverageRow:
     hours = [
         row.point.gpus_held * row.point.duration_s / 3600 for row in rows if isinstance(row.point, Point)
     ]
-    troubles = [f"c{row.conc} {why}" for row in rows if (why := why_no_point(row, ""))]
-    gone = sorted(set(recipe.conc) - {row.conc for row in rows})
-    troubles += [f"c{conc} missing: no result arrived" for conc in gone]
-    trusted = sum(row.point is not None and row.point.status == "ok" for row in rows)
+    missing = sorted(set(recipe.conc) - {row.conc for row in rows})
+    problems = [
+        CoverageProblem(conc=row.conc, kind=found.kind, error=found.error, reasons=found.reasons)
+        for row in rows
+        if (found := problem_of(row))
+    ]
+    problems += [CoverageProblem(conc=conc, kind="missing") for conc in missing]
+    valid = sum(row.point is not None and row.point.status == "ok" for row in rows)
     return CoverageRow(
         recipe=recipe.id,
         sku=recipe.sku,
-        state=_state(rows, has_gaps=bool(gone)) if is_planned else "not in plan",
-        points=trusted,
+        state=_state(rows, has_gaps=bool(missing)) if is_planned else "not in plan",
+        points=valid,
         planned_points=len(recipe.conc),
-        reason="; ".join(troubles),
+        problems=tuple(problems),
         gpus_counted=recipe.gpus_counted,
         gpus_held=infra[0] if infra else None,
         gpu_hours=sum(hours) if hours else None,
@@ -61,22 +72,28 @@ def _state(rows: list[HistoryRow], *, has_gaps: bool) -> State:
     return "missing" if has_gaps else "ran"
 
 
-def _missing(recipe: str, earlier: HistoryRow | None, skus: tuple[str, ...]) -> CoverageRow:
+def _missing(recipe: str, earlier: HistoryRow | None, sku: str) -> CoverageRow:
     known = earlier.record.job.recipe if earlier else None
     return CoverageRow(
         recipe=recipe,
-        sku=known.sku if known else next((sku for sku in skus if f".{sku}." in recipe), "unknown"),
+        sku=known.sku if known else sku,
         state="missing",
         points=0,
         planned_points=len(known.conc) if known else None,
-        reason="no result arrived",
+        problems=(CoverageProblem(conc=None, kind="missing"),),
         gpus_counted=known.gpus_counted if known else None,
         gpus_held=None,
     )
 
 
+def skus_without_rows(planned: Iterable[Recipe], rows: Iterable[HistoryRow]) -> dict[str, str]:
+    """Return the SKU of each planned recipe that has no row."""
+    known = {row.record.job.recipe.id for row in rows}
+    return {recipe.id: recipe.sku for recipe in planned if recipe.id not in known}
+
+
 def hbm_rows(rows: Iterable[HistoryRow]) -> tuple[HbmRow, ...]:
-    """HBM of every role of every recipe that was planned, once each."""
+    """Return the HBM of every role of every recipe that was planned, once each."""
     jobs = {row.record.job.id: row.record.job for row in rows}
     return tuple(
         HbmRow(recipe=job.id, sku=job.recipe.sku, hbm=hbm) for job in jobs.values() for hbm in job.hbm
@@ -84,7 +101,7 @@ def hbm_rows(rows: Iterable[HistoryRow]) -> tuple[HbmRow, ...]:
 
 
 def provenance_rows(rows: Iterable[HistoryRow]) -> tuple[ProvenanceRow, ...]:
-    """One row a result folder, with the raw files of all its points."""
+    """Return one row per result folder, with the raw files of all its points."""
     folders: dict[str, list[HistoryRow]] = {}
     for row in rows:
         folders.setdefault(row.folder, []).append(row)
@@ -93,30 +110,26 @@ def provenance_rows(rows: Iterable[HistoryRow]) -> tuple[ProvenanceRow, ...]:
 
 def _provenance(rows: list[HistoryRow]) -> ProvenanceRow:
     record, provenance = rows[0].record, rows[0].record.provenance
-    raw = {f"{file.path} {file.sha256[:12]}": None for row in rows if row.point for file in row.point.raw}
     return ProvenanceRow(
         recipe=record.job.recipe.id,
+        sku=record.job.recipe.sku,
         run_id=provenance.run_id,
         attempt=provenance.attempt,
         folder=rows[0].folder,
         started_at=provenance.started_at,
         deployment_digest=record.job.deployment_digest,
-        git_sha=(provenance.git_sha or "unknown")[:12]
-        + (" with local changes" if provenance.git_dirty else ""),
+        git_sha=provenance.git_sha,
+        git_dirty=provenance.git_dirty,
         seed=provenance.seed,
-        versions=", ".join(f"{name} {version}" for name, version in sorted(provenance.versions.items())),
-        host=_host(provenance.host),
+        versions=provenance.versions,
+        host=provenance.host,
         seconds=sum(provenance.stages_s.values()),
         measured_share=_measured_share(provenance.stages_s),
-        raw=tuple(raw),
+        raw=tuple(dict.fromkeys(file for row in rows if row.point for file in row.point.raw)),
     )
 
 
 def _measured_share(stages_s: dict[str, float]) -> float | None:
-    """What share of the time in which GPUs were held was measurement; None where no deployment had to get ready."""
+    """Return the share of the time with GPUs held that was measurement; None where no deployment was started."""
     held = sum(stages_s.values())
     return stages_s.get("measure", 0.0) / held if "ready" in stages_s and held else None
-
-
-def _host(host: Host | None) -> str:
-    return f"{host.machine}, {host.cpus} CPUs, {host.kernel}, Python {host.python}" if host else "unknown"

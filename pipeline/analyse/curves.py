@@ -1,4 +1,4 @@
-"""Curves from rows, and what they say at equal interactivity."""
+"""Curves from rows, and their readings at equal interactivity."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pipeline.analyse.iso import Knots, bracket, read_at
 from pipeline.schema.base import digest
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.claims import CostMode
+from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.published import StatedPoint
 from pipeline.schema.report import Curve, CurvePoint, Definition, IsoCell, IsoRow
@@ -23,14 +24,14 @@ UNREACHABLE: Final = IsoCell(total_tok_s_gpu=None, usd_per_mtok=None, ttft_p50_m
 
 @dataclass(frozen=True, slots=True)
 class Frontier:
-    """Knots of one curve with the points that they are."""
+    """Knots of one curve with their points."""
 
     knots: Knots
     points: tuple[CurvePoint, ...]
 
     @classmethod
     def of(cls, curve: Curve) -> Self:
-        """The frontier of a curve."""
+        """Return the frontier of a curve."""
         knots = curve.knots
         return cls(
             Knots(
@@ -40,7 +41,7 @@ class Frontier:
         )
 
     def cell(self, at: float, usd_per_gpu_hour: float | None, gap: float, cost: CostMode) -> IsoCell:
-        """Throughput, cost and wait read at an interactivity; between knots farther apart than ``gap`` they are directional."""
+        """Return throughput, cost and TTFT at an interactivity; directional between knots over ``gap`` apart."""
         around = bracket(self.knots.x, at)
         if around is None:
             return UNREACHABLE
@@ -55,7 +56,7 @@ class Frontier:
         )
 
     def read(self, at: float, metric: Callable[[CurvePoint], float | None]) -> float | None:
-        """Another metric on the frontier's own knots; None as soon as one knot does not have it."""
+        """Return another metric read on the knots of the frontier; None where a knot lacks it."""
         values = [metric(point) for point in self.points]
         known = [value for value in values if value is not None]
         return read_at(self.knots.x, known, at) if len(known) == len(values) else None
@@ -63,22 +64,22 @@ class Frontier:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Curves that may be compared: same LLM, workload, engine, client settings, origin and measure; one a SKU."""
+    """Curves that may be compared, one per SKU: same LLM, workload, engine, client settings, origin, measure."""
 
-    kind: str
+    kind: CurveKind
     curves: tuple[Curve, ...]
     is_reduced: bool = False
 
     @property
     def points(self) -> int:
-        """Trusted points in all curves."""
+        """Number of valid points in all curves."""
         return sum(point.status == "ok" for curve in self.curves for point in curve.points)
 
 
 def families(
     rows: Iterable[HistoryRow], *, skus: dict[str, Sku], definition: Definition
 ) -> tuple[Family, ...]:
-    """Rows with points as curves of the definition's SKUs at its prices, the largest family first."""
+    """Return rows with points as curves of the definition's SKUs at its prices, the largest family first."""
     order, tier = definition.skus, definition.price_tier
     grouped: dict[str, dict[str, list[HistoryRow]]] = {}
     for row in rows:
@@ -91,19 +92,28 @@ def families(
         curves = tuple(curve_of(by_sku[sku], skus[sku], tier) for sku in order if sku in by_sku)
         is_reduced = any(row.record.is_reduced for group in by_sku.values() for row in group)
         found.append(Family(kind=curves[0].kind, curves=curves, is_reduced=is_reduced))
-    return tuple(sorted(found, key=lambda family: (-family.points, family.kind)))
+    return tuple(sorted(found, key=lambda family: (-family.points, family.kind.order)))
 
 
-def kind(record: JobRecord) -> str:
-    """Origin, measure and load of a run, in words."""
+def kind_of(record: JobRecord) -> CurveKind:
+    """Return origin, measure and load of a run."""
     provenance = record.provenance
-    reduced = f", reduced from {record.job.recipe.client.requests_per_conc}" if record.is_reduced else ""
-    slowed = "" if provenance.time_scale is None else f", engines slowed {provenance.time_scale:g} times"
-    return f"{provenance.origin} ({provenance.measure}, {provenance.requests_per_conc} × conc requests{reduced}{slowed})"
+    return CurveKind(
+        origin=provenance.origin,
+        measure=provenance.measure,
+        requests_per_conc=provenance.requests_per_conc,
+        reduced_from=record.job.recipe.client.requests_per_conc if record.is_reduced else None,
+        time_scale=provenance.time_scale,
+    )
+
+
+def kinds_of(rows: Iterable[HistoryRow]) -> tuple[CurveKind, ...]:
+    """Return the distinct kinds of rows, sorted."""
+    return tuple(sorted({kind_of(row.record) for row in rows}, key=lambda kind: kind.order))
 
 
 def family_key(record: JobRecord) -> str:
-    """What may be read beside one another: LLM, workload, engine, client settings, origin, measure."""
+    """Return a digest of what curves must share to be compared: LLM, workload, engine, client, origin, measure."""
     recipe, provenance = record.job.recipe, record.provenance
     what = [recipe.model, recipe.precision, recipe.engine, recipe.workload.isl, recipe.workload.osl]
     return digest(
@@ -112,7 +122,7 @@ def family_key(record: JobRecord) -> str:
 
 
 def curve_of(rows: list[HistoryRow], sku: Sku, tier: str) -> Curve:
-    """Rows of one family on one SKU, with cost at the price of a tier."""
+    """Return rows of one family on one SKU as a curve, with cost at the price of a tier."""
     price = sku.price(tier)
     points = [
         _curve_point(row, row.point, price.usd_per_gpu_hour if price else None)
@@ -120,12 +130,16 @@ def curve_of(rows: list[HistoryRow], sku: Sku, tier: str) -> Curve:
         if row.point is not None
     ]
     points.sort(key=lambda point: (point.interactivity or inf, point.recipe, point.conc))
-    trusted = [point for point in points if point.status == "ok"]
-    knots = frontier(trusted, x=lambda point: point.interactivity, y=lambda point: point.total_tok_s_gpu)
+    valid = [point for point in points if point.status == "ok"]
+    knots = frontier(valid, x=lambda point: point.interactivity, y=lambda point: point.total_tok_s_gpu)
     marked = (point.model_copy(update={"is_knot": any(point is knot for knot in knots)}) for point in points)
     record = rows[0].record
     return Curve(
-        sku=sku.id, title=sku.title, origin=record.provenance.origin, points=tuple(marked), kind=kind(record)
+        sku=sku.id,
+        title=sku.title,
+        origin=record.provenance.origin,
+        points=tuple(marked),
+        kind=kind_of(record),
     )
 
 
@@ -155,14 +169,14 @@ def _curve_point(row: HistoryRow, point: Point | StatedPoint, usd_per_gpu_hour: 
         requests=point.requests,
         is_knot=False,
         folder=row.folder,
-        raw=tuple(f"{file.path} {file.sha256[:12]}" for file in point.raw),
+        raw=point.raw,
     )
 
 
 def iso_table(
     curves: Iterable[Curve], *, skus: dict[str, Sku], definition: Definition, cost: CostMode = "derived"
 ) -> tuple[IsoRow, ...]:
-    """Every SKU of the definition read at every abscissa of its grid; an absent curve is unreachable."""
+    """Return every SKU of the definition read on its grid of interactivities; an absent curve is unreachable."""
     frontiers = {curve.sku: Frontier.of(curve) for curve in curves}
     prices = {sku: skus[sku].price(definition.price_tier) for sku in definition.skus}
     columns = [
@@ -174,14 +188,14 @@ def iso_table(
 def iso_row(
     columns: Sequence[tuple[Frontier | None, float | None]], at: float, gap: float, cost: CostMode
 ) -> IsoRow:
-    """Frontiers with their prices per GPU-hour read at one interactivity; no frontier is unreachable."""
+    """Return frontiers, each with its price per GPU-hour, read at one interactivity; None is unreachable."""
     return with_ratios(
         at, tuple(frontier.cell(at, usd, gap, cost) if frontier else UNREACHABLE for frontier, usd in columns)
     )
 
 
 def with_ratios(at: float, cells: tuple[IsoCell, ...]) -> IsoRow:
-    """Cells as a row: throughput last over first, cost first over last."""
+    """Return cells as a row with ratios: throughput last over first, cost first over last."""
     first, last = cells[0], cells[-1]
     throughput = ratio(last.total_tok_s_gpu, first.total_tok_s_gpu)
     return IsoRow(

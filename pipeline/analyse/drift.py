@@ -1,4 +1,4 @@
-"""How far a new simulation has moved from the kept one: the code or the engine changed, since the seed did not."""
+"""Drift of a new simulation from the kept one: the seed is the same, so the code or the engine changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FIGURES = ("total_tok_s_gpu", "tpot_p50_ms", "ttft_p50_ms")
 
 
 def drift(kept: ReportData, new: ReportData, *, tolerance: float) -> tuple[DriftedFigure, ...]:
-    """Every figure that moved by more than ``tolerance`` (relative), and every point that only one of the two has."""
+    """Return every figure that changed by more than ``tolerance`` (relative), and every point of only one side."""
     before, after = _figures(kept), _figures(new)
     return tuple(_moved(before, after, tolerance))
 
@@ -36,7 +36,7 @@ def _figures(data: ReportData) -> dict[tuple[str, int, str], float]:
 
 
 def _of(row: HistoryRow) -> Iterator[tuple[str, float | None]]:
-    if row.point is not None and row.point.status == "ok":  # one that is refused now is missing
+    if row.point is not None and row.point.status == "ok":  # an invalid point counts as missing
         yield from zip(
             FIGURES, (row.point.total_tok_s_gpu, row.point.tpot_ms.p50, row.point.ttft_ms.p50), strict=True
         )

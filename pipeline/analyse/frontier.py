@@ -1,4 +1,4 @@
-"""Pareto frontier of points of one curve: more is better on both axes, unless said otherwise."""
+"""Pareto frontier of the points of one curve: by default, more is better on both axes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ def frontier(
     y: Callable[[T], float | None],
     better: Better = ("more", "more"),
 ) -> list[T]:
-    """Undominated points by strictly rising ``x``; plain dominance, no hull. ``better`` says which way each axis is good.
+    """Return undominated points by strictly rising ``x``; plain dominance, no hull.
+
+    ``better`` gives the better direction of each axis.
 
     A point stays when no other is at least as good on both axes: of equal ``x`` the larger ``y`` stays, of equal ``y`` the
     larger ``x``, of exact duplicates the first. Points with ``x`` <= 0 or an absent coordinate are not eligible.
     The mirrors: cost over interactivity is ("more", "less"), throughput over a latency ("less", "more").
-    Source: Pareto dominance as the public InferenceX dashboard applies it, in our own words.
+    Source: Pareto dominance as the public InferenceX dashboard applies it; independent implementation.
 
     >>> frontier([(1, 5), (2, 4), (2, 3), (3, 4)], x=lambda p: p[0], y=lambda p: p[1])
     [(1, 5), (3, 4)]
@@ -45,5 +47,5 @@ def frontier(
 
 
 def _finite(value: float | None) -> float:
-    """The value, or the least there is where it is absent or no finite number."""
+    """Return the value; minus infinity where it is absent or not finite."""
     return value if value is not None and isfinite(value) else -inf

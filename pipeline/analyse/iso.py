@@ -1,4 +1,4 @@
-"""Reading a curve at an abscissa between its knots; outside them there is no number."""
+"""Reading a curve between its knots; outside of them there is no reading."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SAME_X = 1e-6  # tok/s/user: a lone knot answers only for itself
 
 
 def tangents(knots_x: Sequence[float], knots_y: Sequence[float]) -> Floats:
-    """Slopes at three or more knots for a monotone cubic, in units of y per x.
+    """Return slopes at three or more knots for a monotone cubic, in units of y per x.
 
     With secants s and steps h: inside, twice the smallest of the two neighbouring |s| and half the parabola's slope
     (s₋·h₊ + s₊·h₋)/(h₋ + h₊), signed by both secants and so zero at a turning point; at an end, (3·s − neighbour's slope)/2.
@@ -42,7 +42,7 @@ def _slopes(x: Floats, y: Floats) -> Floats:
 
 
 def read_at(knots_x: Sequence[float], knots_y: Sequence[float], t: float) -> float | None:
-    """Value of the curve at ``t``; see ``readings``.
+    """Return the value of the curve at ``t``; see ``readings``.
 
     >>> read_at([10, 20], [4.0, 2.0], 15), read_at([10, 20], [4.0, 2.0], 21)
     (3.0, None)
@@ -51,7 +51,7 @@ def read_at(knots_x: Sequence[float], knots_y: Sequence[float], t: float) -> flo
 
 
 def readings(knots_x: Sequence[float], knots_y: Sequence[float], at: Sequence[float]) -> list[float | None]:
-    """Values of the curve at each of ``at``, linear axes; None outside [first, last] knot, never extrapolated.
+    """Return values of the curve at each of ``at``, linear axes; None outside [first, last] knot, never extrapolated.
 
     One knot answers only within 1e-6 of itself, two are joined by a straight line, more by a cubic Hermite spline with
     ``tangents``, clamped to the range of the knots. ``knots_x`` must rise strictly.
@@ -79,7 +79,10 @@ def _inside(knots_x: Sequence[float], knots_y: Sequence[float], at: Sequence[flo
 
 
 def bracket(knots_x: Sequence[float], t: float) -> tuple[int, int] | None:
-    """Indices of the knots around ``t``, twice the same when ``t`` is a knot; None where ``read_at`` has no answer."""
+    """Return the indices of the knots around ``t``, twice the same when ``t`` is a knot.
+
+    None where ``read_at`` has no answer.
+    """
     if len(knots_x) == 1:
         return (0, 0) if abs(t - knots_x[0]) < SAME_X else None
     if not knots_x or not knots_x[0] <= t <= knots_x[-1]:
@@ -102,28 +105,31 @@ def _hermite(x: Floats, y: Floats, t: Floats) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class Knots:
-    """A frontier as figures: ``x`` rises strictly (tok/s/user); ``y`` (tok/s/GPU) falls strictly where it makes the frontier."""
+    """A frontier as figures: ``x`` rises strictly (tok/s/user).
+
+    ``y`` (tok/s/GPU) falls strictly where it makes the frontier.
+    """
 
     x: tuple[float, ...]
     y: tuple[float, ...]
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[float | None, float | None]]) -> Self:
-        """The frontier of points (x, y)."""
+        """Return the frontier of points (x, y)."""
         kept = frontier(pairs, x=lambda pair: pair[0], y=lambda pair: pair[1])
         return cls(tuple(pair[0] or 0.0 for pair in kept), tuple(pair[1] or 0.0 for pair in kept))
 
     def read(self, at: Sequence[float]) -> list[float | None]:
-        """tok/s/GPU at each of ``at``; None = unreachable."""
+        """Return tok/s/GPU at each of ``at``; None = unreachable."""
         return readings(self.x, self.y, at)
 
     def cost(
         self, at: Sequence[float], usd_per_gpu_hour: float | None, mode: CostMode = "derived"
     ) -> list[float | None]:
-        """USD per million tokens at each of ``at``.
+        """Return USD per million tokens at each of ``at``; None = unreachable, or no price.
 
-        ``derived``: of the throughput that is read. ``article``: the cost of each knot, splined apart, as the published study
-        had it: between knots it is not the cost of the throughput beside it. None = unreachable, or no price.
+        ``derived``: from the throughput that is read. ``article``: the cost of each knot with a spline of its own, as in the
+        published study; between knots it differs from the cost of the throughput that is read.
         """
         if mode == "derived":
             return [usd_per_mtok(usd_per_gpu_hour, throughput) for throughput in self.read(at)]
@@ -132,6 +138,6 @@ class Knots:
         return readings(self.x, known, at) if len(known) == len(costs) else [None] * len(at)
 
     def gap(self, at: float) -> float | None:
-        """Distance of the knots around ``at``, tok/s/user; 0 at a knot, None = unreachable."""
+        """Return the distance of the knots around ``at``, tok/s/user; 0 at a knot, None = unreachable."""
         around = bracket(self.x, at)
         return None if around is None else self.x[around[1]] - self.x[around[0]]

@@ -1,4 +1,4 @@
-"""Where the ratio of two curves peaks: on a declared grid, and anywhere between the ends of what both have measured."""
+"""Where the ratio of two curves peaks: on a declared grid, and anywhere in their common range."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class CurvePair:
     def ratios(
         self, at: Sequence[float], quantity: Quantity, cost: CostMode = "derived"
     ) -> list[float | None]:
-        """The ratio at each of ``at``; None where a side is unreachable or has no price."""
+        """Return the ratio at each of ``at``; None where a side is unreachable or has no price."""
         if quantity == "total_tok_s_gpu":
             return [
                 ratio(second, first)
@@ -39,17 +39,19 @@ class CurvePair:
         return [ratio(first, second) for first, second in zip(*costs, strict=True)]
 
     def gap(self, at: float) -> float:
-        """The wider of both distances between the knots around ``at``, tok/s/user; 0 where nothing can be read."""
+        """Return the wider of both distances between the knots around ``at``, tok/s/user.
+
+        0 where nothing can be read.
+        """
         return max(self.first.gap(at) or 0.0, self.second.gap(at) or 0.0)
 
 
 def peak(
     pair: CurvePair, grid: Sequence[float], quantity: Quantity, cost: CostMode = "derived"
 ) -> Peak | None:
-    """The largest ratio and what kind of maximum it is; None where the curves have no range in common, or no price.
+    """Return the largest ratio and its kind; None where the curves have no range in common, or no price.
 
-    On the continuum each stretch between neighbouring knots is sampled and every maximum inside is narrowed down to about
-    1e-9 of the stretch.
+    Each stretch between neighbouring knots is sampled, and every maximum inside is narrowed down to about 1e-9 of it.
     """
     if len(pair.first.x) < 2 or len(pair.second.x) < 2:
         return None
@@ -112,7 +114,7 @@ def _narrowed(left: float, right: float, ratios: Callable[[Floats], Floats]) -> 
 def _passed_again(
     at: Floats, values: Floats, top: RatioAt, ratios: Callable[[Floats], Floats]
 ) -> float | None:
-    """Where the ratio exceeds its highest local maximum after it, found between two samples by zooming in."""
+    """Return where the ratio exceeds its highest local maximum again; found by zooming in between two samples."""
     above = np.flatnonzero((at > top.at) & (values > top.ratio))
     after = [int(i) for i in above if at[i - 1] > top.at and values[i - 1] <= top.ratio]
     if not after:

@@ -14,17 +14,17 @@ from pipeline.schema.report import IsoCell, IsoRow
 
 
 def knots(study: Tables, sku: str, axis: Axis) -> Knots:
-    """The frontier of a SKU's published rows on either axis."""
+    """Return the frontier of a SKU's published rows on either axis."""
     return Knots.of((_x(row, axis), row.total_tok_s_gpu) for row in study.rows if row.sku == sku)
 
 
 def skus(study: Tables) -> tuple[str, ...]:
-    """SKUs in the order of the study's own ratios."""
+    """Return the SKUs in the order of the study's own ratios."""
     return study.iso.skus if study.iso else tuple(dict.fromkeys(row.sku for row in study.rows))
 
 
 def peak_of(study: Tables, *, axis: Axis, quantity: Quantity, cost: CostMode = "derived") -> Peak | None:
-    """Where the ratio of the study's last over first SKU peaks; the labels of its own iso table are the grid."""
+    """Return the peak of the study's ratio, last over first SKU, on the grid of its own iso table."""
     order, rates = skus(study), study.usd_per_gpu_hour
     if len(order) < 2:
         return None
@@ -38,7 +38,7 @@ def peak_of(study: Tables, *, axis: Axis, quantity: Quantity, cost: CostMode = "
 def published_iso(
     study: Tables, at: Sequence[float], *, axis: Axis, cost: CostMode, gap: float
 ) -> tuple[IsoRow, ...]:
-    """The study's SKUs read at each interactivity, by its own rates; TTFT and shape are not stated, so None."""
+    """Return the study's SKUs at each interactivity, at its own prices; TTFT and shape are not stated, so None."""
     curves = [(knots(study, sku, axis), study.usd_per_gpu_hour.get(sku)) for sku in skus(study)]
     return tuple(with_ratios(t, tuple(_cell(curve, usd, t, cost, gap) for curve, usd in curves)) for t in at)
 

@@ -15,7 +15,7 @@ STEPS = 120  # enough for a line to look smooth
 def ratio_curves(
     kinds: Iterable[Family], *, skus: dict[str, Sku], definition: Definition
 ) -> tuple[RatioCurve, ...]:
-    """One curve a family that has knots of both the first and the last SKU, from the later start to the earlier end."""
+    """Return one curve for each family with knots of the first and the last SKU, over their common range."""
     curves = ((family.kind, _points(family, skus, definition)) for family in kinds)
     return tuple(RatioCurve(kind=kind, points=points) for kind, points in curves if points)
 

@@ -1,4 +1,4 @@
-"""Curves of any table read at the same interactivities."""
+"""Readings of the curves of any table at the same interactivities."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.schema.compare import Reading
 def read_curves(
     curves: Mapping[str, Knots], at: Sequence[float], prices: Mapping[str, float], cost: CostMode
 ) -> tuple[Reading, ...]:
-    """One reading a curve and interactivity; cost only where there is a price per GPU-hour."""
+    """Return one reading per curve and interactivity, with a cost where there is a price per GPU-hour."""
     found = []
     for sku, knots in curves.items():
         costs = knots.cost(at, prices.get(sku), cost)

@@ -2,66 +2,51 @@
 
 from __future__ import annotations
 
-from pipeline.analyse import sentences
 from pipeline.analyse.answer import answer
+from pipeline.analyse.caveats import calibration, caveats
 from pipeline.analyse.changes import compare, run_name
 from pipeline.analyse.coverage import coverage, hbm_rows, provenance_rows
-from pipeline.analyse.curves import Family, Frontier, families, iso_table
-from pipeline.analyse.peak import CurvePair
+from pipeline.analyse.curves import families, iso_table
+from pipeline.analyse.highlights import largest_ratio, long_waits
+from pipeline.analyse.run_finding import overall, run_finding
 from pipeline.analyse.sku_comparison import comparison
-from pipeline.analyse.studies import study_family, study_finding, study_section
+from pipeline.analyse.studies import study_family, study_section
 from pipeline.errors import ArtifactError
-from pipeline.schema.catalogue import Sku
 from pipeline.schema.history import HistoryRow
-from pipeline.schema.report import Definition, Report, ReportData, Sentence
-from pipeline.schema.timing import Timing
+from pipeline.schema.report import Report, ReportData
 
 
 def analyse(data: ReportData) -> Report:
-    """Everything that the pages of one report say, unrounded; the same report for the same data, whatever the order of its rows."""
+    """Return everything that the pages of one report show, unrounded.
+
+    The order of the rows does not matter.
+    """
     definition = data.definition
     _check_skus(data)
     rows, previous = _sorted(data.rows, definition.skus), _sorted(data.previous, definition.skus)
     kinds = families(rows, skus=data.skus, definition=definition)
-    main = kinds[0] if kinds else Family(kind="nothing ran", curves=())
-    published = [
-        (study, study_family(study, skus=data.skus, definition=definition)) for study in data.studies
-    ]
-    whole = [
-        family for family in kinds if not family.is_reduced
-    ]  # a reduced count stands beside nobody's full runs
-    shown = (*kinds, *(family for _, family in published)) if len(whole) == len(kinds) else kinds
-    iso = iso_table(main.curves, skus=data.skus, definition=definition)
+    main = kinds[0] if kinds else None
+    curves = main.curves if main else ()
+    origin = curves[0].origin if curves else None
+    studied = [(study, study_family(study, skus=data.skus, definition=definition)) for study in data.studies]
+    full = [family for family in kinds if not family.is_reduced]
+    # a study ran in full, so its curves are not shown beside reduced runs
+    shown = (*kinds, *(family for _, family in studied)) if len(full) == len(kinds) else kinds
+    iso = iso_table(curves, skus=data.skus, definition=definition)
     changes = compare(rows, previous, planned=data.planned, relevant_change=definition.relevant_change)
-    covered = coverage(rows, previous, planned=data.planned, skus=definition.skus)
-    titles = {sku: data.skus[sku].title for sku in definition.skus}
-    origin = main.curves[0].origin if main.curves else None
-    sections = tuple(study_section(study, data, family, whole) for study, family in published)
-    bar = definition.comparison.level_within if definition.comparison else definition.relevant_change
-    compared = comparison(data, shown if kinds else (), iso)
-    said_of_limit = (compared.slo_answer,) if compared and compared.slo_answer else ()
-    names = list(titles.values())
-    said_of_studies = [
-        study_finding(section, iso, origin or "", titles=names, bar=bar)
-        for section in sections
-        if section.beside
-    ]
+    covered = coverage(rows, previous, planned=data.planned, planned_skus=data.planned_skus)
     return Report(
         name=data.name,
         definition=definition,
-        verdict=sentences.overall(changes, covered),
-        headline=sentences.headline(changes, covered, definition),
-        answer=answer(iso, names, bar=bar, origin=origin or "nothing ran"),
-        rule=sentences.rule(definition),
-        findings=(
-            *sentences.findings(iso, main, titles, _between(main, definition)),
-            *said_of_limit,
-            *filter(None, said_of_studies),
-        ),
-        banners=sentences.banners(shown, covered, data.timing),
+        verdict=overall(changes, covered),
+        run=run_finding(changes, covered),
+        answer=answer(iso, definition.skus, bar=definition.level_within, origin=origin),
+        largest_ratio=largest_ratio(iso, curves, definition),
+        long_waits=long_waits(main),
+        caveats=caveats(shown, covered),
         origin=origin,
-        run=", ".join(sorted({run_name(row) for row in rows})) or "none",
-        sku_titles=titles,
+        runs=tuple(sorted({run_name(row) for row in rows})),
+        sku_titles={sku: data.skus[sku].title for sku in definition.skus},
         curves=tuple(curve for family in shown for curve in family.curves),
         iso=iso,
         changes=changes,
@@ -69,27 +54,12 @@ def analyse(data: ReportData) -> Report:
         hbm=hbm_rows(rows),
         timing=data.timing.skus if data.timing else (),
         timing_errors=data.timing.errors if data.timing else (),
-        timing_source=_timing_source(data.timing),
-        prices={sku: price_in_words(data.skus[sku], definition.price_tier) for sku in definition.skus},
+        calibration=calibration(data.timing),
+        prices={sku: data.skus[sku].price(definition.price_tier) for sku in definition.skus},
         provenance=provenance_rows(rows),
-        comparison=compared,
-        studies=sections,
+        comparison=comparison(data, shown if kinds else (), iso),
+        studies=tuple(study_section(study, data, family, full) for study, family in studied),
     )
-
-
-def _between(main: Family, definition: Definition) -> Sentence | None:
-    knots = {curve.sku: Frontier.of(curve).knots for curve in main.curves}
-    first, last = (knots.get(sku) for sku in (definition.skus[0], definition.skus[-1]))
-    return sentences.between(CurvePair(first, last), definition) if first and last else None
-
-
-def price_in_words(sku: Sku, tier: str) -> str:
-    """The price of a GPU-hour as its source states it, with date, source and what is provisional about it."""
-    price = sku.price(tier)
-    if price is None:
-        return f"no {tier} price known"
-    provisional = f"; provisional: {price.provisional}" if price.provisional else ""
-    return f"{price.usd_per_gpu_hour} USD per GPU-hour, {tier} tier, as of {price.date}, {price.source}{provisional}"
 
 
 def _check_skus(data: ReportData) -> None:
@@ -108,13 +78,3 @@ def _sorted(rows: tuple[HistoryRow, ...], skus: tuple[str, ...]) -> list[History
         return order.get(recipe.sku, len(order)), recipe.gpus_counted, recipe.id, row.conc, row.folder
 
     return sorted(rows, key=place)
-
-
-def _timing_source(timing: Timing | None) -> str:
-    if timing is None:
-        return ""
-    versions = ", ".join(f"{name} {version}" for name, version in sorted(timing.versions.items()))
-    source = f"{timing.points} ({timing.points_origin}, SHA-256 {timing.points_sha256[:12]})"
-    return (
-        f"{source}, fitted on {timing.fitted_on} with {timing.requests_per_conc} × conc requests; {versions}"
-    )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from pipeline.analyse.coverage import skus_without_rows
 from pipeline.deployment.shape_fits import shape_fits
 from pipeline.errors import PipelineError
 from pipeline.schema.catalogue import Catalogue
@@ -47,6 +48,7 @@ class ReportScope:
             llms=llms,
             timing=timing,
             planned=tuple(sorted(recipe.id for recipe in self.recipes)),
+            planned_skus=skus_without_rows(self.recipes, current),
             awaited=tuple(awaited),
             rows=current,
             previous=previous,

@@ -1,4 +1,4 @@
-"""Two sides beside one another: SKUs, runs, recipes or images, with the tables of a report."""
+"""Two sides compared: SKUs, runs, recipes or images, with the tables of a report."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.analyse.changes import ABSENT, compare, flat
-from pipeline.analyse.cost import ratio
+from pipeline.analyse.changes import compare, differing
 from pipeline.analyse.curves import Frontier, curve_of, family_key, iso_row
 from pipeline.analyse.peak import CurvePair, peak
+from pipeline.analyse.specs import specs
 from pipeline.schema.catalogue import Sku
-from pipeline.schema.compare import PairedCurves, SideBySide, SpecLine
+from pipeline.schema.compare import CompareNote, PairedCurves, SideBySide
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.recipe import Recipe
-from pipeline.schema.report import FieldDiff
 
 Kind = Literal["SKUs", "runs", "recipes", "images"]
 Group = tuple[str, str]  # family key, and the SKU where a side may hold several
@@ -23,7 +22,7 @@ Group = tuple[str, str]  # family key, and the SKU where a side may hold several
 
 @dataclass(frozen=True, slots=True)
 class ComparedSide:
-    """What was named: its rows, and the SKU or recipe that it is."""
+    """One side of a comparison: its rows, and its SKU or recipe where the side is one."""
 
     name: str
     rows: tuple[HistoryRow, ...]
@@ -33,7 +32,7 @@ class ComparedSide:
 
 @dataclass(frozen=True, slots=True)
 class ReadingOptions:
-    """How both sides are read: interactivities, price tier, the gap from which a reading is directional, what change is relevant."""
+    """How both sides are read: interactivities, price tier, gap of directional readings, relevant change."""
 
     at: tuple[float, ...]
     tier: str
@@ -44,8 +43,8 @@ class ReadingOptions:
 def side_by_side(
     kind: Kind, sides: tuple[ComparedSide, ComparedSide], skus: dict[str, Sku], reading: ReadingOptions
 ) -> SideBySide:
-    """Everything that two sides can be compared by; ``notes`` says what they cannot."""
-    together = tuple(_together(kind, sides, skus, reading))
+    """Return both sides with everything that can be compared; ``notes`` lists what cannot."""
+    paired = tuple(_paired(kind, sides, skus, reading))
     a, b = sides
     changes = (
         compare(b.rows, a.rows, planned=(), relevant_change=reading.relevant_change)
@@ -55,17 +54,23 @@ def side_by_side(
     return SideBySide(
         kind=kind,
         names=(a.name, b.name),
-        specs=specs(a.sku, b.sku, reading.tier) if a.sku and b.sku else (),
-        together=together,
+        specs=specs((a.sku, b.sku), reading.tier) if a.sku and b.sku else (),
+        price_tier=reading.tier,
+        together=paired,
         changes=changes,
-        differs=differing_recipes(a.recipe, b.recipe) if a.recipe and b.recipe else (),
+        differs=differing(a.recipe.measured_fields, b.recipe.measured_fields)
+        if a.recipe and b.recipe
+        else (),
         gap=reading.gap,
-        notes=tuple(_notes(sides, together)),
+        notes=tuple(_notes(sides, paired)),
     )
 
 
 def newest(rows: Iterable[HistoryRow]) -> tuple[HistoryRow, ...]:
-    """Of each recipe and family the newest run that has a good point, or where none has one the newest with any; rows come by time."""
+    """Return the newest run of each recipe and family that has a valid point, else the newest with any point.
+
+    Rows are ordered by time.
+    """
     by_series: defaultdict[tuple[str, str], dict[tuple[str, int], list[HistoryRow]]] = defaultdict(dict)
     for row in rows:
         by_series[row.record.job.recipe.id, family_key(row.record)].setdefault(row.run, []).append(row)
@@ -77,10 +82,10 @@ def newest(rows: Iterable[HistoryRow]) -> tuple[HistoryRow, ...]:
     return tuple(chosen)
 
 
-def _together(
+def _paired(
     kind: Kind, sides: tuple[ComparedSide, ComparedSide], skus: dict[str, Sku], reading: ReadingOptions
 ) -> Iterable[PairedCurves]:
-    """A table for each family, and within it for each SKU where a side is more than one."""
+    """Yield the curves of each family, and within it of each SKU where a side has several."""
     grouped = [_grouped(side.rows, by_sku=kind in ("runs", "images")) for side in sides]
     for group in dict.fromkeys(key for groups in grouped for key in groups):
         found = [groups.get(group, []) for groups in grouped]
@@ -121,39 +126,9 @@ def _grouped(rows: Sequence[HistoryRow], *, by_sku: bool) -> dict[Group, list[Hi
     return groups
 
 
-def specs(a: Sku, b: Sku, tier: str) -> tuple[SpecLine, ...]:
-    """Both SKUs on paper, per GPU unless it says domain."""
-    prices = [price.usd_per_gpu_hour if (price := sku.price(tier)) else None for sku in (a, b)]
-    lines = {
-        "HBM, GB": (a.hbm_gb, b.hbm_gb),
-        "HBM bandwidth, TB/s": (a.hbm_tb_s, b.hbm_tb_s),
-        "dense FP4, TFLOP/s": (a.fp4_tflops, b.fp4_tflops),
-        "dense FP8, TFLOP/s": (a.fp8_tflops, b.fp8_tflops),
-        "dense BF16, TFLOP/s": (a.bf16_tflops, b.bf16_tflops),
-        "scale-up, GB/s": (a.scaleup_gb_s, b.scaleup_gb_s),
-        "GPUs of a scale-up domain": (float(a.domain_gpus), float(b.domain_gpus)),
-        "HBM of a domain, TB": (a.domain_gpus * a.hbm_gb / 1000, b.domain_gpus * b.hbm_gb / 1000),
-        "power, kW": (a.kw_per_gpu, b.kw_per_gpu),
-        f"{tier}, $/GPU-hour": (prices[0], prices[1]),
-    }
-    return tuple(
-        SpecLine(label=label, values=values, ratio=ratio(values[1], values[0]))
-        for label, values in lines.items()
-    )
-
-
-def differing_recipes(a: Recipe, b: Recipe) -> tuple[FieldDiff, ...]:
-    """Fields of two resolved recipes that change a measurement and are not the same, by dotted path."""
-    old, new = dict(flat(a.measured_fields)), dict(flat(b.measured_fields))
-    paths = sorted(path for path in old.keys() | new.keys() if old.get(path, ABSENT) != new.get(path, ABSENT))
-    return tuple(
-        FieldDiff(field=path, before=old.get(path, ABSENT), after=new.get(path, ABSENT)) for path in paths
-    )
-
-
-def _notes(sides: tuple[ComparedSide, ComparedSide], together: Sequence[PairedCurves]) -> Iterable[str]:
+def _notes(sides: tuple[ComparedSide, ComparedSide], paired: Sequence[PairedCurves]) -> Iterable[CompareNote]:
     for side in sides:
         if not any(row.point for row in side.rows):
-            yield f"{side.name}: no points; they come from a history that has some (--history URL)"
-    if together and all(None in one.curves for one in together) and all(side.rows for side in sides):
-        yield "no kind of figures (origin, measure, load, LLM, lengths) that both sides have: nothing can be read beside one another"
+            yield CompareNote(kind="no points", side=side.name)
+    if paired and all(None in one.curves for one in paired) and all(side.rows for side in sides):
+        yield CompareNote(kind="no common kind")

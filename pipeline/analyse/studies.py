@@ -1,4 +1,4 @@
-"""A published study beside our figures: its rows as points and curves, its table read again, and what the linter finds."""
+"""A published study beside our figures: points, curves, its table recomputed, and the linter's findings."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from math import inf
 from pipeline.analyse.cost import is_level, usd_per_mtok, usd_per_mtok_held
 from pipeline.analyse.curves import Family, iso_table
 from pipeline.analyse.frontier import frontier
+from pipeline.analyse.highlights import read_ratio
 from pipeline.analyse.lint import lint
 from pipeline.analyse.lint.tables import implied_wait_s
 from pipeline.analyse.published import peak_of, published_iso
 from pipeline.schema.catalogue import Sku
+from pipeline.schema.curve_kind import CurveKind
+from pipeline.schema.findings import Disagreement, LintCounts, ReadRatio, StudyFinding, StudyPeak
 from pipeline.schema.lint import LintReport
 from pipeline.schema.published import Axis, CostMode, PublishedRow, Quantity, Study
 from pipeline.schema.report import (
@@ -21,21 +24,19 @@ from pipeline.schema.report import (
     Definition,
     IsoRow,
     ReportData,
-    Sentence,
-    StudyPeak,
     StudyPoint,
     StudySection,
 )
 
-AXES: dict[Axis, str] = {
-    "interactivity": "1000 / median TPOT",
-    "interactivity_as_printed": "the tok/s/user as printed",
-}
-
 
 def study_family(study: Study, *, skus: dict[str, Sku], definition: Definition) -> Family:
-    """The study's rows as curves of the definition's SKUs at its prices."""
-    kind = f"published (article, run {study.run_id}, {study.requests_per_conc} × conc requests)"
+    """Return the study's rows as curves of the definition's SKUs at its prices."""
+    kind = CurveKind(
+        origin="published",
+        measure="article",
+        requests_per_conc=study.requests_per_conc,
+        run_id=study.run_id,
+    )
     curves = []
     for sku in definition.skus:
         rows = [row for row in study.rows if row.sku == sku]
@@ -85,35 +86,41 @@ def _point(study: Study, row: PublishedRow, rate: float | None) -> CurvePoint:
 
 
 def shape(row: PublishedRow) -> str:
-    """The deployment as our tables say it; GPU counts where the workers are unknown."""
+    """Return the deployment in our shorthand; GPU counts where the workers are unknown."""
     if row.prefill is None or row.decode is None:
         return f"{row.gpus_prefill}+{row.gpus_decode} GPUs"
     return f"{row.prefill.workers}P{row.decode.workers}D {row.prefill.shape}/{row.decode.shape}"
 
 
 def study_section(study: Study, data: ReportData, published: Family, ours: Sequence[Family]) -> StudySection:
-    """The study as a section; ``ours`` are the full runs of this project, the ones that the tables read first."""
+    """Return the study as a section.
+
+    ``ours``: the full runs of this project, those that the tables read first.
+    """
     definition, linted = data.definition, lint(study)
     printed = study.iso.rows if study.iso else ()
     axis: Axis = study.iso.axis if study.iso else "interactivity"
     at = [row.interactivity for row in printed]
+    iso = iso_table(published.curves, skus=data.skus, definition=definition)
+    beside = tuple(
+        ComparedCurves(
+            kind=family.kind,
+            origin=family.curves[0].origin,
+            rows=iso_table(family.curves, skus=data.skus, definition=definition),
+        )
+        for family in ours
+    )
     return StudySection(
         study=study,
         kind=published.kind,
         points=tuple(_beside(study, row, ours[:1]) for row in study.rows if row.sku in definition.skus),
-        iso=iso_table(published.curves, skus=data.skus, definition=definition),
-        beside=tuple(
-            ComparedCurves(
-                kind=family.kind,
-                origin=family.curves[0].origin,
-                rows=iso_table(family.curves, skus=data.skus, definition=definition),
-            )
-            for family in ours
-        ),
+        iso=iso,
+        beside=beside,
         printed=printed,
         again=published_iso(study, at, axis=axis, cost="article", gap=definition.directional_gap),
         peaks=tuple(_peaks(study, axis, definition.directional_gap)),
-        summary=_summary(linted),
+        finding=study_finding(beside[0], iso, definition) if beside else None,
+        counts=_counts(linted),
         linted=linted,
     )
 
@@ -139,64 +146,57 @@ def _beside(study: Study, row: PublishedRow, ours: Sequence[Family]) -> StudyPoi
 
 
 def _peaks(study: Study, printed_axis: Axis, gap: float) -> Iterable[StudyPeak]:
-    """What the printed points say, on both axes and in both cost modes."""
-    asked: tuple[tuple[Axis, Quantity, CostMode, str], ...] = (
-        (printed_axis, "total_tok_s_gpu", "derived", "tok/s/GPU"),
-        ("interactivity", "total_tok_s_gpu", "derived", "tok/s/GPU"),
-        (printed_axis, "usd_per_mtok", "article", "tokens per dollar, cost splined apart as the study did"),
-        (printed_axis, "usd_per_mtok", "derived", "tokens per dollar, cost derived from the throughput"),
+    """Return where the ratios of the printed points peak, on both axes and in both cost modes."""
+    asked: tuple[tuple[Axis, Quantity, CostMode], ...] = (
+        (printed_axis, "total_tok_s_gpu", "derived"),
+        ("interactivity", "total_tok_s_gpu", "derived"),
+        (printed_axis, "usd_per_mtok", "article"),
+        (printed_axis, "usd_per_mtok", "derived"),
     )
-    for axis, quantity, cost, name in dict.fromkeys(asked):
+    for axis, quantity, cost in dict.fromkeys(asked):
         peak = peak_of(study, axis=axis, quantity=quantity, cost=cost)
         if peak is not None and peak.local:
             yield StudyPeak(
-                name=name,
-                axis=AXES[axis],
-                ratio=peak.local[0].ratio,
-                at=peak.local[0].at,
+                quantity=quantity,
+                cost=cost,
+                axis=axis,
+                peak=read_ratio(peak.local[0], gap),
                 again_from=peak.passed_again_from,
-                end_ratio=peak.high.ratio,
-                end=peak.high.at,
-                directional=peak.local[0].gap > gap,
-                end_directional=peak.high.gap > gap,
+                end=read_ratio(peak.high, gap),
             )
 
 
 def study_finding(
-    section: StudySection, iso: Sequence[IsoRow], origin: str, *, titles: Sequence[str], bar: float
-) -> Sentence | None:
-    """Where our ratio is largest, what the study's figures read there, and where they favour the other SKU; None without two readings.
+    ours: ComparedCurves, theirs: Sequence[IsoRow], definition: Definition
+) -> StudyFinding | None:
+    """Return a study's readings where our throughput ratio is largest, and where it favours the other SKU per dollar.
 
-    Costs that both call level, nearer than ``bar`` (relative), favour nobody.
+    None without two readings. Costs that both call level favour no SKU.
     """
-    pairs = list(zip(iso, section.iso, strict=True))
-    rows = [(ours, theirs) for ours, theirs in pairs if ours.throughput_ratio and theirs.throughput_ratio]
+    pairs, bar = list(zip(ours.rows, theirs, strict=True)), definition.level_within
+    rows = [pair for pair in pairs if pair[0].throughput_ratio and pair[1].throughput_ratio]
     if not rows:
         return None
-    ours, theirs = max(rows, key=lambda row: row[0].throughput_ratio or 0.0)
-    values: dict[str, float | str] = {
-        "origin": origin,
-        "source": section.study.source,
-        "day": section.study.measured_on,
-    }
-    values |= {
-        "at": ours.interactivity,
-        "ours": ours.throughput_ratio or 0.0,
-        "theirs": theirs.throughput_ratio or 0.0,
-    }
-    words = f"Published figures ({{source}}, dated {{day}} by its source) read {_about(theirs)}{{theirs:ratio}} the tok/s/GPU "
-    words += f"at {{at:grid}} tok/s/user, where the {{origin}} ones read {_about(ours)}{{ours:ratio}}"
-    for index, (mine, other) in enumerate(row for row in pairs if _disagree(*row, bar)):
-        winner = titles[-1] if (other.cost_ratio or 0.0) > 1 else titles[0]
-        values |= {f"d{index}": winner, f"d{index}at": mine.interactivity}
-        values |= {f"d{index}theirs": other.cost_ratio or 0.0, f"d{index}ours": mine.cost_ratio or 0.0}
-        words += f"; per dollar they favour {{d{index}}} at {{d{index}at:grid}}, "
-        words += f"{_about(other)}{{d{index}theirs:ratio}} against {_about(mine)}{{d{index}ours:ratio}}"
-    return Sentence(words=words + ".", values=values)
+    mine, other = max(rows, key=lambda row: row[0].throughput_ratio or 0.0)
+    return StudyFinding(
+        skus=(definition.skus[0], definition.skus[-1]),
+        origin=ours.origin,
+        ours=_read(mine, mine.throughput_ratio),
+        theirs=_read(other, other.throughput_ratio),
+        disagreements=tuple(
+            Disagreement(
+                at=mine.interactivity,
+                ours=_read(mine, mine.cost_ratio),
+                theirs=_read(other, other.cost_ratio),
+            )
+            for mine, other in pairs
+            if _disagree(mine, other, bar)
+        ),
+    )
 
 
-def _about(row: IsoRow) -> str:
-    return "≈ " if row.directional else ""
+def _read(row: IsoRow, ratio: float | None) -> ReadRatio:
+    return ReadRatio(at=row.interactivity, ratio=ratio or 0.0, directional=row.directional)
 
 
 def _disagree(ours: IsoRow, theirs: IsoRow, bar: float) -> bool:
@@ -208,17 +208,12 @@ def _disagree(ours: IsoRow, theirs: IsoRow, bar: float) -> bool:
     )
 
 
-def _summary(linted: LintReport) -> Sentence:
-    """What the linter found, in one line."""
-    claims = [finding for finding in linted.wrong if finding.rule == "assertion"]
-    counts = {
-        "wrong": len(linted.table_findings),
-        "claims": len(claims),
-        "edges": len(linted.of("edge")),
-        "notes": len(linted.of("note")),
-        "holds": len(linted.of("holds")),
-    }
-    words = "By the rules of tables, {wrong:count} printed figures cannot be what they are computed from. Of the claims of the text and "
-    words += "its charts, {claims:count} do not hold and {holds:count} do. "
-    words += "At the edge of their rounding: {edges:count}. Notes: {notes:count}."
-    return Sentence(words=words, values={name: float(count) for name, count in counts.items()})
+def _counts(linted: LintReport) -> LintCounts:
+    """Return how many findings of each sort the linter has."""
+    return LintCounts(
+        wrong_figures=len(linted.table_findings),
+        wrong_claims=sum(finding.rule == "assertion" for finding in linted.wrong),
+        right_claims=len(linted.of("holds")),
+        edges=len(linted.of("edge")),
+        notes=len(linted.of("note")),
+    )

@@ -1,4 +1,4 @@
-"""The same curves under other assumptions: another price, every GPU held paid, a limit on the wait for the first token."""
+"""The same curves under other assumptions: another price, all GPUs held paid for, a limit on TTFT."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from math import inf
 
-from pipeline.analyse.answer import UncoveredRange
 from pipeline.analyse.cost import ratio
 from pipeline.analyse.curves import UNREACHABLE, iso_table, with_ratios
 from pipeline.analyse.frontier import frontier
 from pipeline.schema.catalogue import Sku
+from pipeline.schema.findings import PointsWithin, UncoveredRange
 from pipeline.schema.report import Curve, CurvePoint, Definition, IsoCell, IsoRow
 from pipeline.schema.sku_comparison import WhatIf
 
@@ -23,9 +23,9 @@ def what_if(
     definition: Definition,
     span: float,
 ) -> tuple[WhatIf, ...]:
-    """Tokens per dollar of the last SKU over the first where an assumption is another; None where a side is unreachable.
+    """Return tokens per dollar, last SKU over first, under other assumptions; None where a side is unreachable.
 
-    ``span``: relative change of the last SKU's price, both ways. ``iso``: the curves read as they are.
+    ``span``: relative change of the last SKU's price, both ways. ``iso``: the curves as given.
     """
     held = iso_table([_rebuilt(curve, _as_held) for curve in curves], skus=skus, definition=definition)
     return tuple(
@@ -44,9 +44,9 @@ def what_if(
 
 
 def attainable(curves: Sequence[Curve], *, definition: Definition, limit_ms: float) -> tuple[IsoRow, ...]:
-    """The best point of each SKU that is at least as interactive and whose median TTFT is known and at most ``limit_ms``.
+    """Return each SKU's best point at each interactivity or above with a median TTFT of at most ``limit_ms``.
 
-    No interpolation: between two points that keep a promise, no deployment is known that keeps it too.
+    Nothing is interpolated: between two points within the limit no deployment is known to be within it.
     """
     by_sku = {curve.sku: _rebuilt(curve, lambda point: _if_within(point, limit_ms)) for curve in curves}
     rows = []
@@ -56,8 +56,10 @@ def attainable(curves: Sequence[Curve], *, definition: Definition, limit_ms: flo
     return tuple(rows)
 
 
-def bare(curves: Iterable[Curve], *, definition: Definition, limit_ms: float) -> tuple[UncoveredRange, ...]:
-    """Stretches of the grid, longer than what makes a reading directional, in which a SKU has no point within the limit."""
+def uncovered(
+    curves: Iterable[Curve], *, definition: Definition, limit_ms: float
+) -> tuple[UncoveredRange, ...]:
+    """Return ranges, wider than the directional gap, in which a SKU has no point within the limit."""
     start, end, found = definition.interactivity[0], definition.interactivity[-1], []
     for curve in curves:
         knots = [
@@ -65,9 +67,9 @@ def bare(curves: Iterable[Curve], *, definition: Definition, limit_ms: float) ->
             for knot in _rebuilt(curve, lambda point: _if_within(point, limit_ms)).knots
         ]
         if knots and knots[0] - start > definition.directional_gap:
-            found.append(UncoveredRange(curve.title, None, knots[0]))
+            found.append(UncoveredRange(sku=curve.sku, low=None, high=knots[0]))
         found += [
-            UncoveredRange(curve.title, low, high)
+            UncoveredRange(sku=curve.sku, low=low, high=high)
             for low, high in pairwise(knots)
             if high - low > definition.directional_gap and low < end and high > start
         ]
@@ -75,7 +77,7 @@ def bare(curves: Iterable[Curve], *, definition: Definition, limit_ms: float) ->
 
 
 def _best(curve: Curve, at: float) -> IsoCell:
-    """The first knot that is fast enough has the most throughput of all that are."""
+    """Return the first knot that is fast enough: of all such knots it has the highest throughput."""
     knot = next((knot for knot in curve.knots if (knot.interactivity or 0.0) >= at), None)
     if knot is None:
         return UNREACHABLE
@@ -87,19 +89,18 @@ def _best(curve: Curve, at: float) -> IsoCell:
     )
 
 
-def left_within(curves: Iterable[Curve], limit_ms: float) -> tuple[str, ...]:
-    """How many trusted points of each curve the limit leaves, in words."""
-    said = []
+def points_within(curves: Iterable[Curve], limit_ms: float) -> tuple[PointsWithin, ...]:
+    """Return how many trusted points of each curve are within the limit."""
+    found = []
     for curve in curves:
         trusted = [point for point in curve.points if point.status == "ok"]
-        said.append(
-            f"{curve.title} {sum(_if_within(point, limit_ms) is not None for point in trusted)} of {len(trusted)} points"
-        )
-    return tuple(said)
+        within = sum(_if_within(point, limit_ms) is not None for point in trusted)
+        found.append(PointsWithin(sku=curve.sku, within=within, points=len(trusted)))
+    return tuple(found)
 
 
 def _as_held(point: CurvePoint) -> CurvePoint:
-    """tok/s over every GPU that the scheduler gave."""
+    """Return the point with its throughput per GPU held instead of per GPU counted."""
     return point.model_copy(
         update={"total_tok_s_gpu": point.total_tok_s_gpu * point.gpus_counted / point.gpus_held}
     )
@@ -110,7 +111,7 @@ def _if_within(point: CurvePoint, limit_ms: float) -> CurvePoint | None:
 
 
 def _rebuilt(curve: Curve, change: Callable[[CurvePoint], CurvePoint | None]) -> Curve:
-    """The curve with its trusted points changed or left out, on the frontier of what remains."""
+    """Return the curve with its trusted points changed or left out, and the frontier of what remains."""
     points = [
         changed for point in curve.points if point.status == "ok" and (changed := change(point)) is not None
     ]

@@ -1,7 +1,8 @@
 """Timing parameters of simulated workers, fitted to measured or published points."""
 
-from pipeline.calibrate.fitting import Fit, Row, rate, sku_timing
+from pipeline.calibrate.fitting import Fit, rate, sku_timing
 from pipeline.calibrate.points import GivenPoint, given_points, read_points
+from pipeline.calibrate.rows import Row
 from pipeline.calibrate.surrogate import Lengths, closed_loop
 
 __all__ = [

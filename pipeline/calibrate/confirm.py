@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.calibrate.fitting import Row, rate
+from pipeline.calibrate.fitting import rate
 from pipeline.calibrate.points import GivenPoint
+from pipeline.calibrate.rows import Row
 from pipeline.errors import Problem
 from pipeline.schema.recipe import Recipe
 from pipeline.schema.timing import PointError

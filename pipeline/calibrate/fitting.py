@@ -1,32 +1,29 @@
-"""Gauss-Newton on the surrogate. The parameters are physical: one set per SKU and worker kind, never one per point.
+"""Gauss-Newton on the surrogate. Parameters are physical: one set per SKU and worker kind, not one per point.
 
 Parameters of a SKU:
 
 - the fixed overhead of a run, s;
 - the prefill rate per GPU, tok/s; workers that fetch offloaded weights have a rate of their own;
 - the step time of each decode worker kind, ms;
-- the slope: what resident KV adds to a step. It is bound by memory bandwidth, so SKUs of equal HBM bandwidth share
-  it per worker kind. A kind with a single point takes the slope of the kind of its family with the most points.
+- the slope: what resident KV adds to a step. It is bound by memory bandwidth, so SKUs of equal HBM bandwidth
+  share it per worker kind. A kind with a single point takes the slope of the kind of its family that has the
+  most points.
 
-Residuals are log(fitted / given) of rate and TPOT. Parameters move on a log scale. Names read ``word.kind@scope``,
-where the scope is a SKU or an HBM bandwidth.
+Residuals are log(fitted / given) of rate and TPOT. Parameters move on a log scale. Names read
+``word.kind@scope``, where the scope is a SKU or an HBM bandwidth.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.calibrate.surrogate import Lengths, Loop
+from pipeline.calibrate.rows import Names, Row, names_of
+from pipeline.calibrate.surrogate import Loop
 from pipeline.deployment.scheduler import block_size
-from pipeline.errors import PipelineError
-from pipeline.schema.recipe import Recipe
-from pipeline.schema.timing import DecodeTiming, PrefillTiming, SkuTiming, worker_kind
+from pipeline.schema.timing import DecodeTiming, PrefillTiming, SkuTiming
 
 Parameters = Mapping[str, float]
 Vector = NDArray[np.float64]
@@ -44,28 +41,6 @@ LINEARISATIONS, ITERATIONS = 3, 3
 LARGEST_MOVE = 0.3
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Row:
-    """A given point with its recipe and the request lengths that its client drew."""
-
-    recipe: Recipe
-    hbm_tb_s: float
-    conc: int
-    total_tok_s_gpu: float
-    tpot_ms: float
-    lengths: Lengths
-
-    @property
-    def tokens(self) -> int:
-        """Input and output tokens of all requests."""
-        return sum(self.lengths.inputs) + sum(self.lengths.outputs)
-
-    @property
-    def kinds(self) -> tuple[str, str]:
-        """Worker kinds of prefill and decode."""
-        return worker_kind(self.recipe, "prefill"), worker_kind(self.recipe, "decode")
-
-
 class Fit:
     """All points, their parameters, and the correction from surrogate to replay."""
 
@@ -74,7 +49,7 @@ class Fit:
         self.known: dict[Loop, tuple[float, float]] = {}
         # log(replay / surrogate) of duration and TPOT
         self.correction: dict[Row, Vector] = {row: np.zeros(2) for row in self.rows}
-        self.names = {row: _names(row, self.rows) for row in self.rows}
+        self.names = {row: names_of(row, self.rows) for row in self.rows}
         self.parameters: Parameters = self._start()
         self.jacobian: Vector = np.empty((0, 0))
 
@@ -86,7 +61,7 @@ class Fit:
         return self.parameters
 
     def correct(self, replayed: Mapping[Row, tuple[float, float]]) -> float:
-        """Correct the surrogate to the replay at the current parameters; return the largest change, as a |log|.
+        """Correct the surrogate to the replay at the current parameters; return the largest change as |log|.
 
         ``replayed`` has the duration in s and the TPOT in ms of each point.
         """
@@ -200,7 +175,7 @@ def rate(row: Row, duration_s: float, overhead_s: float) -> float:
 
 def sku_timing(sku: str, rows: Sequence[Row], parameters: Parameters) -> SkuTiming:
     """Return the parameters of one SKU as a timing document; ``rows`` are all points of the fit."""
-    named = {row: _names(row, rows) for row in rows if row.recipe.sku == sku}
+    named = {row: names_of(row, rows) for row in rows if row.recipe.sku == sku}
     prefill, decode = {}, {}
     for row, names in named.items():
         first, second = row.kinds
@@ -217,35 +192,6 @@ def sku_timing(sku: str, rows: Sequence[Row], parameters: Parameters) -> SkuTimi
         overhead_s=parameters[next(iter(named.values())).overhead],
         prefill=tuple(prefill[kind] for kind in sorted(prefill)),
         decode=tuple(decode[kind] for kind in sorted(decode)),
-    )
-
-
-class Names(NamedTuple):
-    """Names of the parameters that a point depends on."""
-
-    overhead: str
-    rate: str
-    step: str
-    slope: str
-
-
-def _names(row: Row, rows: Sequence[Row]) -> Names:
-    prefill, decode = row.kinds
-    sku, memory = row.recipe.sku, f"{row.hbm_tb_s:g} TB/s"
-    counts = Counter(one.kinds[1] for one in rows if one.hbm_tb_s == row.hbm_tb_s)
-    slope = decode
-    if counts[decode] == 1:
-        family = [kind for kind in counts if kind[0] == decode[0] and counts[kind] > 1]
-        if not family:
-            what = f"a single point of decode workers {decode} cannot determine both step time and slope"
-            raise PipelineError(what, where=row.recipe.id, hint="add a second point of this worker kind")
-        slope = max(family, key=lambda kind: counts[kind])
-    weights = "offload" if prefill.endswith("-offload") else "resident"
-    return Names(
-        f"overhead_s@{sku}",
-        f"tok_s_gpu.{weights}@{sku}",
-        f"step_ms.{decode}@{sku}",
-        f"slope.{slope}@{memory}",
     )
 
 

@@ -1,8 +1,8 @@
 """A simplified replay that takes a few hundred milliseconds: it models what determines throughput and TPOT.
 
 Prefill ranks process one prompt at a time, first in, first out. A step of a decode rank takes
-``step + per_token · resident KV`` for its whole batch. Requests go to the ranks in turn. The fit needs hundreds of
-such runs; reported figures come from the replay itself.
+``step + per_token · resident KV`` for its whole batch. Requests go to the ranks in turn. The fit needs
+hundreds of such runs; reported figures come from the replay itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lengths:
-    """Tokens of every request of a run. Compared by identity: a key of tens of thousands of numbers is slow."""
+    """Tokens of every request of a run. Compared by identity, as hashing thousands of numbers is slow."""
 
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
@@ -47,7 +47,7 @@ def closed_loop(loop: Loop) -> tuple[float, float]:
 
 @dataclass(slots=True)
 class _Decode:
-    """One decode rank: requests to admit, requests without a first token, and the step in which each request ends."""
+    """One decode rank: requests to admit, requests without a first token, last step of each request."""
 
     arriving: list[tuple[int, bool]] = field(default_factory=list)
     fresh: list[int] = field(default_factory=list)

@@ -43,7 +43,13 @@ def lint(arguments: argparse.Namespace, context: Context) -> int:
 
     linted = compare.lint(context, arguments.tables, arguments.tier)
     if arguments.json:
-        print(json.dumps([one.model_dump(mode="json") for one in linted], indent=1, ensure_ascii=False))
+        print(
+            json.dumps(
+                [render.printed_lint(one).model_dump(mode="json") for one in linted],
+                indent=1,
+                ensure_ascii=False,
+            )
+        )
     else:
         print("\n".join(render.lint_text(one) for one in linted), end="")
     wrong = sum(len(one.wrong) for one in linted)

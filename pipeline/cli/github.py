@@ -106,7 +106,7 @@ def github_client(context: Context, env: Mapping[str, str], cache: Path | None =
     api = env.get("GITHUB_API_URL") or API
     if not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/]", api):
         raise PipelineError("the token is sent over https only", where=f"GITHUB_API_URL {api}")
-    return GitHub(context.http(), context.clock, token, api=api, cache=Cache(cache), say=context.log)
+    return GitHub(context.http(), context.clock, token, api=api, cache=Cache(cache), log=context.log)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Rules about a deployment that several packages need: scheduler limits, memory, placement, simulated engines.
+"""Rules for deployments that several packages need: scheduler limits, memory, layout, simulated engines.
 
-Pure: recipes, SKUs, LLMs and timing documents in, figures and documents out. It imports ``schema`` and ``errors`` only.
+Pure functions of recipes, SKUs, LLMs and timing documents. It imports ``schema`` and ``errors`` only.
 """

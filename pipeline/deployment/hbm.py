@@ -2,14 +2,14 @@
 
 Formulas, in bytes per GPU:
 
-- weights: ``(routed/(tp·dp) + (shared + attention)/tp + replicated)/pp + embeddings/tp``. A pipeline stage holds
-  its share of the layers; the embeddings are counted whole, so no stage holds more than this.
+- weights: ``(routed/(tp·dp) + (shared + attention)/tp + replicated)/pp + embeddings/tp``. A pipeline stage
+  holds its share of the layers; the embeddings are counted whole, so no stage holds more than this.
 - activations, an upper bound for T batched tokens: ``T·(4·heads/tp·head_dim + 16·hidden) + T·dp·4·hidden``.
 - KV: replicated over TP, split over DP and, by layers, over PP. It must hold max-num-seqs sequences of full
   length; a prefill worker holds prompts only.
 
-Not modelled: symmetric-memory and registration buffers, CUDA-graph pools, block rounding. A margin below 5 % of
-the capacity is "tight".
+Not modelled: symmetric-memory and registration buffers, CUDA-graph pools, block rounding. A margin below 5 %
+of the capacity is "tight".
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def offloaded_share(pool: Pool) -> float:
 
 
 def indexer_cache(pool: Pool) -> IndexerCache:
-    """Return the indexer cache of a pool: ``fp4-indexer`` when its attention config sets it, else ``fp8-indexer``."""
+    """Return the indexer cache of a pool: fp4 when its attention config asks for it, else fp8."""
     config = pool.flags.get("attention-config")
     is_fp4 = isinstance(config, dict) and config.get("use_fp4_indexer_cache") is True
     return "fp4-indexer" if is_fp4 else "fp8-indexer"

@@ -1,7 +1,7 @@
 """The layout of a deployment: which process runs on which GPUs of which tray.
 
-Trays count from 0: infra trays first, then the prefill workers, then the decode workers. A worker with at least the
-GPUs of a tray takes whole trays; smaller workers of one role share a tray.
+Trays count from 0: infra trays first, then the prefill workers, then the decode workers. A worker with at
+least the GPUs of a tray takes whole trays; smaller workers of one role share a tray.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pipeline.schema.recipe import ROLES, Pool, Recipe, Role
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One engine process: it runs ``dp_ranks`` ranks, starting with ``dp_rank``, or a part of a rank that crosses trays."""
+    """One engine process: ``dp_ranks`` ranks from ``dp_rank`` on, or part of a rank that crosses trays."""
 
     role: Role
     worker: int
@@ -89,7 +89,7 @@ class _Seat:
 
 
 def _process_gpus(pool: Pool, dp_launch: str, gpus_per_tray: int) -> int:
-    """Return the GPUs of one process: those of a rank with per-gpu launch, else all of the worker on a tray."""
+    """Return the GPUs of one process: those of a rank for dp_launch per-gpu, else of the worker on a tray."""
     has_one_rank = dp_launch == "per-gpu" and pool.gpus_per_rank <= gpus_per_tray
     return pool.gpus_per_rank if has_one_rank else min(pool.gpus_per_worker, gpus_per_tray)
 

@@ -1,4 +1,4 @@
-"""Limits of one scheduler (a data-parallel rank of a worker, or a whole TP group) as the recipe states them."""
+"""Limits of one scheduler (a data-parallel rank, or a whole TP group) as the recipe states them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from pipeline.errors import MeasureError
 from pipeline.schema.recipe import Recipe, Role
 
-# vLLM options that a simulator needs. Where the flag is not set, the value is that of a field of ``simulate.prefill``
-# or ``simulate.decode``; None: the flag itself must be set.
+# vLLM options that a simulator needs, each with the field of ``simulate.ROLE`` that counts where the flag is
+# not set. None: there is no such field, and the flag must be set.
 SIMULATE_FIELDS: Mapping[str, str | None] = {
     "max-num-seqs": "max_num_seqs",
     "max-num-batched-tokens": "max_num_batched_tokens",
@@ -45,7 +45,7 @@ def mean_lengths(recipe: Recipe) -> tuple[float, float]:
 
 
 def missing(recipe: Recipe, role: Role) -> tuple[str, ...]:
-    """Return the options that a simulator needs and that neither the flags of a role nor ``simulate`` state."""
+    """Return the options that a simulator needs, and that neither flags nor ``simulate`` state for a role."""
     return tuple(name for name in SIMULATE_FIELDS if _value(recipe, role, name) is None)
 
 

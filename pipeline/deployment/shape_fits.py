@@ -15,7 +15,7 @@ from pipeline.schema.sku_comparison import FitAssumptions, ShapeFit
 def shape_fits(
     recipe: Recipe, skus: Sequence[Sku], llm: Llm, assumed: FitAssumptions
 ) -> tuple[ShapeFit, ...]:
-    """Return the HBM of both roles for each assumed shape and SKU, at the lengths and precision of a recipe."""
+    """Return the HBM of both roles for each assumed shape and SKU, with lengths and precision of a recipe."""
     return tuple(
         one for shape in assumed.shapes for sku in skus for one in _fits(recipe, shape, sku, llm, assumed)
     )
@@ -32,7 +32,7 @@ def _fits(recipe: Recipe, shape: str, sku: Sku, llm: Llm, assumed: FitAssumption
 
 
 def _pool(shape: str, tokens: int, assumed: FitAssumptions) -> Pool:
-    """Return one worker of a shape with the assumed budgets, and max-num-seqs 1: the other HBM is free for KV."""
+    """Return one worker of a shape with the assumed budgets and max-num-seqs 1: other HBM is free for KV."""
     kind, width = re.sub(r"\d+$", "", shape), int(re.sub(r"^\D+", "", shape))
     tp, dp, ep = {"TP": (width, 1, 1), "TEP": (width, 1, width), "DEP": (1, width, width)}[kind]
     flags: dict[str, Any] = {

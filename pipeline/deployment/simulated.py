@@ -1,4 +1,4 @@
-"""Arguments of a simulated engine, live or in virtual time: from the recipe, its HBM and the calibrated timing.
+"""Arguments of a simulated engine, live or in virtual time: from recipe, HBM and calibrated timing.
 
 Keys are Dynamo's names.
 """
@@ -19,7 +19,7 @@ MOST_KV = 1 << 25  # tokens
 
 
 def arguments(job: Job, role: Role, sku: Sku, *, sequences: int) -> dict[str, Any]:
-    """Return the engine arguments of one scheduler that may run ``sequences`` at once, without its timing table."""
+    """Return the engine arguments of one scheduler that may run ``sequences`` at once; no timing table."""
     recipe = job.recipe
     hbm = next((one for one in job.hbm if one.role == role), None)
     if hbm is None:
@@ -77,11 +77,11 @@ def decode_timing(recipe: Recipe, timing: SkuTiming) -> DecodeTiming:
 
 
 def table(role: Role, recipe: Recipe, timing: SkuTiming) -> dict[str, list[Any]]:
-    """Return the timing table of one role: ms of a prefill pass by its tokens, ms of a decode step by resident KV tokens.
+    """Return the timing table of one role: ms of a prefill pass by tokens, ms of a decode step by KV tokens.
 
-    Dynamo requires every array for either role, as float64 in an NPZ file. A decode step reads the KV of the running
-    sequences. Dynamo also counts the KV of waiting requests, so the step time is constant above the KV of
-    max-num-seqs sequences of mean length (docs/decisions/0004).
+    Dynamo requires every array for either role, as float64 in an NPZ file. A decode step reads the KV of the
+    running sequences. Dynamo also counts the KV of waiting requests, so the step time is constant above the
+    KV of max-num-seqs sequences of mean length (docs/decisions/0004).
     """
     tokens, resident = [0.0, float(LONGEST_PASS)], [0.0, float(MOST_KV)]
     passes, steps = [0.0, 0.0], [0.0, 0.0]

@@ -1,1 +1,1 @@
-"""Everything that touches the world."""
+"""Access to everything outside of the process: files, programs, processes, network, clock, GitHub."""

@@ -1,4 +1,4 @@
-"""What GitHub's runner reads: workflow commands on stderr (stdout is for data), and the file of a step's outputs."""
+"""What GitHub's runner reads: workflow commands, printed on stderr because stdout is for data, and the outputs of a step."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ OUTPUT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 def set_outputs(path: Path, outputs: Mapping[str, str]) -> None:
-    """Append a step's outputs to the file that ``$GITHUB_OUTPUT`` names; raise FileError, or ValueError for a wrong name."""
+    """Append the outputs of a step to the file in ``$GITHUB_OUTPUT``; raise FileError, or ValueError for an invalid name."""
     files.append(
         path, "".join(_output(name, value) for name, value in outputs.items()), label="$GITHUB_OUTPUT"
     )
 
 
 def _output(name: str, value: str) -> str:
-    """A value of several lines stands between two lines of a delimiter that nobody can guess."""
+    """The line of one output; a value of several lines is enclosed in a random delimiter, which the value cannot contain."""
     if not OUTPUT_NAME.fullmatch(name):
         raise ValueError(f"not the name of a step output: {name!r}")
     if not re.search(r"[\r\n]", value):

@@ -1,4 +1,4 @@
-"""Wall clock and sleep; everybody else is handed a ``Clock``."""
+"""Wall clock and sleep; all other modules get a ``Clock`` as an argument."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What a room needs of time."""
+    """Time as the other packages use it."""
 
     def now(self) -> datetime:
-        """The time of day, in UTC and aware of it."""
+        """Return the current time, timezone-aware, in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds since some moment; never goes back."""
+        """Return the seconds since an arbitrary moment; the value never decreases."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for this many seconds."""
         ...
 
 
 class SystemClock:
-    """The machine's own."""
+    """The clock of this machine."""
 
     def now(self) -> datetime:
-        """The time of day, in UTC and aware of it."""
+        """Return the current time, timezone-aware, in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds since some moment; never goes back."""
+        """Return the seconds since an arbitrary moment; the value never decreases."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for this many seconds."""
         time.sleep(seconds)

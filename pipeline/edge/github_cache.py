@@ -1,4 +1,4 @@
-"""What GitHub said before, by URL, with its ETag: asking again costs no rate where nothing changed."""
+"""Responses of GitHub by URL, with their ETags: a request for an unchanged document does not count against the rate limit."""
 
 from __future__ import annotations
 
@@ -8,38 +8,40 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.edge import files
-from pipeline.edge.http import Answer
+from pipeline.edge.http import Response
 from pipeline.errors import FileError
 
-KEPT = ("etag", "link")
+KEPT_HEADERS = ("etag", "link")
 
 
 @dataclass(slots=True)
 class Cache:
-    """In memory, and below ``folder`` where one is named. A file that cannot be read or written is as good as none."""
+    """A cache in memory, or in files below ``folder``; a file that cannot be read or written is ignored."""
 
     folder: Path | None = None
-    _known: dict[str, Answer] = field(default_factory=dict, init=False)
+    _stored: dict[str, Response] = field(default_factory=dict, init=False)
 
-    def get(self, url: str) -> Answer | None:
-        """The answer that this URL had last."""
-        if url in self._known or self.folder is None:
-            return self._known.get(url)
+    def get(self, url: str) -> Response | None:
+        """Return the last response for this URL, or None."""
+        if url in self._stored or self.folder is None:
+            return self._stored.get(url)
         with suppress(OSError, ValueError, KeyError, TypeError):
             saved = json.loads(self._file(self.folder, url).read_text(encoding="utf-8"))
             if saved["url"] == url and saved["headers"]["etag"]:
-                return Answer(200, saved["headers"], saved["body"].encode())
+                return Response(200, saved["headers"], saved["body"].encode())
         return None
 
-    def put(self, url: str, answer: Answer) -> None:
-        """Remember a whole answer that has an ETag."""
-        if answer.status != 200 or "etag" not in answer.headers:
+    def put(self, url: str, response: Response) -> None:
+        """Store a complete response that has an ETag."""
+        if response.status != 200 or "etag" not in response.headers:
             return
-        kept = Answer(
-            200, {name: answer.headers[name] for name in KEPT if name in answer.headers}, answer.body
+        kept = Response(
+            200,
+            {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers},
+            response.body,
         )
         if self.folder is None:
-            self._known[url] = kept
+            self._stored[url] = kept
             return
         with suppress(FileError, UnicodeDecodeError):
             saved = {"url": url, "headers": dict(kept.headers), "body": kept.body.decode()}

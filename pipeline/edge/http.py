@@ -1,4 +1,4 @@
-"""Other machines: the only door to ``requests``. One call is one request; who retries, and when, is the caller's rule."""
+"""HTTP, the only module that uses ``requests``. One call is one request; the caller decides on retries."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import requests
 from pipeline.errors import ArtifactError, FileError, PipelineError
 
 CHUNK = 1 << 20
-MOST_OF_AN_ERROR = 64 << 10
+MAX_ERROR_BYTES = 64 << 10
 
 
 class ConnectionLostError(PipelineError):
-    """There was no answer, or it broke off."""
+    """No response, or an incomplete one."""
 
     retryable = True
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back, whatever the status; header names in lower case."""
+class Response:
+    """A response of any status; header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -31,7 +31,7 @@ class Answer:
 
 
 class Http(Protocol):
-    """What a room needs of the network."""
+    """HTTP requests as the other packages use them."""
 
     def request(
         self,
@@ -41,18 +41,19 @@ class Http(Protocol):
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         timeout_s: float,
-    ) -> Answer:
-        """One request, redirects not followed; ConnectionLostError when there was no answer."""
+    ) -> Response:
+        """Send one request and return its response, redirects included; raise ConnectionLostError when there is none."""
         ...
 
 
 class HttpDownloads(Http, Protocol):
-    """A network that can also bring what is too large for memory."""
+    """HTTP with downloads that are too large for memory."""
 
-    def download(self, url: str, to: Path, *, most_bytes: int, timeout_s: float) -> Answer:
-        """GET without any header of ours; a body of status 200 goes to the file ``to``, never more than ``most_bytes`` of it.
+    def download(self, url: str, to: Path, *, max_bytes: int, timeout_s: float) -> Response:
+        """Write the body of a GET with status 200 to the file ``to``; the request has no headers of ours, thus no token.
 
-        ArtifactError when there is more; ConnectionLostError when there was no answer, or less than was announced.
+        Raise ArtifactError when the body is longer than ``max_bytes``, FileError when it cannot be written, ConnectionLostError when
+        there is no response or an incomplete one.
         """
         ...
 
@@ -66,7 +67,7 @@ class HttpFactory(Protocol):
 
 
 class SystemHttp:
-    """The machine's own network; ``through_proxy`` as its environment says, or not, for what runs on this machine itself."""
+    """The network of this machine; ``through_proxy`` uses the proxy that the environment names."""
 
     def __init__(self, *, through_proxy: bool = True) -> None:
         self._session = requests.Session()
@@ -80,55 +81,55 @@ class SystemHttp:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         timeout_s: float,
-    ) -> Answer:
-        """One request, redirects not followed; ConnectionLostError when there was no answer."""
+    ) -> Response:
+        """Send one request and return its response, redirects included; raise ConnectionLostError when there is none."""
         try:
-            found = self._session.request(
+            response = self._session.request(
                 method,
                 url,
                 headers=headers,
                 data=body,
                 timeout=timeout_s,
                 allow_redirects=False,
-                auth=_as_it_is,
+                auth=_keep_credentials,
             )
         except requests.RequestException as error:
             reason = getattr(error.args[0] if error.args else None, "reason", error)
-            raise ConnectionLostError(f"no answer: {reason}", where=f"{method} {url}") from error
-        return Answer(found.status_code, _lower(found.headers), found.content)
+            raise ConnectionLostError(f"no response: {reason}", where=f"{method} {url}") from error
+        return Response(response.status_code, _lower(response.headers), response.content)
 
-    def download(self, url: str, to: Path, *, most_bytes: int, timeout_s: float) -> Answer:
-        """GET without any header of ours; a body of status 200 goes to the file ``to``, never more than ``most_bytes`` of it."""
-        where = f"GET {url.partition('?')[0]}"  # what follows is a signature
+    def download(self, url: str, to: Path, *, max_bytes: int, timeout_s: float) -> Response:
+        """Write the body of a GET with status 200 to the file ``to``, at most ``max_bytes``."""
+        where = f"GET {url.partition('?')[0]}"  # the query is a signature
         try:
             with self._session.get(
-                url, stream=True, timeout=timeout_s, allow_redirects=False, auth=_as_it_is
-            ) as found:
-                if found.status_code != requests.codes.ok:
-                    return Answer(
-                        found.status_code,
-                        _lower(found.headers),
-                        next(found.iter_content(MOST_OF_AN_ERROR), b""),
+                url, stream=True, timeout=timeout_s, allow_redirects=False, auth=_keep_credentials
+            ) as response:
+                if response.status_code != requests.codes.ok:
+                    return Response(
+                        response.status_code,
+                        _lower(response.headers),
+                        next(response.iter_content(MAX_ERROR_BYTES), b""),
                     )
-                _save(found, to, most_bytes=most_bytes, where=where)
-                return Answer(found.status_code, _lower(found.headers), b"")
+                _save(response, to, max_bytes=max_bytes, where=where)
+                return Response(response.status_code, _lower(response.headers), b"")
         except requests.RequestException as error:
             raise ConnectionLostError(
-                f"it broke off, or there was none: {type(error).__name__}", where=where
+                f"no response, or an incomplete one: {type(error).__name__}", where=where
             ) from error
 
 
-def _save(found: requests.Response, to: Path, *, most_bytes: int, where: str) -> None:
-    announced = int(found.headers.get("content-length") or -1)
-    if announced > most_bytes:
-        raise ArtifactError(f"{announced} bytes, more than the {most_bytes} that are taken", where=where)
+def _save(response: requests.Response, to: Path, *, max_bytes: int, where: str) -> None:
+    announced = int(response.headers.get("content-length") or -1)
+    if announced > max_bytes:
+        raise ArtifactError(f"{announced} bytes, the limit is {max_bytes}", where=where)
     size = 0
     try:
         with to.open("wb") as file:
-            for chunk in found.iter_content(CHUNK):
+            for chunk in response.iter_content(CHUNK):
                 size += len(chunk)
-                if size > most_bytes:
-                    raise ArtifactError(f"more than the {most_bytes} bytes that are taken", where=where)
+                if size > max_bytes:
+                    raise ArtifactError(f"more than the limit of {max_bytes} bytes", where=where)
                 file.write(chunk)
     except OSError as error:
         if isinstance(error, requests.RequestException):
@@ -136,8 +137,8 @@ def _save(found: requests.Response, to: Path, *, most_bytes: int, where: str) ->
         raise FileError.from_os_error(error, "write", to) from error
 
 
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """No other credentials than those in our own headers: without this, requests puts a .netrc's in their place."""
+def _keep_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Return the request unchanged: without an ``auth`` function, requests replaces our token with the credentials of a .netrc."""
     return request
 
 

@@ -1,4 +1,4 @@
-"""Signals that ask this process to leave."""
+"""Signals that ask this process to end."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ INTERRUPTS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def held() -> Iterator[None]:
-    """They are heard at the end: for what must not be left half done, such as a child that runs and is not yet on anybody's list."""
-    waiting: list[int] = []
+    """Hold the signals back to the end of the block, for example while a child process is started and registered."""
+    deferred: list[int] = []
     before = {
-        number: signal.signal(number, lambda number, _frame: waiting.append(number)) for number in INTERRUPTS
+        number: signal.signal(number, lambda number, _frame: deferred.append(number)) for number in INTERRUPTS
     }
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for late in waiting:
+        for late in deferred:
             signal.raise_signal(late)

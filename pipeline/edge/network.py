@@ -1,4 +1,4 @@
-"""A network of one's own, and free ports in it."""
+"""A network namespace with loopback only, and free ports in it."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
 LOOPBACK = "lo"
 WAYS = (
     "be root, start the command with `unshare --user --map-root-user --net`,"
-    " or let others reach the deployment: local.isolation: none in the cluster document"
+    " or let others reach the deployment: site.isolation: none in the cluster document"
 )
 
 
 @contextmanager
 def loopback_only() -> Iterator[None]:
-    """Inside, this thread and the processes that it starts see a network with nothing but loopback, and nobody outside sees theirs.
+    """Give this thread, and the processes that it starts, a network namespace with a loopback interface and no other.
 
-    A thread that is in such a network already may stay where it is. LaunchError where the machine does not allow it.
+    A thread that is in such a namespace already stays in it. Raise LaunchError where the machine does not allow a new one.
     """
     if not HERE.exists():
         raise LaunchError(
-            "network namespaces are Linux's", hint="set local.isolation: none in the cluster document"
+            "network namespaces need Linux", hint="set site.isolation: none in the cluster document"
         )
     with _handle() as before:
         code = _call("unshare", CLONE_NEWNET)
         if code and not _is_loopback_only():
             raise LaunchError(
-                f"no network namespace of our own: {os.strerror(code)}",
+                f"cannot create a network namespace: {os.strerror(code)}",
                 where="unshare(CLONE_NEWNET)",
                 hint=WAYS,
             )
@@ -52,22 +52,20 @@ def loopback_only() -> Iterator[None]:
 
 
 def free_block(first: int, last: int, count: int) -> int:
-    """First of ``count`` ports in a row between ``first`` and ``last`` where nobody listens at 127.0.0.1; LaunchError without."""
+    """Return the first of ``count`` consecutive free ports of 127.0.0.1 between ``first`` and ``last``, or raise LaunchError."""
     start = first
     while start + count - 1 <= last:
-        taken = next((port for port in range(start, start + count) if not _is_free(port)), None)
-        if taken is None:
+        used = next((port for port in range(start, start + count) if not _is_free(port)), None)
+        if used is None:
             return start
-        start = taken + 1
-    hint = "another deployment runs here, or give the cluster document other ports: local.first_port, local.last_port"
+        start = used + 1
+    hint = "end the other deployment, or set other ports in the cluster document: site.first_port, site.last_port"
     raise LaunchError(f"no {count} free ports in a row", where=f"127.0.0.1:{first}-{last}", hint=hint)
 
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # connections that only wait for their end do not count
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections in TIME_WAIT do not count
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
@@ -77,7 +75,7 @@ def _is_free(port: int) -> bool:
 
 @contextmanager
 def _handle() -> Iterator[int]:
-    """The network that this thread is in."""
+    """A descriptor of the network namespace of this thread."""
     handle = os.open(HERE, os.O_RDONLY)
     try:
         yield handle
@@ -86,11 +84,11 @@ def _handle() -> Iterator[int]:
 
 
 def _refuse_one_way(before: int) -> None:
-    """Go back and forth once: a user namespace without a network of its own lets nobody return."""
+    """Change to the former namespace and back once: from a user namespace without its own network there is no return."""
     with _handle() as own:
         if code := _call("setns", before, CLONE_NEWNET):
             raise LaunchError(
-                f"no way back to the network from before: {os.strerror(code)}",
+                f"cannot return to the former network namespace: {os.strerror(code)}",
                 where="setns(CLONE_NEWNET)",
                 hint=WAYS,
             )
@@ -98,7 +96,7 @@ def _refuse_one_way(before: int) -> None:
 
 
 def _call(name: str, *arguments: int) -> int:
-    """A function of the C library that Python 3.11 does not have; gives errno, 0 when all is well."""
+    """Call a function of the C library that Python 3.11 lacks; return errno, or 0."""
     function = getattr(ctypes.CDLL(None, use_errno=True), name)
     return ctypes.get_errno() if function(*arguments) else 0
 
@@ -117,11 +115,13 @@ def _flags(name: str) -> int:
 def _up(name: str) -> None:
     flags = _flags(name)
     if flags & IFF_UP:
-        return  # who may not change it need not
+        return  # without the permission that a change needs
     with socket.socket() as any_socket:
         try:
             fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", name.encode(), flags | IFF_UP))
         except OSError as error:
             raise LaunchError(
-                f"{name} is down and cannot be set up: {error.strerror}", where="SIOCSIFFLAGS", hint=WAYS
+                f"interface {name} is down and cannot be set up: {error.strerror}",
+                where="SIOCSIFFLAGS",
+                hint=WAYS,
             ) from error

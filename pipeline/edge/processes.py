@@ -1,4 +1,4 @@
-"""Processes of this machine that carry a mark in their environment, whoever started them, and whether that one is still alive."""
+"""Processes of this machine that have given variables in their environment; cores and memory that this process may use."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A process with the environment that it was started with."""
+    """A process and the environment that it was started with."""
 
     pid: int
     settings: dict[str, str]
 
 
 def marked(marks: dict[str, str]) -> list[Running]:
-    """Processes but this one whose environment has all of ``marks``; those that have ended, or that we may not look at, are none."""
+    """Return the other processes whose environment has all of ``marks``, except those of other users."""
     found = []
     for folder in PROC.glob("[0-9]*"):
-        with suppress(OSError):  # ended meanwhile, or somebody else's
+        with suppress(OSError):  # it has ended, or belongs to another user
             settings = _settings((folder / "environ").read_bytes())
             if marks.items() <= settings.items() and int(folder.name) != os.getpid():
                 found.append(Running(int(folder.name), settings))
@@ -33,7 +33,7 @@ def marked(marks: dict[str, str]) -> list[Running]:
 
 
 def end(marks: dict[str, str], *, grace_s: float) -> list[Running]:
-    """End all that carry ``marks``: SIGTERM, up to ``grace_s`` to leave, then SIGKILL until none is left; gives those that were there."""
+    """End all processes with ``marks``: SIGTERM, after ``grace_s`` SIGKILL until none is left. Return those that ran."""
     ended = {one.pid: one for one in _signal(marks, signal.SIGTERM)}
     deadline = time.monotonic() + grace_s
     while marked(marks) and time.monotonic() < deadline:
@@ -45,13 +45,13 @@ def end(marks: dict[str, str], *, grace_s: float) -> list[Running]:
 
 
 def cores() -> int:
-    """Cores that this process may use: those it may run on, or what its control groups grant, whole ones."""
+    """Return the whole cores that this process may use, by its affinity and by the limits of its control groups."""
     granted = (_cores_granted(folder) for folder in _control_groups())
     return max(1, min([len(os.sched_getaffinity(0)), *(int(one) for one in granted if one is not None)]))
 
 
 def memory_free_mb() -> int:
-    """Memory that new processes can have without swapping and without breaking the limit of a control group, MB."""
+    """Return the memory in MB that new processes can use without swapping and below the limits of the control groups."""
     lines = (PROC / "meminfo").read_text("ascii").splitlines()
     available = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")) * 1024
     left = (_memory_left(folder) for folder in _control_groups())
@@ -59,7 +59,7 @@ def memory_free_mb() -> int:
 
 
 def _control_groups() -> list[Path]:
-    """Folders of this process's groups (cgroup v2), the innermost first; none where there is no such thing."""
+    """The folders of the control groups (cgroup v2) of this process, the innermost first; none without cgroup v2."""
     with suppress(OSError):
         for line in (PROC / "self/cgroup").read_text("utf-8").splitlines():
             if line.startswith("0::"):
@@ -76,7 +76,7 @@ def _cores_granted(group: Path) -> float | None:
 
 
 def _memory_left(group: Path) -> int | None:
-    """Bytes up to the group's limit; what it holds of files that could be read again is not in the way."""
+    """Bytes up to the limit of the group; the page cache counts as free."""
     limit, used, stat = (_words(group / f"memory.{name}") for name in ("max", "current", "stat"))
     if not limit or limit == ["max"]:
         return None
@@ -85,7 +85,7 @@ def _memory_left(group: Path) -> int | None:
 
 
 def _words(path: Path) -> list[str]:
-    """Of a file of the kernel; none where it is not there."""
+    """The words of a file of the kernel; none where it does not exist."""
     with suppress(OSError):
         return path.read_text("ascii").split()
     return []

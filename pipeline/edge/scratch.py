@@ -111,7 +111,7 @@ def _create(parent: Path, prefix: str) -> tuple[Path, IO[bytes]]:
 
 
 def _remove_abandoned(parent: Path, prefix: str) -> None:
-    """Remove the folders that nobody has locked; without locks on this filesystem none, because it is unknown which."""
+    """Remove the folders that no process has locked; without locks on this filesystem none, because it is unknown which."""
     for folder in parent.glob(f"{prefix}*"):
         with contextlib.suppress(OSError):  # removed meanwhile, or no locks
             if not _is_own(folder):

@@ -1,4 +1,4 @@
-"""Other programs: the only door to ``subprocess``. Commands are argument lists; every one gets its own process group."""
+"""Other programs, the only module that uses ``subprocess``. Commands are argument lists; each gets its own process group."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """What a program that has ended leaves: exit code (negative = signal) and its output as text."""
+    """A program that has ended: exit code (negative = signal) and output as text."""
 
     code: int
     stdout: str
@@ -29,7 +29,7 @@ class Completed:
 
 
 class Child:
-    """A running program with everything that it started in its process group; leaving the ``with`` ends them all."""
+    """A running program and its process group; the end of the ``with`` block ends them all."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
@@ -37,11 +37,11 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Process id, which is also the id of the group."""
+        """The process id, which is also the id of the group."""
         return self._process.pid
 
     def poll(self) -> int | None:
-        """The exit code, or None while it runs; the group is swept the moment that its leader is seen to have left, and never again."""
+        """Return the exit code, or None while the program runs; the first call after its end kills the rest of the group."""
         if self._code is None:
             self._code = self._process.poll()
             if self._code is not None:
@@ -49,12 +49,12 @@ class Child:
         return self._code
 
     def ask(self) -> None:
-        """SIGTERM to the group; returns at once."""
+        """Send SIGTERM to the group and return at once."""
         if self.poll() is None:
             _signal_group(self.pid, signal.SIGTERM)
 
     def end(self, *, grace_s: float = 10.0) -> int:
-        """End the group: SIGTERM, up to ``grace_s`` for the child to leave, then SIGKILL; gives the exit code."""
+        """End the group: SIGTERM, then SIGKILL if the program still runs after ``grace_s``. Return the exit code."""
         if (code := self.poll()) is not None:
             return code
         _signal_group(self.pid, signal.SIGTERM)
@@ -76,7 +76,7 @@ class Child:
 
 
 def end_all(children: Sequence[Child], *, grace_s: float) -> None:
-    """End several groups together: SIGTERM to each, ``grace_s`` for all of them, then SIGKILL to those that are left."""
+    """End several groups at once: SIGTERM to each, then SIGKILL to those that still run after ``grace_s``."""
     for child in children:
         child.ask()
     deadline = time.monotonic() + grace_s
@@ -87,7 +87,7 @@ def end_all(children: Sequence[Child], *, grace_s: float) -> None:
 
 
 class Shell:
-    """The machine's own programs. ``env`` is the whole environment of the program; None = ours."""
+    """Runs programs of this machine. ``env`` is the whole environment of a program; None = that of this process."""
 
     def run(
         self,
@@ -97,7 +97,7 @@ class Shell:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Completed:
-        """Run to the end, whatever the exit code; PipelineError when the program is missing or takes longer than ``timeout_s``."""
+        """Run a program to its end; raise PipelineError when it is not installed or takes longer than ``timeout_s``."""
         process = _start(argv, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         with process:
             try:
@@ -113,7 +113,7 @@ class Shell:
     def spawn(
         self, argv: Sequence[str], *, log: Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
     ) -> Child:
-        """Start and return at once; stdout and stderr are appended to ``log``."""
+        """Start a program and return at once; its stdout and stderr are appended to ``log``."""
         with file_errors("write", log):
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("ab") as output:
@@ -151,7 +151,7 @@ def _start(
 def _signal_group(group: int, number: signal.Signals) -> None:
     with contextlib.suppress(
         ProcessLookupError, PermissionError
-    ):  # gone; macOS says EPERM of a group of zombies
+    ):  # it has ended; macOS reports EPERM for a group of zombies
         os.killpg(group, number)
 
 

@@ -1,4 +1,4 @@
-"""Room: result folders of a run, from GitHub to this disk. What comes is a zip that anybody may have packed."""
+"""Package: download the result folders of a workflow run. A downloaded zip is not trusted."""
 
 from pipeline.fetch.artifacts import Candidate, candidates, download
 from pipeline.fetch.unpack import unpack

@@ -1,4 +1,4 @@
-"""Which artifacts of a run hold results, and how one of them comes here."""
+"""Find the artifacts of a workflow run that hold results, and download one."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pipeline.edge.github import GitHub
 from pipeline.errors import ArtifactError, GitHubError
 from pipeline.fetch.unpack import unpack
 
-MOST_BYTES: Final = 4 << 30  # of one zip
+MAX_ZIP_BYTES: Final = 4 << 30
 NAME = re.compile(r"bench-(?P<run>\d+)-(?P<attempt>\d+)-(?P<job>[a-z0-9][a-z0-9.-]{0,99})")
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An artifact that is called like a result folder; ``digest`` is empty where GitHub states none."""
+    """An artifact with the name of a result folder; ``digest`` is empty where GitHub states none."""
 
     id: int
     name: str
@@ -32,12 +32,12 @@ class Candidate:
 def candidates(
     github: GitHub, repository: str, run_id: int, attempt: int | None
 ) -> dict[str, list[Candidate]]:
-    """By job, the newest attempt first (of one attempt the newest id); ``attempt`` given: none after it."""
+    """Return the artifacts by job, sorted by attempt and id, newest first; with an ``attempt`` none of a later attempt."""
     found: dict[str, list[Candidate]] = {}
     for one in github.pages(f"repos/{repository}/actions/runs/{run_id}/artifacts", "artifacts"):
-        made = _candidate(one, run_id)
-        if made and (attempt is None or made.attempt <= attempt):
-            found.setdefault(made.job, []).append(made)
+        candidate = _candidate(one, run_id)
+        if candidate and (attempt is None or candidate.attempt <= attempt):
+            found.setdefault(candidate.job, []).append(candidate)
     return {job: sorted(ones, key=lambda one: (-one.attempt, -one.id)) for job, ones in sorted(found.items())}
 
 
@@ -52,18 +52,21 @@ def _candidate(one: dict[str, Any], run_id: int) -> Candidate | None:
 
 
 def download(github: GitHub, repository: str, one: Candidate, scratch: Path) -> Path:
-    """Its result folder below ``scratch``, unpacked and as yet unread; ArtifactError when it is expired, torn or not to be trusted."""
+    """Download and unpack an artifact below ``scratch`` and return its result folder, which is not checked yet.
+
+    Raise ArtifactError when the artifact is expired, torn or foreign.
+    """
     where = f"artifact {one.name} ({one.id})"
     if one.expired:
         raise ArtifactError(
             "expired: GitHub no longer has it",
             where=where,
-            hint="its figures are in history if it was ingested in time",
+            hint="its points are in the history if it was ingested before",
         )
     packed, folder = scratch / f"{one.id}.zip", scratch / str(one.id) / one.name
     shutil.rmtree(folder.parent, ignore_errors=True)
     try:
-        github.download(f"repos/{repository}/actions/artifacts/{one.id}/zip", packed, most_bytes=MOST_BYTES)
+        github.download(f"repos/{repository}/actions/artifacts/{one.id}/zip", packed, max_bytes=MAX_ZIP_BYTES)
         _refuse_difference(packed, one.digest, where)
         unpack(packed, folder, where=where)
     except GitHubError as error:
@@ -83,5 +86,5 @@ def _refuse_difference(packed: Path, digest: str, where: str) -> None:
         found = sha256_of_file(packed)
     if found != digest.removeprefix("sha256:"):
         raise ArtifactError(
-            "not the zip that GitHub's digest states", where=where, hint="damaged on the way; fetch it again"
+            "the SHA-256 of the zip is not the one that GitHub states", where=where, hint="fetch it again"
         )

@@ -1,4 +1,4 @@
-"""A zip into a folder: its paths, kinds and sizes are checked first, and its sizes again while it is written."""
+"""Unpack a zip: paths, types and sizes are checked before, and the sizes again while files are written."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Final
 
 from pipeline.errors import ArtifactError, FileError
 
-MOST_FILES: Final = 10_000
-MOST_BYTES: Final = 4 << 30  # of one artifact, unpacked
-MOST_RATIO: Final = 200  # deflate packs repeated JSON 20 to 60 times; 1,032 is what it can do at most
-FREE_BYTES: Final = 16 << 20  # so much may unpack from next to nothing
+MAX_FILES: Final = 10_000
+MAX_UNPACKED_BYTES: Final = 4 << 30
+MAX_RATIO: Final = 200  # deflate reaches 20 to 60 with repeated JSON, 1,032 at most
+UNCHECKED_BYTES: Final = 16 << 20  # the ratio of a smaller zip is not checked
 CHUNK: Final = 1 << 20
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]*(/[A-Za-z0-9_][A-Za-z0-9_.+=-]*)*/?")
 
 
 def unpack(packed: Path, folder: Path, *, where: str) -> None:
-    """Into ``folder``, which must be new; ArtifactError, with nothing kept outside of it, when the zip is torn or not to be trusted."""
+    """Unpack into ``folder``, which must not exist; raise ArtifactError when the zip is torn or foreign, FileError when writing fails."""
     try:
         with zipfile.ZipFile(packed) as archive:
             entries = archive.infolist()
@@ -30,7 +30,7 @@ def unpack(packed: Path, folder: Path, *, where: str) -> None:
                 _write(archive, entry, folder / entry.filename, where)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise ArtifactError(
-            f"not a whole zip: {error}", where=where, hint="torn or foreign; fetch it again"
+            f"not a complete zip: {error}", where=where, hint="torn or foreign; fetch it again"
         ) from error
     except OSError as error:
         raise FileError.from_os_error(error, "write", error.filename or folder) from error
@@ -38,25 +38,23 @@ def unpack(packed: Path, folder: Path, *, where: str) -> None:
 
 def _refuse_oddities(entries: list[zipfile.ZipInfo], packed_bytes: int, where: str) -> None:
     hint = "nothing was unpacked; the artifact is foreign"
-    if len(entries) > MOST_FILES:
-        raise ArtifactError(
-            f"{len(entries)} files, more than the {MOST_FILES} that are taken", where=where, hint=hint
-        )
+    if len(entries) > MAX_FILES:
+        raise ArtifactError(f"{len(entries)} files; the limit is {MAX_FILES}", where=where, hint=hint)
     seen: set[str] = set()
     for entry in entries:
         kind = stat.S_IFMT(entry.external_attr >> 16)
         if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
             raise ArtifactError(f"{entry.filename!r} is a link or a device", where=where, hint=hint)
         if not NAME.fullmatch(entry.filename) or entry.filename.rstrip("/").lower() in seen:
-            raise ArtifactError(f"path is not taken: {entry.filename!r}", where=where, hint=hint)
+            raise ArtifactError(f"invalid path: {entry.filename!r}", where=where, hint=hint)
         seen.add(entry.filename.rstrip("/").lower())
     size = sum(entry.file_size for entry in entries)
-    if size > min(MOST_BYTES, max(FREE_BYTES, packed_bytes * MOST_RATIO)):
-        raise ArtifactError(f"a bomb: {size} bytes in {packed_bytes}", where=where, hint=hint)
+    if size > min(MAX_UNPACKED_BYTES, max(UNCHECKED_BYTES, packed_bytes * MAX_RATIO)):
+        raise ArtifactError(f"{size} bytes in a zip of {packed_bytes}", where=where, hint=hint)
 
 
 def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, where: str) -> None:
-    """Never more than what the entry announces: an announcement can be forged, a count cannot."""
+    """Write at most as many bytes as the entry states: the stated size can be forged."""
     if entry.is_dir():
         target.mkdir(parents=True, exist_ok=True)
         return
@@ -67,6 +65,8 @@ def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, where
             left -= len(chunk)
             if left < 0:
                 raise ArtifactError(
-                    f"{entry.filename!r} is longer than it says", where=where, hint="the artifact is foreign"
+                    f"{entry.filename!r} is longer than the zip states",
+                    where=where,
+                    hint="the artifact is foreign",
                 )
             file.write(chunk)

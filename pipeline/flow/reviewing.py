@@ -133,8 +133,8 @@ def _compared(
     changes = analyse.compare(
         new, old, planned=named, relevant_change=review_scope.RELEVANT_CHANGE, even_without_past=True
     )
-    kinds = sorted({analyse.kind(row.record) for row in [*old, *new]})
-    found = found.model_copy(update={"recipes": diffs, "changes": changes, "kind": "; ".join(kinds)})
+    kinds = analyse.kinds_of([*old, *new])
+    found = found.model_copy(update={"recipes": diffs, "changes": changes, "kinds": kinds})
     if not options.whole_curve or not diffs:
         return found
     recipes_after = {name: side.job.recipe for name, side in after.sides.items()}

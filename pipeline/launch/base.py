@@ -55,7 +55,9 @@ class Launcher(Protocol):
     def deployed(
         self, spec: LaunchSpec, cluster: Cluster, *, clients: Clients, logs: Path
     ) -> AbstractContextManager[Endpoint]:
-        """Start a deployment, yield it once it answers, and remove everything that was started; logs are written below ``logs``.
+        """Start a deployment, yield it once it answers, and remove everything that was started.
+
+        Logs are written below ``logs``.
 
         Raise LaunchError when it cannot be started, exits early, or does not answer in time.
         """
@@ -64,6 +66,7 @@ class Launcher(Protocol):
     def sweep(self, run_id: str, cluster: Cluster, *, clients: Clients, job: str | None = None) -> list[str]:
         """End and remove what a killed run, or one job of it, left behind; return one line for each item.
 
-        One job is swept where other jobs of the run may still be running: on a cluster with more than one rack.
+        One job is swept where other jobs of the run may still be running: on a cluster with more than one
+        rack.
         """
         ...

@@ -1,4 +1,7 @@
-"""All commands of a deployment on one page: settings that the workers of a role share are listed once, and none is omitted."""
+"""All commands of a deployment on one page, without loss.
+
+Settings that the workers of a role share are listed once.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +91,8 @@ def _role(role: str, members: list[Command]) -> Iterator[str]:
     workers = [list(group) for _, group in groupby(members, key=_worker)]
     arguments = _by_worker([[_options(one) for one in processes] for processes in workers])
     variables = _by_worker([[_environment(one) for one in processes] for processes in workers])
-    yield f"{role}: {len(workers)} worker{'s' * (len(workers) > 1)}, {len(members)} process{'es' * (len(members) > 1)}"
+    total = f"{len(members)} process{'es' * (len(members) > 1)}"
+    yield f"{role}: {len(workers)} worker{'s' * (len(workers) > 1)}, {total}"
     yield from _wrapped(
         "  argv:", [words[0] if _is_shared(words) else f"{name} ..." for name, words in arguments.items()]
     )
@@ -117,7 +121,10 @@ def _worker(one: Command) -> str:
 
 
 def _options(one: Command) -> Settings:
-    """Return arguments by option, in order; the program has the empty name. A repeated option keeps all its values."""
+    """Return arguments by option, in order; the program has the empty name.
+
+    A repeated option keeps all its values.
+    """
     found: Settings = {"": ""}
     name = ""
     for argument in one.argv:

@@ -1,4 +1,7 @@
-"""Command lines of the processes of a deployment. Trays have names (``n0``, ``n1``); a launcher replaces them with addresses."""
+"""Command lines of the processes of a deployment.
+
+Trays have names (``n0``, ``n1``), which a launcher replaces with addresses.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ def commands(recipe: Recipe, *, served_name: str, model_path: str, layout: Layou
 
 
 def alike(commands: Sequence[Command]) -> dict[Role, dict[str, str]]:
-    """Return the options and variables that all workers of a role share, without those that depend on their tray."""
+    """Return options and variables that all workers of a role share, without those that depend on a tray."""
     found: dict[Role, dict[str, str]] = {}
     for role in ROLES:
         first, *others = [settings(one) for one in commands if one.role == role]
@@ -67,7 +70,9 @@ def tray_name(tray: int) -> str:
 
 
 def render_flags(flags: dict[str, JsonValue]) -> list[str]:
-    """Return the arguments of a flag map, sorted: true = bare, false and null = absent, a mapping = JSON, a list = repeated.
+    """Return the arguments of a flag map, sorted by name.
+
+    True is a bare flag, false and null are absent, a mapping is JSON, a list repeats the flag.
 
     >>> render_flags({"max-num-seqs": 16, "enforce-eager": True, "numa-bind": False, "a": {"k": 1}})
     ['--a', '{"k":1}', '--enforce-eager', '--max-num-seqs', '16']
@@ -90,7 +95,7 @@ def _text(value: JsonValue) -> str:
 
 
 def _worker_flags(pool: Pool, process: Process, parallel: list[str]) -> list[str]:
-    """Return the arguments after the model's: KV transfer, GPUs, parallelism, then the recipe's flags in order of name."""
+    """Return the arguments after the model's: KV transfer, GPUs, parallelism, the recipe's flags by name."""
     kv_transfer = {name: value for name, value in pool.flags.items() if name == "kv-transfer-config"}
     others = {name: value for name, value in pool.flags.items() if name != "kv-transfer-config"}
     devices = ["--device-ids", ",".join(map(str, process.devices))]
@@ -110,7 +115,7 @@ def _worker_flags(pool: Pool, process: Process, parallel: list[str]) -> list[str
 
 
 def _parallel(pool: Pool, process: Process, processes: tuple[Process, ...], *, per_tray: bool) -> list[str]:
-    """Return the parallelism arguments: the shape, the part of this process, and the address of the worker's leader."""
+    """Return the parallelism arguments: shape, part of this process, and address of the worker's leader."""
     leader = processes[0]
     is_cut = processes[-1].headless  # tensor or pipeline parallelism of one rank crosses trays
     address = tray_name(leader.tray)

@@ -1,4 +1,7 @@
-"""Launcher of one machine: real Dynamo processes with simulated engines in a network namespace. Needs Linux, util-linux and coreutils."""
+"""Launcher of one machine: real Dynamo processes with simulated engines in a network namespace.
+
+Needs Linux, util-linux and coreutils.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ KILLED = (-9, 137)
 
 
 def manifest(spec: LaunchSpec, cluster: Cluster) -> str:
-    """Return a table of all processes, with the ports that they use where the first ports of the range are free."""
+    """Return a table of all processes, with the first ports of the range."""
     site, layout = _site(cluster), place(spec.job.recipe, spec.sku.gpus_per_tray)
     settings = mocker.MockerSettings("python", PurePath("STATE"), site.first_port, site.time_scale)
     table = describe(mocker.commands(spec, layout, settings))
@@ -36,7 +39,8 @@ def manifest(spec: LaunchSpec, cluster: Cluster) -> str:
     skipped = sum(one.headless for one in layout.processes)
     return (
         f"# {spec.job.id}, run {spec.run_id} attempt {spec.attempt}, on cluster {cluster.id}: simulated engines\n"
-        f"# isolation {site.isolation}, wall-clock limit {site.time_s} s, ready within {site.ready_s} s, time scale {site.time_scale:g}\n"
+        f"# isolation {site.isolation}, wall-clock limit {site.time_s} s,"
+        f" ready within {site.ready_s} s, time scale {site.time_scale:g}\n"
         f"# {skipped} headless engine processes are part of another one here\n"
         f"# each process NAME: {prefix}\n"
         f"# STATE = {_state_name(spec)} in the folder for temporary files\n" + table
@@ -84,7 +88,10 @@ def deployed(spec: LaunchSpec, cluster: Cluster, *, clients: Clients, logs: Path
 
 
 def sweep(run_id: str, cluster: Cluster, *, clients: Clients, job: str | None = None) -> list[str]:
-    """End the processes marked with the run, or with one job of it, and remove its temporary folders; return one line for each."""
+    """End the processes marked with the run, or with one job of it, and remove its temporary folders.
+
+    Return one line for each.
+    """
     del clients
     lines = machine.end_run(run_id, job, grace_s=cluster.site.teardown_s)
     with file_errors("remove"):
@@ -112,7 +119,7 @@ def _marks(spec: LaunchSpec, process: str) -> dict[str, str]:
 
 
 def _prefix(settings: dict[str, str], site: LocalSite) -> list[str]:
-    """Return the start of a command line: environment, wall-clock limit, and SIGKILL when the parent process dies."""
+    """Return the start of a command line: environment, wall-clock limit, SIGKILL when the parent dies."""
     on_parent_death = ["setpriv", "--pdeathsig", "KILL"]
     limit = ["timeout", f"--kill-after={site.stop_s}", str(site.time_s)]
     variables = [f"{name}={value}" for name, value in settings.items()]
@@ -152,7 +159,10 @@ def _state(spec: LaunchSpec) -> Iterator[Path]:
 
 @contextmanager
 def _running_processes(spec: LaunchSpec, site: LocalSite) -> Iterator[dict[str, Child]]:
-    """Yield a dict for processes by name; at the end, stop them, and end by their marks those outside the process groups."""
+    """Yield a dict for processes by name, and stop these at the end.
+
+    Processes outside of their process groups are found by their marks.
+    """
     running: dict[str, Child] = {}
     try:
         yield running
@@ -210,7 +220,11 @@ def _exit(name: str, code: int, log: Path, *, limit_reached: bool) -> Deployment
 def _changes(
     exits: Callable[[], list[DeploymentChange]], instance_changes: Callable[[], list[DeploymentChange]]
 ) -> list[DeploymentChange]:
-    """Return the processes that have ended; without any, changes of the instances, which an exit may have caused meanwhile."""
+    """Return the processes that have ended or, without any, the changes of the instances.
+
+    An exit is reported instead of its consequences: an instance that left, or a frontend that does not
+    answer.
+    """
     return exits() or ((found := instance_changes()) and (exits() or found))
 
 

@@ -16,7 +16,8 @@ from pipeline.schema.endpoint import scratch_prefix
 FRONTEND_MB, ENGINE_MB, CLIENT_MB = 110, 130, 1000  # resident, Dynamo 1.4.2 and AIPerf 0.13
 PACKAGES = ("ai-dynamo", "ai-dynamo-runtime")
 SOCKET_PATH = 107  # maximum length of the path of a Unix socket
-DEEPEST = "xxxxxxxx/tmpxxxxxxxx/aiperf/dataset_manager_proxy_frontend.ipc"  # deepest socket of AIPerf 0.13, below its temporary folder
+# Deepest socket of AIPerf 0.13, below its temporary folder.
+DEEPEST = "xxxxxxxx/tmpxxxxxxxx/aiperf/dataset_manager_proxy_frontend.ipc"
 FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")
 
 
@@ -54,7 +55,7 @@ def refuse_model(spec: LaunchSpec, cluster: Cluster) -> None:
 
 
 def refuse_temporary(spec: LaunchSpec, folder: Path) -> None:
-    """Raise LaunchError where the path of a temporary folder is too long for the sockets of the load client."""
+    """Raise LaunchError where a temporary folder's path is too long for the sockets of the load client."""
     excess = len(str(folder / (scratch_prefix(spec.run_id, spec.job.id) + DEEPEST)).encode()) - SOCKET_PATH
     if excess > 0:
         what = f"the path is too long for the sockets of the load client, by {excess} characters"
@@ -68,8 +69,9 @@ def refuse_size(engines: int, site: LocalSite) -> None:
     have_cores, have_mb = processes.cores(), processes.memory_free_mb()
     if need_cores > have_cores or need_mb > have_mb:
         what = (
-            f"too large for this machine: {engines} engine processes, a frontend and a load client need {need_cores} cores"
-            f" and {need_mb / 1000:.1f} GB, there are {have_cores} cores and {have_mb / 1000:.1f} GB free"
+            f"too large for this machine: {engines} engine processes, a frontend and a load client need"
+            f" {need_cores} cores and {need_mb / 1000:.1f} GB,"
+            f" there are {have_cores} cores and {have_mb / 1000:.1f} GB free"
         )
         raise LaunchError(
             what,

@@ -1,4 +1,7 @@
-"""Command lines of a deployment with Dynamo's simulated engine: the topology of the real one, on one machine, without etcd or NATS."""
+"""Command lines of a deployment with Dynamo's simulated engine.
+
+The topology is the real one, on one machine and without etcd or NATS.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from pipeline.launch.describe import Command
 from pipeline.schema.recipe import ROLES, Role
 
 HOST = "127.0.0.1"
-# Prompts at a time in a prefill rank: with free slots Dynamo 1.4.2 holds finished prompts back (docs/decisions/0004).
+# In a prefill rank: with free slots, Dynamo 1.4.2 holds finished prompts back (docs/decisions/0004).
 PROMPTS_AT_ONCE = 1
 FLAGS = {
     "block_size": "block-size",
@@ -32,7 +35,7 @@ FLAGS = {
 
 @dataclass(frozen=True, slots=True)
 class MockerSettings:
-    """The Python to run, a folder for discovery and timing tables, the first port of a block, and the time scale."""
+    """The Python to run, a folder for discovery and timing tables, the first port, and the time scale."""
 
     python: str
     state: PurePath
@@ -43,7 +46,8 @@ class MockerSettings:
 def commands(spec: LaunchSpec, layout: Layout, settings: MockerSettings) -> tuple[Command, ...]:
     """Return the commands of the frontend and of each engine process that registers an instance.
 
-    A process with several data-parallel ranks simulates as many schedulers; a headless one registers no instance and is omitted.
+    A process with several data-parallel ranks simulates as many schedulers; a headless one registers no
+    instance and is omitted.
     """
     shared = _shared(settings)
     frontend = (
@@ -120,7 +124,7 @@ def _worker(spec: LaunchSpec, process: Process, settings: MockerSettings) -> tup
 
 
 def _shared(settings: MockerSettings) -> dict[str, str]:
-    """Return the shared environment: discovery by files, requests over TCP, events over ZeroMQ, loopback only, logs without colours."""
+    """Return the shared environment: discovery by files, TCP, ZeroMQ, loopback only, plain logs."""
     return {
         "DYN_DISCOVERY_BACKEND": "file",
         "DYN_FILE_KV": str(settings.state / "discovery"),

@@ -1,4 +1,7 @@
-"""When a Dynamo deployment may be measured: instances present, LLM listed, one prompt served by prefill and decode workers."""
+"""When a Dynamo deployment may be measured.
+
+Its instances are present, the LLM is listed, and one prompt was served by prefill and decode workers.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ TOKENS = 4
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a ready deployment has: a frontend, the LLM, a number of instances of each role, and metrics of prefill workers."""
+    """What a ready deployment has: frontend, LLM, instances of each role, metrics of prefill workers."""
 
     url: str
     served_name: str

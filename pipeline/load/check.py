@@ -28,8 +28,8 @@ def check(
 ) -> Iterator[Problem]:
     """Yield every problem of a recipe that matches its schema.
 
-    ``defined`` are the ids of all SKUs and LLMs that have a document. One with problems is not in the catalogue, and
-    not unknown either.
+    ``defined`` are the ids of all SKUs and LLMs that have a document. One with problems is not in
+    the catalogue, but it is not unknown either.
     """
     sku, llm = catalogue.skus.get(recipe.sku), catalogue.llms.get(recipe.model)
     if sku is None and recipe.sku not in defined:

@@ -1,4 +1,4 @@
-"""Checks of cluster documents that their schema cannot make, and the spelling that they had before ``site``."""
+"""Checks of cluster documents beyond their schema, and their spelling before the field ``site``."""
 
 from __future__ import annotations
 

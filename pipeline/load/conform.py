@@ -1,4 +1,4 @@
-"""YAML nodes as documents: what pydantic finds wrong, each at its line, with the nearest name for a wrong one."""
+"""YAML nodes as documents: every pydantic error is a problem at its line, with the nearest known name."""
 
 from __future__ import annotations
 
@@ -17,6 +17,18 @@ from pipeline.schema.base import Document
 from pipeline.schema.recipe import Recipe
 
 D = TypeVar("D", bound=Document)
+EXPECTED: Mapping[str, str] = {  # by pydantic's type of error, in YAML's terms
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "string_type": "text",
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "too_short": "a list of at least 1 value",
+    "string_too_short": "text that is not empty",
+}
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
@@ -35,7 +47,7 @@ def nearest(word: str, known: Iterable[str], *, what: str = "known") -> str:
 def conform(model: type[D], node: Node, extra: dict[str, Any]) -> tuple[D | None, list[Problem]]:
     """Return ``node`` with the fields of ``extra`` as a ``model``, or None, and every problem at its place.
 
-    ``extra`` are fields that the place of the document gives, such as its id; the document itself must not have them.
+    ``extra`` are fields that follow from the place of the document, such as its id; it must not set them.
     """
     fields = node.value if isinstance(node.value, dict) else {}
     problems = [
@@ -49,14 +61,18 @@ def conform(model: type[D], node: Node, extra: dict[str, Any]) -> tuple[D | None
     try:
         return model.model_validate_json(json.dumps({**node.plain, **extra})), problems
     except ValidationError as error:
-        return None, [*problems, *(_problem(model, node, detail) for detail in error.errors())]
+        details = error.errors()
+    inner = {detail["loc"][:depth] for detail in details for depth in range(len(detail["loc"]))}
+    # pydantic counts the valid items of a list only: one with an invalid item is not too short
+    causes = [one for one in details if one["type"] != "too_short" or one["loc"] not in inner]
+    return None, [*problems, *(_problem(model, node, detail) for detail in causes)]
 
 
 def salvage(model: type[D], node: Node, extra: dict[str, Any], stand_ins: Mapping[str, Any]) -> D | None:
     """Return the document without what ``conform`` reports, so that the rest can be checked too, or None.
 
-    Unknown keys, and single flags or variables that are wrong, are left out. A wrong field with a stand-in takes its
-    value. None: another field is wrong.
+    Unknown keys, wrong flags and wrong variables are left out. A wrong field with a stand-in takes its value.
+    The result is None where any other field is wrong.
     """
     plain = {**node.plain, **extra}
     for _ in range(2):  # a stand-in may lack a field of its own
@@ -95,6 +111,8 @@ def _problem(model: type[BaseModel], node: Node, detail: ErrorDetails) -> Proble
     if detail["type"] == "missing":
         is_recipe = model is Recipe
         return where.problem(f"missing `{path}`", "set it here" + ", or in a _base.yaml above" * is_recipe)
+    if detail["type"] in EXPECTED:
+        return found.mark.problem(f"`{path}` must be {EXPECTED[detail['type']]}", _hint(detail))
     return found.mark.problem(f"`{path}`: {message[0].lower()}{message[1:]}", _hint(detail))
 
 
@@ -102,8 +120,6 @@ def _hint(detail: ErrorDetails) -> str:
     given = detail["input"]
     if detail["type"] == "string_type" and isinstance(given, int | float | bool):
         return f'quote it: "{json.dumps(given)}"'
-    if detail["type"] == "too_short":
-        return "give at least one value"
     return f"given: {json.dumps(given)[:60]}"
 
 

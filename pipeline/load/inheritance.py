@@ -14,7 +14,7 @@ from pipeline.schema.recipe import ROLES
 
 @dataclass(slots=True)
 class Inheritance:
-    """The files that recipes are merged from, by path; what is wrong with an ``extends`` is added to ``problems``."""
+    """The files that recipes are merged from, by path; problems of ``extends`` are added to ``problems``."""
 
     files: Mapping[str, Node]
     problems: list[Problem]
@@ -60,7 +60,7 @@ def _files(folders: Iterable[PurePosixPath], name: str) -> Iterator[str]:
 
 
 def _by_role(layer: Node) -> Node:
-    """Return a layer with ``both`` written out under prefill and decode; what a role itself sets has precedence."""
+    """Return a layer with ``both`` merged into prefill and decode; the values of a role have precedence."""
     if not isinstance(layer.value, dict) or "both" not in layer.value:
         return layer
     entries = dict(layer.value)

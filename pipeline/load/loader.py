@@ -64,7 +64,9 @@ def examine(texts: Texts) -> tuple[RecipeSet, list[Problem]]:
     nodes: dict[str, Node] = {}
     for path in sorted(loader.files):
         if not _is_read(path):
-            loader.problems.append(Mark(path, 1, 1).problem("a file that nothing reads", f"use {PATHS}"))
+            loader.problems.append(
+                Mark(path, 1, 1).problem("no command reads this file", f"expected: {PATHS}")
+            )
         elif _is_recipe(path):
             recipe, node = loader.recipe(path, catalogue)
             if recipe is not None:
@@ -142,6 +144,8 @@ class _Loader:
                 yield place.stem, node
 
     def document(self, model: type[D], node: Node, extra: dict[str, Any]) -> D | None:
+        if node.mark.path in self.unreadable:
+            return None  # the problem of the unreadable file is enough
         if not isinstance(node.value, dict):
             self.problems.append(node.mark.problem("this must be a mapping", "write `key: value` lines"))
             return None
@@ -179,7 +183,7 @@ def _conflicts(recipes: Mapping[str, Recipe], nodes: Mapping[str, Node]) -> Iter
         twin = first.setdefault(recipe.deployment_digest, name)
         if twin != name:
             hint = "list all concurrencies in one of the two files, and delete the other"
-            yield nodes[name].mark.problem(f"the same deployment as {twin}", hint)
+            yield nodes[name].mark.problem(f"this is the same deployment as {twin}", hint)
         if name in renamed:
             what = f"{renamed[name]} lists this recipe under `was`, as its former id"
             yield nodes[name].mark.problem(what, "remove it from `was`, or rename this recipe")

@@ -1,6 +1,6 @@
-"""YAML with the place of every value: duplicate keys, aliases and ambiguous scalars are problems at their line.
+"""YAML with the place of every value. Duplicate keys, aliases and ambiguous scalars are problems.
 
-PyYAML's safe loader keeps the last duplicate silently and reads ``no`` as False, ``010`` as 8, ``1e3`` as a string.
+PyYAML's safe loader silently keeps the last duplicate, and reads ``no`` as False and ``010`` as 8.
 """
 
 from __future__ import annotations

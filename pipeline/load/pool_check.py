@@ -1,4 +1,4 @@
-"""Rules for one pool that a schema cannot express: GPUs, trays, experts, vLLM flags, environment variables."""
+"""Rules for one pool that a schema cannot express: GPUs, trays, experts, vLLM flags, variables."""
 
 from __future__ import annotations
 
@@ -159,5 +159,5 @@ class PoolCheck:
             if not VARIABLE.fullmatch(name):
                 yield (env.at((name,)).key or env.mark).problem(
                     f"`{name}` is not a valid name of an environment variable",
-                    "use letters, digits and underscores; the first character is no digit",
+                    "use letters, digits and underscores, and start with no digit",
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -17,7 +17,7 @@ from pipeline.schema.catalogue import Catalogue
 from pipeline.schema.published import PointTable, PublishedIso, PublishedIsoRow, PublishedRow
 from pipeline.schema.recipe import ROLES
 
-POINT_COLUMNS = {  # column of a CSV -> field; where several columns of one field are present, the first counts
+POINT_COLUMNS = {  # column of a CSV -> field; of several columns of one field, the first counts
     "total_tok_s_gpu": "total_tok_s_gpu",
     "interactivity_as_printed": "interactivity_as_printed",
     "interactivity": "interactivity_as_printed",
@@ -86,7 +86,8 @@ def iso(text: str, *, where: str, catalogue: Catalogue) -> PublishedIso:
         "ratio": digits((columns.throughput_ratio, columns.cost_ratio)),
     }
     skus = tuple(_sku_id(name, catalogue) for name in columns.skus)
-    return PublishedIso(axis="interactivity_as_printed", skus=skus, decimals=counts, rows=tuple(rows))  # type: ignore[arg-type]  # as above
+    axis: Literal["interactivity_as_printed"] = "interactivity_as_printed"
+    return PublishedIso(axis=axis, skus=skus, decimals=counts, rows=tuple(rows))  # type: ignore[arg-type]  # as above
 
 
 @dataclass(frozen=True, slots=True)

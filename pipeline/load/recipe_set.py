@@ -25,7 +25,7 @@ class RecipeSet:
         return node.key or node.mark
 
     def origins(self, recipe_id: str) -> Iterator[tuple[str, Any, Mark]]:
-        """Yield dotted path, value and place of every leaf of a resolved recipe, in the order of the files."""
+        """Yield dotted path, value and place of every leaf of a resolved recipe, in file order."""
         yield from _leaves(self.nodes[recipe_id], ())
 
 

@@ -33,7 +33,7 @@ class CsvPoint:
 
 
 def lines(text: str, *, where: str, needed: Sequence[str]) -> list[Line]:
-    """Return every row; RecipeError for a missing or duplicate column, a row of another length, or no rows."""
+    """Return every row; RecipeError for missing or duplicate columns, rows of another length, or no rows."""
     reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
     try:
         rows = [

@@ -1,7 +1,8 @@
-"""AIPerf beside a live deployment: warm-up and a closed loop at each concurrency, each checked before it counts.
+"""AIPerf beside a live deployment: warm-up and a closed loop at each concurrency.
 
-AIPerf exits with success although streams were cut, so its records are compared with what was asked for, what the workers served and
-what the frontend lost. It is installed in a separate environment; only its program is called.
+AIPerf exits with success although streams were cut, so its records are compared with what was asked for, what
+the workers served and what the frontend lost. It is installed in a separate environment; only its program is
+called.
 """
 
 from __future__ import annotations
@@ -50,9 +51,12 @@ class RunResult:
 
 
 def measure(settings: LoadSettings, clients: Clients) -> Measurement:
-    """Measure every concurrency of a job, until its time is over or the deployment changes; OSError when a disk is full.
+    """Measure every concurrency of a job, until its time is over or the deployment changes.
 
-    One run of AIPerf measures all loops. Where it fails in one of them, another run continues behind it, unless no loop starts at all.
+    OSError when a disk is full.
+
+    One run of AIPerf measures all loops. Where it fails in one of them, another run continues behind it,
+    unless no loop starts at all.
     """
     results = _runs(settings, clients)
     versions = [one.version for one in results if one.version]
@@ -157,7 +161,7 @@ def _observation(settings: LoadSettings, client_run: ClientRun, output: AiperfOu
 
 
 def _chunk(endpoint: Endpoint) -> int:
-    """Return the output tokens that a worker sends in one piece: its option ``--stream-interval``, by default 1."""
+    """Return the output tokens that a worker sends in one piece (``--stream-interval``, default 1)."""
     values = (
         int(value)
         for argv in endpoint.commands.values()
@@ -173,6 +177,6 @@ def _takes_turns(endpoint: Endpoint) -> bool:
 
 
 def _keep(settings: LoadSettings, out: Path, name: str) -> tuple[RawFile, ...]:
-    """Keep what AIPerf wrote, and the requested lengths in place of the prompts, which the seed gives again."""
+    """Keep AIPerf's files, and the requested lengths in place of the prompts, which follow from the seed."""
     kept = ((ours, out / theirs) for ours, theirs in KEPT.items())
     return tuple(pack(path, settings.staging, f"{name}/{ours}") for ours, path in kept if path.is_file())

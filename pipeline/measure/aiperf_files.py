@@ -1,4 +1,7 @@
-"""Files in AIPerf's artifact folder, read as requests. Written for 0.13.0: times are ns since the epoch, metrics have units."""
+"""Files in AIPerf's artifact folder, read as requests.
+
+Written for 0.13.0: times are ns since the epoch, metrics have units.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,10 @@ def last_message(console: Path) -> str:
 
 
 def _loops(path: Path, asked: Mapping[str, Sequence[int]]) -> dict[str, tuple[Request, ...]]:
-    """Return the requests by phase; a session that was recorded twice is one request, so that it does not replace a lost one."""
+    """Return the requests by phase.
+
+    A session that was recorded twice is one request, so that it does not replace a lost one.
+    """
     found: defaultdict[str, dict[str, Request]] = defaultdict(dict)
     base: int | None = None
     for record in _records(path):
@@ -109,7 +115,10 @@ def _request(record: dict[str, Any], asked: Mapping[str, Sequence[int]], base: i
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the whole records. A client that was killed may leave half a line at the end, a full disk half a line before others."""
+    """Yield the whole records.
+
+    A client that was killed may leave half a line at the end, a full disk half a line before others.
+    """
     if not path.is_file():
         return
     with path.open("rb") as file:
@@ -135,7 +144,10 @@ def _value(metrics: dict[str, Any], name: str) -> float | None:
 
 
 def _error(error: dict[str, Any] | None) -> str:
-    """Return code and type, such as ``500 Internal Server Error``; messages contain ids, so no two are equal."""
+    """Return code and type, such as ``500 Internal Server Error``.
+
+    Messages contain ids, so no two are equal.
+    """
     if error is None or error.get("type") == EMPTY_STREAM:
         return ""
     return f"{error.get('code') or ''} {error.get('type') or 'error'}".strip()

@@ -1,7 +1,8 @@
 """Configuration of AIPerf: the closed loops of a job in one run, each with its warm-up. Written for 0.13.0.
 
-The config is YAML, of which JSON is a subset. One run has all loops, since each run takes seconds to start and to write its files.
-No request is sent in the pause between two loops, in which the deployment's counters are read. Requests are those of the replay.
+The config is YAML, of which JSON is a subset. One run has all loops, since each run takes seconds to start
+and to write its files. No request is sent in the pause between two loops, in which the deployment's counters
+are read. Requests are those of the replay.
 """
 
 from __future__ import annotations
@@ -60,12 +61,15 @@ def warmup(conc: int) -> str:
 
 
 def pause_s(settings: LoadSettings) -> float:
-    """Return the seconds of the pause between two loops: twice the time that reading all counters takes, with a margin."""
+    """Return the pause between two loops in seconds: twice the time of reading all counters, and a margin."""
     return PAUSE_S + READ_S * len(settings.endpoint.instances)
 
 
 def write(settings: LoadSettings, concs: Sequence[int], out: Path) -> dict[str, tuple[int, int]]:
-    """Write config and prompts; return the input and output tokens by session. PipelineError without a tokenizer."""
+    """Write config and prompts; return the input and output tokens by session.
+
+    PipelineError without a tokenizer.
+    """
     out.mkdir(parents=True)
     document = config(settings, concs, out)
     asked: dict[str, tuple[int, int]] = {}
@@ -73,10 +77,8 @@ def write(settings: LoadSettings, concs: Sequence[int], out: Path) -> dict[str, 
     with (out / PROMPTS).open("w", encoding="utf-8") as file:
         for phase in document["benchmark"]["phases"]:
             lengths = _lengths(settings, phase)
-            seed = (
-                settings.seed,
-                *phase["name"].encode(),
-            )  # a second run must send other prompts than the first
+            # By phase, so that a second run sends other prompts than the first.
+            seed = (settings.seed, *phase["name"].encode())
             texts = prompts.texts(pool, [isl for isl, _ in lengths], seed=seed)
             for at, (text, (isl, osl)) in enumerate(zip(texts, lengths, strict=True)):
                 session = f"{phase['name']}-{at}"
@@ -127,7 +129,7 @@ def config(settings: LoadSettings, concs: Sequence[int], out: Path) -> dict[str,
 
 
 def _phases(settings: LoadSettings, conc: int, *, is_first: bool) -> list[dict[str, Any]]:
-    """Return the phases of a concurrency: a pause, unless it is the first; the warm-up, if there is one; the loop."""
+    """Return the phases of a concurrency: a pause, unless it is the first; a warm-up, if any; the loop."""
     pause = {
         "name": f"pause-c{conc}",
         "kind": "warmup",

@@ -1,4 +1,7 @@
-"""One run of AIPerf as a process, watched together with the deployment; counters are read between its loops."""
+"""One run of AIPerf as a process, watched together with the deployment.
+
+Counters are read between its loops.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ from pipeline.measure.counters import CounterSnapshot
 from pipeline.measure.redaction import without_secrets
 from pipeline.schema.endpoint import DeploymentChange, scratch_prefix
 
-INSTALL = "`nox -s client` installs it; then put .nox/client/bin on PATH, or name the program in the cluster document as `client`"
+INSTALL = (
+    "`nox -s client` installs it; then put .nox/client/bin on PATH,"
+    " or name the program in the cluster document as `client`"
+)
 # With either of these, AIPerf 0.13.0 rejects a tokenizer that is a folder.
 UNSET = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 POLL_S, CHECK_S = 0.1, 1.0  # how often the client is polled, and the deployment checked
@@ -52,7 +58,7 @@ class Snapshot:
 
 @dataclass(slots=True)
 class ClientRun:
-    """Progress of one run of AIPerf over several loops: a snapshot before the first loop and one after each that ended."""
+    """Progress of one run of AIPerf: a snapshot before the first loop and one after each that ended."""
 
     concs: Sequence[int]
     snapshots: list[Snapshot]
@@ -103,7 +109,10 @@ def run(settings: LoadSettings, clients: Clients, concs: Sequence[int], out: Pat
 
 
 def _complete_snapshots(client_run: ClientRun, snapshot: Snapshot) -> None:
-    """Use a snapshot from after the run for the loops without one: with counters only where it closes a single loop."""
+    """Use a snapshot from after the run for the loops without one.
+
+    It keeps its counters only where it closes a single loop.
+    """
     missing = len(client_run.concs) - client_run.ended
     closes_one = (
         missing == 1 or client_run.last >= 0
@@ -112,7 +121,10 @@ def _complete_snapshots(client_run: ClientRun, snapshot: Snapshot) -> None:
 
 
 def _follow(settings: LoadSettings, clients: Clients, child: Child, client_run: ClientRun, log: Log) -> int:
-    """Poll client and deployment until the client has ended or is stopped; return its exit code, 0 where it was stopped."""
+    """Poll client and deployment until the client has ended or is stopped.
+
+    Return its exit code, 0 where it was stopped.
+    """
     clock = clients.clock
     start = checked_at = clock.monotonic()
     changed_at: float | None = None
@@ -170,7 +182,10 @@ def _exit_reason(code: int, console: Path) -> str:
 
 
 def _environment(scratch: str, limit_s: int) -> list[str]:
-    """Return the `env` command of AIPerf. Reading all prompts may take as long as the recipe allows, not five minutes."""
+    """Return the `env` command of AIPerf.
+
+    Reading all prompts may take as long as the recipe allows, not five minutes.
+    """
     unset = [argument for name in UNSET for argument in ("-u", name)]
     timeouts = ("AIPERF_DATASET_CONFIGURATION_TIMEOUT", "AIPERF_SERVICE_PROFILE_CONFIGURE_TIMEOUT")
     return ["env", *unset, f"TMPDIR={scratch}", *(f"{name}={limit_s}" for name in timeouts)]
@@ -182,7 +197,10 @@ def _snapshot(settings: LoadSettings, clients: Clients) -> Snapshot:
 
 
 def _snapshot_between(settings: LoadSettings, clients: Clients, client_run: ClientRun, log: Log) -> Snapshot:
-    """Take a snapshot in the pause after a loop; without counters where it took so long that the next loop may have begun."""
+    """Take a snapshot in the pause after a loop.
+
+    It has no counters where it took so long that the next loop may have begun.
+    """
     began = clients.clock.monotonic()
     snapshot = _snapshot(settings, clients)
     log.update()

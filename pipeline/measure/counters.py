@@ -1,4 +1,4 @@
-"""What the deployment itself counts while it is measured: metrics of frontend and workers, and lost streams in the frontend's log."""
+"""Counters of the deployment: metrics of frontend and workers, and lost streams in the frontend's log."""
 
 from __future__ import annotations
 
@@ -81,14 +81,20 @@ def replaced(before: CounterSnapshot, after: CounterSnapshot) -> list[Deployment
 
 
 def migrated(before: CounterSnapshot, after: CounterSnapshot, lost: int) -> int | None:
-    """Return the requests that moved to another worker in between; Dynamo also counts the ``lost`` ones, which could not."""
+    """Return the requests that moved to another worker in between.
+
+    Dynamo also counts the ``lost`` ones, which could not.
+    """
     if before.migrations is None or after.migrations is None:
         return None
     return max(0, after.migrations - before.migrations - lost)
 
 
 def lost_streams(log: Path, before: CounterSnapshot, after: CounterSnapshot) -> int | None:
-    """Return the streams that the frontend's log reports as lost in between; None without a log, or where it was truncated."""
+    """Return the streams that the frontend's log reports as lost in between.
+
+    None without a log, or where it was truncated.
+    """
     wanted = after.log_bytes - before.log_bytes
     if wanted < 0:
         return None
@@ -104,7 +110,8 @@ def lost_streams(log: Path, before: CounterSnapshot, after: CounterSnapshot) -> 
 def _migrations(metrics: Metrics) -> int | None:
     """Return the migrations of the frontend.
 
-    Dynamo counts attempts. With limit 0, which is the default, such a request ends as an error or a lost stream.
+    Dynamo counts attempts. With limit 0, which is the default, such a request ends as an error or a lost
+    stream.
     """
     limits = metrics.values(MAY_MIGRATE)
     return 0 if limits and not any(limits) else _whole(metrics.total(MIGRATED))

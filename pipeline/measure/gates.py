@@ -46,7 +46,10 @@ def request_errors(observation: Observation) -> str:
 
 
 def truncated_streams(observation: Observation) -> str:
-    """Detect streams that ended early without an error, which the client takes for success; the frontend's count is added."""
+    """Detect streams that ended early without an error, which the client takes for success.
+
+    The frontend's count is added.
+    """
     cut = sum(not request.error and not request.is_whole for request in observation.requests)
     lost = observation.cut_streams or 0
     if not cut and not lost:
@@ -62,7 +65,7 @@ def no_tokens(observation: Observation) -> str:
 
 
 def no_usage(observation: Observation) -> str:
-    """Detect whole answers without prompt tokens, which would count as none, or without the time of their first token."""
+    """Detect whole answers without a count of prompt tokens, or without the time of their first token."""
     whole = [request for request in observation.requests if request.is_whole]
     missing = sum(request.input is None or request.ttft_ms is None for request in whole)
     return (
@@ -71,7 +74,7 @@ def no_usage(observation: Observation) -> str:
 
 
 def other_prompts(observation: Observation) -> str:
-    """Detect a server that counts other prompts than were made: another tokenizer, or a template longer than the prompt."""
+    """Detect a server that counts other prompts than were made: another tokenizer, or a long template."""
     pairs = [
         (r.input, r.asked_input)
         for r in observation.requests
@@ -84,12 +87,15 @@ def other_prompts(observation: Observation) -> str:
 
 
 def migrations(observation: Observation) -> str:
-    """Detect requests that another worker took over: whole for their client, and slower than the deployment is."""
+    """Detect requests that another worker took over: whole for their client, and too slow."""
     return f"{observation.migrations} requests changed their worker" if observation.migrations else ""
 
 
 def wrong_path(observation: Observation) -> str:
-    """Detect a role that did not serve every request once: prefill was skipped, requests came from elsewhere, or a worker restarted."""
+    """Detect a role that did not serve every request once.
+
+    Prefill was skipped, requests came from another client, or a worker restarted.
+    """
     wanted = observation.expected_served
     wrong = [
         f"{role} {count}"
@@ -100,7 +106,7 @@ def wrong_path(observation: Observation) -> str:
 
 
 def idle_worker(observation: Observation) -> str:
-    """Detect instances that served nothing while others of their role did: fewer GPUs worked than are counted."""
+    """Detect instances that served nothing while others of their role did: fewer GPUs worked than count."""
     idle = [
         name
         for shares in observation.shares.values()
@@ -112,7 +118,7 @@ def idle_worker(observation: Observation) -> str:
 
 
 def clock_trouble(observation: Observation) -> str:
-    """Detect time that ran backwards, two clocks that disagree about a request, or a wall clock that was set."""
+    """Detect time that ran backwards, clocks that disagree about a request, or a wall clock that was set."""
     answered = [request for request in observation.requests if not request.error]
     bad = sum(_has_clock_trouble(request) for request in answered)
     if bad:
@@ -122,7 +128,10 @@ def clock_trouble(observation: Observation) -> str:
 
 
 def not_streamed(observation: Observation) -> str:
-    """Detect answers that came in one piece, from a buffering proxy or a late client: their TPOT is not that of the deployment."""
+    """Detect answers in one piece, from a buffering proxy or a late client.
+
+    Their TPOT is not that of the deployment.
+    """
     streamed = [
         request for request in observation.requests if request.is_whole and request.asked > observation.chunk
     ]
@@ -150,7 +159,10 @@ GATES: dict[str, Gate] = {  # by the name of the reason, most serious first
 
 
 def _has_enough_requests(observation: Observation, shares: Mapping[str, int | None]) -> bool:
-    """Whether every instance should have served some; a role that served nothing at all is on the wrong path."""
+    """Whether every instance should have served some.
+
+    A role that served nothing at all is on the wrong path.
+    """
     return (
         any(shares.values()) and observation.conc >= len(shares) and observation.sent >= TURNS * len(shares)
     )
@@ -163,7 +175,7 @@ def _has_clock_trouble(request: Request) -> bool:
 
 
 def _is_at_once(request: Request, chunk: int) -> bool:
-    """Whether the tokens after the first piece, which may be a whole ``chunk``, came faster than any stream sends them."""
+    """Whether the tokens after the first piece of up to ``chunk`` came faster than any stream sends them."""
     if request.ttft_ms is None:
         return False
     return request.e2e_ms - request.ttft_ms < AT_ONCE_MS * (request.asked - chunk)

@@ -14,9 +14,10 @@ Tokens = NDArray[np.int64]
 
 
 def draw(workload: Workload, client: Client, *, requests: int, seed: int) -> tuple[Tokens, Tokens]:
-    """Return input and output lengths in tokens, each of shape (requests,): uniform integers in [floor(shortest · L), L].
+    """Return input and output lengths in tokens, each of shape (requests,).
 
-    sa-bench, like vLLM's serving benchmark that it was forked from, seeds NumPy's legacy generator and draws all inputs, then all outputs.
+    They are uniform integers in [floor(shortest · L), L]. sa-bench, like vLLM's serving benchmark that it was
+    forked from, seeds NumPy's legacy generator and draws all inputs, then all outputs.
     """
     generator = np.random.RandomState(seed)
     lows = (int(workload.isl * client.shortest), int(workload.osl * client.shortest))
@@ -26,7 +27,7 @@ def draw(workload: Workload, client: Client, *, requests: int, seed: int) -> tup
 
 
 def trace(inputs: Tokens, outputs: Tokens, *, block: int) -> Iterator[str]:
-    """Yield the lines of a mooncake-style trace: all requests at time 0, no shared prefix (every block hash is new)."""
+    """Yield the lines of a mooncake-style trace: all requests at time 0, no shared prefix."""
     first = 0
     for isl, osl in zip(inputs.tolist(), outputs.tolist(), strict=True):
         blocks = -(-isl // block)

@@ -44,7 +44,10 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """Why a point is invalid, and what could not be evaluated; both empty for a valid point of a full evaluation."""
+    """Why a point is invalid, and what could not be evaluated.
+
+    Both are empty for a valid point with a full evaluation.
+    """
 
     reasons: tuple[Reason, ...]
     not_evaluated: tuple[Reason, ...]

@@ -19,7 +19,10 @@ from pipeline.schema.result import Point, RawFile
 def point(
     recipe: Recipe, sku: Sku, observation: Observation, assessment: Assessment, *, duration_s: float
 ) -> Point:
-    """Return sums and statistics over the whole answers; ``duration_s`` is the run's wall clock, ramp and drain included."""
+    """Return sums and statistics over the whole answers.
+
+    ``duration_s`` is the run's wall clock, ramp and drain included.
+    """
     whole = [request for request in observation.requests if request.is_whole]
     return Point(
         conc=observation.conc,

@@ -1,7 +1,8 @@
 """Prompts of a given length, in bulk: plain words, each of which is one token of the model's tokenizer.
 
-A load client that makes random prompts decodes and encodes each until its length fits. AIPerf 0.13.0 takes about 70 ms for 8,192 tokens:
-an hour for the 45,000 prompts of concurrency 4096, in which the deployment is idle. It also draws other lengths than the replay.
+A load client that makes random prompts decodes and encodes each until its length fits. AIPerf 0.13.0 takes
+about 70 ms for 8,192 tokens: an hour for the 45,000 prompts of concurrency 4096, in which the deployment is
+idle. It also draws other lengths than the replay.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ FEWEST = 100  # different words; prompts of fewer would hardly be random
 
 
 def words(place: str) -> list[str]:
-    """Return the words that are one token each in any position, by the tokenizer in this folder; PipelineError when there are too few."""
+    """Return the words that are one token each in any position, by the tokenizer in this folder.
+
+    PipelineError when there are too few.
+    """
     tokenizer = _tokenizer(place)
     candidates = sorted(match[1] for token in tokenizer.get_vocab() if (match := WORD.fullmatch(token)))
     found = tokenizer.encode("".join(f" {word}" for word in candidates), add_special_tokens=False)
@@ -50,7 +54,10 @@ def words(place: str) -> list[str]:
 
 
 def texts(pool: Sequence[str], lengths: Iterable[int], *, seed: Sequence[int]) -> Iterator[str]:
-    """Yield one random prompt for each length in tokens; no two share more than their first words, so no prefix cache helps."""
+    """Yield one random prompt for each length in tokens.
+
+    No two share more than their first words, so no prefix cache helps.
+    """
     generator = np.random.default_rng(seed)
     known = np.array([f" {word}" for word in pool], dtype=object)
     for length in lengths:

@@ -11,24 +11,26 @@ SENSITIVE = (
     r"(?:(?<!PER[_-])(?<!\bNO-)TOKEN(?!I[SZ]|S[A-Z])S?|SECRET|PASSW|PASS[_-]?PHRASE|(?<![A-Z])(?:PASS|PWD)(?![A-Z_-])"
     r"|(?<![A-Z])(?:PW|CREDS?)(?![A-Z])|CREDENTIAL|AUTH(?!OR(?!I[SZ]))|BEARER|HEADERS|COOKIE|SIGNATURE"
     r"|(?:API|ACCESS|PRIVATE)[_-]?KEY|(?<![A-Z])N?KEYS?(?![A-Z]))"
-)  # bytes PER_TOKEN and which TOKENIZER are settings, NO-TOKENS is a reason of ours, and an AUTHORITY is a host
+)  # not: bytes PER_TOKEN, a TOKENIZER, the reason NO-TOKENS, the host of an AUTHORITY
 SECRET = re.compile(SENSITIVE, re.IGNORECASE)
 TOKENS = {"TOKEN", "TOKENS"}
 COUNT = re.compile(
     r"\d{1,9}(?:\.\d+)?[KMG]?|auto|none|null|true|false", re.IGNORECASE
-)  # of tokens: what a secret is not
+)  # of tokens, which is not a secret
 REDACTED = "(redacted)"
 USER_OPTIONS = ("-u", "--user", "--proxy-user")
-USER = r"(?!\d+:\d+\b)[^\s:]+:\S+"  # and a password; a user and a group in numbers are none
-GIVEN = (  # in quotes, escaped or never closed; in brackets; or bare, with a header's name before it and the rest of a list after it
+USER = r"(?!\d+:\d+\b)[^\s:]+:\S+"  # user and password; not a user and a group in numbers
+# In quotes, escaped or never closed; in brackets; or bare, between a header's name and the rest of a list.
+GIVEN = (
     r"(?P<quote>\\*[\"'])(?:(?s:.*?)(?<!\\)(?P=quote)|.*)|\[[^\]]*\]?|\{[^}]*\}?"
     r"|(?:[\w-]+[=:]\s+)*(?:(?:bearer|basic|token)\s+)?[^\s,;&}\"'][^\s,;&}]*(?:,\s*[^\s,;&}=:]+(?![^\s,;&}]|\s*[=:]))*"
 )
-NAMED = re.compile(  # a field or an option; a name is read once, for logs have long words
+NAMED = re.compile(  # a field or an option; possessive, since logs have long words
     rf"(?<![\w-])(?=[\w-]*?{SENSITIVE})([\w-]++\\*[\"']?\s*[=:]\s*|(?=-)[\w-]++(?:[\"'],)?\s+(?![\"']?--))({GIVEN})",
     re.IGNORECASE,
 )
-IN_VALUES = (  # users, queries and signatures in addresses, what an Authorization header holds, and what gives itself away
+# Users, queries and signatures in addresses, the value of an Authorization header, and known forms of tokens.
+IN_VALUES = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*", re.DOTALL), REDACTED),
     (re.compile(r"//(?:[^\s/@\"']*:[^\s\"']*|[^\s/]+)@(?!sha\d+:)"), f"//{REDACTED}@"),
     (re.compile(r"(?<![\w/.:+-])[\w.+-]++:(?!//)[^\s\"',;]+@(?!sha\d+:)"), f"{REDACTED}@"),
@@ -47,7 +49,10 @@ IN_VALUES = (  # users, queries and signatures in addresses, what an Authorizati
 
 
 def command(argv: Sequence[str]) -> tuple[str, ...]:
-    """Return an argument list of the same length without secrets: in arguments, and after an option whose name suggests one."""
+    """Return an argument list of the same length without secrets.
+
+    Redacted are secrets in arguments, and the argument after an option whose name suggests one.
+    """
     return tuple(_argument(before, one) for before, one in zip(("", *argv), argv, strict=False))
 
 
@@ -57,7 +62,10 @@ def redacted(name: str, text: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Return a text without secrets. In JSON, values below a name that suggests one are redacted; in other texts, what looks like one."""
+    """Return a text without secrets.
+
+    In JSON, values below a name that suggests a secret are redacted; in other texts, what looks like one.
+    """
     if text.lstrip()[:1] in ("{", "["):
         try:
             found = json.loads(text)
@@ -89,7 +97,10 @@ def _argument(before: str, argument: str) -> str:
 
 
 def _is_secret(name: str, value: str) -> bool:
-    """Decide by the name, unless it only mentions tokens and the value is a count; a user counts with a password only."""
+    """Decide by the name, unless it only mentions tokens and the value is a count.
+
+    The value of a user option is a secret where it has a password.
+    """
     if name in USER_OPTIONS:
         return re.fullmatch(USER, value) is not None
     words = {word.upper() for word in SECRET.findall(name)}

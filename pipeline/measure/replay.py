@@ -1,7 +1,10 @@
-"""Replay in virtual time: Dynamo's own scheduler runs a closed loop at full concurrency, one simulated worker for each DP rank.
+"""Replay in virtual time: Dynamo's own scheduler runs a closed loop at full concurrency.
 
-Simulated: continuous batching, chunked prefill, the KV block pool, hand-off, queueing. Not simulated: kernels, lock-step of DP ranks,
-expert imbalance, HTTP and tokenisation. Pass and step times come from the calibrated timing tables.
+There is one simulated worker for each DP rank.
+
+Simulated: continuous batching, chunked prefill, the KV block pool, hand-off, queueing. Not simulated:
+kernels, lock-step of DP ranks, expert imbalance, HTTP and tokenisation. Pass and step times come from the
+calibrated timing tables.
 """
 
 from __future__ import annotations
@@ -55,7 +58,10 @@ class ReplaySettings:
 
 
 def measure(settings: ReplaySettings, *, clock: Clock) -> Measurement:
-    """Measure every concurrency of a job, one after the other; raw per-request files are written to ``staging/raw``."""
+    """Measure every concurrency of a job, one after the other.
+
+    Raw per-request files are written to ``staging/raw``.
+    """
     start = clock.monotonic()
     engine = Engine.load()
     loaded = clock.monotonic()
@@ -145,7 +151,10 @@ def _replay(
 
 
 def beside_main_thread(call: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Run Dynamo in a separate thread, so that the main thread handles signals at once; MeasureError for any of its errors."""
+    """Run Dynamo in a separate thread, so that the main thread handles signals at once.
+
+    MeasureError for any of its errors.
+    """
     done: list[Mapping[str, Any]] = []
     failed: list[Exception] = []
 
@@ -164,7 +173,7 @@ def beside_main_thread(call: Callable[[], Mapping[str, Any]]) -> Mapping[str, An
 
 
 def worker(role: Role, settings: ReplaySettings, sequences: int) -> dict[str, Any]:
-    """Return the engine arguments of one simulated worker, which is one DP rank (or one TP group) of the pool."""
+    """Return the engine arguments of one simulated worker: one DP rank (or one TP group) of the pool."""
     arguments = simulated.arguments(settings.job, role, settings.sku, sequences=sequences)
     return {
         "worker_type": role,
@@ -174,11 +183,11 @@ def worker(role: Role, settings: ReplaySettings, sequences: int) -> dict[str, An
 
 
 def prompts_at_once(settings: ReplaySettings, conc: int) -> int:
-    """Return how many prompts a simulated prefill rank admits: one, or eight where its queue never empties (docs/decisions/0004).
+    """Return how many prompts a simulated prefill rank admits: one, or eight where its queue never empties.
 
-    With free slots, Dynamo 1.4.2 holds finished prompts back until it has no more to admit. A rank that admits one prompt at a time
-    has no free slot. Where prefill is the bottleneck the queue never empties: eight at once give the same rate there in half of the
-    computing time.
+    See docs/decisions/0004. With free slots, Dynamo 1.4.2 holds finished prompts back until it has no more to
+    admit. A rank that admits one prompt at a time has no free slot. Where prefill is the bottleneck the queue
+    never empties: eight at once give the same rate there in half of the computing time.
     """
     recipe, timing = settings.job.recipe, settings.timing
     isl, osl = mean_lengths(recipe)
@@ -201,7 +210,7 @@ def table(role: Role, recipe: Recipe, timing: SkuTiming, staging: Path) -> Path:
 
 
 def keep(requests_file: Path, target: Path) -> tuple[RawFile, list[dict[str, Any]]]:
-    """Compress the per-request file, in request order and without its random uuid, so that equal runs give equal bytes."""
+    """Compress the per-request file, in request order and without its random uuids."""
     lines = [UUID.sub(b"", line, count=1) for line in requests_file.read_bytes().splitlines()]
     lines.sort(key=_session)
     packed = gzip.compress(b"\n".join(lines) + b"\n", compresslevel=6, mtime=0)

@@ -29,7 +29,10 @@ class Request:
 
     @property
     def e2e_ms(self) -> float:
-        """From sending to the last token, as in the published client; usage and the end of the stream follow later."""
+        """From sending to the last token, as in the published client.
+
+        Usage and the end of the stream follow later.
+        """
         return self.span_ms if self.latency_ms is None else self.latency_ms
 
     @property
@@ -45,7 +48,10 @@ class Request:
         return (self.e2e_ms - self.ttft_ms) / (self.output - 1)
 
     def latency_at(self, tokens: float) -> float:
-        """Return the latency in ms of an answer of ``tokens`` tokens at the TPOT of this one; its own latency where TPOT is unknown."""
+        """Return the latency in ms of an answer of ``tokens`` tokens at the TPOT of this one.
+
+        Where TPOT is unknown it is the latency of this one.
+        """
         return (
             self.e2e_ms
             if self.ttft_ms is None or self.tpot_ms is None
@@ -60,7 +66,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From the first completion to the moment before the last ``conc`` requests start: neither ramp nor drain."""
+    """From the first completion until the last ``conc`` requests start: neither ramp nor drain."""
 
     start_s: float
     end_s: float

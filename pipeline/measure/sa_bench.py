@@ -1,4 +1,4 @@
-"""Result files of sa-bench and of vLLM's serving benchmark, its origin: aggregates of one closed loop, times in ms."""
+"""Result files of sa-bench and vLLM's serving benchmark: aggregates of one closed loop, times in ms."""
 
 from __future__ import annotations
 

@@ -13,7 +13,10 @@ ENOUGH_FOR_P99 = 662
 
 
 def summarise(values: ArrayLike) -> Statistics:
-    """Return mean and linearly interpolated quantiles; p99 is null below 662 requests, everything is null for none."""
+    """Return mean and linearly interpolated quantiles.
+
+    Below 662 requests p99 is null, without any everything is.
+    """
     array = np.asarray(values, dtype=np.float64)
     n = int(array.size)
     if n == 0:
@@ -25,9 +28,12 @@ def summarise(values: ArrayLike) -> Statistics:
 
 
 def slope(values: Sequence[float]) -> tuple[float, float]:
-    """Return the change of equally spaced values from first to last by least squares, and its standard error; three values or more.
+    """Return the change of equally spaced values from first to last by least squares, and its standard error.
 
-    The error of autocorrelated values grows by sqrt((1 + r) / (1 - r)), where r is the correlation of neighbours.
+    At least three values are required.
+
+    The error of autocorrelated values grows by sqrt((1 + r) / (1 - r)), where r is the correlation of
+    neighbours.
     """
     x = np.linspace(-0.5, 0.5, len(values))
     y = np.asarray(values, dtype=np.float64)

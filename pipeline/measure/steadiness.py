@@ -70,7 +70,8 @@ def drift(observation: Observation) -> str:
     mean = float(np.mean(averages))
     if abs(change) <= max(DRIFT_FLOOR * mean, STUDENT_T.get(len(averages) - 2, STUDENT_T_MANY) * error):
         return ""
-    return f"latency changes by {change / mean:+.0%} over the steady window, beyond its scatter of {error / mean:.1%}"
+    scatter = f"beyond its scatter of {error / mean:.1%}"
+    return f"latency changes by {change / mean:+.0%} over the steady window, {scatter}"
 
 
 SPEED_GATES: dict[str, Gate] = {  # by the name of the reason, most serious first
@@ -92,9 +93,10 @@ def short_window(observation: Observation) -> Reason | None:
 
 
 def rounds(observation: Observation) -> list[float]:
-    """Return the mean latency of each ``conc`` requests in order of completion, of those that began and ended in the window.
+    """Return the mean latency of each ``conc`` requests in order of completion.
 
-    Latencies are scaled to the mean length that was asked for, so that different lengths do not hide a drift.
+    Only requests that began and ended in the window are used. Latencies are scaled to the mean length that
+    was asked for, so that different lengths do not hide a drift.
     """
     window = steady_window(observation.requests, observation.conc)
     inside = [r for r in observation.requests if window.start_s <= r.start_s and r.end_s <= window.end_s]

@@ -76,7 +76,7 @@ def described(text: str, node: str) -> tuple[Gpu, ...] | None:
     Written from the documentation of the driver; unproven on a rack.
     """
     try:
-        log = ET.fromstring(text[text.index("<nvidia_smi_log") :])  # noqa: S314  # the output of this machine's driver
+        log = ET.fromstring(text[text.index("<nvidia_smi_log") :])  # noqa: S314  # a driver's output
     except (ValueError, ET.ParseError):
         return None
     driver = _text(log, "driver_version")

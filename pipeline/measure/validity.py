@@ -1,7 +1,8 @@
 """Whether a closed loop can be trusted: every gate that fails is a reason, with its name.
 
-A client that saw streams break may exit with success, and one that waits for itself measures itself: neither is a measurement.
-Throughput keeps the published definition (all tokens over the whole wall clock); concurrency and drift are evaluated on the steady window.
+A client that saw streams break may exit with success, and one that waits for itself measures itself: neither
+is a measurement. Throughput keeps the published definition (all tokens over the whole wall clock);
+concurrency and drift are evaluated on the steady window.
 """
 
 from __future__ import annotations

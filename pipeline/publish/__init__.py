@@ -1,4 +1,4 @@
-"""Room: what people see on GitHub. The first line of everything is the verdict; what GitHub keeps is never told twice."""
+"""Package: publish reports and reviews on GitHub. Each text starts with the verdict; publishing again changes nothing."""
 
 from pipeline.publish import check, comment, foreign, issue, site, summary, webhook
 from pipeline.publish.foreign import Head

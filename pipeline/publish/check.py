@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pipeline.edge.github import GitHub
-from pipeline.publish.message import Message, WorkflowRun, cut
+from pipeline.publish.message import Message, WorkflowRun, truncate_for_github
 from pipeline.schema.publication import Annotation
 
-BATCH: Final = 50  # annotations of one request
-MOST_BYTES: Final = 65_000
+PER_REQUEST: Final = 50  # annotations
 CONCLUSION: Final = {"better": "success", "same": "success", "worse": "failure", "unknown": "neutral"}
 LEVEL: Final = {"error": "failure", "warning": "warning", "notice": "notice"}
 
 
 def publish(message: Message, run: WorkflowRun, github: GitHub) -> str:
-    """One check run a commit, run and attempt, found again after a crash; annotations are sent once each. Gives what was done."""
+    """Create or update the check run of this commit, run and attempt; each annotation is sent once. Return a line for the log."""
     runs = f"repos/{run.repository}/check-runs"
     name, external = f"rackbench {message.name}", f"{run.run_id or 'local'}-{run.attempt}"
     known = github.pages(
@@ -29,7 +28,8 @@ def publish(message: Message, run: WorkflowRun, github: GitHub) -> str:
     )
     sent = int(found["output"]["annotations_count"]) if found else 0
     batches = [
-        message.annotations[start : start + BATCH] for start in range(sent, len(message.annotations), BATCH)
+        message.annotations[start : start + PER_REQUEST]
+        for start in range(sent, len(message.annotations), PER_REQUEST)
     ] or [()]
     for index, batch in enumerate(batches):
         is_last = index == len(batches) - 1
@@ -44,7 +44,7 @@ def publish(message: Message, run: WorkflowRun, github: GitHub) -> str:
             )
         else:
             github.write("PATCH", f"{runs}/{found['id']}", document)
-    return f"check: {CONCLUSION[message.verdict]}, {len(message.annotations)} annotations on {message.head_sha[:12]}"
+    return f"check: {CONCLUSION[message.verdict]}, {len(message.annotations)} annotations, commit {message.head_sha[:12]}"
 
 
 def _end(message: Message) -> dict[str, Any]:
@@ -52,10 +52,9 @@ def _end(message: Message) -> dict[str, Any]:
 
 
 def _output(message: Message, run: WorkflowRun, batch: tuple[Annotation, ...]) -> dict[str, Any]:
-    more = f"[The run]({run.url}) has all of it." if run.url else ""
     return {
         "title": message.headline[:250],
-        "summary": cut(message.body, MOST_BYTES, more=more),
+        "summary": truncate_for_github(message.body, run),
         "annotations": [
             {
                 "path": one.path,

@@ -1,4 +1,4 @@
-"""One comment on the pull request, kept up to date; a new one only when the verdict turns red, because then somebody should be called."""
+"""One comment on the pull request that is updated; a new one, which notifies people, only when the verdict becomes "worse"."""
 
 from __future__ import annotations
 
@@ -7,35 +7,33 @@ from typing import Any, Final
 
 from pipeline.edge.github import GitHub
 from pipeline.errors import GitHubError
-from pipeline.publish.message import Message, WorkflowRun, cut
+from pipeline.publish.message import Message, WorkflowRun, truncate_for_github
 
-MOST_BYTES: Final = 65_000  # GitHub takes 65,536 characters
 MARK: Final = "<!-- rackbench:{name} verdict={verdict} -->"
 MARKED: Final = r"<!-- rackbench:{name} verdict=(\w+) -->\s*\Z"
 
 
 def publish(message: Message, run: WorkflowRun, github: GitHub, *, bots_only: bool) -> str:
-    """Find our newest comment and update it, or write one; ``bots_only``: a comment of a person is never ours. Gives what was done."""
+    """Update the newest comment of this kind, or create one; ``bots_only`` ignores comments of people. Return a line for the log."""
     number = pull_request(message, run, github)
     thread = f"repos/{run.repository}/issues/{number}/comments"
     mark = "\n\n" + MARK.format(name=message.name, verdict=message.verdict) + "\n"
-    more = f"[The run]({run.url}) has all of it." if run.url else ""
-    text = cut(message.body.rstrip(), MOST_BYTES, more=more, end=mark)
+    text = truncate_for_github(message.body.rstrip(), run, end=mark)
     ours = [
         one for one in github.pages(thread) if _verdict(one, message.name) and (not bots_only or _is_bot(one))
     ]
     newest = max(ours, key=lambda one: int(one["id"]), default=None)
     if newest is None or (message.verdict == "worse" and _verdict(newest, message.name) != "worse"):
-        made = github.write("POST", thread, {"body": text})
-        return f"comment: new on #{number} {made['html_url']}"
+        created = github.write("POST", thread, {"body": text})
+        return f"comment: created on pull request #{number}: {created['html_url']}"
     if str(newest["body"]).replace("\r\n", "\n").rstrip() == text.rstrip():
-        return f"comment: #{number} says so already"
+        return f"comment: unchanged on pull request #{number}: {newest['html_url']}"
     github.write("PATCH", f"repos/{run.repository}/issues/comments/{newest['id']}", {"body": text})
-    return f"comment: updated on #{number} {newest['html_url']}"
+    return f"comment: updated on pull request #{number}: {newest['html_url']}"
 
 
 def pull_request(message: Message, run: WorkflowRun, github: GitHub) -> int:
-    """The open pull request whose head is this commit of this repository, as GitHub says; no number is taken from anybody else."""
+    """Return the number of the open pull request with this head, as GitHub states it; a number in the review is not trusted."""
     found = [
         int(pull["number"])
         for pull in github.pages(f"repos/{run.repository}/pulls", state="open")
@@ -52,14 +50,14 @@ def pull_request(message: Message, run: WorkflowRun, github: GitHub) -> int:
         raise GitHubError(
             what,
             where=run.repository,
-            hint="it was pushed to, or closed, since: the newer run comments",
+            hint="it was closed, or has newer commits, whose run publishes the comment",
             status=404,
         )
     return max(found)
 
 
 def _verdict(comment: dict[str, Any], name: str) -> str:
-    """The verdict in a comment of ours; empty when it is none."""
+    """The verdict in a comment of this kind; empty for other comments."""
     found = re.search(MARKED.format(name=re.escape(name)), str(comment.get("body") or ""))
     return found[1] if found else ""
 

@@ -54,7 +54,7 @@ def read_review(files: Mapping[str, bytes], *, where: str, head: Head | None) ->
 
 
 def without_mentions(text: str) -> str:
-    r"""Return the text with a zero-width space in each mention, so that GitHub notifies nobody.
+    r"""Return the text with a zero-width space in each mention, so that GitHub sends no notification.
 
     >>> without_mentions("thanks @octocat").encode("ascii", "backslashreplace")
     b'thanks @\\u200boctocat'

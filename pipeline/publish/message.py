@@ -1,4 +1,4 @@
-"""What is told, whoever is told: a verdict in one line, and a text that starts with it."""
+"""A message to publish: a verdict in one line, and a text that starts with it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ FENCE = re.compile(r"^\s*(`{3,}|~{3,})")
 LOCAL_IMAGE = re.compile(r'((?:src|srcset)=")(?!\w+:|/)([^"]+")')
 PICTURE = re.compile(r"<picture>.*?</picture>", re.DOTALL)
 LOCAL_MARKDOWN_IMAGE = re.compile(r"!\[[^\]]*\]\((?!\w+:)[^)]+\)")
-MORE: Final = "\n\n_Cut here: the whole text is longer than GitHub takes. {more}_\n"
+MAX_BYTES: Final = 65_000  # GitHub accepts 65,536 characters
+MORE: Final = "\n\n_The text is truncated here: it is longer than GitHub accepts. {more}_\n"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkflowRun:
-    """Where this happens, as GitHub names it; ``run_id`` is empty outside of Actions."""
+    """A workflow run; ``run_id`` is empty outside of GitHub Actions."""
 
     repository: str
     run_id: str = ""
@@ -28,7 +29,7 @@ class WorkflowRun:
 
     @property
     def url(self) -> str:
-        """The run's page; empty outside of Actions."""
+        """The address of the page of the run; empty outside of GitHub Actions."""
         return (
             f"{self.server}/{self.repository}/actions/runs/{self.run_id}"
             if self.run_id and self.repository
@@ -48,16 +49,16 @@ class Message:
     head_repository: str = ""
     origin: Origin | None = None
     annotations: tuple[Annotation, ...] = ()
-    has_failures: bool = False  # deployments that failed, did not arrive, or whose points were refused
+    has_failures: bool = False  # deployments that failed, are missing, or have invalid points
 
     @property
     def is_red(self) -> bool:
-        """Somebody should look: something got slower, failed, was refused or did not arrive."""
+        """Whether a person has to look: a deployment is slower, failed, is missing or has invalid points."""
         return self.verdict == "worse" or self.has_failures
 
 
 def with_pictures(body: str, base: str) -> str:
-    """Pictures of the report's folder shown from ``base``, or left out where there is no such address.
+    """Return the text with the addresses of local pictures below ``base``; without a ``base`` the pictures are removed.
 
     >>> with_pictures('a <picture><img src="p.svg"></picture>', "https://x/pages/1/")
     'a <picture><img src="https://x/pages/1/p.svg"></picture>'
@@ -69,11 +70,20 @@ def with_pictures(body: str, base: str) -> str:
     return LOCAL_MARKDOWN_IMAGE.sub("", PICTURE.sub("", body))
 
 
-def cut(body: str, most_bytes: int, *, more: str, end: str = "") -> str:
-    """``body`` and ``end`` in at most ``most_bytes`` of UTF-8: whole lines, folds and code closed, and ``more`` on where the rest is."""
-    if len((body + end).encode()) <= most_bytes:
+def truncate_for_github(body: str, run: WorkflowRun, end: str = "") -> str:
+    """Return ``body`` and ``end`` as a comment, issue or check run can hold them, truncated with a link to the run."""
+    more = f"The complete text is on the page of [the run]({run.url})." if run.url else ""
+    return truncate(body, MAX_BYTES, more=more, end=end)
+
+
+def truncate(body: str, max_bytes: int, *, more: str, end: str = "") -> str:
+    """Return ``body`` and ``end`` in at most ``max_bytes`` of UTF-8.
+
+    A longer ``body`` ends after a whole line, with open folds and code blocks closed, and with ``more``.
+    """
+    if len((body + end).encode()) <= max_bytes:
         return body + end
-    left = most_bytes - len(end.encode()) - len(MORE.format(more=more).encode()) - 64
+    left = max_bytes - len(end.encode()) - len(MORE.format(more=more).encode()) - 64
     kept: list[str] = []
     open_folds, fence = 0, ""
     for line in body.splitlines(keepends=True):

@@ -12,11 +12,10 @@ from pipeline.schema.report import CoverageRow, Report, ReportData
 
 def of_report(report: Report, data: ReportData, *, headline: str, body: str) -> Message:
     """Return the message of a report; the verdict is that of its data, and nothing is parsed out of its text."""
-    origin = f" ({report.origin})" if report.origin and report.origin != "measured" else ""
     return Message(
         name=report.name,
         verdict=report.verdict,
-        headline=headline + origin,
+        headline=headline,
         body=body,
         head_sha="",
         origin=report.origin,

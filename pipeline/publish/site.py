@@ -1,6 +1,6 @@
-"""The Pages site: one folder a published report below ``pages/``, never changed; index, feed and badge are made from all of them.
+"""The Pages site: each published report has a folder below ``pages/`` that never changes; index, feed and badge derive from them.
 
-So a publisher that was killed, or two at once, lose nothing: whoever comes next makes the rest again.
+Nothing is lost when a publisher is killed, or when two run at the same time: the next one creates the derived files again.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ ATOM: Final = "http://www.w3.org/2005/Atom"
 
 
 def page_name(entry: PageEntry) -> str:
-    """Folder of a page below ``pages/``: the same for the same report of the same run attempt."""
+    """Return the folder of a page below ``pages/``, from report, run and attempt."""
     return f"{entry.run_id}-{entry.attempt}-{entry.name}"
 
 
 def page_url(entry: PageEntry) -> str:
-    """Address of a page; empty where the site's is not known."""
+    """Return the address of a page; empty without an address of the site."""
     return f"{entry.site_url.rstrip('/')}/{PAGES}/{page_name(entry)}/" if entry.site_url else ""
 
 
 def add(site: Path, report: Path, entry: PageEntry) -> str:
-    """Copy a rendered report to its place, whole or not at all; a page that is there already stays. Gives what was done."""
+    """Copy a rendered report to its folder, completely or not at all, and return a line for the log; an existing page stays."""
     target = site / PAGES / page_name(entry)
     paths = sorted(
         path
@@ -47,14 +47,14 @@ def add(site: Path, report: Path, entry: PageEntry) -> str:
     )
     if target.exists():
         changed = [path.name for path in paths if not _is_same(path, target / path.name)]
-        return f"pages: {target.name} was there already" + (
-            f", kept with its own {', '.join(changed)}" if changed else ""
+        return f"pages: {target.name} exists already" + (
+            f"; not replaced although they differ: {', '.join(changed)}" if changed else ""
         )
     with files.new_folder(target) as temporary:
         for path in paths:
             shutil.copyfile(path, temporary / path.name)
         (temporary / ENTRY).write_text(entry.to_json(), encoding="utf-8")
-    return f"pages: {target.name} added"
+    return f"pages: added {target.name}"
 
 
 def _is_same(one: Path, other: Path) -> bool:
@@ -62,7 +62,7 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def rebuild(site: Path) -> None:
-    """Make index, feed and badge from the pages that are there: the same pages give the same bytes."""
+    """Write index, feed and badge from the pages of the site; the same pages give the same bytes."""
     entries = sorted(
         _entries(site), key=lambda one: (one.published_at, one.run_id, one.attempt, one.name), reverse=True
     )
@@ -82,7 +82,7 @@ def _entries(site: Path) -> Iterator[PageEntry]:
 
 
 def index(entries: list[PageEntry]) -> str:
-    """The first page of the site: newest first."""
+    """Return the first page of the site, which lists the newest page first."""
     environment = Environment(
         loader=PackageLoader("pipeline.publish", "templates"),
         autoescape=True,
@@ -95,7 +95,7 @@ def index(entries: list[PageEntry]) -> str:
 
 
 def feed(entries: list[PageEntry]) -> str:
-    """Atom: the newest pages, the verdict as title."""
+    """Return the Atom feed of the newest pages; the title of an entry is its verdict."""
     ET.register_namespace("", ATOM)
     root = ET.Element(f"{{{ATOM}}}feed")
     site = entries[0].site_url.rstrip("/") if entries else ""
@@ -111,7 +111,9 @@ def feed(entries: list[PageEntry]) -> str:
         link = page_url(entry) or entry.run_url
         if link:
             ET.SubElement(item, f"{{{ATOM}}}link", href=link)
-        _child(item, "summary", f"{entry.name}, run {entry.run_id} attempt {entry.attempt}: {_told(entry)}")
+        _child(
+            item, "summary", f"{entry.name}, run {entry.run_id} attempt {entry.attempt}: {_verdict(entry)}"
+        )
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
@@ -123,13 +125,15 @@ def _child(parent: ET.Element, name: str, text: str) -> ET.Element:
 
 
 def badge(entries: list[PageEntry]) -> str:
-    """The newest verdict as shields.io reads it (endpoint badge); not green unless something is proven."""
+    """Return the newest verdict as an endpoint badge of shields.io; an unknown verdict is yellow."""
     newest = entries[0] if entries else None
-    label, told = (newest.name, _told(newest)) if newest else ("rackbench", "unknown")
+    label, verdict = (newest.name, _verdict(newest)) if newest else ("rackbench", "unknown")
     colour = COLOURS[newest.verdict if newest else "unknown"]
-    return json.dumps({"schemaVersion": 1, "label": label, "message": told, "color": colour}, indent=1) + "\n"
+    return (
+        json.dumps({"schemaVersion": 1, "label": label, "message": verdict, "color": colour}, indent=1) + "\n"
+    )
 
 
-def _told(entry: PageEntry) -> str:
-    """The verdict, with where its figures come from."""
+def _verdict(entry: PageEntry) -> str:
+    """The verdict with the origin of its figures."""
     return f"{entry.verdict} ({entry.origin})" if entry.origin else entry.verdict

@@ -1,4 +1,4 @@
-"""Somebody else's address: one POST of JSON, with the verdict in ``text`` as chat services read it."""
+"""A webhook: one POST of JSON, with the verdict in ``text`` as chat services expect it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pipeline.publish.message import Message, WorkflowRun
 
 
 def publish(message: Message, run: WorkflowRun, http: Http, url: str, *, page: str) -> str:
-    """Send it once; the address is a secret, so an error names its host only. Gives what was done."""
+    """Send one request and return a line for the log. The address is a secret: an error names its host only."""
     if not url:
         raise PipelineError(
             "RACKBENCH_WEBHOOK_URL is not set",
-            hint="it is the address that the webhook's owner gave out; a secret",
+            hint="set it to the address of the webhook, from a secret",
         )
     host = urlsplit(url).hostname or ""
     if urlsplit(url).scheme not in {"http", "https"} or not host:
-        raise PipelineError("the webhook is not an http(s) address", where="RACKBENCH_WEBHOOK_URL")
+        raise PipelineError("the address of the webhook is not http or https", where="RACKBENCH_WEBHOOK_URL")
     link = page or run.url
     document = {
         "text": f"{message.headline}\n{link}".rstrip(),
@@ -33,7 +33,7 @@ def publish(message: Message, run: WorkflowRun, http: Http, url: str, *, page: s
         "url": link,
     }
     try:
-        answer = http.request(
+        response = http.request(
             "POST",
             url,
             headers={"Content-Type": "application/json"},
@@ -41,7 +41,7 @@ def publish(message: Message, run: WorkflowRun, http: Http, url: str, *, page: s
             timeout_s=30.0,
         )
     except PipelineError:
-        raise PipelineError("the webhook does not answer", where=host) from None
-    if not 200 <= answer.status < 300:
-        raise PipelineError(f"the webhook answers {answer.status}", where=host)
-    return f"webhook: {host} answers {answer.status}"
+        raise PipelineError("no response from the webhook", where=host) from None
+    if not 200 <= response.status < 300:
+        raise PipelineError(f"the webhook responds with {response.status}", where=host)
+    return f"webhook: {host} responded with {response.status}"

@@ -1,4 +1,4 @@
-"""A report's tables as they are printed, for the linter: every figure goes through the formats that the pages use."""
+"""A report's tables as printed, for the linter: every figure passes the formats that the pages use."""
 
 from __future__ import annotations
 
@@ -19,9 +19,12 @@ from pipeline.schema.report import CurvePoint, IsoRow, Report, ReportData
 
 
 def as_tables(report: Report, data: ReportData) -> Tables:
-    """Point tables and iso table of a report's main curves; interactivity is 1000 / median TPOT, and said to be so."""
+    """Return point tables and iso table of a report's main curves.
+
+    Interactivity is declared as 1000 / median TPOT.
+    """
     recipes = {row.record.job.recipe.id: row.record.job.recipe for row in data.rows}
-    kind = report.curves[0].kind if report.curves else ""
+    kind = report.curves[0].kind if report.curves else None
     points = [
         point
         for curve in report.curves
@@ -51,7 +54,7 @@ def _lengths(recipe: Recipe) -> Lengths:
 
 
 def _digits() -> dict[Column, int]:
-    """Decimals of the columns of points, read off the formats themselves."""
+    """Return the decimals of the columns of points, taken from the formats."""
     quantities: dict[Column, str] = {
         "total_tok_s_gpu": "tok_s_gpu",
         "interactivity_as_printed": "interactivity",
@@ -108,7 +111,7 @@ def _iso_row(row: IsoRow) -> PublishedIsoRow:
 
 
 def _as_printed(value: float | None, quantity: str) -> float | None:
-    """The number that a reader sees; null where a word stands, or where it prints as zero."""
+    """Return the number that a reader sees; None where a word is printed, or a zero."""
     if value is None:
         return None
     return float(QUANTITIES[quantity](value).replace(",", "").rstrip("×% ")) or None

@@ -1,4 +1,4 @@
-"""Pictures with one row a deployment: waits for the first token, memory, and errors of the calibration."""
+"""Charts with one row per deployment: TTFT, memory, and errors of the calibration."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from pipeline.render.charts import SCHEMA, Spec
 from pipeline.render.tables import short
 from pipeline.render.text import number, plot, signed
 from pipeline.render.theme import Theme
+from pipeline.render.words.kinds import NOTHING_RAN, kind_texts
 from pipeline.schema.report import CurvePoint, Report
 
 WIDE, NARROW, STEP = 620, 170, 22
 ROLES: Final = {"prefill": "P", "decode": "D"}
-COMPONENTS: Final = ("weights", "KV asked for", "activations and overhead")
+COMPONENTS: Final = ("weights", "KV requested", "activations and overhead")
 
 
 def ttft(report: Report, theme: Theme) -> Spec:
-    """Median wait for the first token at every point, longest last in each SKU; a tick at p99 where it may be claimed."""
+    """Return the median TTFT of every point by rising interactivity, with a tick at p99 where n allows it."""
     points = [
         (curve, point)
         for curve in report.curves
@@ -32,7 +33,7 @@ def ttft(report: Report, theme: Theme) -> Spec:
             "p50": plot((point.ttft_p50_ms or 0.0) / 1000),
             "p99": plot(point.ttft_p99_ms / 1000) if point.ttft_p99_ms is not None else None,
             "end": plot(max(point.ttft_p50_ms or 0.0, point.ttft_p99_ms or 0.0) / 1000),
-            "said": _wait(point, is_short=theme.is_narrow),
+            "label": _wait(point, is_short=theme.is_narrow),
             "tok/s/user": number(point.interactivity, "interactivity").strip("_"),
         }
         for curve, point in points
@@ -42,7 +43,7 @@ def ttft(report: Report, theme: Theme) -> Spec:
         "title": "time to first token, s",
         "scale": {"domain": [0, _end(values, ("end",), 10)], "nice": False},
     }
-    shown = [{"field": field} for field in ("row", "said", "tok/s/user")]
+    shown = [{"field": field} for field in ("row", "label", "tok/s/user")]
 
     def layers(title: str) -> list[Spec]:
         color = theme.palette[list(report.sku_titles.values()).index(title)]
@@ -52,10 +53,10 @@ def ttft(report: Report, theme: Theme) -> Spec:
         return [
             {"mark": bar, "encoding": {"x": {"field": "p50", **x}, "tooltip": shown}},
             {"mark": tick, "encoding": {"x": {"field": "p99", **x}}},
-            {"mark": text, "encoding": {"x": {"field": "end", **x}, "text": {"field": "said"}}},
+            {"mark": text, "encoding": {"x": {"field": "end", **x}, "text": {"field": "label"}}},
         ]
 
-    kinds = " and ".join(dict.fromkeys(curve.kind for curve, _ in points)) or "nothing ran"
+    kinds = " and ".join(kind_texts(curve.kind for curve, _ in points)) or NOTHING_RAN
     subtitle = [
         f"{kinds} · bar: p50 · tick: p99, where at least 662 requests allow it",
         "rows by rising interactivity",
@@ -65,12 +66,12 @@ def ttft(report: Report, theme: Theme) -> Spec:
         theme,
         values,
         layers,
-        theme.heading("The wait that interactivity does not show: time to first token", subtitle),
+        theme.heading("Time to first token", subtitle),
     )
 
 
 def hbm(report: Report, theme: Theme) -> Spec:
-    """HBM of one GPU of each role by component, against what vLLM may use and what there is."""
+    """Return HBM of one GPU of each role by component, against the budget of vLLM and the capacity."""
     values = []
     for row in report.hbm:
         parts = (row.hbm.weights_gb, row.hbm.kv_gb, row.hbm.activation_gb + row.hbm.overhead_gb)
@@ -81,7 +82,7 @@ def hbm(report: Report, theme: Theme) -> Spec:
         ends = {"budget": plot(row.hbm.budget_gb), "capacity": plot(row.hbm.capacity_gb)}
         amounts = enumerate(zip(COMPONENTS, parts, strict=True))
         values += [
-            {**same, **ends, "order": at, "part": name, "gb": plot(part), "said": f"{number(part, 'gb')} GB"}
+            {**same, **ends, "order": at, "part": name, "gb": plot(part), "label": f"{number(part, 'gb')} GB"}
             for at, (name, part) in amounts
         ]
     end = _end(values, ("capacity",), 50)
@@ -94,7 +95,7 @@ def hbm(report: Report, theme: Theme) -> Spec:
         "scale": scale,
         "legend": {"title": None, "orient": "top", **columns},
     }
-    shown = [{"field": field} for field in ("row", "part", "said")]
+    shown = [{"field": field} for field in ("row", "part", "label")]
 
     def layers(_: str) -> list[Spec]:
         stacked = {
@@ -111,12 +112,12 @@ def hbm(report: Report, theme: Theme) -> Spec:
             {"mark": capacity, "encoding": {"x": {"field": "capacity", "aggregate": "max", **x}}},
         ]
 
-    subtitle = ["computed, not read off a machine · thin tick: what vLLM may use · thick tick: capacity"]
+    subtitle = ["computed, not measured · thin tick: budget of vLLM · thick tick: capacity"]
     return _stack(report, theme, values, layers, theme.heading("HBM by component against capacity", subtitle))
 
 
 def calibration(report: Report, theme: Theme) -> Spec:
-    """Error of the fit at each point: filled with all points, hollow as the others alone would have predicted it."""
+    """Return the error of the fit at each point: filled with all points, hollow without that point."""
     values, largest = [], []
     metrics = (("tok/s/GPU", "total_tok_s_gpu"), ("TPOT", "tpot_ms"))
     for point in report.timing_errors:
@@ -126,9 +127,9 @@ def calibration(report: Report, theme: Theme) -> Spec:
         }
         for name, metric in metrics:
             for how, prefix in (("fitted", "fitted_"), ("left out", "left_out_")):
-                said = getattr(point, prefix + metric)
-                if said is not None:
-                    error = said / getattr(point, metric) - 1
+                predicted = getattr(point, prefix + metric)
+                if predicted is not None:
+                    error = predicted / getattr(point, metric) - 1
                     largest.append(abs(100 * error))
                     values.append(
                         {
@@ -136,7 +137,7 @@ def calibration(report: Report, theme: Theme) -> Spec:
                             "metric": name,
                             "how": how,
                             "error": plot(100 * error),
-                            "said": signed(error),
+                            "label": signed(error),
                         }
                     )
     end = 5.0 * ceil(max(largest, default=1.0) / 5 + 0.01)
@@ -161,7 +162,7 @@ def calibration(report: Report, theme: Theme) -> Spec:
         "legend": legend,
     }
     hollow = {"condition": {"test": "datum.how == 'fitted'", "value": 1}, "value": 0}
-    shown = [{"field": field} for field in ("row", "metric", "how", "said")]
+    shown = [{"field": field} for field in ("row", "metric", "how", "label")]
     marks = {"x": x, "color": color, "stroke": color, "shape": shape, "fillOpacity": hollow, "tooltip": shown}
 
     def layers(_: str) -> list[Spec]:
@@ -174,15 +175,15 @@ def calibration(report: Report, theme: Theme) -> Spec:
             {"mark": {"type": "point", "filled": True, "size": 60, "strokeWidth": 1.6}, "encoding": marks},
         ]
 
-    subtitle = [
-        f"fitted to {report.timing_source.split(',')[0]}) · filled: with all points · hollow: predicted without this point"
-    ]
+    calibration = report.calibration
+    source = f"fitted to {calibration.points} ({calibration.points_origin})" if calibration else "fit unknown"
+    subtitle = [f"{source} · filled: with all points · hollow: predicted without this point"]
     return _stack(
         report,
         theme,
         values,
         layers,
-        theme.heading("How well the simulation reproduces its calibration points", subtitle),
+        theme.heading("Errors of the simulation at its calibration points", subtitle),
     )
 
 
@@ -193,7 +194,7 @@ def _without_field(channel: Spec) -> Spec:
 def _stack(
     report: Report, theme: Theme, values: list[Spec], layers: Callable[[str], list[Spec]], heading: Spec
 ) -> Spec:
-    """One panel a SKU, one row a deployment, in the order of the values."""
+    """Return one panel per SKU and one row per deployment, in the order of the values."""
     panels = []
     for name in report.sku_titles.values():
         own = [value for value in values if value["SKU"] == name]
@@ -225,7 +226,7 @@ def _stack(
 
 
 def _end(values: Iterable[Spec], fields: tuple[str, ...], step: float) -> float:
-    """End of an axis: the next multiple of ``step`` with room for a label."""
+    """Return the end of an axis: the next multiple of ``step`` with room for a label."""
     largest = max(
         (float(value[field]) for value in values for field in fields if value[field] is not None), default=1.0
     )

@@ -1,4 +1,4 @@
-"""The Pareto picture, as one declarative Vega-Lite document with its data inline."""
+"""The Pareto chart, as one Vega-Lite document with its data inline."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Final
 from pipeline.render.labels import Box, place
 from pipeline.render.text import number, plot
 from pipeline.render.theme import SHAPES, Theme
+from pipeline.render.words.kinds import NOTHING_RAN, kind_text, kind_texts
 from pipeline.schema.report import Change, Curve, CurvePoint, Report
 
 Spec = dict[str, Any]
@@ -21,9 +22,9 @@ X_TITLE, Y_TITLE = (
 
 
 def pareto(report: Report, theme: Theme) -> Spec:
-    """Throughput over interactivity: filled points are knots, hollow ones dominated, grey ones the night before.
+    """Return throughput over interactivity: filled points are knots, hollow ones dominated, grey ones the run before.
 
-    Points of the kind that the tables read are labelled; other kinds are dashed and told by their tooltips.
+    Points of the kind that the tables read have labels; other kinds have dashed lines and tooltips.
     """
     points = [
         (curve, point)
@@ -62,7 +63,7 @@ def pareto(report: Report, theme: Theme) -> Spec:
 
 
 def _limits(points: list[tuple[Curve, CurvePoint]], ghosts: list[Change]) -> tuple[float, float]:
-    """Ends of both axes: room for a label above and to the right of everything that is drawn."""
+    """Return the ends of both axes, with room for labels above and to the right of the points."""
     x = [point.interactivity or 0.0 for _, point in points] + [
         ghost.before_interactivity or 0.0 for ghost in ghosts
     ]
@@ -95,13 +96,13 @@ def _datum(curve: Curve, point: CurvePoint, report: Report, theme: Theme) -> Spe
         **where,
         "SKU": report.sku_titles.get(point.sku, point.sku),
         "origin": curve.origin,
-        "kind": curve.kind,
+        "kind": kind_text(curve.kind),
         **shown,
     }
 
 
 def _add_labels(values: list[Spec], limits: tuple[float, float], size: tuple[int, int]) -> None:
-    """Give every datum of the main kind the place of its label, in units of the axes."""
+    """Add the place of its label, in units of the axes, to every datum of the main kind."""
     width, height = size
     x_px, y_px = width / limits[0], height / limits[1]
     lines: dict[tuple[str, str], list[tuple[float, float]]] = {}
@@ -133,17 +134,17 @@ def _add_labels(values: list[Spec], limits: tuple[float, float], size: tuple[int
 
 
 def _subtitle(report: Report, *, ghosts: bool) -> list[str]:
-    kinds = list(dict.fromkeys(curve.kind for curve in report.curves))
-    night_before = " · grey: the run before" if ghosts else ""
+    kinds = kind_texts(curve.kind for curve in report.curves)
+    previous = " · grey: the run before" if ghosts else ""
     others = f" · dashed and small: {' and '.join(kinds[1:])}" if kinds[1:] else ""
     return [
-        f"{kinds[0] if kinds else 'nothing ran'} · run {report.run}",
-        f"filled: on the Pareto frontier · hollow: dominated{night_before}{others}",
+        f"{kinds[0] if kinds else NOTHING_RAN} · run {', '.join(report.runs) or 'none'}",
+        f"filled: on the Pareto frontier · hollow: dominated{previous}{others}",
     ]
 
 
 def _filters(report: Report) -> list[Spec]:
-    """What a reader of the page may choose."""
+    """Return the selectors of the page."""
     offered: dict[str, list[str]] = {
         "sku": list(report.sku_titles.values()),
         "origin": list({curve.origin: None for curve in report.curves}),
@@ -192,8 +193,8 @@ def _faded(solid: float = 1.0) -> Spec:
 
 
 def _dash(report: Report) -> Spec:
-    """Solid for the kind that the tables read, dashed for the others."""
-    kinds = list(dict.fromkeys(curve.kind for curve in report.curves))
+    """Return solid lines for the kind of the tables, dashed lines for the others."""
+    kinds = kind_texts(curve.kind for curve in report.curves)
     dashes = [[1, 0], [6, 4], [2, 3], [8, 3, 2, 3]]
     return {
         "field": "kind",

@@ -1,22 +1,24 @@
-"""Tables behind the figures: memory, coverage, calibration and provenance."""
+"""Supporting tables: memory, coverage, calibration and provenance."""
 
 from __future__ import annotations
 
 from pipeline.render.tables import Table, deployment
 from pipeline.render.text import code, number, plain
-from pipeline.schema.report import HbmRow, Report
+from pipeline.render.words.reasons import coverage_text
+from pipeline.schema.report import HbmRow, ProvenanceRow, Report
+from pipeline.schema.result import Host, RawFile
 from pipeline.schema.timing import PointError, SkuTiming
 
 STATES = {"ran": "✅", "invalid": "⛔", "failed": "❌", "missing": "❓", "not in plan": "➕"}
 
 
 def hbm(report: Report) -> Table:
-    """Whether each role fits, and what is left."""
+    """Return HBM by component and headroom of each role."""
     headers = (
         "deployment",
         "role",
         "weights GB",
-        "KV asked GB",
+        "KV requested GB",
         "other GB",
         "budget GB",
         "capacity GB",
@@ -31,7 +33,7 @@ def _hbm(row: HbmRow, report: Report) -> tuple[str, ...]:
     word = "" if hbm.verdict == "fits" else f"{hbm.verdict}: "
     cells = tuple(number(part, "gb") for part in parts)
     return (
-        deployment(row.recipe, report),
+        deployment(row.recipe, row.sku, report),
         f"{hbm.role} {hbm.shape}",
         *cells,
         word + number(hbm.headroom_gb, "gb"),
@@ -39,7 +41,7 @@ def _hbm(row: HbmRow, report: Report) -> tuple[str, ...]:
 
 
 def coverage(report: Report) -> Table:
-    """What became of everything that should have run."""
+    """Return the state of every planned recipe."""
     headers = (
         "deployment",
         "state",
@@ -47,11 +49,11 @@ def coverage(report: Report) -> Table:
         "planned",
         "GPUs counted",
         "GPUs held",
-        "GPU-hours of its points",
+        "GPU-hours",
     )
     rows = tuple(
         (
-            deployment(row.recipe, report),
+            deployment(row.recipe, row.sku, report),
             f"{STATES[row.state]} {row.state}",
             number(row.points, "count"),
             number(row.planned_points, "count"),
@@ -61,18 +63,18 @@ def coverage(report: Report) -> Table:
         )
         for row in report.coverage
     )
-    if not any(row.reason for row in report.coverage):
+    if not any(row.problems for row in report.coverage):
         return Table(headers, "llrrrrr", rows)
-    reasons = (plain(row.reason) for row in report.coverage)
+    reasons = (plain(coverage_text(row.problems)) for row in report.coverage)
     return Table(
-        (*headers, "why not"),
+        (*headers, "problems"),
         "llrrrrrl",
         tuple((*row, reason) for row, reason in zip(rows, reasons, strict=True)),
     )
 
 
 def bill(report: Report) -> str:
-    """GPU-hours of everything that arrived; what setting up took is not in it."""
+    """Return the GPU-hours of all points that arrived, without set-up; empty when none did."""
     hours = [row.gpu_hours for row in report.coverage if row.gpu_hours is not None]
     if not hours:
         return ""
@@ -80,19 +82,19 @@ def bill(report: Report) -> str:
     simulated = (
         " of simulated engines, on no GPU"
         if is_live
-        else " of virtual time: what a rack would have spent measuring"
+        else " of virtual time, which a rack would spend on the same measurements"
     )
     kind = simulated if report.origin == "simulated" else ""
-    said = f"{number(sum(hours), 'hours')} GPU-hours{kind}, every GPU held counted, warm-up and set-up not."
+    total = f"{number(sum(hours), 'hours')} GPU-hours{kind}: all GPUs held, without warm-up and set-up."
     return (
-        f"{said} Points that failed or did not arrive are not in it."
+        f"{total} Points that failed or did not arrive are not included."
         if len(hours) < len(report.coverage)
-        else said
+        else total
     )
 
 
 def parameters(report: Report) -> Table:
-    """The fitted parameters, each with its unit and meaning."""
+    """Return the fitted parameters, each with its unit and meaning."""
     rows = [
         row
         for sku in report.timing
@@ -109,17 +111,17 @@ def _parameters(timing: SkuTiming, title: str) -> list[tuple[str, ...]]:
             code("overhead_s"),
             number(timing.overhead_s * 1000, "seconds"),
             "s",
-            "added once to the wall clock of a run",
+            "added once to the duration of a run",
         )
     ]
     for prefill in timing.prefill:
         worker = f"prefill {plain(prefill.kind)}"
-        saturated = "input tokens of a saturated worker"
+        saturated = "input throughput of a saturated worker"
         rows.append(
             (title, worker, code("tok_s_gpu"), number(prefill.tok_s_gpu, "count"), "tok/s/GPU", saturated)
         )
     for decode in timing.decode:
-        worker, growth = f"decode {plain(decode.kind)}", "what 1,000 more resident KV tokens add to a step"
+        worker, growth = f"decode {plain(decode.kind)}", "added to a step by 1,000 more resident KV tokens"
         if decode.slope_of != decode.kind:
             growth += f"; taken from {plain(decode.slope_of)}"
         rows.append(
@@ -139,7 +141,7 @@ def _parameters(timing: SkuTiming, title: str) -> list[tuple[str, ...]]:
 
 
 def errors(report: Report, metric: str) -> Table:
-    """Given against fitted, and against what the other points alone would have said; ``metric`` as in PointError."""
+    """Return given against fitted figures, and against a fit without the point; ``metric`` as in PointError."""
     unit, quantity = ("tok/s/GPU", "tok_s_gpu") if metric == "total_tok_s_gpu" else ("TPOT ms", "ms")
     headers = (
         "deployment",
@@ -147,7 +149,7 @@ def errors(report: Report, metric: str) -> Table:
         f"given {unit}",
         f"fitted {unit}",
         "error",
-        "predicted by the others alone",
+        "error without this point",
     )
     return Table(
         headers, "lrrrrr", tuple(_error(point, metric, quantity, report) for point in report.timing_errors)
@@ -164,22 +166,22 @@ def _error(point: PointError, metric: str, quantity: str, report: Report) -> tup
     if left_out is not None and point.left_out_sd is not None:
         alone += f" ± {number(point.left_out_sd, 'percent')}"
     figures = (number(given, quantity), number(fitted, quantity), number(fitted / given - 1, "change"))
-    return deployment(point.recipe, report), number(point.conc, "conc"), *figures, alone
+    return deployment(point.recipe, point.sku, report), number(point.conc, "conc"), *figures, alone
 
 
 def runs(report: Report) -> Table:
-    """Where each result comes from."""
+    """Return the provenance of each result."""
     headers = ("deployment", "run", "started", "deployment digest", "seed", "versions", "stages s", "host")
     rows = tuple(
         (
-            deployment(row.recipe, report),
+            deployment(row.recipe, row.sku, report),
             plain(row.run_id) + ("" if row.attempt == 1 else f" attempt {row.attempt}"),
             plain(row.started_at),
             code(row.deployment_digest[:12]),
             str(row.seed),
-            plain(row.versions),
+            plain(", ".join(f"{name} {version}" for name, version in sorted(row.versions.items()))),
             number(row.seconds, "wall") + _of_which(row.measured_share),
-            plain(row.host),
+            plain(_host(row.host)),
         )
         for row in report.provenance
     )
@@ -187,14 +189,27 @@ def runs(report: Report) -> Table:
 
 
 def _of_which(share: float | None) -> str:
-    return "" if share is None else f", {number(share, 'percent')} of them measurement"
+    return "" if share is None else f", {number(share, 'percent')} measurement"
 
 
 def raw_files(report: Report) -> Table:
-    """Result folders and the first digits of the SHA-256 of each raw file in them."""
+    """Return result folders with the first digits of the SHA-256 of each raw file."""
     headers = ("folder", "git commit", "raw files, SHA-256")
     rows = tuple(
-        (code(row.folder), plain(row.git_sha), ", ".join(map(code, row.raw)) or "_none_")
+        (code(row.folder), _commit(row), ", ".join(map(_raw_file, row.raw)) or "_none_")
         for row in report.provenance
     )
     return Table(headers, "lll", rows)
+
+
+def _host(host: Host | None) -> str:
+    return f"{host.machine}, {host.cpus} CPUs, {host.kernel}, Python {host.python}" if host else "unknown"
+
+
+def _commit(row: ProvenanceRow) -> str:
+    sha = "unknown" if row.git_sha is None else row.git_sha[:12]
+    return plain(sha + (" with local changes" if row.git_dirty else ""))
+
+
+def _raw_file(file: RawFile) -> str:
+    return code(f"{file.path} {file.sha256[:12]}")

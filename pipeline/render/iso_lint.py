@@ -1,4 +1,4 @@
-"""What iso, lint and compare print on a terminal."""
+"""The output of iso and lint on a terminal."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Final
 
 from pipeline.render.terminal import aligned
 from pipeline.render.text import about, number
+from pipeline.render.words.lint import printed_finding
 from pipeline.schema.claims import CostMode
 from pipeline.schema.compare import Reading
 from pipeline.schema.lint import Finding, LintReport, Severity
 
 
 def iso_readings(readings: Sequence[Reading], *, x: str, y: str, cost: CostMode | None, gap: float) -> str:
-    """One line an interactivity, one column a SKU; ``≈`` where the knots around are farther apart than ``gap``."""
+    """Return one line per interactivity and one column per SKU; ``≈`` marks readings between knots over ``gap`` apart."""
     skus = list(dict.fromkeys(one.sku for one in readings))
     by_place = {(one.sku, one.interactivity): one for one in readings}
     lines = [[x, *(f"{sku} {y}" for sku in skus), *([f"{sku} $/Mtok" for sku in skus] if cost else [])]]
@@ -22,15 +23,15 @@ def iso_readings(readings: Sequence[Reading], *, x: str, y: str, cost: CostMode 
         cells = [_read(one, gap) for one in row]
         costs = [_cost(one, gap) for one in row]
         lines.append([number(at, "grid"), *cells, *(costs if cost else [])])
-    said = f"cost: {_MODES[cost]}\n" if cost else ""
+    notes = f"cost: {_MODES[cost]}\n" if cost else ""
     directional = any(one.is_directional(gap) for one in readings)
-    said += f"≈ directional: read between knots more than {gap:g} apart\n" if directional else ""
-    return aligned(lines, left=0) + said
+    notes += f"≈ directional: read between knots more than {gap:g} apart\n" if directional else ""
+    return aligned(lines, left=0) + notes
 
 
 _MODES = {
-    "derived": "derived from the throughput read",
-    "article": "article: the cost of the knots, splined apart from the throughput",
+    "derived": "derived from the throughput at that interactivity",
+    "article": "article: interpolated between the costs of the knots, not from the throughput",
 }
 
 
@@ -46,29 +47,30 @@ def _cost(one: Reading, gap: float) -> str:
 
 
 def lint_text(linted: LintReport, *only: Severity) -> str:
-    """Findings of one document as paragraphs: what is printed, what follows from the figures beside it, what should stand there.
+    """Return the findings of one document as paragraphs: the printed, the computed and the corrected figure.
 
-    ``only`` these severities, all without; empty when there are none of them.
+    ``only``: these severities, default all; empty when there are no findings of them.
     """
-    said = [f"{linted.title}\n"]
+    parts = [f"{linted.title}\n"]
     if not linted.of(*(only or SEVERITIES)):
-        return "" if only else f"{linted.title}\n\nnothing to say\n"
+        return "" if only else f"{linted.title}\n\nno findings\n"
     for severity, title in SEVERITIES.items():
         found = linted.of(severity) if severity in (only or SEVERITIES) else ()
         if found:
-            said += [f"\n{title} ({len(found)})\n", *map(_finding, found)]
-    return "".join(said)
+            parts += [f"\n{title} ({len(found)})\n", *map(_finding, found)]
+    return "".join(parts)
 
 
 SEVERITIES: Final[dict[Severity, str]] = {
-    "wrong": "wrong: no unrounded figures could print this",
-    "edge": "edge: only figures at the edge of their rounding could",
-    "note": "note: not wrong, but to be known",
-    "holds": "holds: claims that were checked and stand",
+    "wrong": "wrong: no unrounded figures round to this",
+    "edge": "edge: only figures at the edge of their rounding give this",
+    "note": "note: not wrong, but relevant",
+    "holds": "holds: claims that were checked and are right",
 }
 
 
-def _finding(one: Finding) -> str:
+def _finding(finding: Finding) -> str:
+    one = printed_finding(finding)
     values = {"printed": one.printed, "computed": one.computed, "should be": one.corrected}
     figures = ", ".join(f"{name} {value}" for name, value in values.items() if value)
     lines = [

@@ -1,4 +1,4 @@
-"""Where labels of a scatter plot go, so that they cover neither points, lines nor each other."""
+"""Placement of the labels of a scatter plot: clear of points, lines and each other where there is room."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 CHARACTER, LINE = 5.9, 13.0  # px of the renderer's own font at size 10.5
 DIRECTIONS = ((1, 0), (1, -1), (1, 1), (-1, 0), (-1, 1), (-1, -1), (0, -1), (0, 1))
 DISTANCES = (9, 18, 30, 44, 60)
-SAMPLES = 24  # a stretch of line is watched at so many places
+SAMPLES = 24  # points at which a segment of a line is tested
 
 Align = Literal["left", "right", "center"]
 
@@ -25,7 +25,7 @@ class Box:
     bottom: float
 
     def overlap(self, other: Box) -> float:
-        """Area in common, px²."""
+        """Return the area in common, px²."""
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.bottom, other.bottom) - max(self.top, other.top)
         return max(0.0, width) * max(0.0, height)
@@ -33,7 +33,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A placed text: its anchor in pixels, on which side of the anchor it stands, and where its leader ends."""
+    """A placed text: its anchor in pixels, the side of the anchor, and the end of its leader."""
 
     x: float
     y: float
@@ -48,7 +48,7 @@ def place(
     lines: Sequence[Sequence[tuple[float, float]]],
     frame: Box,
 ) -> list[Label]:
-    """One label an anchor, in order, each at the nearest free place; where nothing is free, where it covers least."""
+    """Return one label per anchor, in order, each at the nearest free place, else where it covers least."""
     taken = [_around(x, y, 6) for x, y in anchors] + [box for line in lines for box in _along(line)]
     written: list[Box] = []
     labels = []
@@ -66,7 +66,7 @@ def place(
 
 
 def _candidates(anchor: tuple[float, float]) -> list[Label]:
-    """Nearest first, so that of equally good places the nearest is taken."""
+    """Return candidates by rising distance, so that the nearest of equally good ones is taken."""
     return [_label(anchor, right, down, distance) for distance in DISTANCES for right, down in DIRECTIONS]
 
 
@@ -84,7 +84,7 @@ def _label(anchor: tuple[float, float], right: int, down: int, distance: float) 
 
 
 def _covered(box: Box, leader: list[Box], taken: list[Box], written: list[Box]) -> float:
-    """What a label would cover, px²: marks, lines and labels by its text, labels by its leader."""
+    """Return what a label would cover, px²: marks, lines and labels by its text, labels by its leader."""
     crossed = sum(piece.overlap(other) for piece in leader for other in written)
     return sum(box.overlap(other) for other in [*taken, *written]) + crossed
 
@@ -113,6 +113,6 @@ def _along(line: Sequence[tuple[float, float]]) -> list[Box]:
 
 
 def _outside(box: Box, frame: Box) -> float:
-    """A hundred times the length that sticks out: worse than covering anything."""
+    """Return a hundred times the length outside of the frame: worse than covering anything."""
     sideways = max(0.0, frame.left - box.left) + max(0.0, box.right - frame.right)
     return 100 * (sideways + max(0.0, frame.top - box.top) + max(0.0, box.bottom - frame.bottom))

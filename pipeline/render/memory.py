@@ -1,4 +1,4 @@
-"""Worker shapes against memory: weights and the room that is left for KV on one GPU of each SKU."""
+"""Worker shapes against memory: weights, and what is left for KV cache on one GPU of each SKU."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from pipeline.render.theme import Theme
 from pipeline.schema.report import Report
 from pipeline.schema.sku_comparison import ShapeCell, ShapeRow
 
-PARTS: Final = ("weights", "room for KV")
+PARTS: Final = ("weights", "left for KV cache")
 
 
 def shapes(report: Report, theme: Theme) -> Spec:
-    """One panel a SKU, one bar a worker shape, a line at the capacity of a GPU."""
+    """Return one panel a SKU, with one bar a worker shape and a line at the capacity of a GPU."""
     found = report.comparison
     panels, end = [], 50.0
     if found:
         largest = max([row.weights_gb for row in found.shapes] + list(found.capacity_gb), default=1.0)
         end = 50.0 * (ceil(largest * 1.2 / 50) or 1)
-        for at, (title, capacity) in enumerate(zip(found.shape_titles, found.capacity_gb, strict=True)):
+        titles = [report.sku_titles[sku] for sku in found.shape_skus]
+        for at, (title, capacity) in enumerate(zip(titles, found.capacity_gb, strict=True)):
             values = [value for row in found.shapes for value in _bar(row, row.cells[at], capacity)]
             panels.append(_panel(title, values, capacity, (theme, end)))
-    said = ["one GPU of a decode worker; computed, not read off a machine · line: HBM that nvidia-smi shows"]
+    subtitle = ["one GPU of a decode worker; computed, not measured · line: HBM that nvidia-smi shows"]
     return {
         "$schema": SCHEMA,
-        "title": theme.heading("What fits where: weights, and what is left for KV", said),
+        "title": theme.heading("What fits where: weights, and what is left for KV cache", subtitle),
         "padding": 4 if theme.is_narrow else 14,
         "vconcat": panels,
         "config": theme.config,
@@ -36,14 +37,14 @@ def shapes(report: Report, theme: Theme) -> Spec:
 
 
 def _bar(row: ShapeRow, cell: ShapeCell, capacity: float) -> list[Spec]:
-    shape, weights_gb = row.shape, row.weights_gb
+    shape, weights_gb = row.shape.code, row.weights_gb
     room = max(0.0, cell.decode_room_gb)
-    said = (
-        f"{number(room, 'gb')} GB for KV"
+    text = (
+        f"{number(room, 'gb')} GB for KV cache"
         if cell.decode_sequences
-        else f"does not fit: weights are {number(cell.weights_share, 'percent')}"
+        else f"does not fit: weights take {number(cell.weights_share, 'percent')}"
     )
-    same = {"worker": shape, "said": said, "end": plot(max(weights_gb + room, capacity))}
+    same = {"worker": shape, "label": text, "end": plot(max(weights_gb + room, capacity))}
     return [
         {**same, "part": PARTS[0], "order": 0, "gb": plot(weights_gb), "GB": number(weights_gb, "gb")},
         {**same, "part": PARTS[1], "order": 1, "gb": plot(room), "GB": number(cell.decode_room_gb, "gb")},
@@ -55,7 +56,7 @@ def _panel(title: str, values: list[Spec], capacity: float, drawn: tuple[Theme, 
     x = {"type": "quantitative", "title": "HBM of one GPU, GB", "scale": {"domain": [0, end], "nice": False}}
     scale = {"domain": list(PARTS), "range": [theme.parts[0], theme.parts[3]]}
     color = {"field": "part", "type": "nominal", "scale": scale, "legend": {"title": None, "orient": "top"}}
-    shown = [{"field": field} for field in ("worker", "part", "GB", "said")]
+    shown = [*({"field": field} for field in ("worker", "part", "GB")), {"field": "label", "title": "fit"}]
     y = {
         "field": "worker",
         "type": "nominal",
@@ -68,11 +69,11 @@ def _panel(title: str, values: list[Spec], capacity: float, drawn: tuple[Theme, 
         "order": {"field": "order"},
         "tooltip": shown,
     }
-    text = {"type": "text", "align": "left", "dx": 5, "color": theme.ink, "fontSize": 10.5}
+    label = {"type": "text", "align": "left", "dx": 5, "color": theme.ink, "fontSize": 10.5}
     last = {
         "transform": [{"filter": "datum.order == 1"}],
-        "mark": text,
-        "encoding": {"x": {"field": "end", **x}, "text": {"field": "said"}},
+        "mark": label,
+        "encoding": {"x": {"field": "end", **x}, "text": {"field": "label"}},
     }
     limit = {
         "mark": {"type": "rule", "color": theme.ink, "strokeWidth": 2},

@@ -14,8 +14,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.render import bars, charts, evidence, memory, radar, ratios, sections, studies, tables
-from pipeline.render.text import as_html, code, percent, plain, say, say_plainly
+from pipeline.render.text import as_html, code, percent, plain
 from pipeline.render.theme import DARK, LIGHT, Theme
+from pipeline.render.words import answer, highlights, run, sources
+from pipeline.render.words.kinds import kind_text
 from pipeline.schema.report import Report
 
 VEGA_LITE: Final = "6.4"
@@ -23,7 +25,7 @@ VEGA_LITE: Final = "6.4"
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A chart in both themes, for both widths of a page, with what it says to who cannot see it."""
+    """A chart in both themes, for both widths of a page, with its text alternative."""
 
     name: str
     says: str
@@ -31,7 +33,10 @@ class Picture:
 
 
 def render(report: Report) -> dict[str, bytes]:
-    """File name -> content of every file of a kept report; no time of rendering and no commit is in any of them."""
+    """Return the content of every file of a kept report by name.
+
+    None contains a time of rendering or a commit.
+    """
     pictures = _pictures(report)
     names = {**_names(report), "pictures": {picture.name: picture for picture in pictures}}
     markdown = environment(is_html=False).get_template("report.md.j2").render(names)
@@ -49,12 +54,12 @@ def render(report: Report) -> dict[str, bytes]:
 
 
 def headline(report: Report) -> str:
-    """The verdict in one line of plain text, for a terminal, a log or the title of a check."""
-    return f"{tables.ICONS[report.verdict]} {say_plainly(report.headline)}"
+    """Return the verdict in one line of plain text, for a terminal, a log or the title of a check."""
+    return run.headline(report)
 
 
 def _pictures(report: Report) -> list[Picture]:
-    """What there is something to show of."""
+    """Return the pictures that the report has data for."""
     wanted = [
         (
             "pareto",
@@ -83,7 +88,7 @@ def _pictures(report: Report) -> list[Picture]:
         wanted.append(
             (
                 "shapes",
-                "Weights and room for KV of each worker shape against the memory of each SKU",
+                "Weights and memory left for KV cache of each worker shape on each SKU",
                 memory.shapes,
             )
         )
@@ -91,16 +96,16 @@ def _pictures(report: Report) -> list[Picture]:
 
 
 def _names(report: Report) -> dict[str, Any]:
-    """Every name that a template uses; all text is inline Markdown."""
+    """Return every name that a template uses; all text is inline Markdown."""
     definition, studied = report.definition, {found.kind for found in report.studies}
     own = [curve for curve in report.curves if curve.kind not in studied]
     recipes = [row.recipe for row in report.coverage]
     return {
         "title": plain(definition.title),
         **_top(report),
-        "rule": say(report.rule),
-        "findings": [say(sentence) for sentence in report.findings],
-        "banners": [say(sentence) for sentence in report.banners],
+        "rule": run.rule(definition),
+        "findings": list(highlights.highlights(report)),
+        "banners": list(sources.banners(report)),
         "changed": tables.changed(report),
         "unchanged": tables.unchanged(report),
         "has_changes": bool(report.changes),
@@ -108,10 +113,17 @@ def _names(report: Report) -> dict[str, Any]:
         "gap": f"{definition.directional_gap:g}",
         "iso": tables.iso(report),
         "wait": tables.iso_wait(report),
-        "kind": plain(report.curves[0].kind) if report.curves else "nothing ran",
-        "prices": [(plain(report.sku_titles[sku]), plain(price)) for sku, price in report.prices.items()],
+        "kind": plain(kind_text(report.curves[0].kind if report.curves else None)),
+        "prices": [
+            (plain(report.sku_titles[sku]), sources.price(price, definition.price_tier))
+            for sku, price in report.prices.items()
+        ],
         "curves": [
-            (f"{plain(curve.title)} · {plain(curve.kind)}", tables.points(curve), tables.bill(curve))
+            (
+                f"{plain(curve.title)} · {plain(kind_text(curve.kind))}",
+                tables.points(curve),
+                tables.bill(curve),
+            )
             for curve in own
         ],
         "after_curves": sections.after_curves(report),
@@ -124,7 +136,7 @@ def _names(report: Report) -> dict[str, Any]:
             ("tok/s/GPU", evidence.errors(report, "total_tok_s_gpu")),
             ("TPOT", evidence.errors(report, "tpot_ms")),
         ],
-        "timing_source": plain(report.timing_source),
+        "calibration": sources.calibration_source(report.calibration) if report.calibration else "",
         "runs": evidence.runs(report),
         "raw_files": evidence.raw_files(report),
         "name": plain(report.name),
@@ -134,7 +146,7 @@ def _names(report: Report) -> dict[str, Any]:
 
 
 def _studies(report: Report) -> list[sections.Section]:
-    """Each published study beside our figures, then checked."""
+    """Return two sections a published study: its figures beside ours, and what the linter finds."""
     return [
         section
         for found in report.studies
@@ -143,18 +155,19 @@ def _studies(report: Report) -> list[sections.Section]:
 
 
 def _top(report: Report) -> dict[str, str]:
-    """The first line and the one below it: a change or a gap leads; else the answer does, and the night comes second."""
-    night = f"{tables.ICONS[report.verdict]} {say(report.headline)}"
-    is_whole = not any(row.is_gap for row in report.coverage)
+    """Return the first line and the one below it: a change or a gap leads, else the answer does."""
+    verdict = plain(run.headline(report))
     if report.answer is None:
-        return {"headline": night, "second": ""}
+        return {"headline": verdict, "second": ""}
+    found = plain(answer.headline(report.answer, report.sku_titles))
+    is_whole = not any(row.is_gap for row in report.coverage)
     if report.verdict in ("better", "worse") or not is_whole:
-        return {"headline": night, "second": say(report.answer)}
-    return {"headline": say(report.answer), "second": night}
+        return {"headline": verdict, "second": found}
+    return {"headline": found, "second": verdict}
 
 
 def environment(*, is_html: bool) -> Environment:
-    """Templates of this room; Markdown is escaped by ``plain`` and ``code``, HTML by Jinja."""
+    """Return the templates of this package; Markdown is escaped by ``plain`` and ``code``, HTML by Jinja."""
     loader = PackageLoader("pipeline.render", "templates")
     made = Environment(
         loader=loader,

@@ -1,4 +1,4 @@
-"""Specifications as shares of the best there is: one polygon a SKU."""
+"""Specifications as shares of the best known SKU: one polygon a SKU."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 from pipeline.render.charts import SCHEMA, Spec
 from pipeline.render.text import number, plot
 from pipeline.render.theme import SHAPES, Theme
+from pipeline.render.words.specs import SPECS
 from pipeline.schema.report import Report
 from pipeline.schema.sku_comparison import RadarAxis
 
@@ -23,7 +24,7 @@ REACH = 1.45  # of the scales: room for the axis names
 
 
 def radar(report: Report, theme: Theme) -> Spec:
-    """A line a SKU over the axes, from 0 in the middle to the maximum over all known SKUs at the rim."""
+    """Return one line per SKU, from 0 in the middle to the maximum over all known SKUs at the rim."""
     axes = report.comparison.radar if report.comparison else ()
     titles = list(report.sku_titles.values())
     side = 290 if theme.is_narrow else 440
@@ -32,7 +33,7 @@ def radar(report: Report, theme: Theme) -> Spec:
     y = {"field": "y", "type": "quantitative", "axis": None, "scale": {**scale, "domain": [-1.2, 1.2]}}
     place: Spec = {"x": x, "y": y, "order": {"field": "order", "type": "quantitative"}}
     corners = [corner for at, title in enumerate(titles) for corner in _polygon(axes, at, title)]
-    missing = [axis.label for axis in axes if None in axis.shares]
+    missing = [SPECS[axis.spec].axis for axis in axes if None in axis.shares]
     gaps = f" · not stated for every SKU: {', '.join(missing)}" if missing else ""
     return {
         "$schema": SCHEMA,
@@ -58,7 +59,7 @@ def _at(index: int, count: int, radius: float) -> Spec:
 
 
 def _polygon(axes: tuple[RadarAxis, ...], at: int, title: str) -> list[Spec]:
-    """Corners in order, the first one again at the end; an axis without a figure is left out."""
+    """Return the corners in order, the first one again at the end; an axis without a figure is left out."""
     known = [
         (index, axis, share) for index, axis in enumerate(axes) if (share := axis.shares[at]) is not None
     ]
@@ -68,9 +69,9 @@ def _polygon(axes: tuple[RadarAxis, ...], at: int, title: str) -> list[Spec]:
             **_at(index, len(axes), share),
             "order": order,
             "SKU": title,
-            "specification": axis.label,
+            "specification": SPECS[axis.spec].axis,
             "of the maximum": number(share, "percent"),
-            "maximum": axis.best,
+            "maximum": ", ".join(axis.best),
         }
         for order, (index, axis, share) in enumerate(ring)
     ]
@@ -91,7 +92,7 @@ def _grid(axes: tuple[RadarAxis, ...], theme: Theme, place: Spec) -> list[Spec]:
         {**_at(index, count, end), "order": end, "spoke": index} for index in range(count) for end in (0, 1)
     ]
     line = {"type": "line", "color": theme.grid, "strokeWidth": 1}
-    marks = [{**_at(0, 1, ring), "said": number(ring, "share")} for ring in RINGS]
+    marks = [{**_at(0, 1, ring), "label": number(ring, "share")} for ring in RINGS]
     text = {"type": "text", "color": theme.faint, "fontSize": 9, "dx": 12, "dy": 5}
     return [
         {"data": {"values": rings}, "mark": line, "encoding": {**place, "detail": {"field": "ring"}}},
@@ -99,18 +100,18 @@ def _grid(axes: tuple[RadarAxis, ...], theme: Theme, place: Spec) -> list[Spec]:
         {
             "data": {"values": marks},
             "mark": text,
-            "encoding": {"x": place["x"], "y": place["y"], "text": {"field": "said"}},
+            "encoding": {"x": place["x"], "y": place["y"], "text": {"field": "label"}},
         },
     ]
 
 
 def _names(axes: tuple[RadarAxis, ...], theme: Theme, place: Spec) -> list[Spec]:
-    """Axis names outside of the rim, on the side they are on."""
+    """Return the names of the axes, outside of the rim."""
     layers = []
     for index, axis in enumerate(axes):
         where = _at(index, len(axes), 1.09)
         align = "center" if abs(where["x"]) < 0.1 else "left" if where["x"] > 0 else "right"
-        lines = axis.label.split(" ") if theme.is_narrow else [axis.label]
+        lines = SPECS[axis.spec].axis.split(" ") if theme.is_narrow else [SPECS[axis.spec].axis]
         mark = {
             "type": "text",
             "align": align,

@@ -1,4 +1,4 @@
-"""How much more a dollar buys on the last SKU than on the first, over interactivity, against the ceilings of paper."""
+"""Tokens per dollar of the last SKU over the first by interactivity, with the limits of the specifications."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any, Final
 from pipeline.render.charts import NARROW, SCHEMA, WIDE, X_TITLE, Spec
 from pipeline.render.text import number, plot
 from pipeline.render.theme import Theme
+from pipeline.render.words.kinds import kind_text
+from pipeline.render.words.specs import BOUNDS
 from pipeline.schema.report import Report, SkuComparison
 
 HEIGHT: Final = 300
@@ -16,11 +18,14 @@ DASHES: Final = ([1, 0], [6, 4], [2, 3], [8, 3, 2, 3])
 
 
 def ratios(report: Report, theme: Theme) -> Spec:
-    """A line a kind of figures; rules at level and at each ceiling; log scale, so that twice and half are as far from level."""
+    """Return one line a kind of figures, rules at 1× and at each ceiling.
+
+    On a log scale, since twice and half are alike.
+    """
     found = report.comparison
     titles = list(report.sku_titles.values())
     values = _values(found) if found else []
-    rules = _rules(found, titles) if found else []
+    rules = _rules(found) if found else []
     limits = _limits([value["ratio"] for value in values] + [rule["ratio"] for rule in rules])
     scale = {"type": "log", "domain": limits, "nice": False}
     axis = {
@@ -29,16 +34,19 @@ def ratios(report: Report, theme: Theme) -> Spec:
     }
     y: Spec = {"field": "ratio", "type": "quantitative", "scale": scale, **axis}
     x = {"field": "x", "type": "quantitative", "title": X_TITLE, "scale": {"zero": False, "nice": True}}
-    said = [
-        f"above 1×, {titles[-1]} is cheaper · dotted: what specifications and prices allow",
-        f"between knots more than {report.definition.directional_gap:g} tok/s/user apart a line is a direction, not a figure",
+    subtitle = [
+        f"above 1×, {titles[-1]} is cheaper · dotted: limits if one resource bounds both, at their prices",
+        (
+            f"between knots more than {report.definition.directional_gap:g} tok/s/user apart a line is "
+            "directional only"
+        ),
     ]
     return {
         "$schema": SCHEMA,
         "width": NARROW[0] if theme.is_narrow else WIDE[0],
         "height": HEIGHT,
         "padding": 4 if theme.is_narrow else 14,
-        "title": theme.heading(f"What a dollar buys: {titles[-1]} over {titles[0]}", said),
+        "title": theme.heading(f"Tokens per dollar: {titles[-1]} over {titles[0]}", subtitle),
         "layer": [_lines(values, (x, y), theme), *_ceilings(rules, y, theme)],
         "config": theme.config,
     }
@@ -49,8 +57,8 @@ def _values(found: SkuComparison) -> list[Spec]:
         {
             "x": plot(point.interactivity),
             "ratio": plot(point.cost),
-            "kind": curve.kind,
-            "said": number(point.cost, "ratio"),
+            "kind": kind_text(curve.kind),
+            "label": number(point.cost, "ratio"),
         }
         for curve in found.ratios
         for point in curve.points
@@ -58,21 +66,21 @@ def _values(found: SkuComparison) -> list[Spec]:
     ]
 
 
-def _rules(found: SkuComparison, titles: list[str]) -> list[Spec]:
-    """One rule a height; resources with the same ceiling share it."""
+def _rules(found: SkuComparison) -> list[Spec]:
+    """Return one rule per height; resources with the same ceiling share it."""
     by_height: defaultdict[str, list[str]] = defaultdict(list)
     heights = {}
     for ceiling in found.ceilings:
         if ceiling.tokens_per_dollar_ratio is not None:
-            said = number(ceiling.tokens_per_dollar_ratio, "ratio")
-            by_height[said].append(ceiling.bound)
-            heights[said] = ceiling.tokens_per_dollar_ratio
-    level = {"ratio": 1.0, "said": f"level: {' and '.join((titles[0], titles[-1]))} cost the same"}
+            height = number(ceiling.tokens_per_dollar_ratio, "ratio")
+            by_height[height].append(BOUNDS[ceiling.bound])
+            heights[height] = ceiling.tokens_per_dollar_ratio
+    level = {"ratio": 1.0, "label": "level: the same cost per token"}
     return [
         level,
         *(
-            {"ratio": plot(heights[said]), "said": f"{said} if only {' or '.join(names)}"}
-            for said, names in by_height.items()
+            {"ratio": plot(heights[height]), "label": f"{height} limit: {' or '.join(names)}"}
+            for height, names in by_height.items()
         ),
     ]
 
@@ -98,7 +106,7 @@ def _ceilings(rules: list[Spec], y: Spec, theme: Theme) -> list[Spec]:
         "color": theme.faint,
         "fontSize": 10,
     }
-    end = {"x": {"value": "width"}, "y": y, "text": {"field": "said"}}
+    end = {"x": {"value": "width"}, "y": y, "text": {"field": "label"}}
     halo = {**text, "stroke": theme.paper, "strokeWidth": 4}
     data = {"values": rules}
     return [
@@ -131,7 +139,7 @@ def _lines(values: list[Spec], axes: tuple[Spec, Spec], theme: Theme) -> Spec:
     tooltip = [
         {"field": "kind"},
         {"field": "x", "title": "tok/s/user", "format": ".1f"},
-        {"field": "said", "title": "tokens per dollar"},
+        {"field": "label", "title": "tokens per dollar"},
     ]
     encoding = {"x": axes[0], "y": axes[1], "color": color, "strokeDash": dash, "tooltip": tooltip}
     return {"data": {"values": values}, "mark": {"type": "line", "strokeWidth": 2.2}, "encoding": encoding}

@@ -1,27 +1,25 @@
-"""From the analysis of a pull request to the comment on it."""
+"""The comment on a pull request."""
 
 from __future__ import annotations
 
 from pipeline.render.pages import environment
-from pipeline.render.tables import ICONS, Table, short
+from pipeline.render.tables import Table, short
 from pipeline.render.tables import verdict as icon
-from pipeline.render.text import about, code, number, plain, say, say_plainly
+from pipeline.render.text import about, code, number, plain
+from pipeline.render.words.kinds import kind_texts
+from pipeline.render.words.reasons import given_text, reason_text
+from pipeline.render.words.review import review_headline
 from pipeline.schema.plan import Hbm
 from pipeline.schema.report import Change
 from pipeline.schema.review import RecipeDiff, ReviewData
 
 
-def review_headline(data: ReviewData) -> str:
-    """The verdict in one line of plain text."""
-    return f"{ICONS[data.verdict]} {say_plainly(data.headline)}"
-
-
 def comment(data: ReviewData) -> str:
-    """Markdown of the comment, verdict first."""
+    """Return the Markdown of the comment, verdict first."""
     names = {
-        "headline": f"{ICONS[data.verdict]} {say(data.headline)}",
+        "headline": plain(review_headline(data)),
         "counts": _counts(data),
-        "kind": plain(data.kind),
+        "kind": plain("; ".join(kind_texts(data.kinds))),
         "points": _points(data),
         "iso": _iso(data),
         "settings": _settings(data.recipes),
@@ -46,21 +44,21 @@ def _counts(data: ReviewData) -> str:
     settings = {(diff.role, diff.name) for one in data.recipes for diff in one.settings}
     roles = sorted({role for role, _ in settings})
     commands = f"{len(settings)} setting{'s' * (len(settings) > 1)} of {' and '.join(roles)} differ{'s' * (len(settings) == 1)}"
-    said = [f"recipes: {', '.join(counted)}", f"commands: {commands if settings else 'no setting differs'}"]
-    return " · ".join([*said, *_tightest(data.recipes)])
+    parts = [f"recipes: {', '.join(counted)}", f"commands: {commands if settings else 'no setting differs'}"]
+    return " · ".join([*parts, *_tightest(data.recipes)])
 
 
 def _tightest(recipes: tuple[RecipeDiff, ...]) -> list[str]:
-    """The role with the least to spare of all that is proposed."""
-    judged = [(hbm.headroom_gb / hbm.capacity_gb, one, hbm) for one in recipes for hbm in one.hbm_after]
-    if not judged:
+    """Return the role with the least headroom of all proposed recipes."""
+    roles = [(hbm.headroom_gb / hbm.capacity_gb, one, hbm) for one in recipes for hbm in one.hbm_after]
+    if not roles:
         return []
-    _, one, hbm = min(judged, key=lambda item: item[0])
+    _, one, hbm = min(roles, key=lambda item: item[0])
     weights, capacity = number(hbm.weights_gb, "gb"), number(hbm.capacity_gb, "gb")
     room, spare = number(hbm.kv_budget_gb, "gb"), number(hbm.headroom_gb, "gb")
     where = f"{short(one.recipe)} {hbm.role}"
     return [
-        f"tightest fit: {where}, {weights} of {capacity} GB weights, {room} GB for KV, {spare} GB to spare"
+        f"tightest fit: {where}, {weights} of {capacity} GB weights, {room} GB for KV, {spare} GB headroom"
     ]
 
 
@@ -93,7 +91,7 @@ def _point(change: Change) -> tuple[str, ...]:
         number(change.tok_s_gpu_change, "change"),
         " → ".join(users),
         number(change.ttft_p50_change, "change"),
-        plain(change.reason),
+        plain(reason_text(change.reason)),
     )
 
 
@@ -119,7 +117,7 @@ def _iso(data: ReviewData) -> Table:
 
 
 def _settings(recipes: tuple[RecipeDiff, ...]) -> Table:
-    """Equal edits of several recipes are one row."""
+    """Return the changed settings; equal edits of several recipes are one row."""
     found: dict[tuple[str, str, str, str], list[str]] = {}
     for one in recipes:
         if one.shape_before != one.shape_after and one.state == "changed":
@@ -127,7 +125,8 @@ def _settings(recipes: tuple[RecipeDiff, ...]) -> Table:
                 short(one.recipe)
             )
         for diff in one.settings:
-            found.setdefault((diff.role, diff.name, diff.before, diff.after), []).append(short(one.recipe))
+            before, after = given_text(diff.before), given_text(diff.after)
+            found.setdefault((diff.role, diff.name, before, after), []).append(short(one.recipe))
     rows = tuple(
         (role, code(name), code(before), code(after), ", ".join(names))
         for (role, name, before, after), names in found.items()
@@ -137,17 +136,17 @@ def _settings(recipes: tuple[RecipeDiff, ...]) -> Table:
 
 def _environment_words(recipes: tuple[RecipeDiff, ...]) -> str:
     parts = sorted({part for one in recipes for part in one.environment})
-    return f"Changed under the recipes: {', '.join(parts)}." if parts else ""
+    return f"Changed besides the recipes: {', '.join(parts)}." if parts else ""
 
 
 def _fit(recipes: tuple[RecipeDiff, ...]) -> Table:
-    """Roles whose fit is not what it was."""
+    """Return the roles whose fit changes."""
     headers = (
         "recipe",
         "role",
         "weights GB",
-        "KV asked GB",
-        "KV room GB",
+        "KV requested GB",
+        "KV budget GB",
         "headroom GB base",
         "this PR",
         "verdict",

@@ -1,4 +1,4 @@
-"""compare A B as Markdown: the tables of a report for two sides."""
+"""``compare A B`` as Markdown: the tables of a report for two sides."""
 
 from __future__ import annotations
 
@@ -7,26 +7,31 @@ from collections.abc import Iterable, Iterator
 from pipeline.render import tables
 from pipeline.render.tables import Table
 from pipeline.render.text import about, best, code, number, plain
-from pipeline.schema.compare import PairedCurves, Peak, RatioAt, SideBySide
-from pipeline.schema.report import Change, FieldDiff, IsoCell, IsoRow
+from pipeline.render.words.kinds import kind_text
+from pipeline.render.words.reasons import setting_text
+from pipeline.render.words.specs import SPECS, spec_label
+from pipeline.schema.compare import CompareNote, PairedCurves, Peak, RatioAt, SideBySide
+from pipeline.schema.reasons import FieldDiff
+from pipeline.schema.report import Change, IsoCell, IsoRow
+from pipeline.schema.sku_comparison import SpecKey
 
 
 def side_by_side(compared: SideBySide) -> str:
-    """The whole answer."""
+    """Return the whole comparison."""
     return "\n".join(_parts(compared)) + "\n"
 
 
 def _parts(compared: SideBySide) -> Iterator[str]:
-    a, b = _labels(compared.names)
+    a, b = _labels(compared.names, is_recipes=compared.kind == "recipes")
     yield f"# {a} against {b}\n"
     if (a, b) != tuple(map(plain, compared.names)):
         yield f"{a} is {code(compared.names[0])}, {b} is {code(compared.names[1])}.\n"
-    yield f"Two {compared.kind}. Throughput ratios are {b} over {a}, cost ratios {a} over {b}: above 1 favours {b}.\n"
-    yield from (f"- _{plain(note)}_\n" for note in compared.notes)
+    yield f"Comparison of two {compared.kind}. Throughput ratios are {b} over {a}, cost ratios {a} over {b}: above 1 favours {b}.\n"
+    yield from (f"- _{plain(_note(note))}_\n" for note in compared.notes)
     if compared.specs:
         rows = [
-            (line.label, *(_figure(value) for value in line.values), number(line.ratio, "ratio"))
-            for line in compared.specs
+            (_spec(row.spec, compared.price_tier), *map(_figure, row.values), number(row.ratio, "ratio"))
+            for row in compared.specs
         ]
         yield _section("On paper", Table(("per GPU", a, b, "ratio"), "lrrr", tuple(rows)))
     for one in compared.together:
@@ -34,15 +39,22 @@ def _parts(compared: SideBySide) -> Iterator[str]:
     if compared.changes:
         yield _section("Point by point", _changes(compared.changes, a, b))
     if compared.differs:
-        yield _section("What was asked for differs", _differs(compared.differs, a, b))
+        yield _section("Settings that differ", _differs(compared.differs, a, b))
 
 
-def _labels(names: tuple[str, str]) -> tuple[str, str]:
-    """Recipes by the name of their file, where that tells them apart."""
-    a, b = (
-        plain(tables.short(name)) if name.count(".") > 2 and "/" not in name else plain(name)
-        for name in names
-    )
+def _note(note: CompareNote) -> str:
+    if note.kind == "no points":
+        return f"{note.side}: no points; name a history that has points of it (--history URL)"
+    return "no kind of figures (origin, measure, load, LLM, lengths) has curves of both sides: nothing can be compared"
+
+
+def _spec(spec: SpecKey, price_tier: str) -> str:
+    return f"{plain(spec_label(spec, price_tier))}, {SPECS[spec].unit}"
+
+
+def _labels(names: tuple[str, str], *, is_recipes: bool) -> tuple[str, str]:
+    """Return short names of recipes where those differ."""
+    a, b = (plain(tables.short(name) if is_recipes else name) for name in names)
     return (a, b) if a != b else (plain(names[0]), plain(names[1]))
 
 
@@ -60,14 +72,14 @@ def _figure(value: float | None) -> str:
 
 def _curves(one: PairedCurves, labels: tuple[str, str], gap: float) -> Iterator[str]:
     about = f"{plain(one.about)} · " if one.about else ""
-    yield f"## {about}{plain(one.kind)}\n"
+    yield f"## {about}{plain(kind_text(one.kind))}\n"
     yield (
         _markdown(_iso(one.iso, *labels))
         if one.iso
-        else "Neither side reaches any of these interactivities; name others with --at.\n"
+        else "Neither side reaches any of these interactivities; give others with --at.\n"
     )
     if any(cell.directional for row in one.iso for cell in row.cells):
-        yield "≈ directional: read between knots that lie far apart.\n"
+        yield "≈ directional: read between knots that are far apart.\n"
     for peak, name in ((one.throughput_peak, "tok/s/GPU"), (one.cost_peak, "tokens per dollar")):
         if peak:
             yield f"- {name}: {_peak(peak, gap)}\n"
@@ -107,7 +119,7 @@ def _why_no_cost(cells: Iterable[IsoCell]) -> str:
 
 
 def _peak(peak: Peak, gap: float) -> str:
-    """Grid, inside and ends apart: the end of what was measured is no peak of the machine."""
+    """Return grid, local peak and ends separately: the end of the measured range is not a peak."""
 
     def place(one: RatioAt, at: str) -> str:
         return f"{about(number(one.ratio, 'ratio'), directional=one.gap > gap)} at {number(one.at, at)}"
@@ -115,7 +127,7 @@ def _peak(peak: Peak, gap: float) -> str:
     grid = f"largest on this grid {place(peak.on_grid, 'grid')}; " if peak.on_grid else ""
     inside = "".join(f"local peak {place(one, 'interactivity')}; " for one in peak.local[:1])
     ends = " and ".join(place(one, "interactivity") for one in (peak.low, peak.high))
-    return f"{grid}{inside}{ends} where the common range ends"
+    return f"{grid}{inside}{ends}, at the ends of the common range"
 
 
 def _changes(changes: Iterable[Change], a: str, b: str) -> Table:
@@ -149,5 +161,8 @@ def _differs(differs: Iterable[FieldDiff], a: str, b: str) -> Table:
     return Table(
         ("field", a, b),
         "lll",
-        tuple((code(one.field), plain(one.before), plain(one.after)) for one in differs),
+        tuple(
+            (code(one.field), plain(setting_text(one.before)), plain(setting_text(one.after)))
+            for one in differs
+        ),
     )

@@ -1,4 +1,4 @@
-"""Tables of a published study: as printed, beside our figures, and as the linter reads it."""
+"""Sections on a published study: its figures beside ours, and what the linter finds."""
 
 from __future__ import annotations
 
@@ -6,27 +6,43 @@ from collections.abc import Iterable, Sequence
 
 from pipeline.render.sections import Section
 from pipeline.render.tables import MOST_COLUMNS, Table, marked
-from pipeline.render.text import about, number, plain, say
+from pipeline.render.text import about, number, plain
+from pipeline.render.words import figures, sources
+from pipeline.render.words.kinds import kind_text
+from pipeline.render.words.lint import printed_finding
+from pipeline.schema.claims import Axis, CostMode, Quantity
 from pipeline.schema.lint import Finding
 from pipeline.schema.report import ComparedCurves, Report, StudyPoint, StudySection
 
+AXES: dict[Axis, str] = {
+    "interactivity": "1000 / median TPOT",
+    "interactivity_as_printed": "tok/s/user as printed",
+}
+RATIOS: dict[tuple[Quantity, CostMode], str] = {
+    ("total_tok_s_gpu", "derived"): "tok/s/GPU",
+    ("total_tok_s_gpu", "article"): "tok/s/GPU",
+    ("usd_per_mtok", "article"): "tokens per dollar, cost interpolated on its own, as in the study",
+    ("usd_per_mtok", "derived"): "tokens per dollar, cost derived from the throughput",
+}
+
 
 def beside(report: Report, found: StudySection) -> Section:
-    """The study's curves beside each kind of ours, then its points."""
+    """Return the section with the study's curves beside each kind of ours, then its points."""
     study, titles = found.study, list(report.sku_titles.values())
     published = f", published {study.published_on}" if study.published_on else ""
-    what = f"{plain(study.title)}: {plain(study.source)}, run {plain(study.run_id)}, dated {study.measured_on} by its source{published}"
-    axis = "Read at 1000 / median TPOT, as our own figures are, at our prices; its own tok/s/user is another statistic, kept beside it. "
-    axis += (
-        "No TTFT is published: what Little's law implies is an upper bound, ramp and drain of the run inside."
-    )
+    what = f"{plain(study.title)}: {plain(study.source)}, run {plain(study.run_id)}, dated "
+    what += f"{study.measured_on} by the source{published}"
+    axis = "The study is read at 1000 / median TPOT and at the prices of this report, as this report's own "
+    axis += "figures are. Its printed tok/s/user is another statistic and has its own column. "
+    axis += "It publishes no TTFT: the TTFT and queue time "
+    axis += "implied by Little's law are upper bounds, since they include ramp and drain of the run."
     readings = [
-        (f"{plain(one.kind)}, beside what is published:", _readings(found, one, titles))
+        (f"Published figures beside {plain(kind_text(one.kind))}:", _readings(found, one, titles))
         for one in found.beside
     ]
     tables = readings or [("Published:", _alone(found, titles))]
     if found.peaks:
-        tables.append(("Where the published ratio peaks, by the printed points:", _peaks(found)))
+        tables.append(("Peaks of the published ratio, computed from the printed points:", _peaks(found)))
     points = [
         (f"Points of {plain(title)} as published:", _points(found, sku))
         for sku, title in report.sku_titles.items()
@@ -38,20 +54,21 @@ def beside(report: Report, found: StudySection) -> Section:
 
 
 def checked(found: StudySection) -> Section:
-    """What the linter finds, the wrong first."""
-    figures = _figures(found.linted.table_findings)
-    tables = (("Figures that cannot be:", figures),) if figures.rows else ()
+    """Return the section with the findings of the linter, wrong figures first."""
+    wrong = _figures(found.linted.table_findings)
+    tables = (("Printed figures that do not follow from their operands:", wrong),) if wrong.rows else ()
     claims = [finding for finding in found.linted.wrong if finding.rule == "assertion"]
     folded = [
         (f"Claims of the text that do not hold: {len(claims)}", _claims(claims)),
-        ("At the edge of rounding, and good to know", _claims(found.linted.of("edge", "note"))),
-        ("Checked, and stands", _claims(found.linted.of("holds"))),
+        ("Findings at the edge of rounding, and notes", _claims(found.linted.of("edge", "note"))),
+        ("Claims that hold", _claims(found.linted.of("holds"))),
     ]
-    rule = "A figure is wrong when no unrounded values that print its operands could print it; a claim is held against arithmetic or "
-    rule += "evidence. Identities: ratio = last / first throughput, cost = rate · 10⁶ / (3600 · tok/s/GPU)."
+    rule = "A figure is wrong when no unrounded operands that print as shown can give it. "
+    rule += "A claim is checked against arithmetic or evidence. "
+    rule += "Identities: ratio = last / first throughput, cost = rate · 10⁶ / (3600 · tok/s/GPU)."
     return Section(
         "The published study, checked",
-        (say(found.summary), rule),
+        (sources.lint_counts(found.counts), rule),
         "",
         tables,
         tuple(pair for pair in folded if pair[1].rows),
@@ -59,7 +76,7 @@ def checked(found: StudySection) -> Section:
 
 
 def _readings(found: StudySection, ours: ComparedCurves, titles: Sequence[str]) -> Table:
-    """tok/s/GPU of every SKU, published and ours, and both ratios."""
+    """Return tok/s/GPU of every SKU, published and ours, and both ratios."""
     headers = ["tok/s/user"]
     for title in titles:
         headers += [f"{title} published tok/s/GPU", f"{title} {ours.origin} tok/s/GPU"]
@@ -85,19 +102,19 @@ def _peaks(found: StudySection) -> Table:
     headers = (
         "ratio of",
         "read at",
-        "peak",
+        "local peak",
         "at tok/s/user",
-        "above that again from",
+        "exceeded again from tok/s/user",
         "end of the common range",
     )
     rows = (
         (
-            plain(peak.name),
-            plain(peak.axis),
-            about(number(peak.ratio, "ratio"), directional=peak.directional),
-            number(peak.at, "interactivity"),
+            RATIOS[peak.quantity, peak.cost],
+            AXES[peak.axis],
+            figures.ratio(peak.peak),
+            number(peak.peak.at, "interactivity"),
             number(peak.again_from, "interactivity", absent="nowhere"),
-            f"{about(number(peak.end_ratio, 'ratio'), directional=peak.end_directional)} at {number(peak.end, 'interactivity')}",
+            f"{figures.ratio(peak.end)} at {number(peak.end.at, 'interactivity')}",
         )
         for peak in found.peaks
     )
@@ -128,7 +145,7 @@ def _points(found: StudySection, sku: str) -> Table:
         "1000 / TPOT",
         "$/Mtok as printed",
         "implied TTFT + queue s",
-        "ours tok/s/GPU",
+        "this report tok/s/GPU",
     )
     return Table(headers, "lrrrrrrr", tuple(_point(point) for point in found.points if point.sku == sku))
 
@@ -154,7 +171,7 @@ def _point(point: StudyPoint) -> tuple[str, ...]:
 
 
 def _again(found: StudySection, names: dict[str, str]) -> Iterable[tuple[str, Table]]:
-    """The study's own iso table, printed / read again the way it did: throughput, then cost."""
+    """Yield the study's own iso table, printed and recomputed with its method: throughput, then cost."""
     if not found.study.iso:
         return
     titles = [names.get(sku, sku) for sku in found.study.iso.skus]
@@ -163,16 +180,16 @@ def _again(found: StudySection, names: dict[str, str]) -> Iterable[tuple[str, Ta
         is_cost = name == "cost"
         rows = []
         for printed, again in pairs:
-            figures = printed.usd_per_mtok if is_cost else printed.total_tok_s_gpu
+            stated = printed.usd_per_mtok if is_cost else printed.total_tok_s_gpu
             read = [cell.usd_per_mtok if is_cost else cell.total_tok_s_gpu for cell in again.cells]
             ratios = (
                 (printed.cost_ratio, again.cost_ratio)
                 if is_cost
                 else (printed.throughput_ratio, again.throughput_ratio)
             )
-            again_said = marked((number(one, quantity) for one in read), again)
+            recomputed = marked((number(one, quantity) for one in read), again)
             cells = [
-                f"{number(one, quantity)} / {other}" for one, other in zip(figures, again_said, strict=False)
+                f"{number(one, quantity)} / {other}" for one, other in zip(stated, recomputed, strict=False)
             ]
             ratio = about(number(ratios[1], "ratio"), directional=again.directional)
             cells.append(f"{number(ratios[0], 'ratio')} / {ratio}")
@@ -180,11 +197,14 @@ def _again(found: StudySection, names: dict[str, str]) -> Iterable[tuple[str, Ta
         headers = (
             "row",
             "read at tok/s/user",
-            *(f"{title} {unit}, printed / again" for title in titles),
-            "ratio, printed / again",
+            *(f"{title} {unit}, printed / recomputed" for title in titles),
+            "ratio, printed / recomputed",
         )
         yield (
-            f"Its table of {name}, as printed and read again from its printed points (cost splined apart, its own tok/s/user)",
+            (
+                f"Its table of {name}, as printed and recomputed from its printed points (cost interpolated "
+                "on its own, printed tok/s/user)"
+            ),
             Table(headers, "r" * len(headers), tuple(rows)),
         )
 
@@ -200,7 +220,7 @@ def _figures(findings: Sequence[Finding]) -> Table:
             f"**{plain(one.corrected)}**",
             plain(one.why),
         )
-        for one in findings
+        for one in map(printed_finding, findings)
     )
     return Table(headers, "llrrrl", tuple(rows))
 
@@ -213,9 +233,9 @@ def _claims(findings: Sequence[Finding]) -> Table:
             plain(one.why),
             plain(one.printed) or "_in words_",
             plain(one.computed) or "_by evidence_",
-            plain(one.corrected) or ("_stands_" if one.severity == "holds" else "_no error_"),
+            plain(one.corrected) or ("_holds_" if one.severity == "holds" else "_no error_"),
             plain(one.evidence) or "_by the rule_",
         )
-        for one in findings
+        for one in map(printed_finding, findings)
     )
     return Table(headers, "llllll", tuple(rows))

@@ -1,4 +1,4 @@
-"""Tables of a report: each answers one question in at most eight columns; cells are inline Markdown."""
+"""Tables of a report, of at most eight columns; cells are inline Markdown."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeline.render.text import THIN_P99, about, best, code, number, plain
+from pipeline.render.words.reasons import reason_text, setting_text
 from pipeline.schema.report import Change, Curve, CurvePoint, IsoRow, Report
 
 ICONS = {"better": "🟢", "worse": "🔴", "same": "⚪", "unknown": "🟡"}
@@ -14,7 +15,7 @@ MOST_COLUMNS = 8
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Headers with units, one ``l`` or ``r`` a column, and rows of cells."""
+    """Headers with units, one ``l`` or ``r`` per column, and rows of cells."""
 
     headers: tuple[str, ...]
     align: str
@@ -32,22 +33,22 @@ class Table:
 
 
 def short(recipe: str) -> str:
-    """Last part of a recipe id, which is the name of its file."""
+    """Return the last part of a recipe id, which is the name of its file."""
     return recipe.rsplit(".", 1)[-1]
 
 
 def verdict(word: str) -> str:
-    """Icon and word: colour is never the only sign."""
+    """Return icon and word, so that colour is not the only sign."""
     return f"{ICONS[word]} {word}"
 
 
 def changed(report: Report) -> Table:
-    """Points that are not the same as before."""
+    """Return the points whose verdict is not ``same``."""
     return _changes([change for change in report.changes if change.verdict != "same"], report)
 
 
 def unchanged(report: Report) -> Table:
-    """Points that are the same as before."""
+    """Return the points whose verdict is ``same``."""
     return _changes([change for change in report.changes if change.verdict == "same"], report)
 
 
@@ -60,7 +61,7 @@ def _changes(changes: list[Change], report: Report) -> Table:
         "tok/s/GPU now",
         "change",
         "TTFT p50 change",
-        "what differs, or why unknown",
+        "differences, or why unknown",
     )
     rows = []
     for change in changes:
@@ -79,15 +80,19 @@ def _changes(changes: list[Change], report: Report) -> Table:
 
 
 def why(change: Change) -> str:
-    """What differs, or why there is no verdict."""
-    diffs = [f"{code(diff.field)} {plain(diff.before)} → {plain(diff.after)}" for diff in change.differs]
-    return (
-        "; ".join(([plain(change.reason)] if change.reason else []) + diffs) or "nothing that was asked for"
-    )
+    """Return the settings that differ, and why there is no verdict."""
+    diffs = [
+        f"{code(diff.field)} {plain(setting_text(diff.before))} → {plain(setting_text(diff.after))}"
+        for diff in change.differs
+    ]
+    return "; ".join(([plain(reason_text(change.reason))] if change.reason else []) + diffs) or "none"
 
 
 def iso(report: Report, rows: tuple[IsoRow, ...] | None = None) -> tuple[Table, ...]:
-    """Throughput and cost at equal interactivity, in one table where the columns allow it; ``rows``: default the report's own."""
+    """Return throughput and cost at equal interactivity, in one table where the columns fit.
+
+    ``rows``: default those of the report.
+    """
     rows = report.iso if rows is None else rows
     titles, several = list(report.sku_titles.values()), len(report.sku_titles) > 1
     speed = ("tok/s/user", *(f"{title} tok/s/GPU" for title in titles), *(["ratio"] if several else []))
@@ -119,12 +124,12 @@ def _costs(row: IsoRow, *, several: bool) -> tuple[str, ...]:
 
 
 def marked(texts: Iterable[str], row: IsoRow) -> list[str]:
-    """The texts of a row's cells, each marked where its reading is directional."""
+    """Return the texts of a row's cells, those of directional readings with ≈."""
     return [about(text, directional=cell.directional) for text, cell in zip(texts, row.cells, strict=True)]
 
 
 def iso_wait(report: Report) -> Table:
-    """TTFT and the nearest deployment at equal interactivity."""
+    """Return TTFT and the nearest deployment at equal interactivity."""
     headers = ["tok/s/user"]
     for title in report.sku_titles.values():
         headers += [f"{title} TTFT p50 s", f"{title} nearest knot"]
@@ -143,7 +148,7 @@ def iso_wait(report: Report) -> Table:
 
 
 def points(curve: Curve) -> Table:
-    """What was reached at each concurrency, how long the first token took, and for how much."""
+    """Return throughput, interactivity, TTFT and cost at each concurrency."""
     headers = (
         "deployment",
         "conc",
@@ -160,7 +165,7 @@ def points(curve: Curve) -> Table:
 def _point(point: CurvePoint) -> tuple[str, ...]:
     place = "" if point.is_knot else " _dominated_"
     if point.status == "invalid":
-        place = f" _refused: {plain('; '.join(point.reasons))}_"
+        place = f" _invalid: {plain('; '.join(point.reasons))}_"
     return (
         point.shape + place,
         number(point.conc, "conc"),
@@ -174,15 +179,15 @@ def _point(point: CurvePoint) -> tuple[str, ...]:
 
 
 def bill(curve: Curve) -> Table:
-    """The rest of what is known about each point: cost with every GPU that was held, decode rate, n."""
+    """Return cost with all GPUs held, decode rate, TPOT and number of requests of each point."""
     headers = (
         "deployment",
         "conc",
-        "$/Mtok, all held",
+        "$/Mtok, all GPUs held",
         "output tok/s/decode GPU",
         "TPOT p50 ms",
         "requests",
-        "not judged",
+        "not evaluated",
     )
     rows = tuple(
         (
@@ -192,14 +197,13 @@ def bill(curve: Curve) -> Table:
             number(point.output_tok_s_gpu, "tok_s_gpu"),
             number(point.tpot_p50_ms, "ms"),
             number(point.requests, "count"),
-            plain("; ".join(point.not_evaluated)) or "_nothing withheld_",
+            plain("; ".join(point.not_evaluated)) or "_none_",
         )
         for point in curve.points
     )
     return Table(headers, "lrrrrrl", rows)
 
 
-def deployment(recipe: str, report: Report) -> str:
-    """SKU and file name of a recipe: enough to tell the rows of one report apart."""
-    title = next((title for sku, title in report.sku_titles.items() if f".{sku}." in recipe), "")
-    return f"{plain(title)} {code(short(recipe))}".strip()
+def deployment(recipe: str, sku: str, report: Report) -> str:
+    """Return the SKU and the file name of a recipe: enough to tell the rows of one report apart."""
+    return f"{plain(report.sku_titles.get(sku, ''))} {code(short(recipe))}".strip()

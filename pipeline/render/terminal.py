@@ -12,7 +12,7 @@ from pipeline.schema.timing import PointError, Timing
 
 
 def fit_table(judged: Sequence[tuple[str, str, Sequence[Hbm] | None]]) -> str:
-    """HBM of one GPU of each role, in GB: what the weights take, what is left for KV and what is asked of it."""
+    """Return HBM of one GPU of each role, GB: weights, what is left for KV cache, and what is requested of it."""
     head: tuple[str, ...] = (
         "recipe",
         "SKU",
@@ -56,7 +56,7 @@ def fit_table(judged: Sequence[tuple[str, str, Sequence[Hbm] | None]]) -> str:
 
 
 def timing_text(timing: Timing) -> str:
-    """Parameters and errors of a calibration."""
+    """Return the parameters and errors of a calibration."""
     prefill = [("SKU", "worker", "input tok/s/GPU")]
     decode = [("SKU", "worker", "step ms", "µs per 1,000 KV tokens", "slope of")]
     for sku in timing.skus:
@@ -66,7 +66,7 @@ def timing_text(timing: Timing) -> str:
             for one in sku.decode
         ]
     overheads = "".join(
-        f"{sku.sku}: {fixed(sku.overhead_s, 1)} s of fixed overhead a run\n" for sku in timing.skus
+        f"{sku.sku}: {fixed(sku.overhead_s, 1)} s of fixed overhead per run\n" for sku in timing.skus
     )
     head = (
         "recipe",
@@ -92,7 +92,7 @@ def timing_text(timing: Timing) -> str:
 
 
 def moved_table(moved: Sequence[DriftedFigure]) -> str:
-    """Figures that a new run does not reproduce; empty when there are none."""
+    """Return the figures that a new run does not reproduce; empty when there are none."""
     if not moved:
         return ""
     lines: list[tuple[str, ...]] = [("recipe", "conc", "figure", "kept", "new", "change")]
@@ -124,16 +124,17 @@ def _error(point: PointError) -> tuple[str, ...]:
 def _summary(timing: Timing) -> str:
     errors = timing.relative_errors
     left_out = timing.relative_left_out_errors
-    said = f"{len(errors)} figures: median error {number(median(errors), 'percent')}, largest {number(errors[-1], 'percent')}"
+    line = f"{len(errors)} figures: median error {number(median(errors), 'percent')}, largest "
+    line += f"{number(errors[-1], 'percent')}"
     return (
-        f"{said}; left out: largest {number(left_out[-1], 'percent')} of {len(left_out)}\n"
+        f"{line}; left out: largest {number(left_out[-1], 'percent')} of {len(left_out)}\n"
         if left_out
-        else f"{said}\n"
+        else f"{line}\n"
     )
 
 
 def aligned(lines: Sequence[Sequence[str]], *, left: int) -> str:
-    """Columns to their widest cell, the first ``left`` of them flush left."""
+    """Return lines with columns as wide as their widest cell, the first ``left`` of them flush left."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "".join(
         "  ".join(

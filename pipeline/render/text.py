@@ -1,22 +1,19 @@
-"""The only place that rounds: a format for each quantity, a word for each absence, and the three inline marks of Markdown."""
+"""The only module that rounds: a format for each quantity, a word for each absent value, inline Markdown."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from string import Formatter
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup, escape
-
-from pipeline.schema.report import Sentence
 
 MINUS = "−"
 THIN_P99 = "n < 662"  # MLPerf LoadGen's bound for a claim about p99; see Statistics
 
 
 def fixed(value: float, decimals: int) -> str:
-    """Decimals and thousands commas, with a real minus sign and no negative zero.
+    """Return a figure with decimals and thousands commas, with a real minus sign and no negative zero.
 
     >>> fixed(11055.649, 1), fixed(-0.04, 1), fixed(-1.5, 0)
     ('11,055.6', '0.0', '−2')
@@ -28,7 +25,7 @@ def fixed(value: float, decimals: int) -> str:
 
 
 def signed(value: float) -> str:
-    """A relative change in percent.
+    """Return a relative change in percent.
 
     >>> signed(0.012), signed(-0.198), signed(0.0001)
     ('+1.2 %', '−19.8 %', '0.0 %')
@@ -60,16 +57,18 @@ QUANTITIES: Final[dict[str, Callable[[float], str]]] = {
 
 
 def number(value: float | None, quantity: str, *, absent: str = "unknown") -> str:
-    """A value in the format of its quantity (``seconds`` takes milliseconds), or the word for its absence.
+    """Return a value in the format of its quantity, or the word for its absence; ``seconds`` takes milliseconds.
 
-    >>> number(0.0686, "usd_per_mtok"), number(57800.0, "seconds"), number(None, "ratio", absent="unreachable")
-    ('0.069', '57.8', '_unreachable_')
+    >>> number(0.0686, "usd_per_mtok"), number(57800.0, "seconds")
+    ('0.069', '57.8')
+    >>> number(None, "ratio", absent="unreachable")
+    '_unreachable_'
     """
     return f"_{absent}_" if value is None else QUANTITIES[quantity](value)
 
 
 def about(text: str, *, directional: bool) -> str:
-    """A figure that was read between knots that lie far apart is marked as a direction.
+    """Return a figure, marked where it was read between knots that are far apart.
 
     >>> about("2.58×", directional=True), about("_unreachable_", directional=True)
     ('≈ 2.58×', '_unreachable_')
@@ -80,7 +79,7 @@ def about(text: str, *, directional: bool) -> str:
 def best(
     values: list[float | None], quantity: str, *, lowest: bool = False, absent: str = "unknown"
 ) -> list[str]:
-    """The same for the cells of a row, the best in bold; all that print alike are best, and none where they all do.
+    """Return the cells of a row with the best in bold, and those that print the same; none where all are equal.
 
     >>> best([0.0691, 0.0689], "usd_per_mtok", lowest=True), best([1.0, 2.0, None], "ratio")
     (['0.069', '0.069'], ['1.00×', '**2.00×**', '_unknown_'])
@@ -94,7 +93,7 @@ def best(
 
 
 def percent(share: float) -> str:
-    """A share as a person wrote it, in percent.
+    """Return a share in percent, as a definition states it.
 
     >>> percent(0.01), percent(0.025)
     ('1 %', '2.5 %')
@@ -103,7 +102,7 @@ def percent(share: float) -> str:
 
 
 def plot(value: float | None) -> float | None:
-    """A value as charts hold it: six significant digits, more than a pixel can show.
+    """Return a value for a chart, with six significant digits.
 
     >>> plot(8933.00000004), plot(None)
     (8933.0, None)
@@ -112,7 +111,7 @@ def plot(value: float | None) -> float | None:
 
 
 def plain(text: str) -> str:
-    r"""Text of a person or a program, so that Markdown shows it as it is, on one line.
+    r"""Return text escaped for Markdown, on one line.
 
     >>> plain("a|b *c* <img>\nd")
     'a\\|b \\*c\\* \\<img> d'
@@ -121,7 +120,7 @@ def plain(text: str) -> str:
 
 
 def code(text: str) -> str:
-    r"""Text in a code span; a pipe is written so that a table survives it.
+    r"""Return text in a code span; pipes are escaped for tables.
 
     >>> code("a|b")
     '`a\\|b`'
@@ -129,33 +128,10 @@ def code(text: str) -> str:
     return "`" + " ".join(text.split()).replace("`", "'").replace("|", r"\|") + "`"
 
 
-class _Filler(Formatter):
-    """Fills ``{name:quantity}`` and ``{name}``."""
-
-    def format_field(self, value: Any, format_spec: str) -> str:
-        return number(value, format_spec) if format_spec else str(value)
-
-
-class _MarkdownFiller(_Filler):
-    """The same for Markdown: what is not a number is escaped."""
-
-    def format_field(self, value: Any, format_spec: str) -> str:
-        said = super().format_field(value, format_spec)
-        return said if format_spec else plain(said)
-
-
-def say(sentence: Sentence) -> str:
-    """A sentence with its numbers rounded, as Markdown."""
-    return _MarkdownFiller().vformat(sentence.words, (), sentence.values)
-
-
-def say_plainly(sentence: Sentence) -> str:
-    """A sentence with its numbers rounded, for a terminal or a log."""
-    return _Filler().vformat(sentence.words, (), sentence.values)
-
-
 def as_html(markdown: str) -> Markup:
-    r"""Inline Markdown as this project writes it: ``**strong**``, ``_word_``, code spans and backslash escapes; all else is text.
+    r"""Return inline Markdown as HTML.
+
+    ``**strong**``, ``_word_``, code spans and backslash escapes are marks; all else is text.
 
     >>> as_html(r"**1** _unreachable_ `a\|b` 2\*3 <i>")
     Markup('<strong>1</strong> <em>unreachable</em> <code>a|b</code> 2*3 &lt;i&gt;')

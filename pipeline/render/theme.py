@@ -14,7 +14,7 @@ SHAPES: Final = ("circle", "diamond", "triangle-up", "square", "cross")
 class Theme:
     """Hues after Okabe and Ito's palette.
 
-    ``palette`` is for SKUs in order, ``labels`` the same hues with the contrast that small text needs, ``parts`` fills bars.
+    ``palette``: SKUs in order. ``labels``: the same hues with the contrast that small text needs. ``parts``: bars.
     """
 
     name: str

@@ -1,1 +1,1 @@
-"""The language of the house: frozen, strict documents."""
+"""The documents that pass between packages: frozen and strict."""

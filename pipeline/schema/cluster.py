@@ -1,4 +1,4 @@
-"""Cluster documents: which launcher starts a recipe there, what measures it, and the names in use at that site."""
+"""Cluster documents: SKUs, launcher and measure of a site, and its names of models and images."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Port = Annotated[int, Field(ge=1024, le=32767)]
 class Site(Document):
     """Base of the launcher-specific part of a cluster document.
 
-    The rest of the pipeline asks these questions and never tests which launcher it is. A new launcher adds one subclass,
-    with a field ``launcher`` of its own name, and adds it to ``AnySite``.
+    The rest of the pipeline asks these questions and never tests which launcher it is. A new launcher adds
+    one subclass, with a field ``launcher`` of its own name, and adds it to ``AnySite``.
     """
 
     on_this_machine: ClassVar[bool] = False  # engines and load client run where the pipeline runs

@@ -1,4 +1,4 @@
-"""What comparing gives: readings of any CSV, where a ratio peaks, and two sides beside one another."""
+"""Results of comparing: readings of a CSV, peaks of a ratio, and two sides with their tables."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ from pydantic import Field
 
 from pipeline.schema.base import Document
 from pipeline.schema.claims import CostMode, Quantity
+from pipeline.schema.curve_kind import CurveKind
+from pipeline.schema.reasons import FieldDiff
 from pipeline.schema.recipe import Text
-from pipeline.schema.report import Change, Curve, FieldDiff, IsoRow
+from pipeline.schema.report import Change, Curve, IsoRow
+from pipeline.schema.sku_comparison import SpecRow
 
 
 class Reading(Document):
-    """One SKU at one interactivity; null = unreachable. ``gap``: distance of the knots around it, 0 at a knot, tok/s/user."""
+    """One SKU at one interactivity; null = unreachable.
+
+    ``gap``: distance of the knots around it in tok/s/user, 0 at a knot.
+    """
 
     sku: Text
     interactivity: float
@@ -22,12 +28,15 @@ class Reading(Document):
     gap: float | None = None
 
     def is_directional(self, gap: float) -> bool:
-        """Read between knots farther apart than ``gap``: a direction, not a figure."""
+        """Return whether it was read between knots over ``gap`` apart: a direction, not a figure."""
         return self.gap is not None and self.gap > gap
 
 
 class RatioAt(Document):
-    """A ratio at an interactivity. ``gap``: distance of the knots around it, of the side where they are farther apart, tok/s/user."""
+    """A ratio at an interactivity.
+
+    ``gap``: distance of the knots around it in tok/s/user, the larger one of both sides.
+    """
 
     at: float
     ratio: float
@@ -35,10 +44,10 @@ class RatioAt(Document):
 
 
 class Peak(Document):
-    """Where the ratio of two curves is largest: on a declared grid, and anywhere between the ends of what both measured.
+    """The largest ratio of two curves: on a declared grid, and anywhere in the range that both cover.
 
-    ``local``: maxima inside, the highest first. ``low`` and ``high``: the ends of the common range, which are no maxima of
-    anything but the range. ``passed_again_from``: where the ratio is above the highest local maximum once more.
+    ``local``: maxima inside, the highest first. ``low`` and ``high``: the ends of the common range, which are maxima of
+    the range only. ``passed_again_from``: where the ratio is above the highest local maximum once more.
     """
 
     quantity: Quantity
@@ -61,18 +70,10 @@ class Peak(Document):
         return "edge" if self.highest in (self.low, self.high) else "local peak"
 
 
-class SpecLine(Document):
-    """A specification of two SKUs; ``ratio`` is the second over the first."""
-
-    label: Text
-    values: tuple[float | None, float | None]
-    ratio: float | None
-
-
 class PairedCurves(Document):
-    """Two curves of one kind (origin, measure, load) read beside one another; an absent curve is unreachable everywhere."""
+    """Two curves of one kind (origin, measure, load) at the same interactivities; null = no curve, so unreachable."""
 
-    kind: Text
+    kind: CurveKind
     about: str = Field(description="the SKU of both curves where sides are runs or images; empty otherwise")
     curves: tuple[Curve | None, Curve | None]
     iso: tuple[IsoRow, ...] = Field(description="interactivities that at least one side reaches")
@@ -80,14 +81,22 @@ class PairedCurves(Document):
     cost_peak: Peak | None
 
 
+class CompareNote(Document):
+    """What could not be compared: ``side`` has no points, or no kind of figures has curves of both sides."""
+
+    kind: Literal["no points", "no common kind"]
+    side: Text | None = None
+
+
 class SideBySide(Document):
     """``compare A B``. Ratios: throughput B over A, cost A over B, so above 1 favours B. Changes are from A to B."""
 
     kind: Literal["SKUs", "runs", "recipes", "images"]
     names: tuple[str, str]
-    specs: tuple[SpecLine, ...]
+    specs: tuple[SpecRow, ...]
+    price_tier: Text = Field(description="of every price")
     together: tuple[PairedCurves, ...]
     changes: tuple[Change, ...]
     differs: tuple[FieldDiff, ...]
     gap: float = Field(description="readings between knots farther apart are directional, tok/s/user")
-    notes: tuple[str, ...] = Field(description="what could not be compared, and why")
+    notes: tuple[CompareNote, ...] = Field(description="what could not be compared")

@@ -1,4 +1,4 @@
-"""JSON Schemas of the YAML files, so that editors complete and CI verifies; generated, never written by hand."""
+"""JSON Schemas of the YAML files for completion in editors and for CI; generated, never edited by hand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schemas() -> dict[str, str]:
-    """File name → JSON Schema text, for every kind of YAML file."""
+    """Return the JSON Schema text of every kind of YAML file, by file name."""
     recipe = _schema(Recipe, "A recipe, a partial or a _base.yaml; what is missing here may be inherited")
     recipe["properties"]["extends"] = {
         "type": "array",
@@ -45,7 +45,7 @@ def _schema(model: type[Document], title: str) -> dict[str, Any]:
 
 
 def _relax(schema: dict[str, Any]) -> None:
-    """What a base may say need not be said again, and null deletes what was inherited."""
+    """Make every field optional, since it may be inherited, and nullable, since null deletes an inherited value."""
     for part in (schema, *schema.get("$defs", {}).values()):
         part.pop("required", None)
         for name, value in part.get("properties", {}).items():

@@ -1,4 +1,7 @@
-"""The interface between a launcher and a measure: a deployment that answers. It is live, so it is never stored."""
+"""The interface between a launcher and a measure: a deployment that answers.
+
+It is live, so it is never stored.
+"""
 
 from __future__ import annotations
 

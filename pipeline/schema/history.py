@@ -1,4 +1,4 @@
-"""One row of the history: a point, a failure or a published figure, with where it comes from."""
+"""One row of the history: a point, a failure or a published figure, with its origin."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class HistoryRow(Stored):
 
 
 class Tombstone(Stored):
-    """A retraction: honoured by every reader, deletes nothing."""
+    """A retraction: every reader leaves out what it names; nothing is deleted."""
 
     run_id: Text
     attempt: int | None = Field(default=None, description="null = every attempt of the run")
@@ -39,7 +39,7 @@ class Tombstone(Stored):
 
 
 class RunSummary(Document):
-    """What ingest did with one run attempt."""
+    """The result of ingest for one run attempt."""
 
     run_id: Text
     attempt: int

@@ -1,4 +1,4 @@
-"""plan.json: the one document that crosses from the hosted runner to the rack."""
+"""plan.json: the one document that passes from the hosted runner to the rack."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Hbm(Document):
 
     @property
     def weights_gb(self) -> float:
-        """Weights that stay in HBM."""
+        """Weights that stay in HBM, GB."""
         return (
             self.routed_gb
             + self.shared_gb
@@ -48,17 +48,17 @@ class Hbm(Document):
 
     @property
     def budget_gb(self) -> float:
-        """What vLLM may use."""
+        """HBM that vLLM may use, GB."""
         return self.utilisation * self.capacity_gb
 
     @property
     def kv_budget_gb(self) -> float:
-        """What is left for KV; negative when the weights alone do not fit."""
+        """HBM left for KV, GB; negative when the weights alone do not fit."""
         return self.budget_gb - self.weights_gb - self.overhead_gb - self.activation_gb
 
     @property
     def headroom_gb(self) -> float:
-        """What is left when everything asked for is in."""
+        """HBM left beside everything that must fit, GB."""
         return self.kv_budget_gb - self.kv_gb
 
     @property
@@ -73,13 +73,13 @@ class Hbm(Document):
 
     @property
     def verdict(self) -> Literal["fits", "tight", "does not fit"]:
-        """Tight is less than 5 % of capacity to spare: the model is not better than that."""
+        """``tight``: less than 5 % of the capacity is left, which is within the error of the estimate."""
         if not self.fits:
             return "does not fit"
         return "tight" if self.headroom_gb < 0.05 * self.capacity_gb else "fits"
 
     def kv_blocks(self, block_size: int) -> int:
-        """KV blocks of ``block_size`` tokens in the budget, after the fixed state of the sequences that must fit."""
+        """Return the KV blocks of ``block_size`` tokens in the budget, after the fixed state of the sequences that must fit."""
         free = self.kv_budget_gb * 1e9 - self.sequences * self.kv_bytes_per_sequence
         return max(0, int(free // (block_size * self.kv_bytes_per_token)))
 
@@ -91,23 +91,23 @@ class Job(Document):
     recipe: Recipe
     deployment_digest: Text
     environment: dict[Literal["sku", "llm", "cluster", "timing"], str] = Field(
-        description="digests of what else changes a measurement"
+        description="digest of each document besides the recipe that changes a measurement"
     )
     hbm: tuple[Hbm, ...]
     gpu_hours: float | None = Field(
-        description="estimated GPU-hours held; null = no earlier or simulated figure to go by"
+        description="estimated GPU-hours held; null = no fitted throughput to estimate them from"
     )
 
 
 class LeftOut(Document):
-    """A recipe that was looked at and not planned, and why."""
+    """A recipe that is not in the plan, and the reason."""
 
     recipe: Text
     reason: Text
 
 
 class Plan(Stored):
-    """What is to run on one cluster, with everything that a runner needs to know."""
+    """The jobs for one cluster, with every document that a runner needs."""
 
     schema_version: int = schema(2)
     plan_id: Text
@@ -126,5 +126,5 @@ class Plan(Stored):
     left_out: tuple[LeftOut, ...]
 
     def job(self, job_id: str) -> Job | None:
-        """A job by its id."""
+        """Return a job by its id; None if there is none."""
         return next((job for job in self.jobs if job.id == job_id), None)

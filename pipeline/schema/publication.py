@@ -1,4 +1,4 @@
-"""What is published: a review of a pull request as its job leaves it, and a page as the site lists it."""
+"""Documents for publishing: the review of a pull request as its job writes it, and a page as the site lists it."""
 
 from __future__ import annotations
 
@@ -24,26 +24,27 @@ class Annotation(Document):
 
 
 class Review(Stored):
-    """review.json: made by a job that anybody's pull request ran, so believed in nothing but its words."""
+    """review.json: written by a job that runs the code of a pull request, so its content is untrusted text."""
 
     verdict: Verdict
     headline: Text
     head_sha: str = Field(pattern=r"^[0-9a-f]{40}$")
     repository: str = Field(
-        pattern=r"^[\w.-]+/[\w.-]+$", description="that the head is in: the fork's, where it is one"
+        pattern=r"^[\w.-]+/[\w.-]+$",
+        description="repository of the head commit: the fork for a pull request from a fork",
     )
     annotations: tuple[Annotation, ...] = ()
 
 
 class PageEntry(Stored):
-    """entry.json beside a published page: what index, feed and badge say of it."""
+    """entry.json beside a published page: what index, feed and badge show of it."""
 
     name: str = Field(pattern=FILE_NAME, description="of the report")
     run_id: str = Field(pattern=FILE_NAME)
     attempt: int = Field(ge=1)
     verdict: Verdict
     headline: Text
-    origin: Origin | None = Field(description="of its figures; null where there are none")
+    origin: Origin | None = Field(description="of its figures; null = it has none")
     published_at: Text
-    site_url: str = Field(description="of the whole site; empty where it is not known")
+    site_url: str = Field(description="of the whole site; empty = unknown")
     run_url: str

@@ -1,4 +1,4 @@
-"""Figures of others: a study as printed, and one of its rows as history keeps it. What the source does not state stays null."""
+"""Published figures: a study as printed, and one of its rows as history stores it. What the source does not state is null."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ class StatedPoint(Document):
 
     @property
     def status(self) -> Literal["ok"]:
-        """A source that doubts a row does not print it."""
+        """A printed row counts as valid."""
         return "ok"
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Never refused."""
+        """A published row is never invalid, so there are none."""
         return ()
 
     @property
     def raw(self) -> tuple[()]:
-        """The client's files stayed with the source."""
+        """The source publishes no raw files."""
         return ()
 
     @property
     def requests(self) -> None:
-        """Not stated row by row."""
+        """Not stated per row."""
         return
 
     @property
@@ -74,7 +74,7 @@ class StatedPoint(Document):
 
     @property
     def interactivity(self) -> float | None:
-        """tok/s/user = 1000 / median TPOT, as everywhere in this project."""
+        """tok/s/user = 1000 / median TPOT."""
         return 1000 / self.tpot_ms.p50 if self.tpot_ms.p50 else None
 
     @property
@@ -108,7 +108,7 @@ class PublishedRow(Document):
 
     @property
     def name(self) -> str:
-        """How a reader finds the row."""
+        """The row in messages: SKU, concurrency and GPUs."""
         return f"{self.sku} conc {self.conc} {self.gpus_prefill}+{self.gpus_decode} GPUs"
 
 
@@ -119,7 +119,7 @@ class PointTable(Document):
     rows: Annotated[tuple[PublishedRow, ...], Field(min_length=1)]
 
     def digits(self, column: str) -> int | None:
-        """Decimals that a column prints; null = taken as exact."""
+        """Return how many decimals a column prints; None = exact."""
         return next((count for name, count in self.decimals.items() if name == column), None)
 
 
@@ -150,7 +150,7 @@ class PublishedIso(Document):
     rows: Annotated[tuple[PublishedIsoRow, ...], Field(min_length=1)]
 
     def digits(self, column: str) -> int | None:
-        """Decimals that a column prints; null = taken as exact."""
+        """Return how many decimals a column prints; None = exact."""
         return next((count for name, count in self.decimals.items() if name == column), None)
 
 

@@ -1,4 +1,4 @@
-"""The recipe: what to measure, said once. Where it runs is a cluster's business."""
+"""The recipe: what to measure. Where it runs is stated by a cluster document."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class WorkerPool(Document):
         return self.workers * self.gpus_per_worker
 
     def trays(self, gpus_per_tray: int) -> int:
-        """Trays of the whole pool: a worker of a tray or more takes whole trays, smaller workers share."""
+        """Return the trays of the whole pool: a worker of a tray or more takes whole trays, smaller workers share one."""
         if self.gpus_per_worker < gpus_per_tray:
             return ceil(self.workers / (gpus_per_tray // self.gpus_per_worker))
         return self.workers * ceil(self.gpus_per_worker / gpus_per_tray)
 
     @property
     def ranks(self) -> int:
-        """Schedulers of the whole pool: each data-parallel rank of each worker runs its own."""
+        """Schedulers of the whole pool: one per data-parallel rank of each worker."""
         return self.workers * self.dp
 
     @property
@@ -174,7 +174,7 @@ class Recipe(Document):
         return self.prefill.gpus + self.decode.gpus
 
     def gpus_held(self, gpus_per_tray: int) -> int:
-        """What the scheduler gives: every GPU of every tray, those of NATS and etcd and those that no worker fills too."""
+        """Return the GPUs that the scheduler allocates: every GPU of every tray, the trays of NATS and etcd and idle GPUs included."""
         trays = self.infra_trays + sum(pool.trays(gpus_per_tray) for pool in self.pools.values())
         return trays * gpus_per_tray
 
@@ -194,5 +194,5 @@ class Recipe(Document):
 
     @property
     def deployment_digest(self) -> str:
-        """Identity of "the same deployment" (contracts, section 1)."""
+        """The identity of a deployment (docs/contracts.md, section 1)."""
         return digest(self.measured_fields)

@@ -1,4 +1,4 @@
-"""Report documents: the definition a person writes, the data a report keeps, and the analysis that render prints."""
+"""Report documents: the definition in YAML, the data that a report keeps, and the analysis that render prints."""
 
 from __future__ import annotations
 
@@ -7,13 +7,30 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.schema.base import Document, Stored, schema
-from pipeline.schema.catalogue import Llm, Sku
+from pipeline.schema.catalogue import Llm, Price, Sku
+from pipeline.schema.curve_kind import CurveKind
+from pipeline.schema.findings import (
+    Answer,
+    Calibration,
+    Caveats,
+    CeilingFinding,
+    Completeness,
+    ExchangeFinding,
+    LargestRatio,
+    LintCounts,
+    LongWaits,
+    PointsWithin,
+    ShapeFinding,
+    StudyFinding,
+    StudyPeak,
+)
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.lint import LintReport
 from pipeline.schema.plan import Hbm
 from pipeline.schema.published import PublishedIsoRow, Study
+from pipeline.schema.reasons import ChangeReason, CoverageProblem, FieldDiff
 from pipeline.schema.recipe import Text
-from pipeline.schema.result import Origin
+from pipeline.schema.result import Host, Origin, RawFile
 from pipeline.schema.sku_comparison import (
     Ceiling,
     Confounder,
@@ -32,7 +49,7 @@ Verdict = Literal["better", "worse", "same", "unknown"]
 
 
 class Definition(Document):
-    """reports/NAME.yaml: what to tell."""
+    """reports/NAME.yaml: what a report covers."""
 
     title: Text
     select: Text = Field(description="glob over recipe ids")
@@ -52,6 +69,11 @@ class Definition(Document):
     comparison: SkuComparisonDefinition | None = Field(
         default=None, description="sections that compare the SKUs beyond their curves"
     )
+
+    @property
+    def level_within(self) -> float:
+        """Relative difference of cost below which two SKUs are level."""
+        return self.comparison.level_within if self.comparison else self.relevant_change
 
 
 class ReportData(Stored):
@@ -74,19 +96,17 @@ class ReportData(Stored):
     awaited: tuple[str, ...] = Field(
         default=(),
         exclude_if=lambda awaited: not awaited,
-        description="those that the told run's own plans name: a gap there is a failure",
+        description="recipe ids in the plans of the reported run: a missing one is a failure",
+    )
+    planned_skus: dict[str, str] = Field(
+        default_factory=dict,
+        exclude_if=lambda skus: not skus,
+        description="SKU of each planned recipe that has no row",
     )
     studies: tuple[Study, ...] = Field(default=(), description="published studies, as printed")
     fits: tuple[ShapeFit, ...] = Field(
         default=(), description="memory of the definition's worker shapes on its SKUs"
     )
-
-
-class Sentence(Document):
-    """Words around values that are not rounded yet: ``{name:quantity}`` is filled by render, ``{name}`` is a string as it is."""
-
-    words: Text
-    values: dict[str, float | str] = Field(default_factory=dict)
 
 
 class CurvePoint(Document):
@@ -98,7 +118,9 @@ class CurvePoint(Document):
     conc: int
     status: Literal["ok", "invalid"]
     reasons: tuple[str, ...]
-    not_evaluated: tuple[str, ...] = Field(default=(), description="what could not be judged of it, and why")
+    not_evaluated: tuple[str, ...] = Field(
+        default=(), description="checks that could not be evaluated, and why"
+    )
     total_tok_s_gpu: float
     output_tok_s_gpu: float | None = Field(description="null = the source does not state it")
     interactivity: float | None = Field(description="null = no request had two output tokens")
@@ -115,17 +137,17 @@ class CurvePoint(Document):
     requests: int | None = Field(description="null = the source does not state it")
     is_knot: bool
     folder: Text
-    raw: tuple[str, ...]
+    raw: tuple[RawFile, ...]
 
 
 class Curve(Document):
-    """Points of one SKU x LLM x workload x engine x origin; knots are those on the Pareto frontier."""
+    """Points of one SKU x LLM x workload x engine x origin; knots are the points on the Pareto frontier."""
 
     sku: Text
     title: Text
     origin: Origin
     points: tuple[CurvePoint, ...] = Field(description="by rising interactivity")
-    kind: Text = Field(description="origin, measure and requests per conc, in words: what may not be mixed")
+    kind: CurveKind
 
     @property
     def knots(self) -> tuple[CurvePoint, ...]:
@@ -162,14 +184,6 @@ class IsoRow(Document):
         return self.cells[0].directional and self.cells[-1].directional
 
 
-class FieldDiff(Document):
-    """A field of the resolved recipe, image, versions, client or environment that differs."""
-
-    field: Text
-    before: str
-    after: str
-
-
 class Change(Document):
     """One recipe at one concurrency, now against its previous run. Relative changes: 0.01 = +1 %."""
 
@@ -178,8 +192,8 @@ class Change(Document):
     shape: Text
     conc: int
     verdict: Verdict
-    reason: str = Field(description="why the verdict is unknown; empty otherwise")
-    before_run: str
+    reason: ChangeReason | None = Field(description="why the verdict is unknown; null = it is known")
+    before_run: str | None = Field(description="run of the earlier point; null = there is none")
     before_tok_s_gpu: float | None
     after_tok_s_gpu: float | None
     before_interactivity: float | None
@@ -189,16 +203,26 @@ class Change(Document):
     ttft_p50_change: float | None
     differs: tuple[FieldDiff, ...]
 
+    @property
+    def is_new(self) -> bool:
+        """Whether there is no earlier run of this point."""
+        return self.reason is not None and self.reason.kind == "no earlier run"
+
+    @property
+    def is_verdict_due(self) -> bool:
+        """Whether the point counts towards a verdict: both sides were to have it."""
+        return self.reason is None or self.reason.is_gap
+
 
 class CoverageRow(Document):
-    """What became of one planned recipe."""
+    """The state of one planned recipe."""
 
     recipe: Text
     sku: Text
     state: Literal["ran", "invalid", "failed", "missing", "not in plan"]
     points: int
     planned_points: int | None
-    reason: str
+    problems: tuple[CoverageProblem, ...] = Field(description="points without figures, by concurrency")
     gpus_counted: int | None
     gpus_held: int | None
     gpu_hours: float | None = Field(
@@ -207,7 +231,7 @@ class CoverageRow(Document):
 
     @property
     def is_gap(self) -> bool:
-        """It was planned and did not bring every point."""
+        """Whether it was planned and points are absent or invalid."""
         return self.state not in ("ran", "not in plan")
 
 
@@ -215,20 +239,22 @@ class ProvenanceRow(Document):
     """One run folder behind the report."""
 
     recipe: Text
+    sku: Text
     run_id: Text
     attempt: int
     folder: Text
     started_at: Text
     deployment_digest: Text
-    git_sha: str
+    git_sha: str | None = Field(description="null = unknown")
+    git_dirty: bool = Field(description="the working tree had changes that are not in the commit")
     seed: int
-    versions: str
-    host: str
+    versions: dict[str, str]
+    host: Host | None = Field(description="null = unknown")
     seconds: float
     measured_share: float | None = Field(
         default=None, description="of the seconds of a live run that were measurement; null = a replay"
     )
-    raw: tuple[str, ...] = Field(description="path and first 12 digits of the SHA-256 of each raw file")
+    raw: tuple[RawFile, ...]
 
 
 class HbmRow(Document):
@@ -256,23 +282,23 @@ class SkuComparison(Document):
     specs: tuple[SpecRow, ...]
     radar: tuple[RadarAxis, ...]
     ceilings: tuple[Ceiling, ...]
-    ceiling_finding: Sentence | None
+    ceiling_finding: CeilingFinding | None
     shapes: tuple[ShapeRow, ...]
-    shape_titles: tuple[str, ...] = Field(
+    shape_skus: tuple[str, ...] = Field(
         description="SKUs whose usable memory is known, in the order of the cells of ``shapes``"
     )
     capacity_gb: tuple[float, ...] = Field(description="usable HBM of one GPU of each of them")
-    shape_findings: tuple[Sentence, ...]
+    shape_findings: tuple[ShapeFinding, ...]
     exchange: tuple[ExchangeRow, ...]
-    exchange_finding: Sentence | None
+    exchange_finding: ExchangeFinding | None
     ratios: tuple[RatioCurve, ...] = Field(
         description="of every kind that has both SKUs, the one that the tables read first"
     )
     confounders: tuple[Confounder, ...]
     what_if: tuple[WhatIf, ...]
     slo: tuple[IsoRow, ...]
-    slo_answer: Sentence | None
-    slo_left: tuple[str, ...] = Field(description="points within the limit of each SKU, in words")
+    slo_answer: Answer | None
+    slo_points: tuple[PointsWithin, ...] = Field(description="points within the limit, one entry a SKU")
 
 
 class StudyPoint(Document):
@@ -296,30 +322,16 @@ class StudyPoint(Document):
 class ComparedCurves(Document):
     """A kind of figures of ours at the grid of the report."""
 
-    kind: Text
+    kind: CurveKind
     origin: Origin
     rows: tuple[IsoRow, ...]
-
-
-class StudyPeak(Document):
-    """Where the ratio of a study's curves peaks between their ends, and where it is above that once more."""
-
-    name: Text
-    axis: Text
-    ratio: float
-    at: float
-    again_from: float | None
-    end_ratio: float
-    end: float
-    directional: bool = False
-    end_directional: bool = False
 
 
 class StudySection(Document):
     """A published study beside our figures, and checked. ``iso`` reads it on the median axis, at our prices."""
 
     study: Study
-    kind: Text = Field(description="of its curves in the report")
+    kind: CurveKind = Field(description="of its curves in the report")
     points: tuple[StudyPoint, ...]
     iso: tuple[IsoRow, ...]
     beside: tuple[ComparedCurves, ...]
@@ -328,8 +340,29 @@ class StudySection(Document):
         description="the printed table, read again from the printed points the way the study did"
     )
     peaks: tuple[StudyPeak, ...]
-    summary: Sentence
+    finding: StudyFinding | None = Field(description="null without two readings to compare")
+    counts: LintCounts
     linted: LintReport
+
+
+class ComparedPoints(Document):
+    """How many points have a verdict against their previous run, and why the others have none."""
+
+    points: int = Field(description="in all; 0 = there is no earlier run")
+    same: int
+    new: int = Field(description="without an earlier run")
+    unknown: int = Field(description="with an earlier run and without a verdict")
+    runs: tuple[str, ...] = Field(description="earlier runs of the points that are the same")
+    example: Change | None = Field(description="a point with the most frequent reason of no verdict")
+
+
+class RunFinding(Document):
+    """The run against the one before."""
+
+    moved: Change | None = Field(description="the largest change for the worse, else for the better")
+    others_moved: int = Field(description="further changes in the same direction")
+    completeness: Completeness
+    compared: ComparedPoints
 
 
 class Report(Document):
@@ -338,15 +371,13 @@ class Report(Document):
     name: Text
     definition: Definition
     verdict: Verdict
-    headline: Sentence
-    answer: Sentence | None = Field(
-        description="which SKU is cheaper where; null without two readable curves"
-    )
-    rule: Sentence = Field(description="what made the verdict")
-    findings: tuple[Sentence, ...] = Field(description="what a reader who stops here should know")
-    banners: tuple[Sentence, ...]
+    run: RunFinding
+    answer: Answer | None = Field(description="which SKU is cheaper where; null without two readable curves")
+    largest_ratio: LargestRatio | None
+    long_waits: LongWaits | None
+    caveats: Caveats
     origin: Origin | None = Field(description="of the curves that the tables read; null = nothing ran")
-    run: str
+    runs: tuple[str, ...] = Field(description="runs behind the rows, sorted")
     sku_titles: dict[str, str] = Field(description="SKU id -> name, in the order of the columns")
     curves: tuple[Curve, ...]
     iso: tuple[IsoRow, ...]
@@ -355,8 +386,8 @@ class Report(Document):
     hbm: tuple[HbmRow, ...]
     timing: tuple[SkuTiming, ...]
     timing_errors: tuple[PointError, ...]
-    timing_source: str
-    prices: dict[str, str] = Field(description="SKU id -> the price used, with date and source, in words")
+    calibration: Calibration | None
+    prices: dict[str, Price | None] = Field(description="SKU id -> the price used; null = none is known")
     provenance: tuple[ProvenanceRow, ...]
     comparison: SkuComparison | None
     studies: tuple[StudySection, ...]

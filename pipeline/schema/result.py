@@ -1,4 +1,4 @@
-"""What a job brings home. Derived figures are written for the reader and computed again on reading."""
+"""Results of a job. Derived figures are written for readers of the files and computed again on reading."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Statistics(Document):
 
 
 class RawFile(Document):
-    """A file of the client, kept as it came, relative to the result folder."""
+    """A file of the load client, unchanged, relative to the result folder."""
 
     path: Text
     sha256: Text
@@ -45,10 +45,10 @@ class Point(Document):
     conc: int = Field(ge=1)
     status: Literal["ok", "invalid"]
     reasons: tuple[str, ...] = Field(
-        default=(), description="why a refused point is not to be trusted, each `name: what was found`"
+        default=(), description="why the point is invalid, each `name: what was found`"
     )
     not_evaluated: tuple[str, ...] = Field(
-        default=(), description="what could not be judged, and why; does not refuse the point"
+        default=(), description="what could not be evaluated, and why; it does not make the point invalid"
     )
     gpus_prefill: int = Field(ge=0)
     gpus_decode: int = Field(ge=0)
@@ -102,7 +102,7 @@ class Point(Document):
 
 
 class Host(Document):
-    """The machine that measured, or simulated."""
+    """The machine that measured or simulated."""
 
     machine: str
     cpus: int
@@ -113,7 +113,7 @@ class Host(Document):
 
 
 class Gpu(Document):
-    """One GPU as its driver describes it when the measurement ends; null = the driver does not say."""
+    """One GPU as its driver describes it when the measurement ends; null = not stated."""
 
     node: str
     index: str
@@ -129,7 +129,7 @@ class Gpu(Document):
 
 
 class Provenance(Document):
-    """Where a result comes from."""
+    """The origin of a result: run, code, cluster, client settings, software and machine."""
 
     run_id: Text
     attempt: int = Field(ge=1)
@@ -142,7 +142,7 @@ class Provenance(Document):
     requests_per_conc: int
     seed: int
     time_scale: float | None = Field(
-        default=None, description="simulated engines ran this many times as slow as calibrated; null = as is"
+        default=None, description="factor by which simulated engines ran slower than calibrated; null = 1"
     )
     versions: dict[str, str]
     host: Host | None
@@ -150,7 +150,7 @@ class Provenance(Document):
     finished_at: Text
     stages_s: dict[str, float] = Field(default_factory=dict, description="seconds by stage")
     commands: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="argument lists by what they run"
+        default_factory=dict, description="argument list by name of the process"
     )
     environment: dict[str, str] = Field(
         default_factory=dict, description="variables that engines and libraries read, secrets redacted"
@@ -161,22 +161,22 @@ class Provenance(Document):
 
 
 class JobRecord(Stored):
-    """job.json: what was to run, and where it ran."""
+    """job.json: the job, and where it ran."""
 
     job: Job
     provenance: Provenance
 
     def point_key(self, conc: int) -> str:
-        """What may share a series, a baseline, a frontier (contracts, section 1)."""
+        """Return the key of what may share a series, a baseline or a frontier (docs/contracts.md, section 1)."""
         return point_key(self, conc, deployment_digest=self.job.deployment_digest)
 
     def series_key(self, conc: int) -> str:
-        """The point key without the deployment digest: what a verdict may compare."""
+        """Return the point key without the deployment digest: a verdict compares points of one series key."""
         return point_key(self, conc, deployment_digest="")
 
     @property
     def client_settings(self) -> dict[str, Any]:
-        """Settings of the load client that the point key holds; the seed only as fixed or chosen."""
+        """The settings of the load client in the point key; of the seed only whether it is fixed or chosen."""
         client: Client = self.job.recipe.client
         settings = client.model_dump(mode="json", exclude={"seed"})
         fixed = self.provenance.seed == client.seed
@@ -185,12 +185,12 @@ class JobRecord(Stored):
 
     @property
     def is_reduced(self) -> bool:
-        """Fewer requests than the recipe asks for."""
+        """Whether there were fewer requests than the recipe states."""
         return self.provenance.requests_per_conc < self.job.recipe.client.requests_per_conc
 
 
 def point_key(record: JobRecord, conc: int, *, deployment_digest: str) -> str:
-    """SHA-256 over what makes two points the same series."""
+    """Return the SHA-256 over everything that two points of one series have in common."""
     provenance, recipe = record.provenance, record.job.recipe
     parts = {
         "recipe": recipe.id,
@@ -255,7 +255,7 @@ class ResultFolder(Document):
 
 
 class Measurement(Document):
-    """What a measure hands to ``collect``: points whose raw files lie in a staging folder, and where the time went."""
+    """What a measure passes to ``collect``: points whose raw files are in a staging folder, and the seconds of each stage."""
 
     points: tuple[Point, ...]
     versions: dict[str, str]

@@ -1,17 +1,66 @@
-"""What a report says of two or more SKUs beyond their curves: on paper, by worker shape, and under other assumptions."""
+"""SKUs compared beyond their curves: specifications, worker shapes, and other assumptions."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field
 
 from pipeline.schema.base import Document
+from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.plan import Hbm
 from pipeline.schema.recipe import Count, Text
 
 Positive = Annotated[float, Field(gt=0)]
 Shape = Annotated[str, Field(pattern=r"^(TP|TEP|DEP)[1-9]\d*$")]
+ShapeKind = Literal["TP", "TEP", "DEP"]
+SHAPE_KINDS: Final[tuple[ShapeKind, ...]] = ("TP", "TEP", "DEP")
+SpecKey = Literal[
+    "hbm",
+    "hbm_visible",
+    "hbm_bandwidth",
+    "fp4",
+    "fp8",
+    "bf16",
+    "scaleup",
+    "domain_gpus",
+    "domain_hbm",
+    "domain_bandwidth",
+    "power",
+    "price",
+]
+Bound = Literal["compute", "bandwidth", "capacity", "exchange"]
+
+
+class WorkerShape(Document):
+    """Parallelism of one worker: its kind, and how many GPUs it spans."""
+
+    kind: ShapeKind
+    width: Count
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the shape that a code names; ValueError where it names none.
+
+        >>> WorkerShape.parse("DEP16").width
+        16
+        """
+        found = re.fullmatch(r"(TP|TEP|DEP)([1-9]\d*)", text)
+        if not found:
+            raise ValueError(f"{text!r} is no worker shape; write TP4, TEP4 or DEP8, for example")
+        kind = next(kind for kind in SHAPE_KINDS if kind == found[1])
+        return cls(kind=kind, width=int(found[2]))
+
+    @property
+    def code(self) -> str:
+        """The field's shorthand: TP4, TEP4, DEP8."""
+        return f"{self.kind}{self.width}"
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """A key to sort shapes by: width, then kind."""
+        return self.width, SHAPE_KINDS.index(self.kind)
 
 
 class FitAssumptions(Document):
@@ -43,7 +92,7 @@ class SkuComparisonDefinition(Document):
     """What a report assumes where it looks beyond its curves."""
 
     published: tuple[Text, ...] = Field(
-        default=(), description="studies to hold beside our figures; paths from the definition's folder"
+        default=(), description="published studies to compare with; paths from the definition's folder"
     )
     fit: FitAssumptions
     exchange: ExchangeAssumptions
@@ -51,7 +100,7 @@ class SkuComparisonDefinition(Document):
         description="SKUs whose cost per token differs by less are called level"
     )
     ttft_limit_s: Positive = Field(
-        description="points that wait longer for the first token (median) keep no promise of it"
+        description="limit on the median TTFT: points above it are left out of the table of that limit"
     )
     price_span: Annotated[float, Field(gt=0, lt=1)] = Field(
         description="relative change of the last SKU's price: what if"
@@ -69,9 +118,7 @@ class ShapeFit(Document):
 class SpecRow(Document):
     """One line of a specification: a figure per SKU in the order of the columns, and last over first."""
 
-    label: Text
-    unit: Text
-    quantity: Text = Field(description="how render formats it")
+    spec: SpecKey
     values: tuple[float | None, ...]
     ratio: float | None
 
@@ -79,23 +126,26 @@ class SpecRow(Document):
 class RadarAxis(Document):
     """A specification as a share of the best of all known SKUs."""
 
-    label: Text
-    best: Text = Field(description="titles of the SKUs that have the maximum")
+    spec: SpecKey
+    best: tuple[str, ...] = Field(description="titles of the SKUs that have the maximum")
     shares: tuple[float | None, ...] = Field(description="one per SKU of the report, 0 to 1")
 
 
 class Ceiling(Document):
-    """How much cheaper a token could be on paper if nothing but one resource limited both SKUs."""
+    """How much cheaper a token could be on paper if one resource were the only limit of both SKUs."""
 
-    bound: Text
-    spec: Text
+    bound: Bound
+    spec: SpecKey
     spec_ratio: float | None
     price_ratio: float | None
     tokens_per_dollar_ratio: float | None
 
 
 class ShapeCell(Document):
-    """What is left for KV on one GPU of a SKU. Rooms are negative when weights and activations alone do not fit."""
+    """Memory that is left for KV on one GPU of a SKU.
+
+    Negative when weights and activations alone do not fit.
+    """
 
     weights_share: float = Field(description="weights over capacity")
     decode_room_gb: float
@@ -105,16 +155,19 @@ class ShapeCell(Document):
 
 
 class ShapeRow(Document):
-    """One worker shape on every SKU; roles of one SKU stand side by side."""
+    """One worker shape on every SKU, one cell a SKU."""
 
-    shape: Text
+    shape: WorkerShape
     gpus: Count
     weights_gb: float
     cells: tuple[ShapeCell, ...]
 
 
 class ExchangeRow(Document):
-    """Experts and traffic of one expert-parallel width; milliseconds are of one decode step over all layers."""
+    """Experts and traffic of one expert-parallel width.
+
+    Milliseconds are of one decode step over all layers.
+    """
 
     ep: Count
     experts_per_gpu: float = Field(description="of each layer")
@@ -142,18 +195,26 @@ class RatioPoint(Document):
 class RatioCurve(Document):
     """Both ratios over the whole range that the curves of one kind have in common."""
 
-    kind: Text
+    kind: CurveKind
     points: tuple[RatioPoint, ...]
 
 
+class ValueInUse(Document):
+    """A value of a setting and how many of the recipes of a SKU have it; null = not set."""
+
+    value: str | None
+    recipes: int
+    all_recipes: int
+
+
 class Confounder(Document):
-    """A setting that differs between the SKUs and is not the shape: values with the recipes that have them."""
+    """A setting, other than the shape, whose values differ between the SKUs."""
 
     kind: Literal["budget", "software", "flag", "environment"]
     where: Text = Field(description="prefill, decode, both, or deployment")
     field: Text
-    values: tuple[str, ...] = Field(
-        description="one per SKU: every value in use, with how many recipes have it"
+    values: tuple[tuple[ValueInUse, ...], ...] = Field(
+        description="one tuple per SKU, the most frequent value first"
     )
 
 

@@ -32,7 +32,7 @@ class DecodeTiming(Document):
         description="what 1,000 more resident KV tokens add to a step, µs"
     )
     slope_of: Text = Field(
-        description="the kind that the slope was fitted on; another one where this kind has a single point"
+        description="worker kind that the slope was fitted on; another kind where this one has a single point"
     )
 
 
@@ -46,7 +46,7 @@ class SkuTiming(Document):
 
 
 class PointError(Document):
-    """One fitted point: what was given, what the fit says, and what the others alone would have said."""
+    """One fitted point: given figures, fitted figures, and the prediction of a fit to the other points."""
 
     recipe: Text
     sku: Text
@@ -60,7 +60,7 @@ class PointError(Document):
     )
     left_out_tpot_ms: float | None = None
     left_out_sd: float | None = Field(
-        default=None, description="relative s.d. with which the others predict it; null = they cannot at all"
+        default=None, description="relative standard deviation of that prediction; null = not identifiable"
     )
 
 
@@ -87,7 +87,7 @@ class Timing(Stored):
 
     @property
     def relative_left_out_errors(self) -> list[float]:
-        """The same of the points that were left out and predicted by the others."""
+        """|predicted/given - 1| of every rate and TPOT, predicted by the other points, smallest first."""
         pairs = [(one.left_out_total_tok_s_gpu, one.total_tok_s_gpu) for one in self.errors]
         pairs += [(one.left_out_tpot_ms, one.tpot_ms) for one in self.errors]
         return sorted(abs(predicted / given - 1) for predicted, given in pairs if predicted is not None)
@@ -99,9 +99,9 @@ class Timing(Stored):
 
 
 def worker_kind(recipe: Recipe, role: Role) -> str:
-    """Which timing parameters a pool uses: its worker shape, and whether expert weights are offloaded to the host.
+    """Return which timing parameters a pool uses: its worker shape, and whether expert weights are offloaded to the host.
 
-    Offloaded weights are fetched in every pass, so such a worker is another machine than the same shape without.
+    Offloaded weights are fetched in every pass, so such a worker is calibrated apart from the same shape without.
     """
     pool = recipe.pools[role]
     return pool.shape + ("-offload" if "offload-group-size" in pool.flags else "")

@@ -1,4 +1,4 @@
-"""Result folders into history: all are checked before the first byte is written, and none is written twice."""
+"""Result folders into history: all are checked before anything is written, and none is stored twice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RunKey = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """What one run attempt brings: the file to write, or nothing new."""
+    """The new jobs of one run attempt, and the file to write for them; ``path`` is None if nothing is new."""
 
     run: RunKey
     result_folders: Sequence[ResultFolder]
@@ -37,11 +37,14 @@ class _Batch:
 
 
 def ingest(url: str | Storage, result_folders: Sequence[ResultFolder]) -> list[RunSummary]:
-    """Store what is new, one file a run attempt; ArtifactError, and nothing written, when a known job has other content now."""
+    """Store the new jobs, one file per run attempt, and return a summary of each.
+
+    ArtifactError when a known job has other content now; nothing is written then.
+    """
     storage = at(url)
     runs: dict[RunKey, dict[str, ResultFolder]] = {}
     for result_folder in result_folders:
-        _refuse_odd(result_folder)
+        _refuse_inconsistent(result_folder)
         _keep(result_folder, runs.setdefault(_run(result_folder), {}))
     stored = table.files(storage)
     batches = [_batch(storage, run, list(jobs.values()), stored) for run, jobs in sorted(runs.items())]
@@ -50,11 +53,13 @@ def ingest(url: str | Storage, result_folders: Sequence[ResultFolder]) -> list[R
             (batch, stack.enter_context(storage.staged(batch.path, batch.content)) if batch.path else None)
             for batch in batches
         ]
-        return [(_again(storage, batch) if move and not move() else batch).summary for batch, move in staged]
+        return [
+            (_retried(storage, batch) if move and not move() else batch).summary for batch, move in staged
+        ]
 
 
-def _again(storage: Storage, batch: _Batch) -> _Batch:
-    """Somebody else wrote this run meanwhile: look again, until a name is free or nothing is new."""
+def _retried(storage: Storage, batch: _Batch) -> _Batch:
+    """Store a batch whose file name another process took meanwhile: retry until a name is free or nothing is new."""
     while True:
         batch = _batch(storage, batch.run, batch.result_folders, table.files(storage))
         if batch.path is None:
@@ -74,14 +79,14 @@ def _keep(result_folder: ResultFolder, jobs: dict[str, ResultFolder]) -> None:
         _refuse_conflict(result_folder, "another folder of this ingest")
 
 
-def _refuse_odd(result_folder: ResultFolder) -> None:
+def _refuse_inconsistent(result_folder: ResultFolder) -> None:
     record = result_folder.record
     concs = [point.conc for point in result_folder.points]
     problems = {
         f"run id {record.provenance.run_id!r} cannot be part of a file name": not RUN_ID.fullmatch(
             record.provenance.run_id
         ),
-        "the job's id is not its recipe's": record.job.id != record.job.recipe.id,
+        "the job's id is not the id of its recipe": record.job.id != record.job.recipe.id,
         "neither points nor failure, or both": bool(result_folder.points)
         == (result_folder.failure is not None),
         "the same conc twice": len(concs) != len(set(concs)),
@@ -89,17 +94,17 @@ def _refuse_odd(result_folder: ResultFolder) -> None:
     for what, is_so in problems.items():
         if is_so:
             raise ArtifactError(
-                what, where=result_folder.folder, hint="nothing was written; leave the folder out"
+                what, where=result_folder.folder, hint="nothing was stored; leave the folder out"
             )
 
 
 def _refuse_conflict(result_folder: ResultFolder, other: str) -> None:
     run_id, attempt = _run(result_folder)
-    what = f"run {run_id} attempt {attempt} has {result_folder.record.job.id} already, with other content ({other})"
+    what = f"run {run_id} attempt {attempt} already has {result_folder.record.job.id} with other content ({other})"
     raise ArtifactError(
         what,
         where=result_folder.folder,
-        hint="nothing was written; a retry is a new attempt, a wrong run is retracted",
+        hint="nothing was stored; use a new attempt for a retry, or retract the wrong run",
     )
 
 
@@ -135,7 +140,7 @@ def _first_day(result_folders: Sequence[ResultFolder]) -> str:
 
 
 def _rows(result_folder: ResultFolder, date: str) -> list[HistoryRow]:
-    """A row a point; a failed job has one for each concurrency that it was to measure."""
+    """Return one row per point; a failed job has one for each concurrency of its recipe."""
     points = {point.conc: point for point in result_folder.points} or dict.fromkeys(
         result_folder.record.job.recipe.conc
     )

@@ -1,4 +1,4 @@
-"""A published study as what ingest stores: one arrival a recipe, rows as stated, origin ``published``."""
+"""A published study in the form that ingest stores: one result folder per recipe, rows as stated, origin ``published``."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from pipeline.schema.result import JobRecord, Provenance, ResultFolder
 
 
 def result_folders(study: Study, recipes: Mapping[str, Recipe], *, where: str) -> list[ResultFolder]:
-    """Rows tied to a recipe, by recipe; ArtifactError with every row that its recipe does not deploy."""
+    """Return the rows with a recipe as one result folder per recipe; ArtifactError lists the rows that do not match theirs."""
     problems = [f"{row.name}: {why}" for row in study.rows if (why := _mismatch(study, row, recipes))]
     if problems:
-        hint = "tie each row to the recipe that deploys it, or leave `recipe` out: then it is read and linted, not stored"
+        hint = (
+            "name in each row the recipe that deploys it; a row without `recipe` is checked, but not stored"
+        )
         raise ArtifactError("; ".join(problems), where=where, hint=hint)
     by_recipe: dict[str, list[PublishedRow]] = {}
     for row in study.rows:
@@ -24,7 +26,7 @@ def result_folders(study: Study, recipes: Mapping[str, Recipe], *, where: str) -
             by_recipe.setdefault(row.recipe, []).append(row)
     if not by_recipe:
         raise ArtifactError(
-            "no row is tied to a recipe", where=where, hint="say `recipe: ID` in each row that one deploys"
+            "no row names a recipe", where=where, hint="add `recipe: ID` to each row that a recipe deploys"
         )
     return [_result_folder(study, recipes[recipe], rows) for recipe, rows in by_recipe.items()]
 
@@ -78,7 +80,7 @@ def _result_folder(study: Study, recipe: Recipe, rows: Sequence[PublishedRow]) -
 
 
 def _mismatch(study: Study, row: PublishedRow, recipes: Mapping[str, Recipe]) -> str:
-    """Why a row is not what its recipe deploys; empty when it is, or when it is tied to none."""
+    """Return how a row differs from its recipe; empty without a difference or a recipe."""
     if row.recipe is None:
         return ""
     recipe = recipes.get(row.recipe)
@@ -91,11 +93,11 @@ def _differences(study: Study, row: PublishedRow, recipe: Recipe) -> Iterator[st
     own_lengths = (recipe.workload.isl, recipe.workload.osl)
     own = (recipe.model, recipe.precision, own_lengths, recipe.sku, recipe.prefill.gpus, recipe.decode.gpus)
     names = ("model", "precision", "isl and osl", "sku", "prefill GPUs", "decode GPUs")
-    for name, said, has in zip(names, stated, own, strict=True):
-        if said != has:
-            yield f"{name} {said}, its recipe has {has}"
+    for name, in_row, in_recipe in zip(names, stated, own, strict=True):
+        if in_row != in_recipe:
+            yield f"{name} {in_row}, its recipe has {in_recipe}"
     if row.gpus_held is None:
-        yield "gpus_held is not said"
+        yield "gpus_held is missing"
     if row.conc not in recipe.conc:
         yield f"conc {row.conc}, its recipe has {', '.join(map(str, recipe.conc))}"
     for role, pool in (("prefill", row.prefill), ("decode", row.decode)):

@@ -22,10 +22,10 @@ SEALED: dict[str, str | bool | int | float | list[str]] = {
     "python_enable_replacements": "false",
 }
 AS_STORED = "points_as_stored"
-STATUS = " ".join(
-    f"WHEN '{old}' THEN '{new}'" for old, new in STATUSES.items()
-)  # old files are never rewritten
-VIEW = f"CREATE VIEW points AS SELECT * REPLACE (CASE status {STATUS} ELSE status END AS status) FROM {AS_STORED}"  # noqa: S608  # no input of users
+# Files of schema 1 are never rewritten: the view shows their status under its new name.
+CASES = " ".join(f"WHEN '{old}' THEN '{new}'" for old, new in STATUSES.items())
+STATUS = f"CASE status {CASES} ELSE status END AS status"
+VIEW = f"CREATE VIEW points AS SELECT * REPLACE ({STATUS}) FROM {AS_STORED}"  # noqa: S608  # of constants
 
 
 def query(url: str | Storage, sql: str) -> list[dict[str, Any]]:

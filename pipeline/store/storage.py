@@ -1,4 +1,4 @@
-"""Where history lives: a folder of any filesystem that pyarrow or fsspec can reach. Files are written whole and never overwritten."""
+"""Storage of a history: a folder of any filesystem of pyarrow or fsspec. Files are written whole and never overwritten."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.edge import files
 from pipeline.errors import ArtifactError, PipelineError
 
 UNCHANGED = "history is unchanged; ingest again"
-FLAT = frozenset({"s3", "gcs", "abfs"})  # these have no folders to make
+FLAT = frozenset({"s3", "gcs", "abfs"})  # object stores without folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +30,15 @@ class Storage:
 
     @property
     def is_local(self) -> bool:
-        """Names can be claimed without a race."""
+        """Whether a file name can be claimed without a race."""
         return isinstance(self.fs, filesystems.LocalFileSystem)
 
     def absolute(self, path: str) -> str:
-        """A path as the filesystem takes it."""
+        """Return a path in the form that the filesystem expects."""
         return f"{self.root}/{path}"
 
     def files(self, folder: str) -> list[str]:
-        """Paths of the files below ``folder``, sorted; none when there is no such folder. Dot-names are leftovers of killed writers."""
+        """Return the sorted paths of the files below ``folder``, without those that an interrupted writer left (leading dot)."""
         selector = filesystems.FileSelector(self.absolute(folder), recursive=True, allow_not_found=True)
         with files.file_errors("read", self._name(folder)):
             found = [
@@ -53,7 +53,7 @@ class Storage:
         return sorted(path for path in paths if not any(part.startswith(".") for part in path.split("/")))
 
     def read(self, path: str) -> bytes:
-        """All of a file."""
+        """Return the content of a file."""
         with (
             files.file_errors("read", self._name(path)),
             self.fs.open_input_stream(self.absolute(path)) as stream,
@@ -63,10 +63,10 @@ class Storage:
 
     @contextlib.contextmanager
     def staged(self, path: str, content: bytes) -> Iterator[Callable[[], bool]]:
-        """Lay ``content`` down under a dot-name; the function given moves it to ``path``, and is False when that name is taken.
+        """Write ``content`` to a temporary name and yield a function that moves it to ``path``; False if ``path`` exists.
 
-        An object store has no dot-name: there the function is one upload, which is seen when it is complete or never. Two writers
-        of one name at once are told apart on a local filesystem only.
+        On an object store the function is one upload, which becomes visible when it is complete. Only a local filesystem
+        detects two concurrent writers of one name.
         """
         if not self.is_local:
             yield lambda: self._upload(path, content)
@@ -90,7 +90,7 @@ class Storage:
 
 
 def at(url: str | Storage) -> Storage:
-    """The place that a path or URL names; pyarrow's own filesystems first, fsspec's for any other scheme."""
+    """Return the storage of a path or URL: a filesystem of pyarrow, or of fsspec for any other scheme."""
     if isinstance(url, Storage):
         return url
     scheme, separator, _ = url.partition("://")
@@ -103,7 +103,7 @@ def at(url: str | Storage) -> Storage:
         fs, root = _from_fsspec(url, scheme, shown)
     except OSError as error:
         raise ArtifactError(
-            "history cannot be reached", where=shown, hint="credentials, region, network?"
+            "history cannot be reached", where=shown, hint="check credentials, region and network"
         ) from error
     return Storage(fs, root.rstrip("/"), shown)
 
@@ -112,7 +112,7 @@ def _from_fsspec(url: str, scheme: str, shown: str) -> tuple[Any, str]:
     try:
         fs, root = import_module("fsspec.core").url_to_fs(url)
     except ImportError as error:
-        hint = f"pip install 'rackbench[remote]' and fsspec's driver of {scheme}://, or use file://, s3:// or gs://"
+        hint = f"pip install 'rackbench[remote]' and the fsspec driver of {scheme}://, or use file://, s3:// or gs://"
         raise PipelineError(
             f"{scheme}:// needs the package {error.name or 'fsspec'}", where=shown, hint=hint
         ) from error
@@ -120,6 +120,6 @@ def _from_fsspec(url: str, scheme: str, shown: str) -> tuple[Any, str]:
         raise PipelineError(
             f"not a storage URL: unknown scheme {scheme}://",
             where=shown,
-            hint="a path, file://, s3://, gs://, …",
+            hint="use a path, file://, s3:// or gs://",
         ) from error
     return filesystems.PyFileSystem(filesystems.FSSpecHandler(fs)), root

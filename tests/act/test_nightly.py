@@ -92,7 +92,7 @@ def test_publishing_a_run_once_more_keeps_its_page(night, engine):
         "workflow_run", "publish.yml", completed("nightly", 101, attempt=2, head=head), run_id=112, attempt=2
     )
     assert set(told.results("report").values()) == {"success"}
-    assert "101-2-gb300-vs-gb200 was there already" in told.text("report")
+    assert "101-2-gb300-vs-gb200 exists already" in told.text("report")
     assert engine.published("gh-pages", "pages/101-2-gb300-vs-gb200/entry.json") == before
 
 

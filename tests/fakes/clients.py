@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from pipeline.edge.http import Answer
+from pipeline.edge.http import Response
 from pipeline.edge.shell import Completed
 from pipeline.errors import PipelineError
 from pipeline.schema.endpoint import DeploymentChange, Endpoint, Instance
@@ -75,7 +75,7 @@ class FakeHttp:
     ids: dict[str, str] = field(default_factory=dict)
     migrations: int | None = 0
 
-    def request(self, method: str, url: str, **_: object) -> Answer:
+    def request(self, method: str, url: str, **_: object) -> Response:
         assert method == "GET"
         if url == "http://127.0.0.1:18000/metrics":
             return self._answer(
@@ -85,11 +85,13 @@ class FakeHttp:
         labels = f'dynamo_endpoint="generate",worker_id="{self.ids.get(name, name)}"'
         return self._answer(self.served[name], "dynamo_component_requests_total", labels)
 
-    def _answer(self, value: int | None, name: str, labels: str) -> Answer:
+    def _answer(self, value: int | None, name: str, labels: str) -> Response:
         if value is None:
             raise PipelineError("no answer")
         noise = f'# TYPE {name} counter\n{name}{{dynamo_endpoint="kv_query"}} 1000\n'
-        return Answer(200, {}, f"{noise if 'component' in name else ''}{name}{{{labels}}} {value}\n".encode())
+        return Response(
+            200, {}, f"{noise if 'component' in name else ''}{name}{{{labels}}} {value}\n".encode()
+        )
 
 
 @dataclass

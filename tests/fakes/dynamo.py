@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.edge.http import Answer
+from pipeline.edge.http import Response
 
 
 @dataclass
@@ -66,7 +66,7 @@ class FakeDynamo:
 
     def request(
         self, method: str, url: str, *, body: bytes | None = None, timeout_s: float, **_how: object
-    ) -> Answer:
+    ) -> Response:
         path = "/" + url.split("/", 3)[3]
         answers = {
             ("GET", "/health"): self.health,
@@ -76,7 +76,7 @@ class FakeDynamo:
         }
         assert timeout_s > 0
         status, text = answers[method, path]()
-        return Answer(status, {}, text.encode())
+        return Response(status, {}, text.encode())
 
     def health(self) -> tuple[int, str]:
         listed = [

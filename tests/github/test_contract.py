@@ -57,7 +57,7 @@ def test_an_expired_artifact_is_said_to_be(fake, github, tmp_path):
     fake.add_artifact(101, f"bench-101-1-{results.recipe().id}", b"gone", expired=True)
     path = f"repos/acme/bench/actions/artifacts/{next(iter(fake.artifacts))}/zip"
     with pytest.raises(GitHubError, match="410") as caught:
-        github.download(path, tmp_path / "x.zip", most_bytes=1)
+        github.download(path, tmp_path / "x.zip", max_bytes=1)
     assert "request id" in caught.value.hint
     with pytest.raises(ArtifactError, match="no artifact of results"):
         fetching.fetch_run(
@@ -94,11 +94,11 @@ def test_an_issue_is_opened_updated_and_closed(fake, github):
         for verdict in ("worse", "worse", "unknown", "same", "same")
     ]
     assert said == [
-        "issue: #101 opened",
-        "issue: #101 updated",
+        "issue: opened #101",
+        "issue: updated #101",
         "issue: #101 stays open",
-        "issue: #101 closed",
-        "issue: none is open",
+        "issue: closed #101",
+        "issue: none open",
     ]
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from pipeline.edge import network, processes
 from pipeline.edge.clock import SystemClock
-from pipeline.edge.http import Answer, SystemHttp
+from pipeline.edge.http import Response, SystemHttp
 from pipeline.edge.shell import Shell
 from pipeline.errors import LaunchError
 from pipeline.launch import local, ready
@@ -177,7 +177,7 @@ class Killing(SystemHttp):
 
     run_id = ""
 
-    def request(self, *words: object, **more: object) -> Answer:
+    def request(self, *words: object, **more: object) -> Response:
         for one in processes.marked({RUN: self.run_id, PROCESS: "frontend"}):
             os.kill(one.pid, signal.SIGKILL)
         wait_for(lambda: not processes.marked({RUN: self.run_id, PROCESS: "frontend"}))
@@ -258,7 +258,7 @@ def test_a_taken_port_is_stepped_over_and_a_range_without_free_ports_is_refused(
             assert endpoint.changes() == []
         with pytest.raises(LaunchError, match="no 3 free ports in a row") as caught:
             deployed(run_id, tmp_path, isolation="none", first_port=taken, last_port=taken + 2).__enter__()
-        assert "local.first_port" in caught.value.hint
+        assert "site.first_port" in caught.value.hint
 
 
 class Thief(Shell):

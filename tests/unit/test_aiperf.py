@@ -149,8 +149,8 @@ def test_files_that_are_not_aiperfs_are_refused(tmp_path, name, content):
         aiperf_files.read(tmp_path, asked("whole"))
 
 
-def test_requests_that_nobody_asked_for_are_refused(tmp_path):
-    with pytest.raises(MeasureError, match="nobody asked for what AIPerf calls c2-0"):
+def test_a_session_that_was_not_requested_is_an_error(tmp_path):
+    with pytest.raises(MeasureError, match="AIPerf reports session c2-0, which was not requested"):
         aiperf_files.read(lay_out("whole", tmp_path), {})
 
 

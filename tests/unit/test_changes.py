@@ -1,15 +1,25 @@
-"""A change answers in four words, and unknown says why."""
+"""A change has one of four verdicts, and an unknown one has its reason."""
 
 from __future__ import annotations
 
 import pytest
 
 from pipeline.analyse.changes import compare, verdict
+from pipeline.render.words.reasons import reason_text
 from pipeline.schema.history import HistoryRow
+from pipeline.schema.reasons import ChangeReason, FieldDiff, Side
 from pipeline.schema.report import Change
 from tests.fakes.rows import PREFIX, client, recipe, row
 
 THEN = row(recipe(), 4096, (10_000.0, 13.0), run="100")
+
+
+def failed(side: Side, error: str) -> ChangeReason:
+    return ChangeReason(kind="failed", side=side, error=error)
+
+
+def invalid(side: Side, reason: str) -> ChangeReason:
+    return ChangeReason(kind="invalid", side=side, reasons=(reason,))
 
 
 def change(now: HistoryRow, before: HistoryRow = THEN) -> Change:
@@ -22,7 +32,7 @@ def change(now: HistoryRow, before: HistoryRow = THEN) -> Change:
 )
 def test_a_relevant_change_is_better_or_worse(after: float, word: str) -> None:
     found = change(row(recipe(), 4096, (after, 13.0)))
-    assert (found.verdict, found.reason, found.before_run) == (word, "", "100")
+    assert (found.verdict, found.reason, found.before_run) == (word, None, "100")
     assert found.tok_s_gpu_change == pytest.approx(after / 10_000 - 1)
 
 
@@ -51,38 +61,43 @@ def test_versions_image_and_environment_are_named_when_they_differ() -> None:
     assert said["image"] == ("vllm/vllm-openai:v0.20.0", "vllm:v2")
     assert said["provenance.versions.ai-dynamo"] == ("1.4.2", "1.4.3")
     assert said["environment.timing"] == ("d" * 12, "e" * 12)
-    assert said["environment.sku"] == ("a" * 12, "not set")
+    assert said["environment.sku"] == ("a" * 12, None)
 
 
 @pytest.mark.parametrize(
-    ("now", "reason"),
+    ("now", "difference"),
     [
         (
             row(recipe(), 4096, (10_000.0, 13.0), requests_per_conc=2),
-            "not comparable: client.requests_per_conc 10 → 2",
+            ("client.requests_per_conc", "10", "2"),
         ),
         (
             row(recipe(), 4096, (10_000.0, 13.0), seed=7),
-            "not comparable: client.seed_policy fixed 0 → chosen",
+            ("client.seed_policy", "fixed 0", "chosen"),
         ),
         (
             row(recipe(), 4096, (10_000.0, 13.0), origin="measured"),
-            "not comparable: provenance.origin simulated → measured",
+            ("provenance.origin", "simulated", "measured"),
         ),
         (
             row(recipe(), 4096, (10_000.0, 13.0), measure="aiperf"),
-            "not comparable: provenance.measure replay → aiperf",
+            ("provenance.measure", "replay", "aiperf"),
         ),
         (
             row(recipe(client=client(ignore_eos=False)), 4096, (10_000.0, 13.0)),
-            "not comparable: client.ignore_eos true → false",
+            ("client.ignore_eos", "true", "false"),
         ),
     ],
 )
-def test_two_series_are_not_compared_and_the_reason_is_said(now: HistoryRow, reason: str) -> None:
+def test_two_series_are_not_compared_and_the_reason_is_said(
+    now: HistoryRow, difference: tuple[str, str, str]
+) -> None:
     found = change(now)
     assert (found.verdict, found.tok_s_gpu_change, found.before_tok_s_gpu) == ("unknown", None, None)
-    assert found.reason.startswith(reason)
+    assert found.reason is not None
+    assert found.reason.kind == "fields differ"
+    first = found.reason.fields[0]
+    assert (first.field, first.before, first.after) == difference
 
 
 def test_another_seed_is_named() -> None:
@@ -93,29 +108,29 @@ def test_another_seed_is_named() -> None:
 @pytest.mark.parametrize(
     ("now", "before", "reason"),
     [
-        (row(recipe(), 4096, failure="worker died"), THEN, "failed now: worker died"),
+        (row(recipe(), 4096, failure="worker died"), THEN, failed("now", "worker died")),
         (
             row(recipe(), 4096, (9.0, 9.0), reasons=("too few requests",)),
             THEN,
-            "refused now: too few requests",
+            invalid("now", "too few requests"),
         ),
-        (THEN, row(recipe(), 4096, failure="never ready"), "failed before: never ready"),
-        (THEN, row(recipe(), 4096, (9.0, 9.0), reasons=("drift",)), "refused before: drift"),
+        (THEN, row(recipe(), 4096, failure="never ready"), failed("before", "never ready")),
+        (THEN, row(recipe(), 4096, (9.0, 9.0), reasons=("drift",)), invalid("before", "drift")),
     ],
 )
 def test_without_a_point_to_trust_there_is_no_verdict(
-    now: HistoryRow, before: HistoryRow, reason: str
+    now: HistoryRow, before: HistoryRow, reason: ChangeReason
 ) -> None:
     found = change(now, before)
     assert (found.verdict, found.reason, found.tok_s_gpu_change) == ("unknown", reason, None)
 
 
-def test_one_measured_night_cannot_tell_but_shows_its_figures() -> None:
+def test_one_measured_run_on_each_side_is_unknown_but_shows_its_figures() -> None:
     measured = {"origin": "measured", "measure": "aiperf"}
     found = change(
         row(recipe(), 4096, (5_000.0, 13.0), **measured), row(recipe(), 4096, (10_000.0, 13.0), **measured)
     )
-    assert (found.verdict, found.reason) == ("unknown", "one night each; noise not known yet")
+    assert (found.verdict, found.reason) == ("unknown", ChangeReason(kind="noise unknown"))
     assert found.tok_s_gpu_change == pytest.approx(-0.5)
 
 
@@ -125,7 +140,10 @@ def test_what_is_gone_is_missing_or_not_planned_any_more() -> None:
     said = {
         found.recipe: found.reason for found in compare([], before, planned=[kept.id], relevant_change=0.01)
     }
-    assert said == {kept.id: "missing now: no result arrived", gone.id: "not planned any more"}
+    assert said == {
+        kept.id: ChangeReason(kind="missing", side="now"),
+        gone.id: ChangeReason(kind="no longer planned"),
+    }
 
 
 def test_a_new_concurrency_has_no_earlier_run() -> None:
@@ -133,7 +151,7 @@ def test_a_new_concurrency_has_no_earlier_run() -> None:
         one.conc: one
         for one in compare([THEN, row(recipe(), 512, (1.0, 1.0))], [THEN], planned=[], relevant_change=0.01)
     }
-    assert found[512].reason == "no earlier run of this point"
+    assert found[512].is_new
     assert found[4096].verdict == "same"
 
 
@@ -141,6 +159,28 @@ def test_a_renamed_recipe_keeps_its_past() -> None:
     renamed = recipe("6p1d-dep4-dep8-long", was=(recipe().id,))
     found = change(row(renamed, 4096, (9_000.0, 13.0)))
     assert (found.recipe, found.verdict) == (f"{PREFIX}.gb300-nvl72.8k1k.6p1d-dep4-dep8-long", "worse")
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (None, ""),
+        (ChangeReason(kind="no earlier run"), "no earlier run of this point"),
+        (ChangeReason(kind="missing", side="now"), "missing now: no result arrived"),
+        (failed("before", ""), "failed before: no reason recorded"),
+        (invalid("now", "drift: slower"), "invalid now: drift: slower"),
+        (
+            ChangeReason(
+                kind="fields differ",
+                fields=(FieldDiff(field="provenance.time_scale", before=None, after="2.0"),),
+            ),
+            "not comparable: provenance.time_scale not set → 2.0",
+        ),
+        (ChangeReason(kind="noise unknown"), "one run on each side: the noise is not known yet"),
+    ],
+)
+def test_the_words_of_a_reason(reason: ChangeReason | None, words: str) -> None:
+    assert reason_text(reason) == words
 
 
 def test_without_anything_earlier_nothing_is_said() -> None:

@@ -158,7 +158,7 @@ def test_a_file_that_nothing_reads_is_named(folder, stray, capsys):
     (folder / stray).parent.mkdir(exist_ok=True)
     (folder / stray).write_text("rubbish: 1\n")
     assert cli.run(["validate"], {}) == 3
-    assert f"recipes/{stray}:1:1: a file that nothing reads" in capsys.readouterr().out
+    assert f"recipes/{stray}:1:1: no command reads this file" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -228,18 +228,21 @@ def test_a_manifest_of_a_cluster_without_a_launcher_is_refused(monkeypatch, tmp_
     assert "cluster laptop: a cluster without a launcher deploys nothing" in capsys.readouterr().err
 
 
+RUN_ID = f"test-{os.getpid()}"  # a sweep acts on the whole machine, where other test runs may be active
+
+
 def test_a_sweep_of_a_cluster_without_a_launcher_has_nothing_to_do(folder, capsys):
-    assert cli.run(["sweep", "--run-id", "1", "--cluster", "here"], {}) == 0
-    assert capsys.readouterr() == ("", "nothing left of run 1 on here\n")
+    assert cli.run(["sweep", "--run-id", RUN_ID, "--cluster", "here"], {}) == 0
+    assert capsys.readouterr() == ("", f"nothing left of run {RUN_ID} on here\n")
 
 
 def test_a_sweep_ends_what_measures_in_virtual_time_though_nobody_launched_it(folder, tmp_path, capsys):
-    with Shell().spawn(["env", f"{RUN}=alone", "sleep", "600"], log=tmp_path / "log") as child:
-        assert cli.run(["sweep", "--run-id", "another", "--cluster", "here"], {}) == 0
+    with Shell().spawn(["env", f"{RUN}={RUN_ID}", "sleep", "600"], log=tmp_path / "log") as child:
+        assert cli.run(["sweep", "--run-id", f"{RUN_ID}-b", "--cluster", "here"], {}) == 0
         assert child.poll() is None
-        assert cli.run(["sweep", "--run-id", "alone", "--cluster", "here"], {}) == 0
+        assert cli.run(["sweep", "--run-id", RUN_ID, "--cluster", "here"], {}) == 0
         assert child.end() == -signal.SIGTERM
-    assert f"ended process {child.pid} (measuring of alone)" in capsys.readouterr().out
+    assert f"ended process {child.pid} (measuring of {RUN_ID})" in capsys.readouterr().out
 
 
 def test_pictures_know_no_font_of_the_machine(folder, monkeypatch):
@@ -264,22 +267,22 @@ def test_an_interrupt_is_nobodys_failure_and_the_first_is_the_last(folder, monke
         return []
 
     monkeypatch.setattr(launching, "sweep", sweep)
-    assert cli.run(["sweep", "--run-id", "1", "--cluster", "here"], {}) == 130
+    assert cli.run(["sweep", "--run-id", RUN_ID, "--cluster", "here"], {}) == 130
     assert capsys.readouterr() == ("", "interrupted by signal 15\n")
 
 
 def test_a_terminal_that_closes_interrupts_a_run_unless_it_was_told_not_to(folder, monkeypatch, capsys):
     monkeypatch.setattr(launching, "sweep", lambda *_, **__: signal.raise_signal(signal.SIGHUP) or [])
-    assert cli.run(["sweep", "--run-id", "1", "--cluster", "here"], {}) == 130
+    assert cli.run(["sweep", "--run-id", RUN_ID, "--cluster", "here"], {}) == 130
     assert "interrupted by signal 1\n" in capsys.readouterr().err
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup
-    assert cli.run(["sweep", "--run-id", "1", "--cluster", "here"], {}) == 0
+    assert cli.run(["sweep", "--run-id", RUN_ID, "--cluster", "here"], {}) == 0
 
 
 def test_a_broken_recipe_does_not_keep_a_sweep_from_its_work(folder, capsys):
     (folder / small.PATH).write_text("titel: broken\n")
-    assert cli.run(["sweep", "--run-id", "1", "--cluster", "here"], {}) == 0
-    assert "nothing left of run 1" in capsys.readouterr().err
+    assert cli.run(["sweep", "--run-id", RUN_ID, "--cluster", "here"], {}) == 0
+    assert f"nothing left of run {RUN_ID}" in capsys.readouterr().err
 
 
 def test_a_sweep_removes_unfinished_folders_of_its_run_only(folder, capsys):
@@ -318,7 +321,7 @@ def test_a_sweep_removes_unfinished_folders_of_its_run_only(folder, capsys):
     ],
 )
 def test_a_sweep_of_an_unknown_place_is_refused(folder, words, said, capsys):
-    assert cli.run(["sweep", "--run-id", "1", *words.split()], {}) == 5
+    assert cli.run(["sweep", "--run-id", RUN_ID, *words.split()], {}) == 5
     assert said in capsys.readouterr().err
 
 

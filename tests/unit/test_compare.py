@@ -14,6 +14,7 @@ from pipeline.analyse.peak import CurvePair, peak
 from pipeline.flow.compare import lint_report
 from pipeline.render.as_tables import as_tables
 from pipeline.schema.compare import PairedCurves, SideBySide
+from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.report import IsoCell
 from pipeline.store import published
 from tests.fakes import results, rows, studies
@@ -68,18 +69,20 @@ def test_every_sku_of_the_catalogue_can_be_compared_on_paper(capsys):
     skus = list(recipe_set().catalogue.skus)
     assert len(skus) == 9
     for sku in skus:
-        lines = {line["label"]: line for line in compared(capsys, sku, "b200")["specs"]}
-        assert lines["HBM, GB"]["values"][1] == 180.0
-    assert lines["hyperscaler, $/GPU-hour"]["ratio"] == pytest.approx(1.95 / 1.48)
+        answer = compared(capsys, sku, "b200")
+        rows_ = {row["spec"]: row for row in answer["specs"]}
+        assert rows_["hbm"]["values"][1] == 180.0
+    assert answer["price_tier"] == "hyperscaler"
+    assert rows_["price"]["ratio"] == pytest.approx(1.95 / 1.48)
 
 
 def test_two_skus_are_read_on_the_curves_of_one_kind(capsys, history):
     answer = compared(capsys, "gb200", "gb300", "--history", history, "--at", "28,29")
-    by_kind = {one["kind"]: one for one in answer["together"]}
-    both = by_kind["published (article, 10 × conc requests)"]
+    by_kind = {one["kind"]["origin"]: one for one in answer["together"]}
+    both = by_kind["published"]
     assert [row["throughput_ratio"] for row in both["iso"]] == [2.0]
     assert [row["cost_ratio"] for row in both["iso"]] == pytest.approx([2.0 / 1.2])
-    assert by_kind["simulated (replay, 10 × conc requests)"]["curves"][0] is None
+    assert by_kind["simulated"]["curves"][0] is None
 
 
 def test_two_runs_are_compared_point_by_point(capsys, history):
@@ -129,13 +132,18 @@ def test_compare_marks_every_figure_that_is_read_between_far_knots():
         "total_tok_s_gpu",
     )
     one = PairedCurves(
-        kind="simulated", about="", curves=(None, None), iso=(row,), throughput_peak=found, cost_peak=None
+        kind=CurveKind(origin="simulated", measure="replay", requests_per_conc=10),
+        about="",
+        curves=(None, None),
+        iso=(row,),
+        throughput_peak=found,
+        cost_peak=None,
     )
-    empty = {"specs": (), "changes": (), "differs": (), "notes": ()}
+    empty = {"specs": (), "price_tier": "hyperscaler", "changes": (), "differs": (), "notes": ()}
     page = render.side_by_side(SideBySide(kind="SKUs", names=("A", "B"), together=(one,), gap=10.0, **empty))
     assert "| 20 | 100 | ≈ **300** | ≈ 3.00× | 1.000 | ≈ 0.500 | ≈ 2.00× |\n" in page
     assert "- tok/s/GPU: largest on this grid ≈ 2." in page
-    assert page.rstrip().endswith("2.00× at 10.00 and 4.00× at 30.00 where the common range ends")
+    assert page.rstrip().endswith("2.00× at 10.00 and 4.00× at 30.00, at the ends of the common range")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from pipeline.calibrate.confirm import IDENTIFIABLE, LeftOut, Replayed, identifiable, point_error
-from pipeline.calibrate.fitting import Row
+from pipeline.calibrate.rows import Row
 from pipeline.calibrate.surrogate import Lengths
 from tests.fakes.rows import recipe
 

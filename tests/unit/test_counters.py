@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.edge.http import Answer
+from pipeline.edge.http import Response
 from pipeline.measure import counters
 from pipeline.measure.counters import CounterSnapshot
 from tests.fakes.clients import endpoint
@@ -57,8 +57,8 @@ LIMIT = 'dynamo_frontend_model_migration_limit{{model="deepseek-ai/DeepSeek-V4-P
 )
 def test_only_requests_that_may_change_their_worker_have_done_so(tmp_path, limit, lost, changed):
     class Frontend:
-        def request(self, _method: str, url: str, **_: object) -> Answer:
-            return Answer(
+        def request(self, _method: str, url: str, **_: object) -> Response:
+            return Response(
                 200, {}, FRONTEND.format(limit=limit).encode() if url.endswith(":18000/metrics") else b""
             )
 

@@ -147,7 +147,7 @@ def test_an_expired_artifact_is_lost_and_said_to_be(fake, tmp_path, how):
 
 def test_a_zip_of_another_digest_is_lost(fake, tmp_path):
     upload(fake, tmp_path, digest=f"sha256:{'0' * 64}")
-    assert "digest" in str(fetch(fake, tmp_path).lost[0])
+    assert "SHA-256 of the zip is not" in str(fetch(fake, tmp_path).lost[0])
     assert here(tmp_path) == []
 
 
@@ -160,13 +160,13 @@ def test_an_artifact_whose_content_is_another_job_is_lost(fake, tmp_path):
 def test_a_truncated_zip_is_refused(tmp_path):
     whole = packed(("job.json", b"x" * 10_000), compress=zipfile.ZIP_STORED)
     for length in (0, 10, len(whole) // 2, len(whole) - 1):
-        refused(tmp_path, whole[:length], "not a whole zip")
+        refused(tmp_path, whole[:length], "not a complete zip")
 
 
 def test_a_zip_with_a_damaged_byte_is_refused(tmp_path):
     whole = bytearray(packed(("job.json", b"x" * 10_000), compress=zipfile.ZIP_STORED))
     whole[5000] ^= 1
-    refused(tmp_path, bytes(whole), "not a whole zip")
+    refused(tmp_path, bytes(whole), "not a complete zip")
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_zip_with_a_damaged_byte_is_refused(tmp_path):
     ],
 )
 def test_a_path_that_leaves_the_folder_or_is_odd_is_refused(tmp_path, name):
-    refused(tmp_path, packed(("job.json", b"{}"), (name, b"x")), "path is not taken")
+    refused(tmp_path, packed(("job.json", b"{}"), (name, b"x")), "invalid path")
     assert not (tmp_path / "in").exists()
 
 
@@ -197,12 +197,12 @@ def test_a_symbolic_link_is_refused(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")  # that is what is tested
 def test_two_files_of_one_name_are_refused(tmp_path):
-    refused(tmp_path, packed(("raw/a", b"1"), ("RAW/a", b"2")), "path is not taken")
-    refused(tmp_path, packed(("raw/a", b"1"), ("raw/a", b"2")), "path is not taken")
+    refused(tmp_path, packed(("raw/a", b"1"), ("RAW/a", b"2")), "invalid path")
+    refused(tmp_path, packed(("raw/a", b"1"), ("raw/a", b"2")), "invalid path")
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
-    refused(tmp_path, packed(("job.json", b"\0" * (64 << 20))), "a bomb: 67108864 bytes")
+    refused(tmp_path, packed(("job.json", b"\0" * (64 << 20))), "67108864 bytes in a zip of")
     assert not (tmp_path / "in").exists()
 
 
@@ -211,7 +211,7 @@ def test_a_bomb_that_lies_about_its_size_is_stopped_where_it_lies(tmp_path):
     size, says = (32 << 20).to_bytes(4, "little"), (1000).to_bytes(4, "little")
     crc = zlib.crc32(b"\0" * (32 << 20)).to_bytes(4, "little")
     assert honest.count(size) == 2
-    refused(tmp_path, honest.replace(size, says), "longer than it says|not a whole zip")
+    refused(tmp_path, honest.replace(size, says), "longer than the zip states|not a complete zip")
     assert sum(path.stat().st_size for path in (tmp_path / "in").rglob("*") if path.is_file()) <= 1000
     assert honest.count(crc) == 2
 

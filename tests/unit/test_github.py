@@ -101,7 +101,7 @@ def test_a_spent_rate_is_waited_for_until_its_reset(fake, github, clock):
         "GET", "runs/101$", 403, headers={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(reset)}
     )
     said: list[str] = []
-    github.say = said.append
+    github.log = said.append
     assert github.get(f"{RUNS}/101")["id"] == 101
     assert clock.slept == [3001.0]
     assert "waiting 3001 s" in said[0]
@@ -109,7 +109,7 @@ def test_a_spent_rate_is_waited_for_until_its_reset(fake, github, clock):
 
 def test_a_limit_that_outlasts_our_patience_says_when_to_come_again(fake, github, clock):
     fake.fail("GET", "runs/101$", 403, headers={"Retry-After": "7200"}, body=LIMITED)
-    assert "the limit ends in 120 min: run the same command then, it continues" in refused(github).hint
+    assert "the limit ends in 120 min: run the same command again then, it resumes" in refused(github).hint
     assert clock.slept == []
 
 
@@ -175,7 +175,7 @@ def test_a_second_lies_between_two_writes(fake, github, clock):
 def test_no_answer_at_all_is_an_error_too(clock):
     with serve() as gone:
         pass
-    error = refused(GitHub(SystemHttp(), clock, "t", api=gone.url), message="no answer")
+    error = refused(GitHub(SystemHttp(), clock, "t", api=gone.url), message="no response")
     assert error.status == 0
     assert "refused" in error.what
     assert "GITHUB_API_URL" in error.hint
@@ -205,7 +205,7 @@ def test_an_answer_that_is_no_json_is_an_error(fake, github):
 
 def test_a_zip_comes_from_another_host_that_never_sees_the_token(fake, github, tmp_path):
     one = fake.add_artifact(101, "one", b"PK content")
-    github.download(f"repos/acme/bench/actions/artifacts/{one.row['id']}/zip", tmp_path / "x", most_bytes=100)
+    github.download(f"repos/acme/bench/actions/artifacts/{one.row['id']}/zip", tmp_path / "x", max_bytes=100)
     assert (tmp_path / "x").read_bytes() == b"PK content"
     assert [sorted(set(seen.headers) & {"authorization", "cookie"}) for seen in fake.blob_requests] == [[]]
     assert [seen.headers["authorization"] for seen in fake.requests] == ["Bearer a-token"]
@@ -215,7 +215,7 @@ def test_credentials_of_a_netrc_go_nowhere(fake, github, tmp_path, monkeypatch):
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     one = fake.add_artifact(101, "one", b"PK")
-    github.download(f"repos/acme/bench/actions/artifacts/{one.row['id']}/zip", tmp_path / "x", most_bytes=100)
+    github.download(f"repos/acme/bench/actions/artifacts/{one.row['id']}/zip", tmp_path / "x", max_bytes=100)
     assert [seen.headers.get("authorization") for seen in (*fake.requests, *fake.blob_requests)] == [
         "Bearer a-token",
         None,
@@ -226,7 +226,7 @@ def test_credentials_of_a_netrc_go_nowhere(fake, github, tmp_path, monkeypatch):
 def test_an_address_that_is_no_longer_valid_is_asked_for_again(fake, github, tmp_path, status):
     one = fake.add_artifact(101, "one", b"PK")
     one.blob_status = status
-    github.download(f"repos/acme/bench/actions/artifacts/{one.row['id']}/zip", tmp_path / "x", most_bytes=100)
+    github.download(f"repos/acme/bench/actions/artifacts/{one.row['id']}/zip", tmp_path / "x", max_bytes=100)
     assert (len(fake.requests), len(fake.blob_requests)) == (2, 2)
 
 
@@ -234,16 +234,16 @@ def test_a_download_that_breaks_off_is_begun_again(fake, github, tmp_path):
     one = fake.add_artifact(101, "one", b"PK" * 5000)
     one.torn = True
     github.download(
-        f"repos/acme/bench/actions/artifacts/{one.row['id']}/zip", tmp_path / "x", most_bytes=10_000
+        f"repos/acme/bench/actions/artifacts/{one.row['id']}/zip", tmp_path / "x", max_bytes=10_000
     )
     assert (tmp_path / "x").read_bytes() == b"PK" * 5000
 
 
 def test_more_bytes_than_are_taken_do_not_reach_the_disk(fake, github, tmp_path):
     one = fake.add_artifact(101, "one", b"x" * 101)
-    with pytest.raises(ArtifactError, match="101 bytes, more than the 100 that are taken"):
+    with pytest.raises(ArtifactError, match="101 bytes, the limit is 100"):
         github.download(
-            f"repos/acme/bench/actions/artifacts/{one.row['id']}/zip", tmp_path / "x", most_bytes=100
+            f"repos/acme/bench/actions/artifacts/{one.row['id']}/zip", tmp_path / "x", max_bytes=100
         )
     assert not (tmp_path / "x").exists()
 
@@ -273,7 +273,7 @@ def test_github_enterprise_has_its_api_below_a_path(fake, clock):
 
 def test_a_page_without_its_list_is_an_error(fake, github):
     fake.add_run(101)
-    with pytest.raises(GitHubError, match="without a list"):
+    with pytest.raises(GitHubError, match="has no list"):
         list(github.pages(f"{RUNS}/101", "artifacts"))
 
 
@@ -294,8 +294,8 @@ class Endless(BaseHTTPRequestHandler):
 def test_what_does_not_say_its_size_is_stopped_at_the_cap(tmp_path):
     with HTTPServer(("127.0.0.1", 0), Endless) as server:
         Thread(target=server.handle_request, daemon=True).start()
-        with pytest.raises(ArtifactError, match="more than the 3000000 bytes that are taken"):
+        with pytest.raises(ArtifactError, match="more than the limit of 3000000 bytes"):
             SystemHttp().download(
-                f"http://127.0.0.1:{server.server_port}/x", tmp_path / "x", most_bytes=3_000_000, timeout_s=60
+                f"http://127.0.0.1:{server.server_port}/x", tmp_path / "x", max_bytes=3_000_000, timeout_s=60
             )
     assert (tmp_path / "x").stat().st_size <= 3_000_000

@@ -128,7 +128,7 @@ def test_text_marks_what_is_directional_and_what_nobody_measured(csv, capsys):
     assert out[1].split() == ["20", "≈", "233.3", "≈", "2.631"]
     assert out[2].split() == ["50", "_unreachable_", "_unreachable_"]
     assert out[3:] == [
-        "cost: derived from the throughput read",
+        "cost: derived from the throughput at that interactivity",
         "≈ directional: read between knots more than 10 apart",
     ]
 

@@ -10,7 +10,17 @@ from pipeline import cli
 from pipeline.analyse.lint import lint
 from pipeline.analyse.lint.tables import implied_wait_s
 from pipeline.flow.published import read_study
-from pipeline.schema.lint import Finding
+from pipeline.render import printed_lint
+from pipeline.schema.lint import (
+    CostCheck,
+    Figure,
+    FigureOutcome,
+    FindingPlace,
+    PeakOutcome,
+    PrintedFinding,
+    StatisticsNote,
+    WaitCheck,
+)
 from pipeline.schema.published import Study
 from tests.fakes.rows import GB200, GB300
 from tests.fakes.studies import claim, iso, iso_row, points, row, study
@@ -26,8 +36,13 @@ def _in_the_checkout(monkeypatch):
     monkeypatch.chdir(ROOT)
 
 
-def found(of: Study, *severities: str) -> list[Finding]:
-    return [finding for finding in lint(of).findings if finding.severity in (severities or ("wrong",))]
+def found(of: Study, *severities: str) -> list[PrintedFinding]:
+    """Return the findings of these severities in words."""
+    return [one for one in printed(of) if one.severity in (severities or ("wrong",))]
+
+
+def printed(of: Study) -> list[PrintedFinding]:
+    return list(printed_lint(lint(of)).findings)
 
 
 def test_a_consistent_study_has_no_findings():
@@ -35,8 +50,9 @@ def test_a_consistent_study_has_no_findings():
 
 
 def test_the_published_study_has_exactly_these_findings_by_the_rules_of_tables():
-    said = {(one.place, one.printed, one.corrected) for one in lint(STUDY).table_findings}
-    assert said == {
+    figures = {(one.place, one.printed, one.corrected) for one in found(STUDY) if one.rule != "assertion"}
+    assert len(lint(STUDY).table_findings) == len(figures)
+    assert figures == {
         ("points, gb200-nvl72 conc 512 8+8 GPUs: $/Mtok", "0.10", "0.12"),
         ("iso, row 20: cost ratio", "1.07", "1.08"),
         ("iso, row 22: gb300-nvl72 $/Mtok", "0.08", "0.09"),
@@ -57,7 +73,7 @@ def test_the_published_study_has_exactly_these_findings_by_the_rules_of_tables()
 
 
 def test_claims_of_the_published_study_are_judged_with_evidence():
-    claims = {one.place.split(",")[0]: one for one in lint(STUDY).findings if one.rule == "assertion"}
+    claims = {one.place.split(",")[0]: one for one in printed(STUDY) if one.rule == "assertion"}
     assert {name for name, one in claims.items() if one.severity == "holds"} == {
         "C11",
         "C12-gb200",
@@ -81,7 +97,7 @@ def test_claims_of_the_published_study_are_judged_with_evidence():
 
 
 def test_what_a_reader_should_know_of_the_published_study_is_noted():
-    notes = [one for one in lint(STUDY).of("note") if one.rule != "assertion"]
+    notes = [one for one in found(STUDY, "note") if one.rule != "assertion"]
     assert [one.place for one in notes if one.rule == "dominated row"] == [
         "points, gb200-nvl72 conc 512 8+8 GPUs"
     ]
@@ -101,6 +117,41 @@ def test_waits_that_the_published_rows_imply():
 def test_a_cost_that_its_rate_cannot_give_is_wrong_and_corrected():
     (one,) = found(study(points=points(row(usd_per_mtok=0.75))))
     assert (one.rule, one.printed, one.computed, one.corrected) == ("cost vs rate", "0.75", "0.7367", "0.74")
+
+
+def test_findings_are_numbers_and_enums():
+    (one,) = lint(study(points=points(row(usd_per_mtok=0.75)))).wrong
+    assert isinstance(one.check, CostCheck)
+    assert (one.check.printed, one.check.computed) == (
+        Figure(value=0.75, decimals=2),
+        pytest.approx(0.736667),
+    )
+    assert (one.place.table, one.place.column) == ("points", "usd_per_mtok")
+    (one,) = lint(study(points=points(row(conc=1, speed=1000.0, user=20.0)))).wrong
+    assert isinstance(one.check, WaitCheck)
+    assert one.check.wait_s == pytest.approx(-45.0, abs=0.05)
+    (check,) = (one.check for one in lint(STUDY).findings if isinstance(one.check, StatisticsNote))
+    assert (check.rows_off, check.rows) == (14, 14)
+    assert (check.lowest, check.highest) == (
+        pytest.approx(-0.0170, abs=1e-4),
+        pytest.approx(0.0211, abs=1e-4),
+    )
+
+
+def test_the_outcome_of_a_claim_is_a_number():
+    checks = {one.place.row: one.check for one in lint(STUDY).findings if one.rule == "assertion"}
+    peak, ratio = checks["C4-peak"].outcome, checks["C6-identity"].outcome
+    assert isinstance(peak, PeakOutcome)
+    assert (peak.local.ratio, peak.local.at) == (
+        pytest.approx(2.8237, abs=1e-4),
+        pytest.approx(27.32, abs=0.01),
+    )
+    assert peak.is_edge
+    assert isinstance(ratio, FigureOutcome)
+    assert (ratio.says, ratio.computed) == ("2.31", pytest.approx(2.83 / 1.2))
+    assert checks["C19"].outcome is None
+    place = next(one.place for one in lint(STUDY).findings if one.place.row == "C19")
+    assert place == FindingPlace(table="text", row="C19", where="text on expert parallelism")
 
 
 def test_a_cost_that_only_the_edge_of_rounding_gives_is_no_error():
@@ -210,9 +261,7 @@ def test_each_kind_of_claim_is_checked_against_the_tables(says, severity, correc
         iso_row("10", (900.0, 1800.0), throughput_ratio=2.0),
         iso_row("25", (800.0, 1000.0), throughput_ratio=1.25),
     )
-    (one,) = [
-        one for one in lint(study(iso=table, assertions=(claim(says),))).findings if one.rule == "assertion"
-    ]
+    (one,) = [one for one in printed(study(iso=table, assertions=(claim(says),))) if one.rule == "assertion"]
     assert (one.severity, one.corrected) == (severity, corrected)
 
 
@@ -225,9 +274,7 @@ def test_a_peak_without_a_table_to_be_the_grid_is_held_against_the_curves_alone(
         row(GB300, 165, 1800.0, 10.0),
     )
     peak = claim({"kind": "peak", "quantity": "total_tok_s_gpu", "says": says, "at": at})
-    (one,) = [
-        one for one in lint(study(points=table, assertions=(peak,))).findings if one.rule == "assertion"
-    ]
+    (one,) = [one for one in printed(study(points=table, assertions=(peak,))) if one.rule == "assertion"]
     assert (one.severity, one.computed) == (severity, "largest 2.1176 at 10.00 (edge)")
 
 
@@ -253,7 +300,7 @@ POINTS = "sku,conc,prefill_gpus,decode_gpus,total_tok_s_gpu,tpot_ms,interactivit
 @pytest.mark.parametrize(
     ("text", "code", "words"),
     [
-        (POINTS + "GB300 NVL72,48,4,4,1000.0,50.00,20.00,0.74\n", 0, "nothing to say"),
+        (POINTS + "GB300 NVL72,48,4,4,1000.0,50.00,20.00,0.74\n", 0, "no findings"),
         (
             POINTS + "GB300 NVL72,48,4,4,1000.0,50.00,20.00,0.70\n",
             21,
@@ -264,7 +311,7 @@ POINTS = "sku,conc,prefill_gpus,decode_gpus,total_tok_s_gpu,tpot_ms,interactivit
             21,
             "2.82",
         ),
-        ("interactivity_label,gb200_tok_s_gpu\n27,unreachable\n", 0, "nothing to say"),
+        ("interactivity_label,gb200_tok_s_gpu\n27,unreachable\n", 0, "no findings"),
         (
             "interactivity_label,gb200_total_tok_s_gpu,gb200_total_usd_per_mtok\n50,649,4.78\n",
             21,
@@ -273,7 +320,7 @@ POINTS = "sku,conc,prefill_gpus,decode_gpus,total_tok_s_gpu,tpot_ms,interactivit
         (
             "interactivity_label,gb200_tok_s_gpu,gb300_tok_s_gpu,gb300_usd_per_mtok\n16,2000,10608,0.07\n",
             0,
-            "nothing to say",
+            "no findings",
         ),
         ("interactivity_label,gb200_tok_s_gpu,ratio\n27,2189,2.99\n", 0, "column `ratio` not checked"),
         (

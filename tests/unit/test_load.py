@@ -98,6 +98,14 @@ def test_unreadable_yaml_says_where():
     assert problem.what.startswith("the file is not valid YAML")
 
 
+def test_a_cluster_that_is_no_mapping_lacks_no_fields_besides():
+    problem = only(small.texts(cluster="- a\n"))
+    assert (problem.path, problem.what) == (
+        "clusters/here.yaml",
+        "the file must be a mapping at its top level",
+    )
+
+
 def test_bytes_that_are_not_utf8_say_so():
     found = errors({**small.texts(), small.PATH: b"title: \xff\n"})  # type: ignore[dict-item]
     assert found[0].what == "the file is not UTF-8: byte 7"
@@ -129,6 +137,27 @@ def test_a_wrong_field_hides_no_wrong_arithmetic():
     assert any("unknown key `titel`" in what for what in whats)
     assert any("unknown SKU `tiny-3x4`" in what for what in whats)
     assert any("states 28 GPUs" in what for what in whats)
+
+
+@pytest.mark.parametrize(
+    ("conc", "what", "hint"),
+    [
+        ("[4, four]", "`conc.1` must be an integer", 'given: "four"'),
+        ("[four]", "`conc.0` must be an integer", 'given: "four"'),
+        ("[]", "`conc` must be a list of at least 1 value", "given: []"),
+        ("4", "`conc` must be a list", "given: 4"),
+        ("[4, 8]\nworkload: 3", "`workload` must be a mapping", "given: 3"),
+        ("[4, 8]\nworkload: {isl: 8192.5}", "`workload.isl` must be an integer", "given: 8192.5"),
+        (
+            '[4, 8]\nclient: {ignore_eos: "true"}',
+            "`client.ignore_eos` must be true or false",
+            'given: "true"',
+        ),
+    ],
+)
+def test_a_value_of_another_type_is_reported_once_in_the_terms_of_yaml(conc, what, hint):
+    problem = only(recipe("[4, 8]", conc))
+    assert (problem.what, problem.hint) == (what, hint)
 
 
 def test_read_raises_with_every_problem():
@@ -286,7 +315,7 @@ def test_a_recipe_in_the_wrong_folder_gets_the_right_one():
 def test_two_files_of_one_deployment_are_refused():
     texts = small.texts()
     texts[f"{small.FOLDER}/twin.yaml"] = texts[small.PATH].replace("[4, 8]", "[16]")
-    assert only(texts).what == f"the same deployment as {small.ID}"
+    assert only(texts).what == f"this is the same deployment as {small.ID}"
 
 
 def test_bases_merge_deeply_lists_replace_and_null_deletes():

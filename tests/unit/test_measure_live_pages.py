@@ -8,8 +8,10 @@ from pipeline.analyse import analyse
 from pipeline.measure.outcome import untrusted
 from pipeline.render.charts import pareto
 from pipeline.render.evidence import bill, runs
-from pipeline.render.text import say
 from pipeline.render.theme import LIGHT
+from pipeline.render.words.kinds import kind_text
+from pipeline.render.words.reasons import reason_text
+from pipeline.render.words.sources import banners
 from pipeline.schema.result import Measurement
 from tests.fakes.rows import point, recipe, report_data, row
 
@@ -33,11 +35,11 @@ def live(run: str, scale: float, tok_s_gpu: float = 100.0):
 
 def test_a_live_page_does_not_claim_virtual_time_and_says_how_slow_its_engines_are():
     report = analyse(report_data(live("101", 2.0)))
-    assert say(report.banners[0]).startswith(
-        "simulated: Dynamo live over HTTP with simulated engines, timing"
+    assert next(banners(report)).startswith("simulated: Dynamo live over HTTP with simulated engines, timing")
+    assert (
+        kind_text(report.curves[0].kind) == "simulated (aiperf, 10 × conc requests, engines slowed 2 times)"
     )
-    assert report.curves[0].kind == "simulated (aiperf, 10 × conc requests, engines slowed 2 times)"
-    assert "GPU-hours of simulated engines, on no GPU, every GPU held counted" in bill(report)
+    assert "GPU-hours of simulated engines, on no GPU: all GPUs held" in bill(report)
     assert "GPU-hours of virtual time" in bill(analyse(report_data(row(SMOKE, 4, (100.0, 30.0)))))
 
 
@@ -53,7 +55,7 @@ def test_the_axis_of_throughput_fits_what_is_drawn(highest, end):
 
 def test_a_live_page_says_what_share_of_the_time_was_measurement():
     (line,) = runs(analyse(report_data(live("101", 2.0)))).rows
-    assert "100, 60.0 % of them measurement" in line
+    assert "100, 60.0 % measurement" in line
     (replayed,) = runs(analyse(report_data(row(SMOKE, 4, (100.0, 30.0))))).rows
     assert "55" in replayed
 
@@ -61,7 +63,10 @@ def test_a_live_page_says_what_share_of_the_time_was_measurement():
 def test_engines_of_another_speed_are_another_family_and_no_verdict():
     report = analyse(report_data(live("101", 20.0), previous=(live("100", 2.0),)))
     (change,) = report.changes
-    assert (change.verdict, change.reason) == ("unknown", "not comparable: provenance.time_scale 2.0 → 20.0")
+    assert (change.verdict, reason_text(change.reason)) == (
+        "unknown",
+        "not comparable: provenance.time_scale 2.0 → 20.0",
+    )
     both = analyse(report_data(live("101", 20.0), live("102", 2.0)))
     assert [len(curve.points) for curve in both.curves] == [1, 1]
 

@@ -191,7 +191,7 @@ def test_a_folder_for_temporary_files_too_deep_for_the_clients_sockets_is_refuse
     deep.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(deep))
     lab = launch_specs.spec(launch_specs.GB300, run_id="r")
-    with pytest.raises(LaunchError, match="too long a path") as caught:
+    with pytest.raises(LaunchError, match="the path is too long for the sockets") as caught:
         local.deployed(lab, launch_specs.cluster(isolation="none"), clients=None, logs=tmp_path).__enter__()  # type: ignore[arg-type]  # nothing is started
     assert caught.value.where == str(deep)
     assert "TMPDIR" in caught.value.hint

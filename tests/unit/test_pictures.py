@@ -71,19 +71,19 @@ def test_the_longest_spoke_is_the_maximum_and_points_up_first(kept: Report) -> N
 
 def test_a_worker_that_does_not_fit_says_so_and_has_no_room(kept: Report) -> None:
     gb200, gb300 = (panel["data"]["values"] for panel in shapes(kept, LIGHT)["vconcat"])
-    tp4 = {value["part"]: (value["gb"], value["said"]) for value in gb200 if value["worker"] == "TP4"}
-    assert tp4["room for KV"] == (0.0, "does not fit: weights are 108.4 %")
-    fits = {value["part"]: value["said"] for value in gb300 if value["worker"] == "TP4"}
-    assert fits["room for KV"] == "48.6 GB for KV"
+    tp4 = {value["part"]: (value["gb"], value["label"]) for value in gb200 if value["worker"] == "TP4"}
+    assert tp4["left for KV cache"] == (0.0, "does not fit: weights take 108.4 %")
+    fits = {value["part"]: value["label"] for value in gb300 if value["worker"] == "TP4"}
+    assert fits["left for KV cache"] == "48.6 GB for KV cache"
 
 
 def test_the_ratio_stands_against_level_and_each_ceiling(kept: Report) -> None:
     spec = ratios(kept, LIGHT)
     rules = layer(spec, "rule")["data"]["values"]
-    assert [rule["said"] for rule in rules] == [
-        "level: GB200 NVL72 and GB300 NVL72 cost the same",
-        "1.25× if only compute or capacity",
-        "0.83× if only bandwidth or exchange between GPUs",
+    assert [rule["label"] for rule in rules] == [
+        "level: the same cost per token",
+        "1.25× limit: compute or capacity",
+        "0.83× limit: bandwidth or exchange between GPUs",
     ]
     lines = layer(spec, "line")["data"]["values"]
     assert {value["kind"].split(" ")[0] for value in lines} == {"simulated", "published"}
@@ -91,7 +91,7 @@ def test_the_ratio_stands_against_level_and_each_ceiling(kept: Report) -> None:
     assert all(low < value["ratio"] < high for value in lines)
 
 
-def test_the_peak_of_the_drawn_ratio_is_the_one_that_is_told(kept: Report) -> None:
+def test_the_peak_of_the_drawn_ratio_is_the_one_in_the_text(kept: Report) -> None:
     values = layer(ratios(kept, LIGHT), "line")["data"]["values"]
     inside = [value["ratio"] for value in values if value["kind"].startswith("published") and value["x"] < 60]
     assert max(inside) == pytest.approx(2.814 / 1.2, abs=0.01)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.edge import prometheus
-from pipeline.edge.http import Answer
+from pipeline.edge.http import Response
 from pipeline.errors import PipelineError
 
 
@@ -77,8 +77,8 @@ def test_no_text_is_too_strange(text):
 )
 def test_only_an_answer_with_status_200_has_metrics(status, body, count):
     class Server:
-        def request(self, *_: object, **__: object) -> Answer:
-            return Answer(status, {}, body)
+        def request(self, *_: object, **__: object) -> Response:
+            return Response(status, {}, body)
 
     metrics = prometheus.read("http://here/metrics", Server(), timeout_s=1)
     assert (None if metrics is None else len(metrics.samples)) == count
@@ -86,7 +86,7 @@ def test_only_an_answer_with_status_200_has_metrics(status, body, count):
 
 def test_a_server_that_does_not_answer_has_no_metrics():
     class Silent:
-        def request(self, *_: object, **__: object) -> Answer:
+        def request(self, *_: object, **__: object) -> Response:
             raise PipelineError("no answer")
 
     assert prometheus.read("http://here/metrics", Silent(), timeout_s=1) is None

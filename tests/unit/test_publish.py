@@ -19,7 +19,7 @@ from pipeline.errors import ArtifactError, GitHubError, PipelineError
 from pipeline.flow import publishing
 from pipeline.flow.context import Context
 from pipeline.publish import Head, WorkflowRun, site
-from pipeline.publish.message import cut
+from pipeline.publish.message import truncate
 from pipeline.schema.publication import Annotation, PageEntry, Review
 from tests.fakes import rows
 from tests.fakes.clock import FakeClock
@@ -144,7 +144,7 @@ def test_a_summary_without_room_is_an_error(place):
 
 def test_a_cut_text_closes_what_is_open():
     body = "# title\n<details>\n<summary>s</summary>\n\n```yaml\n" + "ä: 1\n" * 1000 + "```\n</details>\n"
-    short = cut(body, 500, more="See there.", end="<!-- end -->")
+    short = truncate(body, 500, more="See there.", end="<!-- end -->")
     assert len(short.encode()) <= 500
     assert (
         short.index("```yaml")
@@ -153,7 +153,7 @@ def test_a_cut_text_closes_what_is_open():
         < short.index("See there.")
     )
     assert short.endswith("<!-- end -->")
-    assert cut("short", 500, more="x", end="!") == "short!"
+    assert truncate("short", 500, more="x", end="!") == "short!"
 
 
 def test_a_comment_is_updated_in_place_and_a_new_one_calls_when_it_turns_red(place):
@@ -328,7 +328,7 @@ def test_an_issue_lives_as_long_as_the_nightly_is_red(place):
         place.publish(place.report(tok_s), "issue", run_id=str(n))[0]
         for n, tok_s in enumerate((GREEN, RED, RED, GREEN, GREEN, RED))
     ]
-    states = ["none is open", "#101 opened", "#101 updated", "#101 closed", "none is open", "#102 opened"]
+    states = ["none open", "opened #101", "updated #101", "closed #101", "none open", "opened #102"]
     assert said == [f"issue: {state}" for state in states]
     assert [one["state"] for one in place.fake.issues] == ["closed", "open"]
     assert "actions/runs/2" in place.fake.issues[0]["body"]
@@ -339,8 +339,8 @@ def test_a_night_with_a_failed_deployment_is_red_whatever_the_others_say(place):
     folder = place.report(GREEN)
     data = rows.report_data(rows.row(rows.recipe(), 4096, None, run="101"))
     (folder / "data.json").write_text(data.to_json())
-    assert place.publish(folder, "issue") == ["issue: #101 opened"]
-    assert place.publish(place.report(GREEN), "issue") == ["issue: #101 closed"]
+    assert place.publish(folder, "issue") == ["issue: opened #101"]
+    assert place.publish(place.report(GREEN), "issue") == ["issue: closed #101"]
 
 
 def test_a_night_without_a_report_is_told_and_red_until_one_is_green(place, capsys):
@@ -366,7 +366,7 @@ def test_a_night_without_a_report_is_told_and_red_until_one_is_green(place, caps
         ("open", "🔴 nothing was measured: no plan")
     ]
     assert not place.site.exists()
-    assert place.publish(place.report(GREEN), "issue") == ["issue: #101 closed"]
+    assert place.publish(place.report(GREEN), "issue") == ["issue: closed #101"]
     assert cli.run(["publish", "--to", "issue"], env) != 0
 
 
@@ -393,7 +393,7 @@ def test_two_nights_that_turn_red_together_open_one_issue(place):
             super().append(row)
 
     place.fake.issues = Late()
-    assert place.publish(report, "issue", run_id="8") == ["issue: #101 updated, #102 was one too many"]
+    assert place.publish(report, "issue", run_id="8") == ["issue: updated #101, closed the duplicate #102"]
     assert [one["state"] for one in place.fake.issues] == ["open", "closed"]
     assert "actions/runs/8" in theirs["body"]
 
@@ -464,9 +464,9 @@ def test_publishing_again_changes_nothing_and_says_what_it_would_have(place):
     place.publish(place.report(), "pages")
     before = {path: path.read_bytes() for path in place.site.rglob("*") if path.is_file()}
     place.clock.sleep(3600)
-    assert "was there already" in place.publish(place.report(), "pages")[0]
+    assert "exists already" in place.publish(place.report(), "pages")[0]
     assert (
-        "was there already, kept with its own README.md"
+        "exists already; not replaced although they differ: README.md"
         in place.publish(place.report(body="other"), "pages")[0]
     )
     assert {path: path.read_bytes() for path in place.site.rglob("*") if path.is_file()} == before
@@ -528,7 +528,7 @@ def test_a_webhook_gets_the_verdict_and_never_our_token(place, status):
         if status == 200:
             place.publish(place.report(RED), "webhook", webhook=url)
         else:
-            with pytest.raises(PipelineError, match="the webhook answers 500") as caught:
+            with pytest.raises(PipelineError, match="the webhook responds with 500") as caught:
                 place.publish(place.report(RED), "webhook", webhook=url)
             assert "secret" not in str(caught.value)
     headers, document = server.seen[0]

@@ -115,7 +115,7 @@ def test_a_study_is_stored_once_and_other_figures_of_the_same_run_are_refused(tm
         ({"conc": 5}, "conc 5, its recipe has 4, 8"),
         ({"gpus_prefill": 8}, "prefill GPUs 8, its recipe has 4"),
         ({"sku": GB200}, f"sku {GB200}, its recipe has {GB300}"),
-        ({"gpus_held": None}, "gpus_held is not said"),
+        ({"gpus_held": None}, "gpus_held is missing"),
         ({"decode": studies.DEP4.model_copy(update={"ep": 1})}, "decode 1 x DP4, its recipe has 1 x DEP4"),
     ],
 )
@@ -126,7 +126,7 @@ def test_a_row_that_its_recipe_does_not_deploy_is_refused_by_name(changed, words
 
 
 def test_a_study_without_tied_rows_is_not_stored():
-    with pytest.raises(ArtifactError, match="no row is tied"):
+    with pytest.raises(ArtifactError, match="no row names a recipe"):
         published(study(), RECIPES, where="study.yaml")
 
 

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from pipeline.analyse import analyse
 from pipeline.errors import ArtifactError
-from pipeline.render.text import say
+from pipeline.render.evidence import coverage, runs
+from pipeline.schema.curve_kind import CurveKind
+from pipeline.schema.findings import PointName, ReadRatio
 from pipeline.schema.history import HistoryRow
-from pipeline.schema.report import Report
+from pipeline.schema.reasons import CoverageProblem
 from pipeline.schema.timing import PointError
 from tests.fakes.rows import GB200, GB300, definition, hbm, recipe, report_data, row, sku, timing
 
@@ -28,42 +30,36 @@ def night(run: str, **changed: tuple[float, float]) -> tuple[HistoryRow, ...]:
     return (*rows, row(OLD, 4096, figures["old"], run=run, ttft_s=64.0))
 
 
-def headline(report: Report) -> str:
-    return say(report.headline)
-
-
-def test_a_quiet_night_says_what_ran_and_against_what() -> None:
+def test_a_run_without_a_change_counts_what_ran_and_what_it_was_compared_with() -> None:
     report = analyse(report_data(*night("101"), previous=night("100")))
-    assert (
-        headline(report)
-        == "3/3 deployments · 3/3 points · no change beyond ±1 % against run 100 (3 points compared)"
-    )
-    assert report.verdict == "same"
+    arrived, compared = report.run.completeness, report.run.compared
+    assert (arrived.complete, arrived.deployments, arrived.points, arrived.planned_points) == (3, 3, 3, 3)
+    assert (compared.points, compared.same, compared.runs, compared.example) == (3, 3, ("100",), None)
+    assert (report.verdict, report.run.moved, report.runs) == ("same", None, ("101",))
 
 
 def test_a_regression_is_named_first_with_its_cause() -> None:
     planted = recipe("6p1d-dep4-dep8", decode_flags={"max-num-seqs": 256})
     now = (row(planted, 4096, (8_822.0, 17.0), run="101"), *night("101", old=(8_000.0, 15.0))[1:])
     report = analyse(report_data(*now, previous=night("100")))
-    assert (
-        headline(report)
-        == "gb300-nvl72 6P1D DEP4/DEP8 c4096 slower by 19.8 %: decode.flags.max-num-seqs 512 → 256 · 1 more slower"
-    )
-    assert report.verdict == "worse"
+    moved = report.run.moved
+    assert moved is not None
+    assert (moved.sku, moved.conc, moved.tok_s_gpu_change) == (GB300, 4096, pytest.approx(-0.198))
+    assert [diff.field for diff in moved.differs] == ["decode.flags.max-num-seqs"]
+    assert (report.verdict, report.run.others_moved) == ("worse", 1)
 
 
-def test_an_improvement_is_better_and_says_when_nothing_asked_for_differs() -> None:
+def test_an_improvement_is_better_though_no_setting_differs() -> None:
     report = analyse(report_data(*night("101", wide=(7_480.0, 26.0)), previous=night("100")))
-    assert (
-        headline(report)
-        == "gb300-nvl72 7P2D DEP4/DEP16 c3072 faster by 10.0 %: nothing that was asked for differs"
-    )
-    assert report.verdict == "better"
+    moved = report.run.moved
+    assert moved is not None
+    assert (moved.conc, moved.tok_s_gpu_change, moved.differs) == (3072, pytest.approx(0.1), ())
+    assert (report.verdict, report.run.others_moved) == ("better", 0)
 
 
 def test_the_first_night_has_nothing_to_compare_with() -> None:
     report = analyse(report_data(*night("101")))
-    assert headline(report) == "3/3 deployments · 3/3 points · no earlier run to compare with"
+    assert (report.run.completeness.complete, report.run.compared.points) == (3, 0)
     assert (report.verdict, report.changes) == ("unknown", ())
 
 
@@ -71,15 +67,14 @@ def test_a_failure_is_never_a_pass() -> None:
     failed = (row(FAST, 4096, failure="worker died", run="101"), *night("101")[1:])
     report = analyse(report_data(*failed, previous=night("100")))
     assert report.verdict == "unknown"
-    ran, compared = (
-        "2/3 deployments · 2/3 points · 1 failed (6p1d-dep4-dep8)",
-        "2 points compared, 1 not comparable",
-    )
-    assert headline(report) == f"{ran} · no change beyond ±1 % against run 100 ({compared})"
-    assert [(found.state, found.reason) for found in report.coverage if found.recipe == FAST.id] == [
-        ("failed", "c4096 failed: worker died")
+    arrived, compared = report.run.completeness, report.run.compared
+    assert [(gap.state, gap.count, gap.recipe) for gap in arrived.gaps] == [("failed", 1, FAST.id)]
+    assert (arrived.complete, arrived.points, compared.same, compared.unknown) == (2, 2, 2, 1)
+    assert [(found.state, found.problems) for found in report.coverage if found.recipe == FAST.id] == [
+        ("failed", (CoverageProblem(conc=4096, kind="failed", error="worker died"),))
     ]
-    assert any("incomplete" in say(banner) for banner in report.banners)
+    assert "c4096 failed: worker died" in {cells[-1] for cells in coverage(report).rows}
+    assert (report.caveats.incomplete, report.caveats.deployments) == (1, 3)
 
 
 def test_a_gap_without_a_past_is_unknown_though_all_else_is_the_same() -> None:
@@ -98,11 +93,17 @@ def test_one_point_that_cannot_be_compared_is_unknown_though_everything_ran() ->
 
 
 def test_a_deployment_that_never_arrived_is_missing() -> None:
-    report = analyse(report_data(*night("101")[1:], planned=(FAST.id, WIDE.id, OLD.id)))
-    assert (
-        headline(report)
-        == "2/3 deployments · 2/≥ 2 points · 1 missing (6p1d-dep4-dep8) · no earlier run to compare with"
+    report = analyse(
+        report_data(*night("101")[1:], planned=(FAST.id, WIDE.id, OLD.id), planned_skus={FAST.id: GB300})
     )
+    arrived = report.run.completeness
+    assert (arrived.complete, arrived.points, arrived.planned_points, arrived.is_lower_bound) == (
+        2,
+        2,
+        2,
+        True,
+    )
+    assert [gap.state for gap in arrived.gaps] == ["missing"]
     assert next((found.sku, found.state, found.planned_points) for found in report.coverage) == (
         GB300,
         "missing",
@@ -110,22 +111,27 @@ def test_a_deployment_that_never_arrived_is_missing() -> None:
     )
 
 
+def test_a_missing_recipe_whose_sku_nothing_states_is_unknown() -> None:
+    report = analyse(report_data(*night("101")[1:], planned=(FAST.id, WIDE.id, OLD.id)))
+    assert next((found.sku, found.state) for found in report.coverage) == ("unknown", "missing")
+
+
 def test_half_a_deployment_has_not_run() -> None:
     two = recipe("6p1d-dep4-dep8", conc=(512, 4096))
     report = analyse(report_data(row(two, 4096, (1.0, 1.0))))
     (found,) = report.coverage
-    assert (found.state, found.points, found.planned_points, found.reason) == (
+    assert (found.state, found.points, found.planned_points, found.problems) == (
         "missing",
         1,
         2,
-        "c512 missing: no result arrived",
+        (CoverageProblem(conc=512, kind="missing"),),
     )
 
 
 def test_what_ran_without_being_planned_is_said_and_not_counted() -> None:
     report = analyse(report_data(*night("101"), planned=(WIDE.id, OLD.id)))
     assert [found.state for found in report.coverage] == ["ran", "ran", "not in plan"]
-    assert headline(report).startswith("2/2 deployments · 2/2 points")
+    assert (report.run.completeness.deployments, report.run.completeness.points) == (2, 2)
 
 
 def test_a_measured_night_ends_in_no_verdict() -> None:
@@ -134,11 +140,9 @@ def test_a_measured_night_ends_in_no_verdict() -> None:
         for run, y in (("100", 11_000.0), ("101", 5_000.0))
     )
     report = analyse(report_data(now, previous=(then,)))
-    assert (
-        headline(report)
-        == "1/1 deployments · 1/1 points · no verdict: one night each; noise not known yet (1 points)"
-    )
-    assert (report.verdict, report.origin) == ("unknown", "measured")
+    compared = report.run.compared
+    assert (compared.same, compared.unknown, compared.example) == (0, 1, report.changes[0])
+    assert (report.verdict, report.origin, report.caveats.simulated) == ("unknown", "measured", None)
 
 
 def test_two_origins_never_share_a_frontier() -> None:
@@ -151,18 +155,17 @@ def test_two_origins_never_share_a_frontier() -> None:
         (GB300, "simulated", 2),
         (GB300, "measured", 1),
     ]
-    assert "never mixed" in say(report.banners[-1])
+    assert [kind.origin for kind in report.caveats.kinds] == ["simulated", "measured"]
 
 
 def test_reduced_runs_share_nothing_with_full_ones_and_carry_a_banner() -> None:
     reduced = row(WIDE, 3072, (9_000.0, 30.0), requests_per_conc=2)
     report = analyse(report_data(*night("101"), reduced))
     assert [len(curve.knots) for curve in report.curves] == [1, 2, 1]
-    assert report.curves[-1].kind == "simulated (replay, 2 × conc requests, reduced from 10)"
-    assert any(
-        say(banner).startswith("reduced request count: simulated (replay, 2 × conc")
-        for banner in report.banners
+    assert report.curves[-1].kind == CurveKind(
+        origin="simulated", measure="replay", requests_per_conc=2, reduced_from=10
     )
+    assert [(kind.requests_per_conc, kind.reduced_from) for kind in report.caveats.reduced] == [(2, 10)]
 
 
 def test_a_refused_point_is_shown_and_never_a_knot() -> None:
@@ -203,18 +206,18 @@ def test_a_gap_that_the_definition_allows_is_no_direction() -> None:
 
 def test_findings_tell_the_largest_ratio_and_the_wait() -> None:
     data = report_data(*night("101"), definition=definition(interactivity=(15.0, 19.5)))
-    ratio, wait = (say(finding) for finding in analyse(data).findings)
-    assert ratio == (
-        "GB300 NVL72 over GB200 NVL72: ≈ 1.16× the tok/s/GPU and ≈ 0.97× the tokens per dollar at 15 tok/s/user, "
-        "the largest on this grid (15 to 15, simulated, directional)."
-    )
-    assert wait == (
-        "Interactivity does not show the wait for the first token: TTFT p50 is above 10 s at 3 of 3 points, "
-        "up to 64.0 s (GB200 NVL72 3P1D DEP8/DEP8 c4096)."
-    )
+    report = analyse(data)
+    largest, waits = report.largest_ratio, report.long_waits
+    assert largest is not None
+    throughput = ReadRatio(at=15.0, ratio=report.iso[0].throughput_ratio or 0.0, directional=True)
+    assert (largest.throughput, largest.ends) == (throughput, (throughput, throughput))
+    assert (largest.cost_ratio, largest.range_end) == (report.iso[0].cost_ratio, None)
+    assert waits is not None
+    assert (waits.count, waits.points, waits.longest_ms) == (3, 3, 64_000.0)
+    assert waits.longest == PointName(sku=GB200, shape="3P1D DEP8/DEP8", conc=4096)
 
 
-def test_the_banner_says_how_well_the_simulation_was_fitted() -> None:
+def test_the_calibration_carries_how_well_the_simulation_was_fitted() -> None:
     errors = [
         PointError(
             recipe=FAST.id,
@@ -227,19 +230,15 @@ def test_the_banner_says_how_well_the_simulation_was_fitted() -> None:
         )
         for c, e in ((1, 2.0), (2, -8.0))
     ]
-    report = analyse(report_data(*night("101"), timing=timing(*errors)))
-    assert say(report.banners[0]) == (
-        "simulated: Dynamo's scheduler in virtual time, timing fitted to gb300-vs-gb200.csv (published) on 2026-11-20, "
-        "median error 1.0 %, largest 8.0 % (tok/s/GPU and TPOT of 2 points)"
-    )
+    found = analyse(report_data(*night("101"), timing=timing(*errors))).calibration
+    assert found is not None
+    assert (found.points, found.points_origin, found.count) == ("gb300-vs-gb200.csv", "published", 2)
+    assert (found.median_error, found.largest_error) == (pytest.approx(0.01), pytest.approx(0.08))
 
 
-def test_prices_carry_tier_date_source_and_doubt() -> None:
+def test_prices_are_those_of_the_tier_and_none_where_there_is_none() -> None:
     report = analyse(report_data(*night("101"), skus={GB200: sku(GB200, None), GB300: sku()}))
-    assert report.prices == {
-        GB200: "no hyperscaler price known",
-        GB300: "2.652 USD per GPU-hour, hyperscaler tier, as of 2026-05-22, a price list; provisional: a placeholder",
-    }
+    assert report.prices == {GB200: None, GB300: sku().prices[0]}
     assert report.iso[0].cells[0].usd_per_mtok is None
 
 
@@ -250,12 +249,10 @@ def test_hbm_and_provenance_come_once_a_deployment() -> None:
     )
     assert [found.hbm.role for found in report.hbm] == ["prefill", "decode"]
     (run,) = report.provenance
-    assert run.raw == ("raw/conc-512.jsonl.gz 0123456789ab", "raw/conc-4096.jsonl.gz 0123456789ab")
-    assert (run.host, run.seconds, run.versions) == (
-        "x86_64, 2 CPUs, Linux 6.1, Python 3.12.3",
-        55.0,
-        "ai-dynamo 1.4.2",
-    )
+    assert [file.path for file in run.raw] == ["raw/conc-512.jsonl.gz", "raw/conc-4096.jsonl.gz"]
+    assert (run.seconds, run.versions, run.git_dirty) == (55.0, {"ai-dynamo": "1.4.2"}, False)
+    (cells,) = runs(report).rows
+    assert cells[-3:] == ("ai-dynamo 1.4.2", "55", r"x86\_64, 2 CPUs, Linux 6.1, Python 3.12.3")
 
 
 def test_a_definition_of_unknown_skus_is_refused() -> None:

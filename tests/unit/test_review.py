@@ -37,7 +37,7 @@ def comparison(before, after, *, ran=((100.0, 30.0), (90.0, 33.0)), failure="", 
         "problems": (),
         "recipes": diffs,
         "changes": changes,
-        "kind": "simulated",
+        "kinds": analyse.kinds_of([*old, *new]),
         "base": BASE,
         "head": HEAD,
         "base_problems": 0,
@@ -68,10 +68,26 @@ def test_one_edit_is_named_in_the_first_line_with_what_it_is_predicted_to_do():
     assert made.verdict == "worse"
     first = render.comment(made).splitlines()[0]
     assert first == (
-        "### 🔴 gb300-nvl72 6p1d-dep4-dep8, decode max-num-seqs 512 → 256: predicted −10.0 % tok/s/GPU at conc 64"
-        " (simulated; not yet run on a rack)"
+        "### 🔴 6p1d-dep4-dep8, decode max-num-seqs 512 → 256: predicted −10.0 % tok/s/GPU at conc 64 (simulated)"
     )
     assert render.review_headline(made) == first.removeprefix("### ")
+
+
+@pytest.mark.parametrize("name", ["6p1d-dep4-dep8", "6p1d-dep4-dep8" + "-long" * 9])
+@pytest.mark.parametrize("failure", ["", "no timing for decode workers DEP12 on gb300-nvl72" * 3])
+def test_no_headline_is_longer_than_110_characters(name, failure):
+    old, new = (
+        rows.recipe(name, conc=(64,)),
+        rows.recipe(name, conc=(64,), decode_flags={"max-num-seqs": 256}),
+    )
+    names = {"--max-num-seqs": "512"}, {"--max-num-seqs": "256"}
+    found = comparison(
+        {old.id: side(old, "1", **names[0])}, {new.id: side(new, "2", **names[1])}, failure=failure
+    )
+    found = found.model_copy(update={"iso": (pair(15.5, 100.0, 89.0), pair(26.5, 100.0, 106.0))})
+    line = render.review_headline(told(found))
+    assert len(line) <= 110
+    assert "+6.0 % tok/s/GPU at 26.5 tok/s/user, −11.0 % at 15.5 tok/s/user" in line
 
 
 def test_curves_that_moved_go_before_points():
@@ -117,7 +133,7 @@ def test_nothing_changed_is_said_and_nothing_more():
 def test_a_new_recipe_is_no_verdict_and_a_removed_one_is_named():
     added = told(comparison({}, {NEW.id: side(NEW, "1")}))
     assert (added.verdict, added.recipes[0].state) == ("unknown", "added")
-    assert "nothing earlier to compare with" in render.review_headline(added)
+    assert "no earlier point to compare with" in render.review_headline(added)
     removed = analyse.differences({OLD.id: side(OLD, "1")}, {})
     assert [one.state for one in removed] == ["removed"]
 
@@ -130,9 +146,9 @@ def test_a_concurrency_that_is_measured_no_longer_is_no_gap():
     made = told(
         ReviewFindings(problems=(), recipes=diffs, changes=changes, base=BASE, head=HEAD, base_problems=0)
     )
-    assert {one.reason for one in changes} == {"no earlier run of this point", "not planned any more"}
+    assert {one.reason.kind for one in changes} == {"no earlier run", "no longer planned"}
     assert made.verdict == "unknown"
-    assert "6p1d-dep4-dep8, conc 64 → 32: nothing earlier to compare with" in render.review_headline(made)
+    assert "6p1d-dep4-dep8, conc 64 → 32: no earlier point to compare with" in render.review_headline(made)
 
 
 def test_a_renamed_recipe_is_held_against_its_former_self():

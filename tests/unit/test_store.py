@@ -20,8 +20,8 @@ WHO = {"who": "ada", "at": "2026-11-24T08:00:00+00:00"}
 OTHER = "2p1d-dep4-dep8"
 
 
-def night(day: int) -> str:
-    return f"2026-11-{day:02}T01:00:00+00:00"
+def on_day(number: int) -> str:
+    return f"2026-11-{number:02}T01:00:00+00:00"
 
 
 def content(root: Path) -> dict[str, bytes]:
@@ -43,14 +43,14 @@ def url(tmp_path) -> str:
 
 
 def test_points_come_back_as_they_went_in(url):
-    came = result_folder()
-    (summary,) = store.ingest(url, [came])
+    arrived = result_folder()
+    (summary,) = store.ingest(url, [arrived])
     found = store.rows(url)
-    assert [row.point for row in found] == list(came.points)
-    assert all(row.record == came.record for row in found)
+    assert [row.point for row in found] == list(arrived.points)
+    assert all(row.record == arrived.record for row in found)
     assert all(
         (row.date, row.folder, row.sums_sha256, row.failure)
-        == ("2026-11-23", came.folder, came.sums_sha256, None)
+        == ("2026-11-23", arrived.folder, arrived.sums_sha256, None)
         for row in found
     )
     assert summary.model_dump() == {
@@ -90,9 +90,11 @@ def test_other_content_of_a_known_job_is_refused_before_anything_is_written(url)
     store.ingest(url, [result_folder()])
     before = content(Path(url))
     error = refused(
-        "101 attempt 1 has .* already", url, [result_folder(run="100"), result_folder(tok_s_gpu=2.0)]
+        "101 attempt 1 already has .* with other content",
+        url,
+        [result_folder(run="100"), result_folder(tok_s_gpu=2.0)],
     )
-    assert "a retry is a new attempt" in error.hint
+    assert "use a new attempt for a retry" in error.hint
     assert content(Path(url)) == before
     refused(
         "another folder of this ingest",
@@ -103,9 +105,9 @@ def test_other_content_of_a_known_job_is_refused_before_anything_is_written(url)
 
 
 def test_jobs_that_arrive_later_go_to_a_file_of_their_own_beside_the_first(url):
-    late = [result_folder(recipe(name), started_at=night(24)) for name in (OTHER, "3p1d-dep4-dep8")]
-    store.ingest(url, [result_folder(started_at=night(23))])
-    (second,) = store.ingest(url, [result_folder(started_at=night(23)), late[0]])
+    late = [result_folder(recipe(name), started_at=on_day(24)) for name in (OTHER, "3p1d-dep4-dep8")]
+    store.ingest(url, [result_folder(started_at=on_day(23))])
+    (second,) = store.ingest(url, [result_folder(started_at=on_day(23)), late[0]])
     (third,) = store.ingest(url, late)
     assert (second.path, second.jobs_new, second.jobs_known) == (
         "points/date=2026-11-23/101-1+2.parquet",
@@ -122,7 +124,7 @@ def test_each_run_attempt_has_its_file_on_the_utc_day_of_its_first_job(url):
     paths = [
         summary.path
         for summary in store.ingest(
-            url, [day, eve, result_folder(run="102", attempt=2, started_at=night(25))]
+            url, [day, eve, result_folder(run="102", attempt=2, started_at=on_day(25))]
         )
     ]
     assert paths == ["points/date=2026-11-23/101-1.parquet", "points/date=2026-11-25/102-2.parquet"]
@@ -154,7 +156,7 @@ def test_rows_are_those_of_recipes_that_match(url):
     assert {row.record.job.id for row in store.rows(url, select="*.2p1d-*")} == {recipe(OTHER).id}
 
 
-def test_the_newest_attempt_with_a_point_stands_for_a_run(url):
+def test_a_run_is_represented_by_its_newest_attempt_with_a_point(url):
     attempts = [
         result_folder(attempt=1),
         result_folder(attempt=2, tok_s_gpu=2000.0),
@@ -168,19 +170,19 @@ def test_the_newest_attempt_with_a_point_stands_for_a_run(url):
     assert {row.run for row in store.rows(url)} == {("101", 3)}
 
 
-def refusing(came: ResultFolder) -> ResultFolder:
-    """The same, with every point refused."""
-    return came.model_copy(
-        update={"points": tuple(one.model_copy(update={"status": "invalid"}) for one in came.points)}
+def invalid(arrived: ResultFolder) -> ResultFolder:
+    """The same, with every point invalid."""
+    return arrived.model_copy(
+        update={"points": tuple(one.model_copy(update={"status": "invalid"}) for one in arrived.points)}
     )
 
 
-def test_a_refused_attempt_does_not_stand_over_an_older_good_one_and_is_still_there_for_sql(url):
+def test_an_invalid_attempt_does_not_replace_an_older_valid_one_and_is_still_there_for_sql(url):
     store.ingest(
         url,
         [
             result_folder(attempt=1),
-            refusing(result_folder(attempt=2)),
+            invalid(result_folder(attempt=2)),
             result_folder(attempt=3, failed="node died"),
         ],
     )
@@ -190,7 +192,7 @@ def test_a_refused_attempt_does_not_stand_over_an_older_good_one_and_is_still_th
     assert {row.run for row in store.rows(url)} == {("101", 2)}
 
 
-def test_of_two_good_attempts_the_newer_stands_whichever_is_faster(url):
+def test_of_two_valid_attempts_the_newer_counts_whichever_is_faster(url):
     store.ingest(url, [result_folder(attempt=1, tok_s_gpu=2000.0), result_folder(attempt=2)])
     assert {row.run for row in store.rows(url)} == {("101", 2)}
 
@@ -207,11 +209,11 @@ def test_every_reader_honours_a_tombstone_and_the_points_stay_where_they_are(url
 
 def test_a_retraction_is_said_once(url):
     store.ingest(url, [result_folder()])
-    stone = store.retract(url, "101", reason="thermal event", **WHO)
+    tombstone = store.retract(url, "101", reason="thermal event", **WHO)
     before = content(Path(url))
-    assert store.retract(url, "101", reason="thermal event", who="bob", at=night(25)) == stone
+    assert store.retract(url, "101", reason="thermal event", who="bob", at=on_day(25)) == tombstone
     refused(
-        "already retracted by ada", url, "101", call=store.retract, reason="another", who="bob", at=night(25)
+        "already retracted by ada", url, "101", call=store.retract, reason="another", who="bob", at=on_day(25)
     )
     assert content(Path(url)) == before
 
@@ -238,8 +240,8 @@ def test_a_recipes_newest_run_is_paired_with_the_one_before_it_although_its_depl
     store.ingest(
         url,
         [
-            result_folder(run="9", started_at=night(20)),
-            result_folder(changed, run="10", started_at=night(21)),
+            result_folder(run="9", started_at=on_day(20)),
+            result_folder(changed, run="10", started_at=on_day(21)),
         ],
     )
     recipes = {recipe().id: ()}
@@ -253,24 +255,25 @@ def test_time_orders_runs_and_offsets_do_not_deceive_it(url):
     assert pairs(store.latest(url, {recipe().id: ()})) == [{"1"}, {"2"}]
 
 
-def test_runs_of_another_origin_or_request_count_or_without_a_good_point_are_passed_over(url):
+def test_runs_of_another_origin_or_request_count_or_without_a_valid_point_are_passed_over(url):
     before = [
-        result_folder(run="1", started_at=night(1)),
-        result_folder(run="2", started_at=night(2), requests_per_conc=2),
-        result_folder(run="3", started_at=night(3), origin="measured"),
-        result_folder(run="4", started_at=night(4), failed="node died"),
-        refusing(result_folder(run="5", started_at=night(5))),
+        result_folder(run="1", started_at=on_day(1)),
+        result_folder(run="2", started_at=on_day(2), requests_per_conc=2),
+        result_folder(run="3", started_at=on_day(3), origin="measured"),
+        result_folder(run="4", started_at=on_day(4), failed="node died"),
+        invalid(result_folder(run="5", started_at=on_day(5))),
     ]
-    store.ingest(url, [*before, result_folder(run="6", started_at=night(6), seed=77)])
+    store.ingest(url, [*before, result_folder(run="6", started_at=on_day(6), seed=77)])
     assert pairs(store.latest(url, {recipe().id: ()})) == [{"6"}, {"1"}]
 
 
-def test_a_point_that_was_refused_takes_no_earlier_good_ones_place(url):
-    whole = result_folder(run="2", started_at=night(2))
-    first, second = refusing(whole).points[0], whole.points[1]
+def test_an_invalid_point_does_not_replace_an_earlier_valid_one(url):
+    whole = result_folder(run="2", started_at=on_day(2))
+    first, second = invalid(whole).points[0], whole.points[1]
     torn = whole.model_copy(update={"points": (first, second)})
     store.ingest(
-        url, [result_folder(run="1", started_at=night(1)), torn, result_folder(run="3", started_at=night(3))]
+        url,
+        [result_folder(run="1", started_at=on_day(1)), torn, result_folder(run="3", started_at=on_day(3))],
     )
     _, previous = store.latest(url, {recipe().id: ()})
     assert [(row.run[0], row.conc) for row in previous] == [("1", first.conc), ("2", second.conc)]
@@ -279,13 +282,13 @@ def test_a_point_that_was_refused_takes_no_earlier_good_ones_place(url):
     )
 
 
-def test_a_concurrency_that_nobody_asks_for_any_more_is_missed_for_one_night(url):
+def test_a_concurrency_that_was_removed_is_reported_for_one_run(url):
     fewer = recipe(conc=(4,))
-    nights = [
-        result_folder(run="1", started_at=night(1)),
-        *(result_folder(fewer, run=str(day), started_at=night(day)) for day in (2, 3)),
+    earlier = [
+        result_folder(run="1", started_at=on_day(1)),
+        *(result_folder(fewer, run=str(day), started_at=on_day(day)) for day in (2, 3)),
     ]
-    store.ingest(url, nights)
+    store.ingest(url, earlier)
     recipes = {recipe().id: ()}
     assert [(row.run[0], row.conc) for row in store.latest(url, recipes, run_id="2")[1]] == [
         ("1", 4),
@@ -305,16 +308,16 @@ OTHER_SETTINGS = {
 @pytest.mark.parametrize("other", OTHER_SETTINGS.values(), ids=OTHER_SETTINGS)
 def test_an_older_run_of_the_same_settings_goes_before_a_newer_one_of_others(url, other):
     edited = recipe(image="vllm/vllm-openai:v0.21.0")
-    nights = [
-        result_folder(run="1", started_at=night(1)),
-        result_folder(edited, run="2", started_at=night(2)),
+    earlier = [
+        result_folder(run="1", started_at=on_day(1)),
+        result_folder(edited, run="2", started_at=on_day(2)),
     ]
     store.ingest(
         url,
         [
-            *nights,
-            result_folder(run="3", started_at=night(3), **other),
-            result_folder(run="4", started_at=night(4)),
+            *earlier,
+            result_folder(run="3", started_at=on_day(3), **other),
+            result_folder(run="4", started_at=on_day(4)),
         ],
     )
     recipes = {recipe().id: ()}
@@ -322,39 +325,39 @@ def test_an_older_run_of_the_same_settings_goes_before_a_newer_one_of_others(url
     assert store.latest(url, recipes) == store.current_and_previous(store.rows(url), recipes)
 
 
-def test_where_no_run_has_the_same_settings_the_newest_is_told_so_that_its_difference_is(url):
+def test_without_a_run_of_the_same_settings_the_newest_is_given_so_that_its_difference_is_reported(url):
     others = [
-        result_folder(run="1", started_at=night(1), measure="aiperf"),
-        result_folder(run="2", started_at=night(2), time_scale=40.0),
+        result_folder(run="1", started_at=on_day(1), measure="aiperf"),
+        result_folder(run="2", started_at=on_day(2), time_scale=40.0),
     ]
-    store.ingest(url, [*others, result_folder(run="3", started_at=night(3))])
+    store.ingest(url, [*others, result_folder(run="3", started_at=on_day(3))])
     assert pairs(store.latest(url, {recipe().id: ()})) == [{"3"}, {"2"}]
 
 
 def test_settings_are_known_under_a_former_id_and_at_other_concurrencies(url):
     former = recipe(OTHER, conc=(16,))
-    nights = [
-        result_folder(former, run="1", started_at=night(1)),
-        result_folder(former, run="2", started_at=night(2), time_scale=40.0),
+    earlier = [
+        result_folder(former, run="1", started_at=on_day(1)),
+        result_folder(former, run="2", started_at=on_day(2), time_scale=40.0),
     ]
-    store.ingest(url, [*nights, result_folder(run="3", started_at=night(3))])
+    store.ingest(url, [*earlier, result_folder(run="3", started_at=on_day(3))])
     assert pairs(store.latest(url, {recipe().id: (former.id,)})) == [{"3"}, {"1"}]
 
 
 def as_older_versions_wrote_it(path: Path) -> None:
-    """Without the columns that came later."""
+    """Without the columns that arrived later."""
     parquet.write_table(parquet.read_table(path).drop_columns(["settings_key"]), path)
 
 
 def test_files_without_the_column_of_settings_are_read_and_compared_by_their_documents(url):
-    nights = [
-        result_folder(run="1", started_at=night(1)),
-        result_folder(run="2", started_at=night(2), time_scale=40.0),
+    earlier = [
+        result_folder(run="1", started_at=on_day(1)),
+        result_folder(run="2", started_at=on_day(2), time_scale=40.0),
     ]
-    store.ingest(url, nights)
+    store.ingest(url, earlier)
     for path in Path(url).rglob("*.parquet"):
         as_older_versions_wrote_it(path)
-    store.ingest(url, [*nights, result_folder(run="3", started_at=night(3))])
+    store.ingest(url, [*earlier, result_folder(run="3", started_at=on_day(3))])
     assert len(store.rows(url)) == 6
     assert pairs(store.latest(url, {recipe().id: ()})) == [{"3"}, {"1"}]
     known = store.query(
@@ -363,12 +366,12 @@ def test_files_without_the_column_of_settings_are_read_and_compared_by_their_doc
     assert [one["known"] for one in known] == [0, 0, 2]
 
 
-def test_a_failed_night_is_the_current_one(url):
+def test_a_failed_run_is_the_current_one(url):
     store.ingest(
         url,
         [
-            result_folder(run="1", started_at=night(1)),
-            result_folder(run="2", started_at=night(2), failed="node died"),
+            result_folder(run="1", started_at=on_day(1)),
+            result_folder(run="2", started_at=on_day(2), failed="node died"),
         ],
     )
     current, previous = store.latest(url, {recipe().id: ()})
@@ -380,8 +383,8 @@ def test_a_recipe_is_known_by_its_former_ids(url):
     store.ingest(
         url,
         [
-            result_folder(recipe(OTHER), run="1", started_at=night(1)),
-            result_folder(run="2", started_at=night(2)),
+            result_folder(recipe(OTHER), run="1", started_at=on_day(1)),
+            result_folder(run="2", started_at=on_day(2)),
         ],
     )
     assert pairs(store.latest(url, {recipe().id: (recipe(OTHER).id,)})) == [{"2"}, {"1"}]
@@ -389,7 +392,7 @@ def test_a_recipe_is_known_by_its_former_ids(url):
 
 
 def test_a_stated_run_is_compared_with_those_before_it(url):
-    store.ingest(url, [result_folder(run=str(day), started_at=night(day)) for day in (1, 2, 3)])
+    store.ingest(url, [result_folder(run=str(day), started_at=on_day(day)) for day in (1, 2, 3)])
     assert pairs(store.latest(url, {recipe().id: ()}, run_id="2")) == [{"2"}, {"1"}]
     assert store.latest(url, {recipe().id: ()}, run_id="7") == ((), ())
 
@@ -488,7 +491,7 @@ def test_two_ingests_of_one_run_at_once_store_each_job_once(url):
     assert {row.record.job.id for row in store.rows(url)} == {job.record.job.id for job in jobs}
 
 
-def test_a_filesystem_without_local_names_keeps_the_same_promises():
+def test_a_filesystem_without_local_names_stores_and_reads_the_same():
     place = store.at("mock:///bucket")
     store.ingest(place, [result_folder()])
     (again,) = store.ingest(place, [result_folder(), result_folder(recipe(OTHER))])

@@ -1,4 +1,4 @@
-"""The linter of published tables. It is part of this room since it reads the same frontiers, costs and peaks as our own reports."""
+"""The linter of published tables; it reads the same frontiers, costs and peaks as the reports of this project."""
 
 from pipeline.analyse.lint.study import lint
 

@@ -1,4 +1,4 @@
-"""What a printed figure may have been before it was rounded, and what follows from several of them."""
+"""The range of values that a printed figure may have been rounded from, and arithmetic on such ranges."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Self
 
 from pipeline.schema.claims import Operand
+from pipeline.schema.lint import Figure
 
 SLACK = 1e-9  # relative; floating point must not make a finding
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A figure at face value and the range that its printing leaves open; positive."""
+    """A printed figure and the range of values that are printed like it; positive."""
 
     value: float
     low: float
@@ -22,7 +23,7 @@ class Interval:
 
     @classmethod
     def printed(cls, value: float, decimals: int) -> Self:
-        """Half a last digit to both sides.
+        """Return the range of half a last digit to both sides.
 
         >>> Interval.printed(0.38, 2).low, Interval.printed(0.38, 2).high
         (0.375, 0.385)
@@ -34,19 +35,19 @@ class Interval:
 
     @classmethod
     def exact(cls, value: float) -> Self:
-        """A figure that is known as it is."""
+        """Return an exact figure."""
         return cls(value, value, value)
 
     @classmethod
     def of(cls, operand: Operand) -> Self:
-        """A quoted operand is printed, a bare one exact."""
+        """Return a printed figure for a quoted operand, an exact one for a bare number."""
         if not isinstance(operand, str):
             return cls.exact(operand)
         return cls.printed(float(operand), len(operand.partition(".")[2]))
 
     @classmethod
     def cell(cls, value: float, decimals: int | None) -> Self:
-        """A figure of a column; one that says no decimals is taken as exact."""
+        """Return a figure of a column; without decimals it is exact."""
         return cls.exact(value) if decimals is None else cls.printed(value, decimals)
 
     def __mul__(self, other: Interval) -> Interval:
@@ -58,19 +59,14 @@ class Interval:
         )
 
     def meets(self, other: Interval) -> bool:
-        """Whether some unrounded values agree."""
+        """Return whether some unrounded values agree."""
         return self.low <= other.high * (1 + SLACK) and other.low <= self.high * (1 + SLACK)
 
     def holds(self, value: float) -> bool:
-        """Whether a value would print as this."""
+        """Return whether a value would be printed as this figure."""
         return self.low * (1 - SLACK) <= value <= self.high * (1 + SLACK)
 
-    def text(self) -> str:
-        """As it is printed."""
-        return f"{self.value:.15g}" if self.decimals is None else f"{self.value:.{self.decimals}f}"
-
-
-def as_printed(value: float, decimals: int) -> str:
-    """A computed value with as many decimals as the figure it stands against; one more digit where it would print as zero."""
-    enough = max(decimals, -math.floor(math.log10(abs(value)))) if value else decimals
-    return f"{value:.{enough}f}"
+    @property
+    def figure(self) -> Figure:
+        """The figure as a document."""
+        return Figure(value=self.value, decimals=self.decimals)

@@ -1,38 +1,43 @@
-"""Rules of tables: what must follow from the figures beside it, given how far each may have been rounded."""
+"""Rules of tables: figures against the figures that they are computed from, within rounding."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pipeline.analyse.frontier import frontier
-from pipeline.analyse.lint.interval import Interval, as_printed
-from pipeline.schema.lint import Finding, Rule
+from pipeline.analyse.lint.interval import Interval
+from pipeline.schema.lint import (
+    ColumnName,
+    CostCheck,
+    CostRatioCheck,
+    DominatedRow,
+    Finding,
+    FindingPlace,
+    InteractivityCheck,
+    RatioCheck,
+    Severity,
+    ShapeCheck,
+    StatisticsNote,
+    WaitCheck,
+)
 from pipeline.schema.published import PublishedIso, PublishedIsoRow, PublishedRow, Tables
+from pipeline.schema.recipe import WorkerPool
 
 LONG_WAIT_S = 10.0
 PER_HOUR = Interval.exact(3600.0)
 MILLION = Interval.exact(1e6)
 
 
-def judge(rule: Rule, place: str, printed: Interval, computed: Interval, why: str) -> Finding | None:
-    """``wrong`` where no unrounded values agree, ``edge`` where the computed figure itself would print otherwise, else nothing."""
+def severity_of(printed: Interval, computed: Interval) -> Severity | None:
+    """Return ``wrong`` where no unrounded values agree, ``edge`` where only other than the computed one do, else None."""
     if printed.holds(computed.value):
         return None
-    decimals = printed.decimals or 0
-    return Finding(
-        rule=rule,
-        severity="edge" if printed.meets(computed) else "wrong",
-        place=place,
-        printed=printed.text(),
-        computed=as_printed(computed.value, decimals + 2),
-        corrected=as_printed(computed.value, decimals),
-        why=why,
-    )
+    return "edge" if printed.meets(computed) else "wrong"
 
 
 def point_findings(study: Tables) -> Iterator[Finding]:
-    """Cost, shape, interactivity and wait of each row, then rows that another one beats."""
+    """Check cost, shape and wait of each row, then interactivity, then dominated rows."""
     for row in study.rows:
         yield from _cost(study, row)
         yield from _shape(row)
@@ -51,58 +56,52 @@ def _printed(study: Tables, row: PublishedRow, column: str) -> Interval | None:
 def _cost(study: Tables, row: PublishedRow) -> Iterator[Finding]:
     printed, throughput = _printed(study, row, "usd_per_mtok"), _printed(study, row, "total_tok_s_gpu")
     rate = study.usd_per_gpu_hour.get(row.sku)
-    if printed is None or throughput is None or rate is None:
-        return
+    if printed is not None and throughput is not None and rate is not None:
+        yield from _cost_finding(_place(row, "usd_per_mtok"), printed, throughput, rate)
+
+
+def _cost_finding(
+    place: FindingPlace, printed: Interval, throughput: Interval, rate: float
+) -> Iterator[Finding]:
     computed = Interval.exact(rate) * MILLION / (PER_HOUR * throughput)
-    finding = judge(
-        "cost vs rate",
-        f"points, {row.name}: $/Mtok",
-        printed,
-        computed,
-        f"{rate} USD per GPU-hour over {throughput.text()} tok/s/GPU",
-    )
-    if finding:
-        yield finding
+    if severity := severity_of(printed, computed):
+        check = CostCheck(
+            printed=printed.figure,
+            computed=computed.value,
+            usd_per_gpu_hour=rate,
+            throughput=throughput.figure,
+        )
+        yield Finding(severity=severity, place=place, check=check)
+
+
+def _place(row: PublishedRow, column: ColumnName | None = None) -> FindingPlace:
+    return FindingPlace(table="points", row=row.name, column=column)
 
 
 def _shape(row: PublishedRow) -> Iterator[Finding]:
-    for role, gpus, pool in (
-        ("prefill", row.gpus_prefill, row.prefill),
-        ("decode", row.gpus_decode, row.decode),
-    ):
+    roles: tuple[tuple[ColumnName, int, WorkerPool | None], ...] = (
+        ("prefill GPUs", row.gpus_prefill, row.prefill),
+        ("decode GPUs", row.gpus_decode, row.decode),
+    )
+    for column, gpus, pool in roles:
         if pool is not None and pool.gpus != gpus:
-            sum_ = f"{pool.workers} x tp {pool.tp} x pp {pool.pp} x dp {pool.dp} = {pool.gpus}"
             yield Finding(
-                rule="GPUs vs shape",
-                severity="wrong",
-                place=f"points, {row.name}: {role} GPUs",
-                printed=str(gpus),
-                computed=str(pool.gpus),
-                corrected=str(pool.gpus),
-                why=f"{sum_} GPUs of {pool.shape} workers",
+                severity="wrong", place=_place(row, column), check=ShapeCheck(printed=gpus, pool=pool)
             )
 
 
 def _wait(study: Tables, row: PublishedRow) -> Iterator[Finding]:
-    """Little's law: requests in flight over requests per second is the whole latency; what decoding does not take is waiting."""
-    wait = implied_wait_s(study, row)
-    if wait is None or 0 <= wait <= LONG_WAIT_S:
-        return
-    yield Finding(
-        rule="Little's law",
-        severity="wrong" if wait < 0 else "note",
-        place=f"points, {row.name}: TTFT",
-        printed="none",
-        computed=f"{wait:.1f} s",
-        corrected="",
-        why="requests decode longer than they stay"
-        if wait < 0
-        else "implied TTFT and queue, an upper bound: ramp and drain are inside",
-    )
+    """Little's law: requests in flight over requests per second is the whole latency; decoding takes part of it."""
+    wait_s = implied_wait_s(study, row)
+    if wait_s is not None and not 0 <= wait_s <= LONG_WAIT_S:
+        severity: Severity = "wrong" if wait_s < 0 else "note"
+        yield Finding(severity=severity, place=_place(row, "ttft"), check=WaitCheck(wait_s=wait_s))
 
 
 def implied_wait_s(study: Tables, row: PublishedRow) -> float | None:
-    """Seconds of TTFT and queue that a row implies at its requests' mean length; None without a TPOT or lengths.
+    """Return the seconds of TTFT and queue that a row implies at the mean request length.
+
+    None without a TPOT or lengths.
 
     conc / (requests per second) − (output tokens − 1) · TPOT, with tok/s = tok/s/GPU · GPUs.
     """
@@ -115,7 +114,7 @@ def implied_wait_s(study: Tables, row: PublishedRow) -> float | None:
 
 
 def _interactivity(study: Tables) -> Iterator[Finding]:
-    """1000 / TPOT against the printed tok/s/user: an error where both are said to be the same statistic, else a word of warning."""
+    """Check 1000 / TPOT against the printed tok/s/user: an error where both state the same statistic, else a note."""
     named = study.statistics
     tpot, printed = (
         named.get("tpot_p50_ms", "not stated"),
@@ -131,25 +130,21 @@ def _interactivity(study: Tables) -> Iterator[Finding]:
             continue
         off.append(user.value / computed.value - 1)
         if tpot == printed != "not stated":
-            finding = judge(
-                "interactivity vs TPOT",
-                f"points, {row.name}: tok/s/user",
-                user,
-                computed,
-                f"1000 / {time.text()} ms, both {tpot}",
+            check = InteractivityCheck(
+                printed=user.figure, computed=computed.value, tpot_ms=time.figure, statistic=tpot
             )
-            if finding:
-                yield finding
+            yield Finding(severity="wrong", place=_place(row, "interactivity"), check=check)
     if off and (tpot != printed or printed == "not stated"):
-        yield Finding(
-            rule="interactivity vs TPOT",
-            severity="note",
-            place="points: tok/s/user",
-            printed=f"statistic: {printed}",
-            computed=f"{100 * min(off):+.2f} to {100 * max(off):+.2f} % off 1000 / TPOT",
-            corrected="1000 / median TPOT, as a column of its own",
-            why=f"{len(off)} of {len(study.rows)} rows are not the reciprocal of their TPOT ({tpot}): two statistics, to be named",
+        note = StatisticsNote(
+            interactivity_statistic=printed,
+            tpot_statistic=tpot,
+            lowest=min(off),
+            highest=max(off),
+            rows_off=len(off),
+            rows=len(study.rows),
         )
+        place = FindingPlace(table="points", column="interactivity")
+        yield Finding(severity="note", place=place, check=note)
 
 
 def _dominated(study: Tables) -> Iterator[Finding]:
@@ -159,22 +154,23 @@ def _dominated(study: Tables) -> Iterator[Finding]:
     for rows in by_sku.values():
         kept = frontier(rows, x=_user, y=lambda row: row.total_tok_s_gpu)
         for row in rows:
-            if not any(row is one for one in kept) and _user(row) is not None:
-                better = next(
-                    one
-                    for one in kept
-                    if (_user(one) or 0.0) >= (_user(row) or 0.0)
-                    and one.total_tok_s_gpu >= row.total_tok_s_gpu
-                )
-                yield Finding(
-                    rule="dominated row",
-                    severity="note",
-                    place=f"points, {row.name}",
-                    printed=f"{row.total_tok_s_gpu:g} at {_user(row):g}",
-                    computed=f"{better.total_tok_s_gpu:g} at {_user(better):g}",
-                    corrected="",
-                    why=f"conc {better.conc} has more of both: not on the frontier, and no curve passes through it",
-                )
+            user = _user(row)
+            if user is not None and not any(row is one for one in kept):
+                yield _dominated_row(row, user, kept)
+
+
+def _dominated_row(row: PublishedRow, user: float, kept: Sequence[PublishedRow]) -> Finding:
+    better = next(
+        one for one in kept if (_user(one) or 0.0) >= user and one.total_tok_s_gpu >= row.total_tok_s_gpu
+    )
+    check = DominatedRow(
+        tok_s_gpu=row.total_tok_s_gpu,
+        interactivity=user,
+        better_conc=better.conc,
+        better_tok_s_gpu=better.total_tok_s_gpu,
+        better_interactivity=_user(better) or 0.0,
+    )
+    return Finding(severity="note", place=_place(row), check=check)
 
 
 def _user(row: PublishedRow) -> float | None:
@@ -182,46 +178,65 @@ def _user(row: PublishedRow) -> float | None:
 
 
 def iso_findings(study: Tables) -> Iterator[Finding]:
-    """Ratios against their operands, costs against the rate, the cost ratio against the throughputs beside it."""
+    """Check ratios against their operands, costs against the price, the cost ratio against the throughputs."""
     if study.iso is None:
         return
     for row in study.iso.rows:
-        yield from filter(None, _iso_row(study, study.iso, row))
+        speeds = [
+            None if value is None else Interval.cell(value, study.iso.digits("total_tok_s_gpu"))
+            for value in row.total_tok_s_gpu
+        ]
+        rates = [study.usd_per_gpu_hour.get(sku) for sku in study.iso.skus]
+        yield from _ratio(study.iso, row, speeds)
+        yield from _iso_costs(study.iso, row, speeds, rates)
+        yield from _cost_ratio(study.iso, row, speeds, rates)
 
 
-def _iso_row(study: Tables, iso: PublishedIso, row: PublishedIsoRow) -> Iterator[Finding | None]:
-    speeds = [
-        None if value is None else Interval.cell(value, iso.digits("total_tok_s_gpu"))
-        for value in row.total_tok_s_gpu
-    ]
-    rates = [study.usd_per_gpu_hour.get(sku) for sku in iso.skus]
-    place = f"iso, row {row.label}"
+def _ratio(iso: PublishedIso, row: PublishedIsoRow, speeds: Sequence[Interval | None]) -> Iterator[Finding]:
     first, last = speeds[0], speeds[-1]
-    if row.throughput_ratio is not None and first and last:
-        printed = Interval.cell(row.throughput_ratio, iso.digits("ratio"))
-        yield judge(
-            "ratio vs operands", f"{place}: ratio", printed, last / first, f"{last.text()} / {first.text()}"
+    if row.throughput_ratio is None or first is None or last is None:
+        return
+    printed, computed = Interval.cell(row.throughput_ratio, iso.digits("ratio")), last / first
+    if severity := severity_of(printed, computed):
+        check = RatioCheck(
+            printed=printed.figure, computed=computed.value, first=first.figure, last=last.figure
         )
-    for sku, cost, speed, rate in zip(
-        iso.skus, row.usd_per_mtok or (None,) * len(iso.skus), speeds, rates, strict=True
-    ):
+        place = FindingPlace(table="iso", row=row.label, column="throughput_ratio")
+        yield Finding(severity=severity, place=place, check=check)
+
+
+def _iso_costs(
+    iso: PublishedIso,
+    row: PublishedIsoRow,
+    speeds: Sequence[Interval | None],
+    rates: Sequence[float | None],
+) -> Iterator[Finding]:
+    costs = row.usd_per_mtok or (None,) * len(iso.skus)
+    for sku, cost, speed, rate in zip(iso.skus, costs, speeds, rates, strict=True):
         if cost is not None and speed is not None and rate is not None:
-            printed = Interval.cell(cost, iso.digits("usd_per_mtok"))
-            computed = Interval.exact(rate) * MILLION / (PER_HOUR * speed)
-            yield judge(
-                "cost vs rate",
-                f"{place}: {sku} $/Mtok",
-                printed,
-                computed,
-                f"{rate} USD per GPU-hour over {speed.text()} tok/s/GPU",
-            )
-    if row.cost_ratio is not None and first and last and rates[0] and rates[-1]:
-        printed = Interval.cell(row.cost_ratio, iso.digits("ratio"))
-        computed = last / first * Interval.exact(rates[0]) / Interval.exact(rates[-1])
-        yield judge(
-            "cost ratio vs throughput",
-            f"{place}: cost ratio",
-            printed,
-            computed,
-            f"{last.text()} / {first.text()} x {rates[0]} / {rates[-1]}",
+            place = FindingPlace(table="iso", row=row.label, sku=sku, column="usd_per_mtok")
+            yield from _cost_finding(place, Interval.cell(cost, iso.digits("usd_per_mtok")), speed, rate)
+
+
+def _cost_ratio(
+    iso: PublishedIso,
+    row: PublishedIsoRow,
+    speeds: Sequence[Interval | None],
+    rates: Sequence[float | None],
+) -> Iterator[Finding]:
+    first, last, usd_first, usd_last = speeds[0], speeds[-1], rates[0], rates[-1]
+    if row.cost_ratio is None or first is None or last is None or not usd_first or not usd_last:
+        return
+    printed = Interval.cell(row.cost_ratio, iso.digits("ratio"))
+    computed = last / first * Interval.exact(usd_first) / Interval.exact(usd_last)
+    if severity := severity_of(printed, computed):
+        check = CostRatioCheck(
+            printed=printed.figure,
+            computed=computed.value,
+            first=first.figure,
+            last=last.figure,
+            usd_first=usd_first,
+            usd_last=usd_last,
         )
+        place = FindingPlace(table="iso", row=row.label, column="cost_ratio")
+        yield Finding(severity=severity, place=place, check=check)
