@@ -1,4 +1,4 @@
-"""What the corridor is given: the shell, the clock, and where it stands."""
+"""What every verb is given: the shell, the clock, HTTP, the environment and the recipes folder."""
 
 from __future__ import annotations
 

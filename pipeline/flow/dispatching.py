@@ -1,4 +1,4 @@
-"""matrix, dispatch, watchdog: what a run takes of a night, the runs that take the rest, and whether there was a night."""
+"""matrix, dispatch, watchdog: plans of one workflow run, the runs of further shards, and whether a schedule ran."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A deployment of a planned job, for as long as somebody measures it; and what a killed run left behind."""
+"""A deployment of a planned job while it is measured; and what a killed run left behind."""
 
 from __future__ import annotations
 

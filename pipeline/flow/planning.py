@@ -70,7 +70,7 @@ def make(context: Context, options: PlanOptions) -> Plan:
 
 
 def survey(context: Context, cluster_name: str) -> tuple[RecipeSet, dict[str, Job]]:
-    """Every sound recipe of the folder as a job on a cluster, whatever else is wrong there; no job where the cluster is not known."""
+    """Every valid recipe of the folder as a job on a cluster, whatever else is wrong there; no job where the cluster is not known."""
     recipe_set, _ = load.examine(texts(context.recipes))
     cluster = recipe_set.catalogue.clusters.get(cluster_name)
     if cluster is None:
