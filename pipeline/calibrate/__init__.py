@@ -1,8 +1,18 @@
 """Timing parameters of simulated workers, fitted to measured or published points."""
 
 from pipeline.calibrate.fitting import Fit, rate, sku_timing
-from pipeline.calibrate.points import GivenPoint, read_points
+from pipeline.calibrate.points import GivenPoint, given_points, read_points
 from pipeline.calibrate.rows import Row
 from pipeline.calibrate.surrogate import Lengths, closed_loop
 
-__all__ = ["Fit", "GivenPoint", "Lengths", "Row", "closed_loop", "rate", "read_points", "sku_timing"]
+__all__ = [
+    "Fit",
+    "GivenPoint",
+    "Lengths",
+    "Row",
+    "closed_loop",
+    "given_points",
+    "rate",
+    "read_points",
+    "sku_timing",
+]

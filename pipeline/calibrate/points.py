@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import Problem, RecipeError
+from pipeline.schema.published import Study
 from pipeline.schema.recipe import Recipe, WorkerPool
 
 SHAPE = tuple(f"{role}_{field}" for role in ("prefill", "decode") for field in ("workers", "tp", "dp", "ep"))
@@ -55,6 +57,15 @@ def read_points(text: str, *, where: str) -> list[GivenPoint]:
             problems or [Problem(where, 1, 1, "no points below the header", "add one row per point")]
         )
     return points
+
+
+def given_points(study: Study, lines: Sequence[int]) -> list[GivenPoint]:
+    """Return the rows of a study that state their workers and their TPOT; ``lines`` are the line numbers of its rows."""
+    return [
+        GivenPoint(line, row.sku, row.conc, row.prefill, row.decode, row.total_tok_s_gpu, row.tpot_p50_ms)
+        for line, row in zip(lines, study.rows, strict=True)
+        if row.prefill and row.decode and row.tpot_p50_ms
+    ]
 
 
 def _given(line: int, cells: dict[str, str]) -> GivenPoint:

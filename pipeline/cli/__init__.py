@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from pipeline import __version__
-from pipeline.cli import compare, dispatching, github, live, measuring, recipes, reporting, reviewing
-from pipeline.cli.arguments import Verb, Verbs
+from pipeline.cli import compare, dispatching, github, history, live, measuring, recipes, report, reviewing
+from pipeline.cli.arguments import Verb, Verbs, program
 from pipeline.edge.interrupts import INTERRUPTS
 from pipeline.errors import InterruptedRunError, PipelineError, RecipeError
 from pipeline.flow.context import Context, recipes_root
@@ -35,22 +35,22 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """Run one verb; every expected failure becomes a message on stderr and its exit code."""
-    _settle_libraries()
+    _configure_libraries()
     arguments = parser(env).parse_args(argv)
-    _heed_signals()
+    _install_signal_handlers()
     sys.stderr = sys.stderr or io.StringIO()  # it was closed
     try:
         verb: Verb = arguments.verb
-        return verb(arguments, _world(arguments, env))
+        return verb(arguments, _context(arguments, env))
     except RecipeError as error:
         _annotate(error, env)
-        _tell(f"{error}\n{error.what}")
+        _print_error(f"{error}\n{error.what}")
         return error.exit_code
     except PipelineError as error:
-        _tell(f"error: {error}")
+        _print_error(f"error: {error}")
         return error.exit_code
     except KeyboardInterrupt as error:
-        _tell(f"{error}" or "interrupted")
+        _print_error(f"{error}" or "interrupted")
         return InterruptedRunError.exit_code
     except BrokenPipeError:
         os.dup2(
@@ -59,32 +59,32 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
         return 0
     except Exception:
         traceback.print_exc()
-        _tell(
+        _print_error(
             f"this is a bug; rackbench {__version__}, Python {platform.python_version()}, {platform.platform()}"
         )
         return BUG
 
 
-def _tell(text: str) -> None:
-    with suppress(OSError):  # nobody reads it: the exit code stands
+def _print_error(text: str) -> None:
+    with suppress(OSError):  # stderr was closed: the exit code stands
         print(text, file=sys.stderr)
 
 
-def _heed_signals() -> None:
+def _install_signal_handlers() -> None:
     for number in INTERRUPTS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup asks
             signal.signal(number, _interrupt)
 
 
 def _interrupt(number: int, _frame: object) -> None:
-    """The first is heard, and none after it: what is being taken down is taken down whole."""
+    """Raise on the first signal and ignore later ones, so that shutting down is not interrupted."""
     for one in INTERRUPTS:
         signal.signal(one, signal.SIG_IGN)
     raise InterruptedRunError(f"interrupted by signal {number}")
 
 
-def _settle_libraries() -> None:
-    """Dynamo logs to stderr and its transformers import remarks on a missing PyTorch; neither concerns a replay. Pictures know no fonts."""
+def _configure_libraries() -> None:
+    """Silence what Dynamo and transformers log, which does not concern a replay, and hide the machine's fonts from pictures."""
     for name, value in {
         "DYN_LOG": "error",
         "TRANSFORMERS_VERBOSITY": "critical",
@@ -94,7 +94,7 @@ def _settle_libraries() -> None:
     os.environ["FONTCONFIG_FILE"] = str(FONTS)
 
 
-def _world(arguments: argparse.Namespace, env: Mapping[str, str]) -> Context:
+def _context(arguments: argparse.Namespace, env: Mapping[str, str]) -> Context:
     from pipeline.edge.clock import SystemClock
     from pipeline.edge.shell import Shell
 
@@ -111,7 +111,7 @@ def _http(*, through_proxy: bool = True) -> HttpDownloads:
 
 
 def _recipes(arguments: argparse.Namespace, start: Path) -> Path:
-    """The recipes folder: stated, or the one around the named file or the current folder."""
+    """Return the recipes folder: stated, or the one around the named file or the current folder."""
     stated: Path | None = arguments.recipes
     if stated is None and not arguments.needs_recipes:
         return start
@@ -127,18 +127,22 @@ def _annotate(error: RecipeError, env: Mapping[str, str]) -> None:
 
 
 def parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
-    """Everything that ``python -m pipeline`` understands; defaults that GitHub Actions knows come from ``env``."""
+    """Return the parser of the whole command line; defaults that GitHub Actions knows come from ``env``."""
     top = argparse.ArgumentParser(
-        prog="python -m pipeline", description="Benchmarks of disaggregated LLM recipes on NVL72 racks."
+        prog=program(),
+        description="Benchmarks of disaggregated LLM recipes on NVL72 racks.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"rackbench {__version__}")
-    verbs = Verbs(top.add_subparsers(metavar="VERB", required=True))
-    recipes.add(verbs)
-    measuring.add(verbs, env)
-    dispatching.add(verbs, env)
-    reviewing.add(verbs, env)
+    verbs = Verbs(top.add_subparsers(title="verbs", metavar="VERB", required=True, help="see below"))
+    recipes.add(verbs.group("recipes"))
+    measuring.add(verbs.group("measurements"), env)
     live.add(verbs, env)
-    reporting.add(verbs, env)
+    history.add(verbs.group("history"), env)
+    report.add(verbs.group("reports"))
     compare.add(verbs)
+    reviewing.add(verbs.group("GitHub"), env)
+    dispatching.add(verbs, env)
     github.add(verbs, env)
+    top.epilog = f"{verbs.overview()}\n\n{top.prog} VERB --help shows the arguments of a verb and an example."
     return top

@@ -1,9 +1,11 @@
-"""The words of the command line that verbs share: how a verb is added, and what an argument may be."""
+"""What the verbs of the command line share: how a verb is added, and the types of arguments."""
 
 from __future__ import annotations
 
 import argparse
 import re
+import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,23 +14,61 @@ from pipeline.flow.context import Context
 Verb = Callable[[argparse.Namespace, Context], int]
 GATE = 20
 LINT = 21  # findings in published tables
+EVENTS = ("nightly", "pull-request", "dispatch")
+WIDTH = 78  # of an example and a description, so that they fit 80 columns
+WORD = re.compile(r"'[^']*'|\"[^\"]*\"|\S+")
+
+
+def program() -> str:
+    """Return how this program was started: ``rackbench``, or ``python -m pipeline``."""
+    name = Path(sys.argv[0]).stem
+    return name if name == "rackbench" else "python -m pipeline"
+
+
+def wrapped(command: str) -> str:
+    r"""Return a command on lines that fit the terminal and can be copied whole: all but the last end in a backslash.
+
+    >>> print(wrapped("python -m pipeline plan --select '*gb300*' --cluster a-long-name --out a/long/path/plan.json"))
+      python -m pipeline plan --select '*gb300*' --cluster a-long-name --out \
+          a/long/path/plan.json
+    """
+    lines = ["  "]
+    for word in WORD.findall(command):
+        if len(lines[-1]) + len(word) + 3 > WIDTH:
+            lines.append("      ")
+        lines[-1] += word if lines[-1].isspace() else f" {word}"
+    return " \\\n".join(lines)
 
 
 class Verbs:
-    """Adds verbs, each with an example in its help."""
+    """Adds verbs, each with an example in its help; ``groups`` has the summaries by title and verb."""
 
     def __init__(self, subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         self.subparsers = subparsers
+        self.groups: dict[str, dict[str, str]] = {}
+
+    def group(self, title: str) -> Verbs:
+        """List the verbs that are added from now on under a title."""
+        self.groups.setdefault(title, {})
+        return self
+
+    def overview(self) -> str:
+        """Return all verbs by group, one line each."""
+        lines = []
+        for title, summaries in self.groups.items():
+            lines += ["", f"{title}:", *(f"  {name:<11}{summary}" for name, summary in summaries.items())]
+        return "\n".join(lines[1:])
 
     def add(
-        self, name: str, verb: Verb, promise: str, example: str, *, needs_recipes: bool = True
+        self, name: str, verb: Verb, summary: str, example: str, *, needs_recipes: bool = True
     ) -> argparse.ArgumentParser:
-        """A verb with what it promises and an example of its words; gives the parser that takes its arguments."""
+        """Add a verb with one line of summary and the arguments of an example; return the parser of its arguments."""
+        list(self.groups.values())[-1][name] = summary
         added = self.subparsers.add_parser(
             name,
-            help=promise,
-            description=promise[0].upper() + promise[1:] + ".",
-            epilog=f"example: python -m pipeline {name} {example}",
+            description=textwrap.fill(f"{summary[0].upper()}{summary[1:]}.", WIDTH),
+            epilog=f"example:\n{wrapped(f'{program()} {name} {example}')}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         added.add_argument(
             "--recipes",
@@ -41,6 +81,8 @@ class Verbs:
 
 
 def number(low: int, high: int | None = None) -> Callable[[str], int]:
+    """Return a type of argument: a whole number within limits."""
+
     def parse(text: str) -> int:
         value = int(text)
         if value < low or (high is not None and value > high):
@@ -53,20 +95,27 @@ def number(low: int, high: int | None = None) -> Callable[[str], int]:
     return parse
 
 
-def words(text: str) -> str:
+def nonempty(text: str) -> str:
+    """Return a text that is not blank."""
     if not text.strip():
-        raise ValueError
+        raise argparse.ArgumentTypeError("a text is needed, not blanks")
     return text
 
 
 def run_id(text: str) -> str:
+    """Return an id of a run that can be part of a file name."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.]*(-[A-Za-z0-9_.]+)*", text):
         raise ValueError
     return text
 
 
 def share(text: str) -> float:
+    """Return a share of one."""
     value = float(text)
     if not 0 <= value < 1:
         raise ValueError
     return value
+
+
+share.__name__ = "share from 0 to below 1"  # argparse: invalid NAME value
+run_id.__name__ = "run id (letters, digits, dot, dash and underscore)"

@@ -19,10 +19,11 @@ TIERS = ("hyperscaler", "neocloud", "rental-3y")
 
 
 def iso(arguments: argparse.Namespace, context: Context) -> int:
+    from pipeline import render
+    from pipeline.analyse.csv_curves import IsoRequest
     from pipeline.flow import compare
 
-    options = compare.IsoOptions(
-        csv=arguments.csv,
+    request = IsoRequest(
         at=arguments.at,
         x=arguments.x,
         y=arguments.y,
@@ -31,7 +32,8 @@ def iso(arguments: argparse.Namespace, context: Context) -> int:
         gap=arguments.gap,
         better=arguments.better,
     )
-    print(compare.iso(context, options, as_json=arguments.json), end="")
+    answer = compare.iso(context, arguments.csv, request)
+    print(render.iso_json(answer) if arguments.json else render.iso_text(answer), end="")
     return 0
 
 
@@ -91,88 +93,105 @@ def _way(text: str) -> Way:
 
 
 positive.__name__ = "number above zero"  # argparse: invalid NAME value
-abscissas.__name__ = "list of numbers above zero, like 16,18,20,"
-ways.__name__ = "pair of more or less, like more,less"
+abscissas.__name__ = "list of numbers above zero (such as 16,18,20)"
+ways.__name__ = "pair of more or less (such as more,less)"
 
 
 def add(verbs: Verbs) -> None:
-    """The verbs of this module."""
-    example = "points.csv --at 16,20,27 --json"
-    added = verbs.add(
-        "iso",
-        iso,
-        "read the frontier of each SKU of a CSV at given interactivities",
-        example,
-        needs_recipes=False,
-    )
-    added.add_argument("csv", type=Path, metavar="CSV", help="columns sku, interactivity and total_tok_s_gpu")
-    added.add_argument(
-        "--at", type=abscissas, required=True, metavar="LIST", help="tok/s/user, separated by commas"
-    )
-    added.add_argument("--x", default="interactivity", metavar="COLUMN", help="read along this column")
-    added.add_argument("--y", default="total_tok_s_gpu", metavar="COLUMN", help="read this column")
-    added.add_argument(
-        "--better",
-        type=ways,
-        metavar="X,Y",
-        help="frontier of both columns, `more` or `less` good of each, as more,less; without it total_tok_s_gpu makes the frontier where "
-        "the file has it, and less is better of usd_*, ttft*, tpot* and *_ms",
-    )
-    added.add_argument(
-        "--cost",
-        choices=["derived", "article"],
-        help="USD per million tokens: of the throughput read, or splined apart (text: derived)",
-    )
-    added.add_argument("--tier", choices=TIERS, default="hyperscaler", help="price per GPU-hour")
-    added.add_argument(
-        "--gap",
-        type=positive,
-        default=10.0,
-        metavar="N",
-        help="readings between knots farther apart are directional",
-    )
-    added.add_argument("--json", action="store_true")
+    """Add the verbs of this module."""
+    _add_iso(verbs)
     added = verbs.add(
         "lint",
         lint,
-        "check published tables and claims against themselves",
+        "check whether published tables and claims agree with themselves",
         "reports/published/2026-05-22-gb300-vs-gb200.yaml",
     )
     added.add_argument(
         "tables",
         nargs="+",
         type=Path,
-        metavar="TABLES",
-        help="YAML of a study, or of tables and claims alone; or a CSV of points or of an iso table",
+        metavar="FILE",
+        help="YAML of a study, or of tables and claims; or CSV of points or of an iso table",
     )
-    added.add_argument(
-        "--tier", choices=TIERS, default="hyperscaler", help="price per GPU-hour that a CSV is held against"
-    )
-    added.add_argument("--json", action="store_true")
+    _add_tier(added, "price per GPU-hour that a CSV is checked against")
+    added.add_argument("--json", action="store_true", help="print the findings as JSON")
     added = verbs.add(
         "compare", compare, "compare two SKUs, runs, recipes or images", "gb200 gb300 --history history"
     )
     added.add_argument("a", metavar="A", help="SKU or alias, run id, recipe id or path, or image")
-    added.add_argument("b", metavar="B")
+    added.add_argument("b", metavar="B", help="another one of the same kind")
     added.add_argument(
-        "--history", metavar="URL", help="where points come from; without, only what recipes and SKUs say"
+        "--history", metavar="URL", help="history with points (default: none; only recipes and SKUs)"
     )
     added.add_argument(
-        "--at", type=abscissas, default=GRID, metavar="LIST", help="tok/s/user (default: %(default)s)"
+        "--at",
+        type=abscissas,
+        default=GRID,
+        metavar="LIST",
+        help="interactivities in tok/s/user (default: %(default)s)",
     )
-    added.add_argument("--tier", choices=TIERS, default="hyperscaler", help="price per GPU-hour")
-    added.add_argument(
-        "--gap",
-        type=positive,
-        default=10.0,
-        metavar="N",
-        help="readings between knots farther apart are directional",
-    )
+    _add_tier(added, "price per GPU-hour")
+    _add_gap(added)
     added.add_argument(
         "--relevant-change",
         type=share,
         default=0.01,
         metavar="SHARE",
-        help="what is better or worse (default: 0.01)",
+        help="change from which a figure is better or worse (default: %(default)s)",
     )
-    added.add_argument("--json", action="store_true")
+    added.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_iso(verbs: Verbs) -> None:
+    added = verbs.add(
+        "iso",
+        iso,
+        "read the curve of each SKU of a CSV at equal interactivity",
+        "points.csv --at 16,20,27 --json",
+        needs_recipes=False,
+    )
+    added.add_argument("csv", type=Path, metavar="CSV", help="columns sku, interactivity and total_tok_s_gpu")
+    added.add_argument(
+        "--at",
+        type=abscissas,
+        required=True,
+        metavar="LIST",
+        help="interactivities in tok/s/user, separated by commas",
+    )
+    added.add_argument(
+        "--x", default="interactivity", metavar="COLUMN", help="column to read along (default: %(default)s)"
+    )
+    added.add_argument(
+        "--y", default="total_tok_s_gpu", metavar="COLUMN", help="column to read (default: %(default)s)"
+    )
+    added.add_argument(
+        "--better",
+        type=ways,
+        metavar="X,Y",
+        help="frontier of both columns, with `more` or `less` as the good direction of each, such as "
+        "more,less (default: the frontier of total_tok_s_gpu if the file has it; less is good for usd_*, "
+        "ttft*, tpot* and *_ms)",
+    )
+    added.add_argument(
+        "--cost",
+        choices=["derived", "article"],
+        help="add USD per million tokens: derived from the throughput read, or splined on its own "
+        "(text output: derived)",
+    )
+    _add_tier(added, "price per GPU-hour")
+    _add_gap(added)
+    added.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_tier(added: argparse.ArgumentParser, what: str) -> None:
+    added.add_argument("--tier", choices=TIERS, default="hyperscaler", help=f"{what} (default: %(default)s)")
+
+
+def _add_gap(added: argparse.ArgumentParser) -> None:
+    added.add_argument(
+        "--gap",
+        type=positive,
+        default=10.0,
+        metavar="N",
+        help="readings between knots farther apart are directional (default: %(default)s)",
+    )

@@ -1,4 +1,4 @@
-"""Verbs of workflow runs about runs: matrix, dispatch, watchdog."""
+"""Verbs about workflow runs: matrix, dispatch, watchdog."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline.cli.arguments import Verbs, number
+from pipeline.cli.arguments import EVENTS, Verbs, number
 from pipeline.cli.github import github_client, repository
 from pipeline.errors import GitHubError
 from pipeline.flow.context import Context
 
-ROOM = 250  # jobs that a workflow run may have, 256, less those around the matrix
+MOST_JOBS = 250  # GitHub allows 256 jobs in a workflow run; some are outside of the matrix
 
 
 def matrix(arguments: argparse.Namespace, context: Context) -> int:
@@ -34,11 +34,11 @@ def matrix(arguments: argparse.Namespace, context: Context) -> int:
         plan_id=arguments.plan_id or None,
     )
     clusters = arguments.clusters.replace(",", " ").split()
-    made = dispatching.matrix(
+    planned = dispatching.matrix(
         context, options, clusters, size=arguments.shard_size, may_be_empty=arguments.may_be_empty
     )
-    set_outputs(Path(arguments.github_output), made.outputs())
-    for plan in made.plans:
+    set_outputs(Path(arguments.github_output), planned.outputs())
+    for plan in planned.plans:
         context.log(f"{len(plan.jobs)} jobs for {plan.cluster.id}, shard {plan.shard} of plan {plan.plan_id}")
         print(arguments.out / f"{plan.cluster.id}.json")
     return 0
@@ -75,70 +75,94 @@ def watchdog(arguments: argparse.Namespace, context: Context) -> int:
         return 0
     what = f"the schedule of {arguments.workflow} has started no run in the last {arguments.hours} hours"
     notice("error", what)
-    hint = "GitHub drops schedules under load, and stops them after 60 days without a commit: start one by hand, look at the Actions page"
+    hint = (
+        "GitHub drops schedules under load and stops them after 60 days without a commit; start a run by hand"
+    )
     raise GitHubError(what, where=arguments.repo, hint=hint)
 
 
 def add(verbs: Verbs, env: Mapping[str, str]) -> None:
-    """The verbs of this module."""
-    example = "--clusters 'gb200-slurm gb300-k8s' --event nightly --out plans"
-    added = verbs.add(
-        "matrix",
-        matrix,
-        "plan several clusters for one workflow run, and say how many runs it takes",
-        example,
-    )
-    added.add_argument("--clusters", required=True, metavar="NAMES", help="between blanks or commas")
-    added.add_argument("--event", choices=["nightly", "pull-request", "dispatch"], default="dispatch")
-    added.add_argument("--select", default="*", metavar="GLOB", help="over recipe ids")
+    """Add the verbs of this module."""
+    _add_matrix(verbs, env)
+    example = "nightly.yml --ref main --with select='*gb300*' --with force=true --repo acme/bench"
+    added = verbs.add("dispatch", dispatch, "start runs of a GitHub workflow", example, needs_recipes=False)
+    added.add_argument("workflow", metavar="FILE", help="file name of the workflow")
     added.add_argument(
-        "--since", metavar="REV", help="only what measures something else than at this git revision"
+        "--inputs", type=mapping, default={}, metavar="JSON", help="inputs as a JSON object, or null"
     )
+    setting_of: dict[str, Any] = {"type": setting, "nargs": "+", "action": "extend", "default": []}
     added.add_argument(
-        "--skip-measured", metavar="HISTORY", help="leave out what this history has measured already"
+        "--with", dest="also", **setting_of, metavar="NAME=VALUE", help="inputs that override --inputs"
     )
-    added.add_argument("--shard", default="", metavar="I/N", help="default: the first of as many as it takes")
-    added.add_argument(
-        "--shard-size",
-        type=number(1, ROOM),
-        default=ROOM,
-        metavar="N",
-        help=f"jobs in one run; default {ROOM}",
-    )
-    added.add_argument(
-        "--plan-id", default="", help="of the run whose further shard this is; default: a new one"
-    )
-    added.add_argument(
-        "--may-be-empty", action="store_true", help="nothing to run is an answer, not an error"
-    )
-    added.add_argument("--out", type=Path, required=True, metavar="DIR")
-    added.set_defaults(github_output=env.get("GITHUB_OUTPUT") or os.devnull)
-    example = "nightly.yml --ref main --with select='*gb300*' --with force=true"
-    added = verbs.add("dispatch", dispatch, "start runs of a workflow", example, needs_recipes=False)
-    added.add_argument("workflow", metavar="FILE")
-    added.add_argument("--inputs", type=mapping, default={}, metavar="JSON", help="a mapping, or null")
-    words: dict[str, Any] = {"dest": "also", "type": setting, "nargs": "+", "action": "extend", "default": []}
-    added.add_argument("--with", **words, metavar="NAME=VALUE", help="goes before --inputs")
     added.add_argument(
         "--shards",
         type=number(2, 1000),
         metavar="N",
-        help="one run each for shards 2 to N, but for those that were started",
+        help="start one run for each of the shards 2 to N that was not started yet",
     )
     added.add_argument(
-        "--ref", required=not env.get("GITHUB_REF_NAME"), default=env.get("GITHUB_REF_NAME"), metavar="BRANCH"
+        "--ref",
+        required=not env.get("GITHUB_REF_NAME"),
+        default=env.get("GITHUB_REF_NAME"),
+        metavar="BRANCH",
+        help="branch of the workflow (default: GitHub's)",
     )
     _on_github(added, env)
     added = verbs.add(
         "watchdog",
         watchdog,
         "fail when a scheduled workflow did not run",
-        "nightly.yml --hours 26",
+        "nightly.yml --hours 26 --repo acme/bench",
         needs_recipes=False,
     )
-    added.add_argument("workflow", metavar="FILE")
-    added.add_argument("--hours", type=number(1, 1000), default=26, metavar="N")
+    added.add_argument("workflow", metavar="FILE", help="file name of the workflow")
+    added.add_argument(
+        "--hours",
+        type=number(1, 1000),
+        default=26,
+        metavar="N",
+        help="hours to look back (default: %(default)s)",
+    )
     _on_github(added, env)
+
+
+def _add_matrix(verbs: Verbs, env: Mapping[str, str]) -> None:
+    added = verbs.add(
+        "matrix",
+        matrix,
+        "plan several clusters for one workflow run",
+        "--clusters 'gb200-slurm gb300-k8s' --event nightly --out plans",
+    )
+    added.add_argument(
+        "--clusters", required=True, metavar="NAMES", help="clusters, separated by spaces or commas"
+    )
+    added.add_argument("--event", choices=EVENTS, default="dispatch", help="what started the run")
+    added.add_argument("--select", default="*", metavar="GLOB", help="recipe ids (default: all)")
+    added.add_argument(
+        "--since", metavar="REV", help="only recipes that measure something else than at this git revision"
+    )
+    added.add_argument(
+        "--skip-measured", metavar="URL", help="leave out what this history has measured already"
+    )
+    added.add_argument(
+        "--shard", default="", metavar="I/N", help="share I of N (default: the first of as many as needed)"
+    )
+    added.add_argument(
+        "--shard-size",
+        type=number(1, MOST_JOBS),
+        default=MOST_JOBS,
+        metavar="N",
+        help="most jobs of one workflow run (default: %(default)s)",
+    )
+    added.add_argument(
+        "--plan-id",
+        default="",
+        metavar="ID",
+        help="plan id of the run whose further shard this is (default: a new one)",
+    )
+    added.add_argument("--may-be-empty", action="store_true", help="exit 0 when there is nothing to run")
+    added.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for CLUSTER.json")
+    added.set_defaults(github_output=env.get("GITHUB_OUTPUT") or os.devnull)
 
 
 def _on_github(added: argparse.ArgumentParser, env: Mapping[str, str]) -> None:
@@ -147,6 +171,8 @@ def _on_github(added: argparse.ArgumentParser, env: Mapping[str, str]) -> None:
         type=repository,
         required=not env.get("GITHUB_REPOSITORY"),
         default=env.get("GITHUB_REPOSITORY"),
+        metavar="OWNER/NAME",
+        help="repository (default: GitHub's)",
     )
     added.set_defaults(env=env)
 

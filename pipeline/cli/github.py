@@ -28,7 +28,7 @@ def fetch(arguments: argparse.Namespace, context: Context) -> int:
     fetched = fetching.fetch_run(context, options, github)
     for folder in (*fetched.new, *fetched.known):
         print(folder)
-    context.log(f"{len(fetched.new)} fetched, {len(fetched.known)} were here already → {arguments.out}")
+    context.log(f"{len(fetched.new)} downloaded, {len(fetched.known)} already in {arguments.out}")
     lost = fetching.lost_error(fetched, options)
     if lost:
         raise lost
@@ -43,14 +43,14 @@ def publish(arguments: argparse.Namespace, context: Context) -> int:
     env: Mapping[str, str] = arguments.env
     if (arguments.folder is None) == (arguments.nothing is None):
         raise PipelineError(
-            "a folder or --nothing, one of them",
+            "give either a folder or --nothing",
             hint="publish build/report --to …, or publish --nothing NAME WHY --to …",
         )
-    told = _workflow_run_event(env)
+    event = _workflow_run_event(env)
     run = WorkflowRun(
         repository=env.get("GITHUB_REPOSITORY", ""),
-        run_id=told.run_id if told else arguments.run_id or "",
-        attempt=told.attempt if told else arguments.attempt,
+        run_id=event.run_id if event else arguments.run_id or "",
+        attempt=event.attempt if event else arguments.attempt,
         sha=env.get("GITHUB_SHA", ""),
         server=env.get("GITHUB_SERVER_URL") or "https://github.com",
     )
@@ -63,7 +63,7 @@ def publish(arguments: argparse.Namespace, context: Context) -> int:
         site_url=arguments.site_url,
         summary=Path(summary) if summary else None,
         webhook=env.get("RACKBENCH_WEBHOOK_URL", ""),
-        head=Head(told.head_sha, told.head_repository) if told else None,
+        head=Head(event.head_sha, event.head_repository) if event else None,
         in_actions=env.get("GITHUB_ACTIONS") == "true",
         here=replace(run, run_id=env.get("GITHUB_RUN_ID") or run.run_id),
         nothing=tuple(arguments.nothing) if arguments.nothing else None,
@@ -74,37 +74,34 @@ def publish(arguments: argparse.Namespace, context: Context) -> int:
     if options.nothing:
         notice("error", f"nothing was measured: {options.nothing[1]}")
         raise ArtifactError(
-            "nothing was measured", where=run.url, hint=f"{options.nothing[1]}: look at that run"
+            f"publish: nothing was measured: {options.nothing[1]}",
+            where=run.url,
+            hint="see the log of that run",
         )
     return 0
 
 
 def sync(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.flow import publishing, syncing
+    from pipeline.store.branch import Branch
 
-    options = syncing.SyncOptions(
-        folder=arguments.history,
-        branch=arguments.branch,
-        remote=arguments.remote,
-        message=arguments.message,
-        repository=arguments.repository,
-    )
-    done = syncing.sync(context, options)
-    context.log(f"{arguments.branch}: {len(done.pulled)} files came, {len(done.pushed)} went")
+    branch = Branch(arguments.repository, arguments.remote, arguments.branch, arguments.message)
+    synced = syncing.sync(context, arguments.history, branch)
+    context.log(f"{branch.name}: {len(synced.pulled)} files pulled, {len(synced.pushed)} pushed")
     if arguments.build_pages:
         context.log(publishing.build_pages(github_client(context, arguments.env), arguments.build_pages))
     return 0
 
 
 def github_client(context: Context, env: Mapping[str, str], cache: Path | None = None) -> GitHub:
-    """GitHub as the environment names it, with its token."""
+    """Return a client of the GitHub that the environment names, with its token."""
     from pipeline.edge.github import API, GitHub
     from pipeline.edge.github_cache import Cache
 
     token = env.get("GITHUB_TOKEN") or env.get("GH_TOKEN") or ""
     if not token:
         context.log(
-            "no GITHUB_TOKEN or GH_TOKEN: GitHub answers 60 requests an hour, and gives no artifact to strangers"
+            "no GITHUB_TOKEN or GH_TOKEN: GitHub allows 60 requests an hour without a token, and no download of artifacts"
         )
     api = env.get("GITHUB_API_URL") or API
     if not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/]", api):
@@ -114,7 +111,7 @@ def github_client(context: Context, env: Mapping[str, str], cache: Path | None =
 
 @dataclass(frozen=True, slots=True)
 class _WorkflowRunEvent:
-    """The run that is told of, in GitHub's words."""
+    """The run that a workflow_run event is about, as GitHub states it."""
 
     run_id: str
     attempt: int
@@ -123,7 +120,7 @@ class _WorkflowRunEvent:
 
 
 def _workflow_run_event(env: Mapping[str, str]) -> _WorkflowRunEvent | None:
-    """The run that a workflow_run event is about, which is what is told of; None for every other event."""
+    """Return the run that a workflow_run event is about; None for every other event."""
     if env.get("GITHUB_EVENT_NAME") != "workflow_run":
         return None
     path = Path(env.get("GITHUB_EVENT_PATH", ""))
@@ -148,20 +145,19 @@ def targets(text: str) -> list[str]:
     from pipeline.flow.publishing import TARGETS
 
     named = [word.strip() for word in text.split(",") if word.strip()]
-    unknown = [word for word in named if word not in TARGETS]
+    unknown = next((word for word in named if word not in TARGETS), None)
     if unknown or not named:
-        raise argparse.ArgumentTypeError(
-            f"{', '.join(unknown) or 'nothing'}; it is told to: {', '.join(TARGETS)}"
-        )
+        what = f"unknown target {unknown!r}" if unknown else "no target"
+        raise argparse.ArgumentTypeError(f"{what}; choose from {', '.join(TARGETS)}")
     return named
 
 
 def add(verbs: Verbs, env: Mapping[str, str]) -> None:
-    """The verbs of this module."""
+    """Add the verbs of this module."""
     added = verbs.add(
         "fetch",
         fetch,
-        "bring the result folders of a run here",
+        "download the result folders of a workflow run",
         "--repo acme/bench --run-id 26105123 --out results",
         needs_recipes=False,
     )
@@ -170,73 +166,109 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
         type=repository,
         required=not env.get("GITHUB_REPOSITORY"),
         default=env.get("GITHUB_REPOSITORY"),
+        metavar="OWNER/NAME",
+        help="repository (default: GitHub's)",
     )
-    added.add_argument("--run-id", type=number(1), required=True, metavar="N")
-    added.add_argument("--attempt", type=number(1), metavar="N", help="nothing newer than this attempt")
-    added.add_argument("--out", type=Path, required=True, metavar="DIR")
+    added.add_argument("--run-id", type=number(1), required=True, metavar="N", help="id of the run")
+    added.add_argument(
+        "--attempt", type=number(1), metavar="N", help="newest attempt to download (default: all)"
+    )
+    added.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the result folders")
     added.set_defaults(env=env)
+    _add_publish(verbs, env)
+    _add_sync(verbs, env)
+
+
+def _add_publish(verbs: Verbs, env: Mapping[str, str]) -> None:
     added = verbs.add(
         "publish",
         publish,
-        "tell a report or a review on GitHub",
+        "publish a report or a review on GitHub",
         "build/report --to summary,issue,pages --site site",
         needs_recipes=False,
     )
-    folder = "a rendered report, or a review (review.json and comment.md)"
-    added.add_argument("folder", type=Path, nargs="?", metavar="DIR", help=folder)
-    nothing = "instead of a folder: tell that there is no report NAME, and fail"
-    added.add_argument("--nothing", nargs=2, metavar=("NAME", "WHY"), help=nothing)
+    added.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        metavar="DIR",
+        help="a rendered report, or a review (review.json and comment.md)",
+    )
+    added.add_argument(
+        "--nothing",
+        nargs=2,
+        metavar=("NAME", "WHY"),
+        help="instead of a folder: publish that report NAME has no measurements, and exit 7",
+    )
     added.add_argument(
         "--to",
         type=targets,
         action="append",
         required=True,
         metavar="LIST",
-        help="summary, comment, check, pages, feed, issue, webhook",
+        help="targets, separated by commas: summary, comment, check, pages, feed, issue, webhook",
     )
     added.add_argument(
         "--run-id",
         type=run_id,
         default=env.get("GITHUB_RUN_ID") or None,
-        help="default: GitHub's, or a workflow_run's",
+        metavar="RUN",
+        help="id of the run (default: GitHub's, or that of the workflow_run event)",
     )
-    added.add_argument("--attempt", type=number(1), default=env.get("GITHUB_RUN_ATTEMPT") or "1")
+    added.add_argument(
+        "--attempt",
+        type=number(1),
+        default=env.get("GITHUB_RUN_ATTEMPT") or "1",
+        metavar="N",
+        help="attempt of the run (default: GitHub's, else 1)",
+    )
     added.add_argument(
         "--site",
         type=Path,
         default=Path("site"),
         metavar="DIR",
-        help="of the pages and their index, feed and badge",
+        help="folder of the pages, their index, feed and badge (default: %(default)s)",
     )
     added.add_argument(
         "--site-url",
         default="",
         metavar="URL",
-        help="where the site is served: makes links and shows pictures",
+        help="address of the site, for links and pictures in messages",
     )
     added.set_defaults(env=env)
+
+
+def _add_sync(verbs: Verbs, env: Mapping[str, str]) -> None:
     added = verbs.add(
         "sync",
         sync,
-        "keep a folder that only grows the same as a branch",
+        "sync an append-only directory with a git branch",
         "--branch history --history history --remote origin",
         needs_recipes=False,
     )
     added.add_argument(
         "--history", type=Path, required=True, metavar="DIR", help="a history, or a site with its pages"
     )
-    added.add_argument("--branch", default="history")
-    added.add_argument("--remote", default="origin")
+    added.add_argument(
+        "--branch", default="history", metavar="NAME", help="branch of the remote (default: %(default)s)"
+    )
+    added.add_argument(
+        "--remote", default="origin", metavar="NAME", help="remote, or its URL (default: %(default)s)"
+    )
     added.add_argument(
         "--repository",
         type=Path,
         default=Path(),
         metavar="DIR",
-        help="a checkout that knows the remote; default: here",
+        help="a checkout that knows the remote (default: the current folder)",
     )
-    added.add_argument("--message", default=_message(env), help="of the commit")
-    pages = "then have GitHub build the Pages of this repository, where it has any"
-    added.add_argument("--build-pages", type=repository, metavar="OWNER/NAME", help=pages)
+    added.add_argument("--message", default=_message(env), metavar="TEXT", help="message of the commit")
+    added.add_argument(
+        "--build-pages",
+        type=repository,
+        metavar="OWNER/NAME",
+        help="then request a build of the Pages site of this repository",
+    )
     added.set_defaults(env=env)
 
 

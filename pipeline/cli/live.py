@@ -20,30 +20,33 @@ def manifest(arguments: argparse.Namespace, context: Context) -> int:
 def sweep(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.flow import launching
 
-    said = launching.sweep(context, arguments.run_id, arguments.cluster, job=arguments.job, out=arguments.out)
-    for line in said:
+    removed = launching.sweep(
+        context, arguments.run_id, arguments.cluster, job=arguments.job, out=arguments.out
+    )
+    for line in removed:
         print(line)
-    if not said:
+    if not removed:
         context.log(f"nothing left of run {arguments.run_id} on {arguments.cluster}")
     return 0
 
 
 def add(verbs: Verbs, env: Mapping[str, str]) -> None:
-    """The verbs of this module."""
+    """Add the verbs of this module."""
     added = verbs.add(
         "manifest",
         manifest,
-        "print all that a plan's launcher would start",
+        "print what the launcher of a plan would start",
         "plan.json --job ID",
         needs_recipes=False,
     )
-    added.add_argument("plan", type=Path)
-    added.add_argument("--job", metavar="ID")
+    added.add_argument("plan", type=Path, metavar="PLAN", help="plan.json")
+    added.add_argument("--job", metavar="ID", help="id of one job (default: all jobs)")
     added.add_argument(
         "--run-id",
         type=run_id,
         default=env.get("GITHUB_RUN_ID") or "RUN",
-        help="default: GitHub's, where there is one",
+        metavar="RUN",
+        help="id of the run (default: GitHub's)",
     )
     added = verbs.add(
         "sweep",
@@ -57,10 +60,11 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
         type=run_id,
         default=default,
         required=default is None,
-        help="default: GitHub's, where there is one",
+        metavar="RUN",
+        help="id of the run (default: GitHub's)",
     )
-    added.add_argument("--cluster", required=True, metavar="NAME")
-    added.add_argument("--job", metavar="ID", help="this job's alone, where others of the run still live")
+    added.add_argument("--cluster", required=True, metavar="NAME", help="cluster that the run was on")
+    added.add_argument("--job", metavar="ID", help="sweep one job; other jobs of the run stay")
     added.add_argument(
-        "--out", type=Path, metavar="DIR", help="also remove the run's unfinished folders below this one"
+        "--out", type=Path, metavar="DIR", help="also remove the unfinished result folders in this folder"
     )

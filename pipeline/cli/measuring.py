@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.cli.arguments import Verbs, number, run_id
+from pipeline.cli.arguments import EVENTS, Verbs, number, run_id
 from pipeline.flow.context import Context
 
 
@@ -23,20 +23,20 @@ def plan(arguments: argparse.Namespace, context: Context) -> int:
         shard=arguments.shard,
         out=arguments.out,
     )
-    made = planning.plan(context, options)
+    planned = planning.plan(context, options)
     if arguments.github:
         from pipeline.edge.actions import set_outputs
 
-        set_outputs(Path(arguments.github_output), planning.github_outputs(made))
-    hours = [job.gpu_hours for job in made.jobs if job.gpu_hours is not None]
+        set_outputs(Path(arguments.github_output), planning.github_outputs(planned))
+    hours = [job.gpu_hours for job in planned.jobs if job.gpu_hours is not None]
     cost = f"{sum(hours):.1f} GPU-hours" if hours else "GPU-hours"
     cost += (
         ""
-        if len(hours) == len(made.jobs)
-        else f"{' and' if hours else ''} unknown for {len(made.jobs) - len(hours)}"
+        if len(hours) == len(planned.jobs)
+        else f"{' and' if hours else ''} unknown for {len(planned.jobs) - len(hours)}"
     )
-    context.log(f"{len(made.jobs)} jobs for {made.cluster.id} → {arguments.out}; on a rack: {cost}")
-    for one in made.left_out:
+    context.log(f"{len(planned.jobs)} jobs for {planned.cluster.id} → {arguments.out}; on a rack: {cost}")
+    for one in planned.left_out:
         context.log(f"left out: {one.recipe}: {one.reason}")
     return 0
 
@@ -50,7 +50,7 @@ def run_plan(arguments: argparse.Namespace, context: Context) -> int:
         job=arguments.job,
         quick=arguments.quick,
         seed=arguments.seed,
-        run_id=arguments.run_id or measuring.new_run_id(context),
+        run_id=arguments.run_id or context.new_id(),
         attempt=arguments.attempt,
         workers=arguments.workers,
     )
@@ -67,57 +67,86 @@ def calibrate(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def add(verbs: Verbs, env: Mapping[str, str]) -> None:
-    """The verbs of this module."""
+    """Add the verbs of this module."""
+    _add_plan(verbs, env)
     added = verbs.add(
-        "plan", plan, "choose what runs on a cluster", "--cluster laptop --select '*gb300*' --out plan.json"
+        "run",
+        run_plan,
+        "measure the jobs of a plan, or one of them",
+        "plan.json --out results",
+        needs_recipes=False,
     )
-    added.add_argument("--cluster", required=True, metavar="NAME")
-    added.add_argument("--event", choices=["nightly", "pull-request", "dispatch"], default="dispatch")
-    added.add_argument("--select", default="*", metavar="GLOB", help="over recipe ids")
-    added.add_argument(
-        "--since", metavar="REV", help="only what measures something else than at this git revision"
-    )
-    added.add_argument(
-        "--skip-measured", metavar="HISTORY", help="leave out what this history has measured already"
-    )
-    added.add_argument("--shard", default="1/1", metavar="I/N")
-    added.add_argument("--out", type=Path, required=True, metavar="FILE")
-    added.add_argument(
-        "--github", action="store_true", help="also append the matrix outputs to $GITHUB_OUTPUT"
-    )
-    added.set_defaults(github_output=env.get("GITHUB_OUTPUT") or os.devnull)
-    added = verbs.add(
-        "run", run_plan, "measure a plan, or one job of it", "plan.json --out results", needs_recipes=False
-    )
-    added.add_argument("plan", type=Path)
-    added.add_argument("--job", metavar="ID")
+    added.add_argument("plan", type=Path, metavar="PLAN", help="plan.json")
+    added.add_argument("--job", metavar="ID", help="id of one job (default: all jobs)")
     added.add_argument(
         "--quick",
         action="store_true",
-        help="one request per concurrency instead of the recipe's ten; kept apart from full runs",
+        help="send one request per concurrency instead of the recipe's ten; stored apart from full runs",
     )
     added.add_argument(
-        "--seed", type=number(0, 2**32 - 1), metavar="N", help="another draw of the request lengths"
+        "--seed",
+        type=number(0, 2**32 - 1),
+        metavar="N",
+        help="seed of the request lengths (default: the recipe's)",
     )
-    added.add_argument("--out", type=Path, required=True, metavar="DIR")
+    added.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the result folders")
     added.add_argument(
         "--workers",
         type=number(1),
         default=os.cpu_count() or 1,
         metavar="N",
-        help="jobs at once (default: one a core)",
+        help="jobs at the same time (default: one for each core)",
     )
     added.add_argument(
         "--run-id",
         type=run_id,
         default=env.get("GITHUB_RUN_ID") or None,
-        help="default: GitHub's, else a new one",
+        metavar="RUN",
+        help="id of the run (default: GitHub's, else a new one)",
     )
-    added.add_argument("--attempt", type=number(1), default=env.get("GITHUB_RUN_ATTEMPT") or "1")
-    example = "reports/published/2026-05-22-gb300-vs-gb200.csv --out timing.json"
+    added.add_argument(
+        "--attempt",
+        type=number(1),
+        default=env.get("GITHUB_RUN_ATTEMPT") or "1",
+        metavar="N",
+        help="attempt of the run (default: GitHub's, else 1)",
+    )
     added = verbs.add(
-        "calibrate", calibrate, "fit timing parameters to measured or published points", example
+        "calibrate",
+        calibrate,
+        "fit timing parameters to measured or published points",
+        "reports/published/2026-05-22-gb300-vs-gb200.csv --out timing.json",
     )
-    added.add_argument("points", type=Path)
-    added.add_argument("--out", type=Path, required=True, metavar="FILE")
-    added.add_argument("--workers", type=number(1), default=os.cpu_count() or 1, metavar="N")
+    added.add_argument("points", type=Path, metavar="POINTS", help="CSV of points, or YAML of a study")
+    added.add_argument("--out", type=Path, required=True, metavar="FILE", help="timing document to write")
+    added.add_argument(
+        "--workers",
+        type=number(1),
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="replays at the same time (default: one for each core)",
+    )
+
+
+def _add_plan(verbs: Verbs, env: Mapping[str, str]) -> None:
+    added = verbs.add(
+        "plan",
+        plan,
+        "select the jobs to run on a cluster",
+        "--cluster laptop --select '*gb300*' --out plan.json",
+    )
+    added.add_argument("--cluster", required=True, metavar="NAME", help="cluster to run on")
+    added.add_argument("--event", choices=EVENTS, default="dispatch", help="what started the run")
+    added.add_argument("--select", default="*", metavar="GLOB", help="recipe ids (default: all)")
+    added.add_argument(
+        "--since", metavar="REV", help="only recipes that measure something else than at this git revision"
+    )
+    added.add_argument(
+        "--skip-measured", metavar="URL", help="leave out what this history has measured already"
+    )
+    added.add_argument(
+        "--shard", default="1/1", metavar="I/N", help="only share I of N (default: %(default)s)"
+    )
+    added.add_argument("--out", type=Path, required=True, metavar="FILE", help="plan to write")
+    added.add_argument("--github", action="store_true", help="also append the matrix to $GITHUB_OUTPUT")
+    added.set_defaults(github_output=env.get("GITHUB_OUTPUT") or os.devnull)

@@ -58,24 +58,26 @@ def schema(arguments: argparse.Namespace, context: Context) -> int:
 
     stale = recipes.write_schemas(context, check=arguments.check)
     for path in stale:
-        context.log(f"{'not fresh' if arguments.check else 'written'}: {path}")
+        context.log(f"{'not up to date' if arguments.check else 'written'}: {path}")
     return RecipeError.exit_code if arguments.check and stale else 0
 
 
 def add(verbs: Verbs) -> None:
-    """The verbs of this module."""
+    """Add the verbs of this module."""
     added = verbs.add(
         "validate",
         validate,
-        "find every mistake of all recipes, or of these files",
+        "find every mistake in all recipes or in some files",
         "recipes/deepseek-v4-pro-fp4",
     )
-    added.add_argument("paths", nargs="*", type=Path, metavar="PATH")
-    added.add_argument("--json", action="store_true")
+    added.add_argument(
+        "paths", nargs="*", type=Path, metavar="PATH", help="file or folder below recipes/ (default: all)"
+    )
+    added.add_argument("--json", action="store_true", help="print the problems as JSON")
     added.add_argument("--annotate", action="store_true", help="also print GitHub annotations")
     example = "deepseek-v4-pro-fp4.gb300-nvl72.8k1k.6p1d-dep4-dep8 --commands"
-    added = verbs.add("show", show, "show a recipe with everything it inherits, or what it starts", example)
-    added.add_argument("recipe")
+    added = verbs.add("show", show, "show a resolved recipe or the processes that it starts", example)
+    added.add_argument("recipe", metavar="RECIPE", help="id of a recipe, or path of its file")
     which = added.add_mutually_exclusive_group()
     which.add_argument(
         "--commands",
@@ -83,20 +85,24 @@ def add(verbs: Verbs) -> None:
         action="store_const",
         const="commands",
         default="resolved",
-        help="argv and environment of every process on the rack",
+        help="show the command and environment of every process on the rack",
     )
     which.add_argument(
-        "--origin", dest="how", action="store_const", const="origin", help="where each value came from"
+        "--origin",
+        dest="how",
+        action="store_const",
+        const="origin",
+        help="show the file and line of each value",
     )
-    added.add_argument("--json", action="store_true")
+    added.add_argument("--json", action="store_true", help="print JSON")
     added = verbs.add(
         "fit",
         fit,
-        "judge HBM by component, with verdict and headroom",
+        "check whether recipes fit into HBM, by component",
         "'deepseek-v4-pro-fp4.*' --sku gb200-nvl72",
     )
-    added.add_argument("recipe", nargs="+", help="recipe id or glob")
-    added.add_argument("--sku", help="judge on another SKU than the recipe's")
-    added.add_argument("--json", action="store_true")
+    added.add_argument("recipe", nargs="+", metavar="RECIPE", help="id of a recipe, or glob over ids")
+    added.add_argument("--sku", metavar="SKU", help="SKU to check (default: the recipe's)")
+    added.add_argument("--json", action="store_true", help="print JSON")
     added = verbs.add("schema", schema, "write the JSON Schemas of the YAML files", "--check")
-    added.add_argument("--check", action="store_true", help="only say which are not fresh")
+    added.add_argument("--check", action="store_true", help="list the files that are not up to date")

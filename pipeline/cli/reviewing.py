@@ -25,49 +25,51 @@ def review(arguments: argparse.Namespace, context: Context) -> int:
         whole_curve=not arguments.points_only,
         workers=arguments.workers,
     )
-    made = reviewing.review(context, options)
-    context.log(render.review_headline(made))
+    reviewed = reviewing.review(context, options)
+    context.log(render.review_headline(reviewed))
     print(arguments.out / "comment.md")
-    return RecipeError.exit_code if any(one.severity == "error" for one in made.problems) else 0
+    return RecipeError.exit_code if any(one.severity == "error" for one in reviewed.problems) else 0
 
 
 def add(verbs: Verbs, env: Mapping[str, str]) -> None:
-    """The verbs of this module."""
+    """Add the verb of this module."""
     added = verbs.add(
         "review",
         review,
-        "say what a branch changes in the recipes, and predict it",
+        "check, compare and predict what a branch changes in the recipes",
         "--base main --out build/review",
     )
     added.add_argument(
-        "--base",
-        required=True,
-        metavar="REV",
-        help="branch or commit to compare with, from where this one left it",
-    )
-    added.add_argument("--out", type=Path, required=True, metavar="DIR")
-    added.add_argument(
-        "--cluster", default="laptop", metavar="NAME", help="whose timing predicts; default laptop"
+        "--base", required=True, metavar="REV", help="branch or commit; compared is the merge base with it"
     )
     added.add_argument(
-        "--quick", action="store_true", help="one request per concurrency instead of the recipe's ten"
+        "--out", type=Path, required=True, metavar="DIR", help="folder to write the review into"
+    )
+    added.add_argument(
+        "--cluster",
+        default="laptop",
+        metavar="NAME",
+        help="cluster whose timing is used to predict (default: %(default)s)",
+    )
+    added.add_argument(
+        "--quick", action="store_true", help="send one request per concurrency instead of the recipe's ten"
     )
     added.add_argument(
         "--points-only",
         action="store_true",
-        help="replay changed recipes only: no comparison at equal interactivity",
+        help="replay changed recipes only; no comparison at equal interactivity",
     )
     added.add_argument(
         "--workers",
         type=number(1),
         default=os.cpu_count() or 1,
         metavar="N",
-        help="replays at once (default: one a core)",
+        help="replays at the same time (default: one for each core)",
     )
     repository = env.get("HEAD_REPOSITORY") or env.get("GITHUB_REPOSITORY") or "local/checkout"
     added.add_argument(
         "--repository",
         default=repository,
         metavar="OWNER/NAME",
-        help="that the branch is in; a fork's, where it is one",
+        help="repository of the branch, which may be a fork",
     )

@@ -1,1 +1,1 @@
-"""The corridor: which rooms, in which order. Files are read and written here; nothing is decided here."""
+"""Each verb: which packages in which order; no rules of its own."""

@@ -15,22 +15,18 @@ from pipeline import calibrate as room
 from pipeline import plan as planning
 from pipeline import render
 from pipeline.calibrate import Fit, Row
+from pipeline.calibrate.confirm import CLOSE, LeftOut, Replayed, identifiable, point_error, recipe_of
 from pipeline.edge.clock import Clock
 from pipeline.edge.files import sha256
 from pipeline.errors import Problem, RecipeError
 from pipeline.flow.context import Context, read, write
 from pipeline.flow.published import given_by
-from pipeline.flow.recipes import judge, read_recipe_set
-from pipeline.load import RecipeSet, nearest
+from pipeline.flow.recipes import read_recipe_set
+from pipeline.load import RecipeSet, nearest, scope
 from pipeline.measure import lengths, replay
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.plan import Job
-from pipeline.schema.timing import PointError, SkuTiming, Timing
-
-CLOSE = 0.005  # a surrogate that is off by more than this (log) is corrected and the fit repeated once
-IDENTIFIABLE = (
-    0.10  # a left-out point that the others predict with a larger s.d. than this is not identifiable
-)
+from pipeline.schema.timing import SkuTiming, Timing
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +40,6 @@ class _Task:
     requests_per_conc: int
     seed: int
     clock: Clock
-
-
-@dataclass(frozen=True, slots=True)
-class _Replayed:
-    """What is taken from a replay: seconds without the fixed overhead, that overhead, median TPOT."""
-
-    duration_s: float
-    overhead_s: float
-    tpot_ms: float
-    versions: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _LeftOut:
-    """One point as the others see it; ``spread`` is the relative s.d. of that."""
-
-    spread: float
-    replayed: _Replayed | None
 
 
 def calibrate(context: Context, points: Path, out: Path, *, workers: int) -> str:
@@ -93,7 +71,7 @@ def calibrate(context: Context, points: Path, out: Path, *, workers: int) -> str
         skus=tuple(
             room.sku_timing(sku, rows, fit.parameters) for sku in sorted({row.recipe.sku for row in rows})
         ),
-        errors=tuple(_error(row, replayed[row], left_out[row]) for row in rows),
+        errors=tuple(point_error(row, replayed[row], left_out[row]) for row in rows),
     )
     write(out, timing.to_json())
     return render.timing_text(timing)
@@ -105,7 +83,6 @@ def _rows(recipe_set: RecipeSet, given: Sequence[room.GivenPoint], where: str) -
     problems = []
     for point in given:
         sku = recipe_set.catalogue.sku(point.sku)
-        recipe = next((one for one in recipe_set.recipes.values() if sku and point.is_of(one, sku.id)), None)
         if sku is None:
             problems.append(
                 Problem(
@@ -116,17 +93,10 @@ def _rows(recipe_set: RecipeSet, given: Sequence[room.GivenPoint], where: str) -
                     nearest(point.sku, recipe_set.catalogue.skus),
                 )
             )
-        elif recipe is None:
-            shape = f"{point.prefill.workers} x {point.prefill.shape} + {point.decode.workers} x {point.decode.shape}"
-            problems.append(
-                Problem(
-                    where,
-                    point.line,
-                    1,
-                    f"no recipe deploys {shape} at {point.conc} on {sku.id}",
-                    "write the recipe first",
-                )
-            )
+            continue
+        recipe = recipe_of(point, recipe_set.recipes.values(), sku.id, where=where)
+        if isinstance(recipe, Problem):
+            problems.append(recipe)
         else:
             drawn = lengths.draw(
                 recipe.workload,
@@ -141,7 +111,7 @@ def _rows(recipe_set: RecipeSet, given: Sequence[room.GivenPoint], where: str) -
     return rows
 
 
-def _confirm(context: Context, recipe_set: RecipeSet, fit: Fit, workers: int) -> dict[Row, _Replayed]:
+def _confirm(context: Context, recipe_set: RecipeSet, fit: Fit, workers: int) -> dict[Row, Replayed]:
     """Replay every row at full size; where the surrogate was off, fit again with what it was off by, once."""
     for attempt in ("first", "last"):
         replayed = _replay(
@@ -155,45 +125,27 @@ def _confirm(context: Context, recipe_set: RecipeSet, fit: Fit, workers: int) ->
     return replayed
 
 
-def _leave_one_out(context: Context, recipe_set: RecipeSet, fit: Fit, workers: int) -> dict[Row, _LeftOut]:
-    """What the other points alone say of each, replayed; only the spread where they cannot say it to ``IDENTIFIABLE``."""
+def _leave_one_out(context: Context, recipe_set: RecipeSet, fit: Fit, workers: int) -> dict[Row, LeftOut]:
+    """What the other points alone say of each, replayed; only the spread where they cannot."""
     spreads = {row: fit.uncertainty(row) for row in fit.rows}
     timings = {}
-    for row in (row for row, spread in spreads.items() if spread <= IDENTIFIABLE):
+    for row in identifiable(spreads):
         parameters = fit.solve([one for one in fit.rows if one is not row], 3)
         timings[row] = _timing(fit, row, parameters)
     replayed = _replay(context, recipe_set, list(timings.items()), workers)
     context.log(
         f"left out {len(timings)} points in turn; {len(spreads) - len(timings)} are not identifiable from the others"
     )
-    return {row: _LeftOut(spread, replayed.get(row)) for row, spread in spreads.items()}
+    return {row: LeftOut(spread, replayed.get(row)) for row, spread in spreads.items()}
 
 
 def _timing(fit: Fit, row: Row, parameters: Mapping[str, float]) -> SkuTiming:
     return room.sku_timing(row.recipe.sku, fit.rows, parameters)
 
 
-def _error(row: Row, fitted: _Replayed, left_out: _LeftOut) -> PointError:
-    predicted = left_out.replayed
-    return PointError(
-        recipe=row.recipe.id,
-        sku=row.recipe.sku,
-        conc=row.conc,
-        total_tok_s_gpu=row.total_tok_s_gpu,
-        tpot_ms=row.tpot_ms,
-        fitted_total_tok_s_gpu=room.rate(row, fitted.duration_s, fitted.overhead_s),
-        fitted_tpot_ms=fitted.tpot_ms,
-        left_out_total_tok_s_gpu=room.rate(row, predicted.duration_s, predicted.overhead_s)
-        if predicted
-        else None,
-        left_out_tpot_ms=predicted.tpot_ms if predicted else None,
-        left_out_sd=left_out.spread if math.isfinite(left_out.spread) else None,
-    )
-
-
 def _replay(
     context: Context, recipe_set: RecipeSet, points: Sequence[tuple[Row, SkuTiming]], workers: int
-) -> dict[Row, _Replayed]:
+) -> dict[Row, Replayed]:
     """Full-size replays, the longest first, each in a fresh process so that none inherits another's memory."""
     tasks = []
     for row, timing in points:
@@ -203,7 +155,7 @@ def _replay(
             recipe_set.catalogue.clusters["laptop"],
             recipe_set.catalogue,
             None,
-            judge(recipe_set, recipe),
+            scope.hbm_of(recipe_set, recipe),
         )
         client = recipe.client
         tasks.append(
@@ -223,7 +175,7 @@ def _replay(
     return {points[index][0]: result for index, result in zip(order, results, strict=True)}
 
 
-def _one_replay(task: _Task) -> _Replayed:
+def _one_replay(task: _Task) -> Replayed:
     job = task.job.model_copy(update={"recipe": task.job.recipe.model_copy(update={"conc": (task.conc,)})})
     with tempfile.TemporaryDirectory() as staging:
         setup = replay.ReplaySettings(
@@ -231,7 +183,7 @@ def _one_replay(task: _Task) -> _Replayed:
         )
         measured = replay.measure(setup, clock=task.clock)
     (point,) = measured.points
-    return _Replayed(
+    return Replayed(
         point.duration_s - point.overhead_s,
         point.overhead_s,
         point.tpot_ms.p50 or math.nan,

@@ -1,7 +1,8 @@
-"""What the corridor is given: the shell, the clock, and where it stands."""
+"""What every verb is given: the shell, the clock, HTTP, the environment and the recipes folder."""
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -29,11 +30,15 @@ class Context:
     env: Mapping[str, str] = field(default_factory=dict)
     http: HttpFactory = field(kw_only=True)
 
-    def log(self, line: str, end: str = "\n") -> None:
+    def log(self, line: str) -> None:
         """Prose goes to stderr; a reader that has gone changes nothing of what is done."""
         with suppress(OSError):
-            sys.stderr.write(line + end)
+            sys.stderr.write(f"{line}\n")
             sys.stderr.flush()
+
+    def new_id(self) -> str:
+        """Return a new time-sortable id, for a run that GitHub did not number or for what is planned together."""
+        return f"{self.clock.now():%Y%m%dt%H%M%Sz}-{secrets.token_hex(2)}"
 
 
 def recipes_root(start: Path) -> Path:

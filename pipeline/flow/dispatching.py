@@ -1,4 +1,4 @@
-"""matrix, dispatch, watchdog: what a run takes of a night, the runs that take the rest, and whether there was a night."""
+"""matrix, dispatch, watchdog: plans of one workflow run, the runs of further shards, and whether a schedule ran."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pipeline import plan as planning
 from pipeline.errors import GitHubError, PlanError
 from pipeline.flow.context import Context, write
-from pipeline.flow.planning import PlanOptions, make, new_plan_id
+from pipeline.flow.planning import PlanOptions, make
 from pipeline.schema.plan import Plan
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def matrix(
 
     The shard of a job depends on the recipes and ``options.select`` alone: runs that start later, with more measured, agree on it.
     """
-    plan_id = options.plan_id or new_plan_id(context)
+    plan_id = options.plan_id or context.new_id()
     asked = [
         replace(options, cluster=cluster, plan_id=plan_id, shard="1/1", any_size=True) for cluster in clusters
     ]

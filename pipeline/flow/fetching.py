@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline import collect, fetch
 from pipeline.edge.files import file_errors
 from pipeline.edge.scratch import scratch
+from pipeline.edge.terminal import ProgressBar
 from pipeline.errors import ArtifactError, FileError
 from pipeline.flow.context import Context
 
@@ -51,13 +52,13 @@ def fetch_run(context: Context, options: FetchOptions, github: GitHub) -> Fetche
             hint=hint,
         )
     fetched = Fetched([], [], [])
-    with scratch(options.out, ".fetch-") as unpacked:
-        for number, (job, attempts) in enumerate(jobs.items(), start=1):
-            if context.is_terminal:
-                context.log(f"\r\x1b[K{number}/{len(jobs)} {job}"[:160], end="")
+    with (
+        scratch(options.out, ".fetch-") as unpacked,
+        ProgressBar(len(jobs), is_terminal=context.is_terminal) as bar,
+    ):
+        for done, (job, attempts) in enumerate(jobs.items()):
+            bar.show(done, job)
             _fetch_job(context, options, github, attempts, unpacked, fetched)
-    if context.is_terminal:
-        context.log("\r\x1b[K", end="")
     return fetched
 
 

@@ -1,4 +1,4 @@
-"""A deployment of a planned job, for as long as somebody measures it; and what a killed run left behind."""
+"""A deployment of a planned job while it is measured; and what a killed run left behind."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from pipeline import collect, load
 from pipeline.deployment.simulated import sku_timing
 from pipeline.edge.files import file_errors
-from pipeline.errors import LaunchError, PlanError
+from pipeline.errors import LaunchError
 from pipeline.flow.context import Context, recipes_root, texts
-from pipeline.flow.planning import read_plan
+from pipeline.flow.planning import one_job, read_plan
 from pipeline.launch import machine
 from pipeline.launch.base import Clients, Launcher, LaunchSpec
 from pipeline.launch.launchers import LAUNCHERS
@@ -40,13 +40,7 @@ def spec(context: Context, plan: Plan, job: Job, *, run_id: str, attempt: int) -
 def manifest(context: Context, path: Path, job_id: str | None, run_id: str) -> str:
     """All that would be started for a plan, or for one job of it."""
     plan = read_plan(path)
-    jobs = [job for job in plan.jobs if job_id in (None, job.id)]
-    if not jobs:
-        raise PlanError(
-            f"no job {job_id!r} in the plan",
-            where=str(path),
-            hint=nearest(str(job_id), [job.id for job in plan.jobs]),
-        )
+    jobs = plan.jobs if job_id is None else [one_job(plan, job_id, path)]
     launcher = _launcher(plan.cluster)
     return "\n".join(
         launcher.manifest(spec(context, plan, job, run_id=run_id, attempt=1), plan.cluster) for job in jobs

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pipeline import load
 from pipeline import plan as planning
+from pipeline.edge.git import Git
 from pipeline.errors import PipelineError, PlanError
-from pipeline.flow import revisions
 from pipeline.flow.context import Context, read, texts, write
-from pipeline.flow.recipes import judge, read_recipe_set
-from pipeline.load import RecipeSet, nearest
+from pipeline.flow.recipes import read_recipe_set
+from pipeline.load import RecipeSet, nearest, scope
 from pipeline.schema.cluster import Cluster
 from pipeline.schema.plan import Job, Plan
 from pipeline.schema.timing import Timing
@@ -55,9 +54,9 @@ def make(context: Context, options: PlanOptions) -> Plan:
         )
         for job in _jobs(recipe_set, cluster, timing)
     ]
-    sha, dirty = revisions.head(context)
+    sha, dirty = Git(context.shell, context.recipes).head()
     request = planning.Request(
-        plan_id=options.plan_id or new_plan_id(context),
+        plan_id=options.plan_id or context.new_id(),
         event=options.event,
         select=options.select,
         since=options.since,
@@ -71,18 +70,13 @@ def make(context: Context, options: PlanOptions) -> Plan:
 
 
 def survey(context: Context, cluster_name: str) -> tuple[RecipeSet, dict[str, Job]]:
-    """Every sound recipe of the folder as a job on a cluster, whatever else is wrong there; no job where the cluster is not known."""
+    """Every valid recipe of the folder as a job on a cluster, whatever else is wrong there; no job where the cluster is not known."""
     recipe_set, _ = load.examine(texts(context.recipes))
     cluster = recipe_set.catalogue.clusters.get(cluster_name)
     if cluster is None:
         return recipe_set, {}
     timing = _timing(context.recipes / cluster.timing) if cluster.timing else None
     return recipe_set, {job.id: job for job in _jobs(recipe_set, cluster, timing)}
-
-
-def new_plan_id(context: Context) -> str:
-    """A time-sortable id, shared by everything that is planned together."""
-    return f"{context.clock.now():%Y%m%dt%H%M%Sz}-{secrets.token_hex(2)}"
 
 
 def github_outputs(plan: Plan) -> dict[str, str]:
@@ -110,6 +104,15 @@ def read_plan(path: Path) -> Plan:
     return plan
 
 
+def one_job(plan: Plan, job_id: str, path: Path) -> Job:
+    """Return a job of the plan at ``path``; raise PlanError when it has none of this id."""
+    job = plan.job(job_id)
+    if job is None:
+        hint = nearest(job_id, [one.id for one in plan.jobs])
+        raise PlanError(f"no job {job_id!r} in the plan", where=str(path), hint=hint)
+    return job
+
+
 def _cluster(recipe_set: RecipeSet, name: str) -> Cluster:
     found = recipe_set.catalogue.clusters.get(name)
     if found is None:
@@ -129,32 +132,22 @@ def _timing(path: Path) -> Timing:
 
 def _jobs(recipe_set: RecipeSet, cluster: Cluster, timing: Timing | None) -> list[Job]:
     return [
-        planning.job(recipe, cluster, recipe_set.catalogue, timing, judge(recipe_set, recipe))
+        planning.job(recipe, cluster, recipe_set.catalogue, timing, scope.hbm_of(recipe_set, recipe))
         for recipe in recipe_set.recipes.values()
     ]
 
 
 def _measured(history: str) -> frozenset[str]:
-    """Identities of jobs that some run has measured whole: every concurrency sound, with the recipe's own requests and seed."""
     from pipeline import store
+    from pipeline.store import selection
 
-    sound: dict[tuple[str, int, str], set[int]] = {}
-    jobs: dict[tuple[str, int, str], Job] = {}
-    for row in store.rows(history):
-        provenance, job = row.record.provenance, row.record.job
-        client = job.recipe.client
-        is_full = (provenance.requests_per_conc, provenance.seed) == (client.requests_per_conc, client.seed)
-        if row.point is not None and row.point.status == "ok" and is_full:
-            sound.setdefault((*row.run, job.id), set()).add(row.conc)
-            jobs[*row.run, job.id] = job
-    return frozenset(
-        planning.identity(job) for key, job in jobs.items() if sound[key] == set(job.recipe.conc)
-    )
+    return frozenset(map(planning.identity, selection.jobs_measured_whole(store.rows(history))))
 
 
 def _identities_at(context: Context, since: str, cluster_name: str) -> dict[str, str]:
     """What each recipe measured where we left another revision; a recipe that did not load there counts as changed."""
-    shown = revisions.documents(context, revisions.left_at(context, since))
+    git = Git(context.shell, context.recipes)
+    shown = git.files_at(git.merge_base(since), load.SUFFIXES)
     recipe_set, _ = load.examine({name: text for name, text in shown.items() if name.endswith(".yaml")})
     cluster = recipe_set.catalogue.clusters.get(cluster_name)
     if cluster is None:

@@ -1,98 +1,41 @@
-"""validate, show, fit, schema: what can be said of recipes without running them."""
+"""validate, schema: the recipes folder, and its recipes for other verbs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import load
-from pipeline.deployment import hbm as memory
 from pipeline.errors import PipelineError, Problem, RecipeError
 from pipeline.flow.context import Context, texts, write
-from pipeline.load import RecipeSet, nearest
+from pipeline.load import RecipeSet, scope
 from pipeline.schema.editors import schemas
-from pipeline.schema.plan import Hbm
-from pipeline.schema.recipe import Recipe
 
 
 def validate(context: Context, paths: Sequence[Path]) -> list[Problem]:
-    """Every problem of all recipes, or of these files and folders; paths as the caller would type them."""
-    recipe_set, problems = load.examine(texts(context.recipes))
-    problems = sorted({*problems, *_unfit(recipe_set)})
+    """Return every problem of all recipes, or of these files and folders; paths are relative to the current folder."""
+    files = texts(context.recipes)
+    recipe_set, found = load.examine(files)
+    problems = sorted({*found, *scope.unfit(recipe_set)})
+    if missing := next((path for path in paths if not path.exists()), None):
+        hint = "name a file or folder below recipes/"
+        raise PipelineError("no such file", where=str(missing.resolve()), hint=hint)
     if paths:
-        wanted = tuple(path.resolve() for path in paths)
-        for path in wanted:
-            if not path.exists():
-                raise PipelineError(
-                    "no such file", where=str(path), hint="name a file or folder below recipes/"
-                )
-        problems = _concerning(problems, wanted, context)
+        resolved = [path.resolve() for path in paths]
+        problems = scope.concerning(problems, resolved, root=context.recipes.resolve(), files=files)
     return [_from_here(context, one) for one in problems]
 
 
-def _concerning(problems: Iterable[Problem], wanted: Sequence[Path], context: Context) -> list[Problem]:
-    """Problems in these files and folders, and in what recipes below them may inherit from or refer to."""
-    root = context.recipes.resolve()
-    read = [root / path for path in texts(root)]
-    for path in wanted:
-        if not any(file.is_relative_to(path) for file in read):
-            raise PipelineError(
-                "nothing here that validate reads",
-                where=str(path),
-                hint="it reads the YAML files below recipes/",
-            )
-
-    def concerns(file: Path) -> bool:
-        is_shared = file.name.startswith("_") or file.parent.name == "models" or file.name == "skus.yaml"
-        above = root if not file.name.startswith("_") else file.parent
-        return any(file.is_relative_to(path) or (is_shared and path.is_relative_to(above)) for path in wanted)
-
-    return [one for one in problems if concerns(root / one.path)]
-
-
 def read_recipe_set(context: Context) -> RecipeSet:
-    """The recipes, or RecipeError with paths as the caller would type them."""
+    """Return the recipes, or raise RecipeError with paths relative to the current folder."""
     try:
         return load.read(texts(context.recipes))
     except RecipeError as error:
         raise RecipeError([_from_here(context, one) for one in error.problems]) from error
 
 
-def one_recipe(recipe_set: RecipeSet, name: str) -> Recipe:
-    """A recipe by its id, or by the path of its file."""
-    wanted = Path(name).as_posix().removesuffix(".yaml").replace("/", ".") if "/" in name else name
-    wanted = next((known for known in recipe_set.recipes if wanted.endswith(f".{known}")), wanted)
-    if wanted not in recipe_set.recipes:
-        raise PipelineError(f"no recipe {wanted!r}", hint=nearest(wanted, recipe_set.recipes))
-    return recipe_set.recipes[wanted]
-
-
-def selected(recipe_set: RecipeSet, globs: Iterable[str]) -> list[Recipe]:
-    """Recipes whose id matches one of the globs; PipelineError for a glob that matches none."""
-    found: dict[str, Recipe] = {}
-    for glob in globs:
-        matches = [name for name in recipe_set.recipes if fnmatchcase(name, glob)] or [
-            one_recipe(recipe_set, glob).id
-        ]
-        found |= {name: recipe_set.recipes[name] for name in matches}
-    return [found[name] for name in sorted(found)]
-
-
-def judge(recipe_set: RecipeSet, recipe: Recipe, sku: str | None = None) -> tuple[Hbm, ...] | None:
-    """HBM of both roles on the recipe's SKU, or on another."""
-    if sku is None:
-        return memory.estimate(
-            recipe, recipe_set.catalogue.skus[recipe.sku], recipe_set.catalogue.llms[recipe.model]
-        )
-    found = recipe_set.catalogue.sku(sku)
-    if found is None:
-        raise PipelineError(f"unknown SKU {sku!r}", hint=nearest(sku, recipe_set.catalogue.skus))
-    return memory.estimate(recipe, found, recipe_set.catalogue.llms[recipe.model])
-
-
 def write_schemas(context: Context, *, check: bool) -> list[str]:
-    """Write the JSON Schemas, or (check) only name those that are not fresh."""
+    """Write the JSON Schemas that are not up to date and return their paths; with ``check`` write none."""
     stale = []
     for name, text in schemas().items():
         path = context.recipes / "schema" / name
@@ -103,23 +46,8 @@ def write_schemas(context: Context, *, check: bool) -> list[str]:
     return stale
 
 
-def _unfit(recipe_set: RecipeSet) -> Iterable[Problem]:
-    for recipe in recipe_set.recipes.values():
-        for hbm in judge(recipe_set, recipe) or ():
-            if hbm.verdict == "does not fit":
-                sku, llm = recipe_set.catalogue.skus[recipe.sku], recipe_set.catalogue.llms[recipe.model]
-                better = memory.narrowest(recipe, hbm.role, sku, llm)
-                what = (
-                    f"{hbm.role} {hbm.shape} does not fit {sku.id}: {hbm.weights_gb:.1f} GB of weights and {hbm.kv_gb:.1f} GB of KV"
-                    f" in {hbm.budget_gb:.1f} GB (short of {-hbm.headroom_gb:.1f} GB)"
-                )
-                yield recipe_set.mark(recipe.id, hbm.role).problem(
-                    what, f"{better} would fit" if better else "no width of it would fit"
-                )
-
-
 def _from_here(context: Context, problem: Problem) -> Problem:
-    """The same problem with a path that the caller can open."""
+    """Return the same problem with a path that the caller can open."""
     path = context.recipes / problem.path
     shown = path.resolve().relative_to(Path.cwd()) if path.resolve().is_relative_to(Path.cwd()) else path
     return Problem(shown.as_posix(), problem.line, problem.col, problem.what, problem.hint, problem.severity)

@@ -10,11 +10,11 @@ from pathlib import Path
 from pipeline.errors import FileAction, FileError, PipelineError
 from pipeline.flow import launching
 from pipeline.flow.context import Context
-from pipeline.flow.provenance import Attempt
 from pipeline.launch.launchers import LAUNCHERS
 from pipeline.measure import aiperf
 from pipeline.measure.aiperf_load import LoadSettings
 from pipeline.measure.points import pack
+from pipeline.measure.provenance import Attempt
 from pipeline.schema.endpoint import Endpoint
 from pipeline.schema.result import Measurement
 

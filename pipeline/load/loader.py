@@ -43,6 +43,7 @@ STAND_INS: Mapping[str, Any] = {  # for wrong values of fields that the checks o
     "limits": {"time_s": 1, "ready_s": 1},
 }
 PATHS = "<llm>-<precision>/<sku>/<isl-osl>/<shape>.yaml, models/NAME.yaml, clusters/NAME.yaml or skus.yaml"
+SUFFIXES = (".yaml", ".json")  # of the files below recipes/ that are read
 RESERVED = ("models", "clusters", "schema", "timing")
 
 

@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
+import re
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 from tests.e2e.test_spine import ONE, ROOT, Place
 
 
-def test_progress_is_drawn_on_a_terminal_and_ends_with_a_line_a_job(tmp_path):
+def test_progress_fits_the_terminal_and_ends_with_the_counts(tmp_path):
     place = Place(tmp_path)
     place.plan("*.1p1d-dep8-tp8")
     ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
     argv = [sys.executable, "-m", "pipeline", "run", "plan.json", "--out", "results"]
     child = subprocess.Popen(
         argv,
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"},
+        stdin=theirs,
         stderr=theirs,
         stdout=subprocess.DEVNULL,
     )
     os.close(theirs)
     drawn = read_all(ours)
     assert child.wait() == 0
-    assert "\x1b[K" in drawn
-    assert f"0/1 · {ONE}" in drawn
-    assert f"1/1 · ok     {ONE}" in drawn.splitlines()[-1]
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn)
+    assert f"0/1 {ONE[:10]}" in plain
+    assert max(len(line) for line in re.split(r"[\r\n]+", plain)) <= 60
+    assert plain.strip().splitlines()[-1].endswith("1/1 · 1 ok, 0 failed")
 
 
 def test_every_recipe_of_the_repository_is_valid_and_pinned_by_its_schema():

@@ -154,7 +154,7 @@ def test_a_decode_worker_killed_under_load_refuses_the_point_and_every_lost_stre
     assert int(cut[1]) == int(cut[2]) == log.count(b"Cannot recreate stream") > 0
     assert point.reasons[0] == "deployment-changed: decode-0 was killed by signal 9"
     assert "migrations" not in "; ".join(point.reasons)
-    assert "1 of 1 points refused" in place.stderr()
+    assert "1 of 1 points invalid" in place.stderr()
     told = tell(place)
     assert "refused" in told
     assert "truncated-streams" in told

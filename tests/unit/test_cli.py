@@ -349,4 +349,21 @@ def test_every_verb_has_an_example_in_its_help(capsys):
         "report",
     }
     for name, verb in verbs.items():
-        assert f"example: python -m pipeline {name} " in verb.format_help().replace("\n", " ")
+        assert f"example:\n  python -m pipeline {name} " in verb.format_help()
+
+
+def test_each_verb_is_listed_on_one_line_in_its_group():
+    words = cli.parser({})
+    lines = words.format_help().splitlines()
+    for name in words._subparsers._group_actions[0].choices:
+        assert sum(line.startswith(f"  {name} ") for line in lines) == 1
+    assert {"recipes:", "measurements:", "history:", "reports:", "GitHub:"} <= set(lines)
+
+
+def test_the_console_script_shows_its_own_name(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["/usr/local/bin/rackbench"])
+    with pytest.raises(SystemExit):
+        cli.run(["query", "--help"], {})
+    out = capsys.readouterr().out
+    assert out.startswith("usage: rackbench query ")
+    assert '\n  rackbench query "select' in out

@@ -239,7 +239,7 @@ def test_from_the_command_line(fake, tmp_path, capsys):
     assert cli.run(words, env) == 0
     out = capsys.readouterr()
     assert out.out == f"{tmp_path}/out/bench-101-1-{results.recipe().id}\n"
-    assert "1 fetched, 0 were here already" in out.err
+    assert "1 downloaded, 0 already in" in out.err
     assert cli.run([*words[:4], "999", *words[5:]], env) == 8
     assert "404" in capsys.readouterr().err
     fake.add_artifact(101, f"bench-101-1-{results.recipe(NAMES[2]).id}", b"torn")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.analyse import analyse
-from pipeline.flow.measuring import _refusal
+from pipeline.measure.outcome import untrusted
 from pipeline.render.charts import pareto
 from pipeline.render.evidence import bill, runs
 from pipeline.render.theme import LIGHT
@@ -85,14 +85,14 @@ class NoJob:
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        (measured((), ("drift: x",)), "1 of 2 points refused: c4 drift: x"),
-        (measured(("a: x", "b: y")), "1 of 2 points refused: c1 a: x; c1 b: y; c4 was not measured any more"),
+        (measured((), ("drift: x",)), "1 of 2 points invalid: c4 drift: x"),
+        (measured(("a: x", "b: y")), "1 of 2 points invalid: c1 a: x; c1 b: y; c4 was not measured any more"),
     ],
 )
 def test_a_run_with_a_refused_point_says_which_and_why(found, said):
-    error = _refusal(found, NoJob())
+    error = untrusted(found, NoJob())
     assert (error.what, error.exit_code) == (said, 6)
 
 
 def test_a_run_in_order_has_nothing_to_refuse():
-    assert _refusal(measured((), ()), NoJob()) is None
+    assert untrusted(measured((), ()), NoJob()) is None

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pipeline.errors import LaunchError
-from pipeline.flow import provenance
-from pipeline.measure import aiperf_run
+from pipeline.measure import aiperf_run, outcome
 
 
 def test_an_error_is_told_without_the_secrets_of_the_log_that_it_quotes():
@@ -13,7 +12,7 @@ def test_an_error_is_told_without_the_secrets_of_the_log_that_it_quotes():
         where="http://me:hunter2@h/log",
         hint="last line: password=hunter2",
     )
-    told = provenance.failure(error)
+    told = outcome.failure(error)
     assert (told.what, told.where, told.hint) == (
         "prefill-0 died: --api-key (redacted)",
         "http://(redacted)@h/log",
@@ -23,7 +22,7 @@ def test_an_error_is_told_without_the_secrets_of_the_log_that_it_quotes():
 
 def test_an_error_without_a_secret_is_told_as_it_is():
     error = LaunchError("prefill-0 died (exit code 1)", hint="see logs/prefill-0.log")
-    told = provenance.failure(error)
+    told = outcome.failure(error)
     assert (told.error, told.what, told.where, told.hint) == ("LaunchError", error.what, "", error.hint)
 
 

@@ -560,7 +560,7 @@ def test_from_the_command_line(place, capsys, tmp_path):
     assert "RACKBENCH_WEBHOOK_URL is not set" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         cli.run(["publish", report, "--to", "twitter"], env)
-    assert "it is told to: summary, comment" in capsys.readouterr().err
+    assert "choose from summary, comment" in capsys.readouterr().err
 
 
 def test_a_workflow_run_event_says_whose_head_it_is(place, tmp_path, capsys):

@@ -6,16 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.edge.http import SystemHttp
-from pipeline.edge.shell import Completed, Shell
+from pipeline.edge.shell import Completed
 from pipeline.errors import PipelineError
-from pipeline.flow import provenance
-from pipeline.flow.context import Context
-from pipeline.measure import redaction, surroundings
+from pipeline.measure import provenance, redaction, surroundings
 from pipeline.schema.plan import Plan
 from pipeline.schema.result import Measurement
 from tests.fakes import launch_specs
-from tests.fakes.clock import FakeClock
 
 COMMANDS = sorted((Path(__file__).parents[1] / "golden").glob("*/*.txt"))
 
@@ -344,10 +340,8 @@ def test_a_result_tells_its_commands_and_its_environment_without_secrets():
         plan, order.job, run_id="r", attempt=1, requests_per_conc=10, seed=0, started_at="now"
     )
     commands = {"frontend": ("env", "HF_TOKEN=hunter2", "python", "--api-key", "hunter2")}
-    context = Context(Shell(), FakeClock(), Path("recipes"), env={"VLLM_API_KEY": "hunter2"}, http=SystemHttp)
-    told = provenance.record(
-        context, attempt, Measurement(points=(), versions={}, stages_s={}, commands=commands)
-    )
+    measured = Measurement(points=(), versions={}, stages_s={}, commands=commands)
+    told = provenance.record(attempt, measured, env={"VLLM_API_KEY": "hunter2"}, finished_at="later")
     assert "hunter2" not in told.to_json()
     assert told.provenance.commands["frontend"][2] == "python"
     assert told.provenance.environment.keys() == {"VLLM_API_KEY"}

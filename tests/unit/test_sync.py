@@ -20,6 +20,7 @@ from pipeline.edge.shell import Shell
 from pipeline.errors import ArtifactError, PipelineError
 from pipeline.flow import syncing
 from pipeline.flow.context import Context
+from pipeline.store.branch import Branch, Synced
 
 
 def git(folder: Path, *words: str) -> str:
@@ -55,13 +56,10 @@ def add(folder: Path, path: str, text: str = "x") -> Path:
     return folder / path
 
 
-def sync(repository: Path, folder: Path, remote: str = "origin", **context) -> syncing.Synced:
-    options = syncing.SyncOptions(
-        folder=folder, branch="history", remote=remote, message="Add run 7", repository=repository
-    )
-    return syncing.sync(
-        Context(context.get("shell", Shell()), SystemClock(), repository, http=SystemHttp), options
-    )
+def sync(repository: Path, folder: Path, remote: str = "origin", **context) -> Synced:
+    branch = Branch(repository, remote, "history", "Add run 7")
+    ours = Context(context.get("shell", Shell()), SystemClock(), repository, http=SystemHttp)
+    return syncing.sync(ours, folder, branch)
 
 
 def on_branch(bare: Path) -> dict[str, str]:

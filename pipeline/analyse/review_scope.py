@@ -1,0 +1,65 @@
+"""What a review looks at: problems that are new, recipes on the same curve as a changed one, and the curves that are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from pipeline.analyse.report import analyse
+from pipeline.errors import Problem
+from pipeline.schema.catalogue import Sku
+from pipeline.schema.history import HistoryRow
+from pipeline.schema.publication import Annotation
+from pipeline.schema.recipe import Recipe
+from pipeline.schema.report import Definition, Report, ReportData
+
+GRID: Final = (10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 75.0, 100.0, 150.0, 200.0)  # tok/s/user
+RELEVANT_CHANGE: Final = 0.01
+
+
+def new_problems(found: Iterable[tuple[str, Problem]], known: Iterable[tuple[str, Problem]]) -> list[Problem]:
+    """Return every error, and the warnings that are not ``known``; each problem comes with its path below the recipes folder."""
+    old = {(path, one.what) for path, one in known}
+    return [one for path, one in found if one.severity == "error" or (path, one.what) not in old]
+
+
+def annotation(one: Problem) -> Annotation:
+    """Return a problem as an annotation of a line."""
+    message = f"{one.what} — {one.hint}" if one.hint else one.what
+    return Annotation(path=one.path, line=one.line, severity=one.severity, message=message)
+
+
+def rest_of_curves(changed: Iterable[str], recipes: Mapping[str, Recipe]) -> list[str]:
+    """Return the unchanged recipes on a curve with a changed one: same LLM, precision, SKU and workload."""
+    names = set(changed)
+    curves = {_curve(recipe) for name, recipe in recipes.items() if name in names}
+    return [name for name, recipe in recipes.items() if name not in names and _curve(recipe) in curves]
+
+
+def read_curves(skus: Sequence[Sku], rows: Sequence[HistoryRow]) -> Report:
+    """Return the frontier of each SKU, read at ``GRID``."""
+    names = tuple(sku.id for sku in skus)
+    definition = Definition(
+        title="Pull request",
+        select="*",
+        skus=names,
+        interactivity=GRID,
+        price_tier="hyperscaler",
+        relevant_change=RELEVANT_CHANGE,
+        directional_gap=10.0,
+    )
+    data = ReportData(
+        name="review",
+        definition=definition,
+        skus=dict(zip(names, skus, strict=True)),
+        llms={},
+        timing=None,
+        planned=(),
+        rows=tuple(rows),
+        previous=(),
+    )
+    return analyse(data)
+
+
+def _curve(recipe: Recipe) -> tuple[str, str, str, int, int]:
+    return recipe.model, recipe.precision, recipe.sku, recipe.workload.isl, recipe.workload.osl

@@ -1,0 +1,69 @@
+"""What full-size replays say of a fit: the error of each point, and of the point as the others predict it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pipeline.calibrate.fitting import rate
+from pipeline.calibrate.points import GivenPoint
+from pipeline.calibrate.rows import Row
+from pipeline.errors import Problem
+from pipeline.schema.recipe import Recipe
+from pipeline.schema.timing import PointError
+
+CLOSE: Final = 0.005  # a surrogate that is off by more than this (log) is corrected and the fit repeated once
+IDENTIFIABLE: Final = 0.10  # largest relative s.d. of a prediction by the other points that is replayed
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """Figures of a replay: seconds without the fixed overhead, that overhead, median TPOT."""
+
+    duration_s: float
+    overhead_s: float
+    tpot_ms: float
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """One point as the others predict it; ``spread`` is the relative s.d. of the prediction, ``replayed`` None = not identifiable."""
+
+    spread: float
+    replayed: Replayed | None
+
+
+def identifiable(spreads: Mapping[Row, float]) -> list[Row]:
+    """Return the rows that the other rows predict to ``IDENTIFIABLE``."""
+    return [row for row, spread in spreads.items() if spread <= IDENTIFIABLE]
+
+
+def point_error(row: Row, fitted: Replayed, left_out: LeftOut) -> PointError:
+    """Return the given, the fitted and the predicted figures of one point."""
+    predicted = left_out.replayed
+    return PointError(
+        recipe=row.recipe.id,
+        sku=row.recipe.sku,
+        conc=row.conc,
+        total_tok_s_gpu=row.total_tok_s_gpu,
+        tpot_ms=row.tpot_ms,
+        fitted_total_tok_s_gpu=rate(row, fitted.duration_s, fitted.overhead_s),
+        fitted_tpot_ms=fitted.tpot_ms,
+        left_out_total_tok_s_gpu=rate(row, predicted.duration_s, predicted.overhead_s) if predicted else None,
+        left_out_tpot_ms=predicted.tpot_ms if predicted else None,
+        left_out_sd=left_out.spread if math.isfinite(left_out.spread) else None,
+    )
+
+
+def recipe_of(point: GivenPoint, recipes: Iterable[Recipe], sku: str, *, where: str) -> Recipe | Problem:
+    """Return the recipe that deploys the shape of a point at its concurrency, or the problem that there is none."""
+    found = next((one for one in recipes if point.is_of(one, sku)), None)
+    if found is not None:
+        return found
+    prefill, decode = point.prefill, point.decode
+    shape = f"{prefill.workers} x {prefill.shape} + {decode.workers} x {decode.shape}"
+    what = f"no recipe deploys {shape} at {point.conc} on {sku}"
+    return Problem(where, point.line, 1, what, "write the recipe first")
