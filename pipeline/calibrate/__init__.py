@@ -1,6 +1,7 @@
 """Timing parameters of simulated workers, fitted to measured or published points."""
 
 from pipeline.calibrate.fitting import Fit, rate, sku_timing
+from pipeline.calibrate.matching import match
 from pipeline.calibrate.points import GivenPoint, given_points, read_points
 from pipeline.calibrate.rows import Row
 from pipeline.calibrate.surrogate import Lengths, closed_loop
@@ -12,6 +13,7 @@ __all__ = [
     "Row",
     "closed_loop",
     "given_points",
+    "match",
     "rate",
     "read_points",
     "sku_timing",

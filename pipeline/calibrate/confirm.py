@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from pipeline.calibrate.fitting import rate
-from pipeline.calibrate.points import GivenPoint
 from pipeline.calibrate.rows import Row
-from pipeline.errors import Problem
-from pipeline.schema.recipe import Recipe
 from pipeline.schema.timing import PointError
 
 CLOSE: Final = 0.005  # a surrogate that is off by more than this (log) is corrected and the fit repeated once
@@ -56,14 +53,3 @@ def point_error(row: Row, fitted: Replayed, left_out: LeftOut) -> PointError:
         left_out_tpot_ms=predicted.tpot_ms if predicted else None,
         left_out_sd=left_out.spread if math.isfinite(left_out.spread) else None,
     )
-
-
-def recipe_of(point: GivenPoint, recipes: Iterable[Recipe], sku: str, *, where: str) -> Recipe | Problem:
-    """Return the recipe that deploys the shape of a point at its concurrency, or the problem that there is none."""
-    found = next((one for one in recipes if point.is_of(one, sku)), None)
-    if found is not None:
-        return found
-    prefill, decode = point.prefill, point.decode
-    shape = f"{prefill.workers} x {prefill.shape} + {decode.workers} x {decode.shape}"
-    what = f"no recipe deploys {shape} at {point.conc} on {sku}"
-    return Problem(where, point.line, 1, what, "write the recipe first")

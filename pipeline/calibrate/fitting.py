@@ -99,6 +99,15 @@ class Fit:
                 break
         return {name: float(f"{value:.4g}") for name, value in parameters.items()}
 
+    def timing(self, row: Row) -> SkuTiming:
+        """Return the fitted timing of the SKU of a point."""
+        return sku_timing(row.recipe.sku, self.rows, self.parameters)
+
+    def timing_without(self, row: Row) -> SkuTiming:
+        """Return the timing of the SKU of a point, fitted to all other points."""
+        parameters = self.solve([one for one in self.rows if one is not row], 3)
+        return sku_timing(row.recipe.sku, self.rows, parameters)
+
     def residuals(self, points: Sequence[tuple[Row, Parameters]]) -> Vector:
         """Return log(fitted / given) of rate and TPOT, two values per point."""
         figures = []

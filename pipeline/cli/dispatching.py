@@ -20,7 +20,7 @@ MOST_JOBS = 250  # GitHub allows 256 jobs in a workflow run; some are outside of
 
 def matrix(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.edge.actions import set_outputs
-    from pipeline.flow import dispatching
+    from pipeline.flow.matrix import matrix as plan_matrix
     from pipeline.flow.planning import PlanOptions
 
     options = PlanOptions(
@@ -34,7 +34,7 @@ def matrix(arguments: argparse.Namespace, context: Context) -> int:
         plan_id=arguments.plan_id or None,
     )
     clusters = arguments.clusters.replace(",", " ").split()
-    planned = dispatching.matrix(
+    planned = plan_matrix(
         context, options, clusters, size=arguments.shard_size, may_be_empty=arguments.may_be_empty
     )
     set_outputs(Path(arguments.github_output), planned.outputs())
@@ -45,29 +45,29 @@ def matrix(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def dispatch(arguments: argparse.Namespace, context: Context) -> int:
-    from pipeline.flow import dispatching
+    from pipeline.edge import github_workflows
+    from pipeline.flow.dispatching import dispatch_shards
+    from pipeline.plan import further_shards
 
     inputs = {**arguments.inputs, **dict(arguments.also)}
     github, workflow = (
         github_client(context, arguments.env),
-        dispatching.Workflow(arguments.repo, arguments.workflow, arguments.ref),
+        github_workflows.Workflow(arguments.repo, arguments.workflow, arguments.ref),
     )
     if arguments.shards:
-        dispatching.dispatch_shards(
-            context, github, workflow, dispatching.further_shards(inputs, arguments.shards)
-        )
+        dispatch_shards(context, github, workflow, further_shards(inputs, arguments.shards))
         return 0
-    dispatching.dispatch(github, workflow, inputs)
+    github_workflows.dispatch(github, workflow, inputs)
     context.log(f"started {arguments.workflow} at {arguments.ref}")
     return 0
 
 
 def watchdog(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.edge.actions import notice
-    from pipeline.flow import dispatching
+    from pipeline.edge.github_workflows import last_scheduled
 
     since = context.clock.now() - timedelta(hours=arguments.hours)
-    found = dispatching.last_scheduled(
+    found = last_scheduled(
         github_client(context, arguments.env), arguments.repo, arguments.workflow, since=since
     )
     if found:

@@ -29,9 +29,8 @@ def fetch(arguments: argparse.Namespace, context: Context) -> int:
     for folder in (*fetched.new, *fetched.known):
         print(folder)
     context.log(f"{len(fetched.new)} downloaded, {len(fetched.known)} already in {arguments.out}")
-    lost = fetching.lost_error(fetched, options)
-    if lost:
-        raise lost
+    if error := fetched.error(f"{arguments.repo} run {arguments.run_id}"):
+        raise error
     return 0
 
 

@@ -13,6 +13,7 @@ from pipeline.flow.context import Context
 
 def plan(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.flow import planning
+    from pipeline.plan import plan_outputs
 
     options = planning.PlanOptions(
         cluster=arguments.cluster,
@@ -27,7 +28,7 @@ def plan(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.github:
         from pipeline.edge.actions import set_outputs
 
-        set_outputs(Path(arguments.github_output), planning.github_outputs(planned))
+        set_outputs(Path(arguments.github_output), plan_outputs(planned))
     hours = [job.gpu_hours for job in planned.jobs if job.gpu_hours is not None]
     cost = f"{sum(hours):.1f} GPU-hours" if hours else "GPU-hours"
     cost += (

@@ -109,7 +109,7 @@ class Worktree:
         self._git.run("clean", "--quiet", "-ffdx")
 
     def commit(self, message: str) -> bool:
-        """Commit all differences; return False when there are none."""
+        """Write a commit of all differences; return False when there are none."""
         self._git.run("add", "--all", "--force", ".")
         if self._git.ask("diff", "--cached", "--quiet").code == 0:
             return False

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -80,3 +83,11 @@ class ProcessPool:
 
     def _log(self, name: str) -> Path:
         return self.logs / f"{name}.log"
+
+
+@contextmanager
+def worker_processes(count: int, *, calls_per_process: int | None = None) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool of fresh Python processes for functions of this program."""
+    context = get_context("spawn")
+    with ProcessPoolExecutor(count, mp_context=context, max_tasks_per_child=calls_per_process) as pool:
+        yield pool

@@ -1,4 +1,4 @@
-"""What every verb is given: the shell, the clock, HTTP, the environment and the recipes folder."""
+"""What every command is given: the shell, the clock, HTTP, the environment and the recipes folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Context:
     http: HttpFactory = field(kw_only=True)
 
     def log(self, line: str) -> None:
-        """Prose goes to stderr; a reader that has gone changes nothing of what is done."""
+        """Write a line to stderr; a closed stderr is ignored."""
         with suppress(OSError):
             sys.stderr.write(f"{line}\n")
             sys.stderr.flush()
@@ -42,7 +42,7 @@ class Context:
 
 
 def recipes_root(start: Path) -> Path:
-    """The recipes folder that a path stands in (the one with skus.yaml), or ``start/recipes``."""
+    """Return the recipes folder (the one with skus.yaml) that contains a path, or ``start/recipes``."""
     if not start.exists():
         raise PipelineError("no such folder", where=str(start))
     for folder in (start, *start.parents):
@@ -55,7 +55,7 @@ def recipes_root(start: Path) -> Path:
 
 
 def texts(root: Path) -> dict[str, bytes]:
-    """Every YAML file below recipes/ by its path relative to it, those with another ending too: they are refused by name."""
+    """Return every YAML file below recipes/ by its relative path, whatever the spelling of its suffix."""
     return {
         path.relative_to(root).as_posix(): read(path)
         for path in sorted(root.rglob("*.y*ml"))

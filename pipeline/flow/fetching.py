@@ -1,4 +1,4 @@
-"""fetch: artifacts of a run to this disk, the newest complete attempt of each job; run again, it continues."""
+"""fetch: download the newest complete attempt of each job of a run; a second call continues."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pipeline.edge.files import file_errors
 from pipeline.edge.scratch import scratch
 from pipeline.edge.terminal import ProgressBar
 from pipeline.errors import ArtifactError, FileError
+from pipeline.fetch import Fetched
 from pipeline.flow.context import Context
 
 if TYPE_CHECKING:
@@ -29,20 +30,9 @@ class FetchOptions:
     out: Path
 
 
-@dataclass(slots=True)
-class Fetched:
-    """Folders by how they came here."""
-
-    new: list[Path]
-    known: list[Path]
-    lost: list[ArtifactError]
-
-
 def fetch_run(context: Context, options: FetchOptions, github: GitHub) -> Fetched:
-    """Fetch what is not here yet; folders that are here and whole are skipped, jobs without a whole attempt are in ``lost``."""
-    github.get(
-        f"repos/{options.repository}/actions/runs/{options.run_id}"
-    )  # a wrong number is told from a run without artifacts
+    """Download the results of a run; complete local folders are kept, jobs without a complete attempt are in ``lost``."""
+    github.get(f"repos/{options.repository}/actions/runs/{options.run_id}")  # fails for an unknown run
     jobs = fetch.candidates(github, options.repository, options.run_id, options.attempt)
     if not jobs:
         hint = "a finished job uploads bench-RUN-ATTEMPT-RECIPE; does the run measure at all?"
@@ -69,7 +59,7 @@ def _fetch_job(  # noqa: PLR0913, PLR0917  # one call site
     attempts: list[Candidate],
     unpacked: Path,
     fetched: Fetched,
-) -> None:  # one call site
+) -> None:
     errors: list[ArtifactError] = []
     for one in attempts:
         target = options.out / one.name
@@ -93,7 +83,7 @@ def _fetch_job(  # noqa: PLR0913, PLR0917  # one call site
 
 
 def _is_whole(folder: Path) -> bool:
-    """Here already, every file as SHA256SUMS lists it."""
+    """Return whether a local folder exists and every file is the one in SHA256SUMS."""
     if not folder.is_dir():
         return False
     try:
@@ -104,20 +94,8 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _replace(folder: Path, target: Path) -> None:
-    """A damaged folder of that name gives way only now that a whole one is here."""
+    """Move a complete folder to its name, in place of a damaged one."""
     with file_errors("write", target):
         if target.exists():
             shutil.rmtree(target)
         folder.rename(target)
-
-
-def lost_error(fetched: Fetched, options: FetchOptions) -> ArtifactError | None:
-    """One error for all jobs that have no whole attempt."""
-    if not fetched.lost:
-        return None
-    what = f"{len(fetched.lost)} jobs have no whole artifact: " + "; ".join(map(str, fetched.lost))
-    return ArtifactError(
-        what,
-        where=f"{options.repository} run {options.run_id}",
-        hint="the others are fetched; run the same command again",
-    )

@@ -22,7 +22,7 @@ from pipeline.measure.provenance import RunSettings
 if TYPE_CHECKING:
     from pipeline.flow.measuring import RunOptions
 
-LEAVING_S = 10.0  # what a child may take to leave, beside its deployment
+EXIT_GRACE_S = 10.0  # for a child to exit, in addition to the teardown of its deployment
 
 
 def run_all(context: Context, options: RunOptions, settings: RunSettings) -> list[Path]:
@@ -36,7 +36,7 @@ def run_all(context: Context, options: RunOptions, settings: RunSettings) -> lis
             waiting=tasks.copy(),
             size=settings.jobs_at_once(options.workers),
             logs=logs,
-            grace_s=LEAVING_S + settings.plan.cluster.site.teardown_s,
+            grace_s=EXIT_GRACE_S + settings.plan.cluster.site.teardown_s,
             shell=context.shell,
             clock=context.clock,
         ) as pool,
@@ -47,13 +47,10 @@ def run_all(context: Context, options: RunOptions, settings: RunSettings) -> lis
         for exits in pool.exits():
             for one in exits:
                 codes[one.name] = one.code
-                if one.code:
-                    _keep_failure(context, options, settings, one, logs)
+                _keep_failure(context, options, settings, one, logs)
                 report.ended(one.name, has_failed=bool(one.code))
             report.show(pool.running)
-    failed = {name: code for name, code in codes.items() if code}
-    if failed:
-        raise outcome.jobs_failed(failed, len(tasks), str(options.out))
+    outcome.check_jobs(codes, str(options.out))
     return sorted(_folder(options, name) for name in codes)
 
 
@@ -68,7 +65,9 @@ def _task(options: RunOptions, job_id: str) -> Task:
 def _keep_failure(
     context: Context, options: RunOptions, settings: RunSettings, one: Exit, logs: Path
 ) -> None:
-    """Log what a failed child wrote last, and write its result folder where it could not do so itself."""
+    """Log the last output of a failed child, and write its result folder where it could not do so itself."""
+    if not one.code:
+        return
     context.log(one.last_output)
     error = outcome.process_failed(one.name, one.code, one.last_output)
     attempt = measuring.attempt_of(context, settings, settings.jobs[one.name])

@@ -20,11 +20,11 @@ from pipeline.schema.cluster import Cluster
 from pipeline.schema.endpoint import Endpoint
 from pipeline.schema.plan import Job, Plan
 
-LEAVING_S = 10.0  # what a job that measures in virtual time may take to leave
+EXIT_GRACE_S = 10.0  # for a process that measures in virtual time
 
 
 def spec(context: Context, plan: Plan, job: Job, *, run_id: str, attempt: int) -> LaunchSpec:
-    """A planned job with all that its launcher needs to know."""
+    """Return a planned job with everything that its launcher needs."""
     recipe = job.recipe
     return LaunchSpec(
         job=job,
@@ -38,7 +38,7 @@ def spec(context: Context, plan: Plan, job: Job, *, run_id: str, attempt: int) -
 
 
 def manifest(context: Context, path: Path, job_id: str | None, run_id: str) -> str:
-    """All that would be started for a plan, or for one job of it."""
+    """Return what the launcher would start for a plan, or for one job of it, as text."""
     plan = read_plan(path)
     jobs = plan.jobs if job_id is None else [one_job(plan, job_id, path)]
     launcher = _launcher(plan.cluster)
@@ -49,29 +49,34 @@ def manifest(context: Context, path: Path, job_id: str | None, run_id: str) -> s
 
 @contextmanager
 def deployed(context: Context, cluster: Cluster, spec: LaunchSpec, logs: Path) -> Iterator[Endpoint]:
-    """The deployment, by the cluster's launcher; LaunchError where there is none."""
+    """Yield the deployment, started by the launcher of the cluster; LaunchError when it has none."""
     launcher = _launcher(cluster)
     with launcher.deployed(spec, cluster, clients=_clients(context), logs=logs) as endpoint:
         yield endpoint
 
 
 def sweep(context: Context, run_id: str, on: str, *, job: str | None, out: Path | None) -> list[str]:
-    """End what a killed run, or one job of it, left on a cluster, and remove the run's unfinished folders in ``out``; says what was."""
-    recipe_set, _ = load.examine(
-        texts(context.recipes)
-    )  # also where some recipe is broken: only the cluster matters
+    """End what a killed run, or one job of it, left on a cluster; remove its unfinished folders in ``out``.
+
+    Return one line for each. Broken recipes do not matter: only the cluster is read.
+    """
+    recipe_set, _ = load.examine(texts(context.recipes))
     clusters = recipe_set.catalogue.clusters
     cluster = clusters.get(on)
     if cluster is None:
         raise LaunchError(f"unknown cluster {on!r}", hint=nearest(on, clusters))
     if cluster.launcher:
-        said = _launcher(cluster).sweep(run_id, cluster, clients=_clients(context), job=job)
+        lines = _launcher(cluster).sweep(run_id, cluster, clients=_clients(context), job=job)
     else:
-        said = machine.end_run(run_id, job, grace_s=LEAVING_S)  # those that measure in virtual time
-    if out is not None and not out.is_dir():
-        raise LaunchError("no such folder", where=str(out), hint="it is the --out of the run")
+        lines = machine.end_run(run_id, job, grace_s=EXIT_GRACE_S)
+    return lines + _remove_unfinished(out, run_id) if out else lines
+
+
+def _remove_unfinished(out: Path, run_id: str) -> list[str]:
+    if not out.is_dir():
+        raise LaunchError("no such folder", where=str(out), hint="name the --out folder of the run")
     with file_errors("remove"):
-        return said + [f"removed {folder}" for folder in (collect.sweep(out, run_id) if out else ())]
+        return [f"removed {folder}" for folder in collect.sweep(out, run_id)]
 
 
 def _launcher(cluster: Cluster) -> Launcher:
@@ -96,7 +101,7 @@ def _model_path(context: Context, cluster: Cluster, model: str) -> str:
         raise LaunchError(
             f"no files of {model} on this cluster",
             where=f"cluster {cluster.id}",
-            hint=f"say where: model_paths.{model}",
+            hint=f"set model_paths.{model} in the cluster document",
         )
     if not cluster.site.on_this_machine or Path(stated).is_absolute():
         return stated

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipeline import load
 from pipeline import plan as planning
 from pipeline.edge.git import Git
-from pipeline.errors import PipelineError, PlanError
-from pipeline.flow.context import Context, read, texts, write
+from pipeline.errors import PlanError
+from pipeline.flow.context import Context, read, write
+from pipeline.flow.recipe_jobs import identities_at, jobs_of, timing_of
 from pipeline.flow.recipes import read_recipe_set
-from pipeline.load import RecipeSet, nearest, scope
+from pipeline.load import RecipeSet, nearest
 from pipeline.schema.cluster import Cluster
 from pipeline.schema.plan import Job, Plan
-from pipeline.schema.timing import Timing
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +41,10 @@ def plan(context: Context, options: PlanOptions) -> Plan:
 
 
 def make(context: Context, options: PlanOptions) -> Plan:
-    """The plan that was asked for."""
+    """Return the plan for the options."""
     recipe_set = read_recipe_set(context)
     cluster = _cluster(recipe_set, options.cluster)
-    timing = _timing(context.recipes / cluster.timing) if cluster.timing else None
-    before = _identities_at(context, options.since, options.cluster) if options.since else {}
-    measured = _measured(options.skip_measured) if options.skip_measured else frozenset()
-    candidates = [
-        planning.PlanCandidate(
-            job, was_identity=before.get(job.id), is_measured=planning.identity(job) in measured
-        )
-        for job in _jobs(recipe_set, cluster, timing)
-    ]
+    timing = timing_of(context, cluster)
     sha, dirty = Git(context.shell, context.recipes).head()
     request = planning.Request(
         plan_id=options.plan_id or context.new_id(),
@@ -66,42 +57,24 @@ def make(context: Context, options: PlanOptions) -> Plan:
         created_at=context.clock.now().isoformat(timespec="seconds"),
         any_size=options.any_size,
     )
+    candidates = _candidates(context, options, jobs_of(recipe_set, cluster, timing))
     return planning.plan(request, cluster, recipe_set.catalogue, timing, candidates)
 
 
-def survey(context: Context, cluster_name: str) -> tuple[RecipeSet, dict[str, Job]]:
-    """Every valid recipe of the folder as a job on a cluster, whatever else is wrong there; no job where the cluster is not known."""
-    recipe_set, _ = load.examine(texts(context.recipes))
-    cluster = recipe_set.catalogue.clusters.get(cluster_name)
-    if cluster is None:
-        return recipe_set, {}
-    timing = _timing(context.recipes / cluster.timing) if cluster.timing else None
-    return recipe_set, {job.id: job for job in _jobs(recipe_set, cluster, timing)}
-
-
-def github_outputs(plan: Plan) -> dict[str, str]:
-    """Return the outputs of a workflow step: the matrix (ids, names, labels) and its size."""
-    return {
-        "matrix": json.dumps(planning.matrix(plan), separators=(",", ":")),
-        "count": str(len(plan.jobs)),
-        "max-parallel": str(plan.cluster.racks),
-        "plan-id": plan.plan_id,
-    }
+def _candidates(context: Context, options: PlanOptions, jobs: Sequence[Job]) -> list[planning.PlanCandidate]:
+    before = identities_at(context, options.since, options.cluster) if options.since else {}
+    measured = _measured(options.skip_measured) if options.skip_measured else frozenset()
+    return [
+        planning.PlanCandidate(
+            job, was_identity=before.get(job.id), is_measured=planning.identity(job) in measured
+        )
+        for job in jobs
+    ]
 
 
 def read_plan(path: Path) -> Plan:
-    """plan.json as a document."""
-    plan = Plan.from_json(read(path), where=str(path))
-    if not plan.jobs:
-        raise PlanError("a plan with nothing in it", where=str(path))
-    if len({job.id for job in plan.jobs}) < len(plan.jobs):
-        raise PlanError("a plan that names a job twice", where=str(path))
-    unknown = {job.recipe.sku for job in plan.jobs} - plan.skus.keys()
-    if unknown:
-        raise PlanError(
-            f"a plan without the SKU that its jobs name: {', '.join(sorted(unknown))}", where=str(path)
-        )
-    return plan
+    """Return the plan in a file; PlanError when it cannot be run."""
+    return planning.checked(Plan.from_json(read(path), where=str(path)), where=str(path))
 
 
 def one_job(plan: Plan, job_id: str, path: Path) -> Job:
@@ -120,40 +93,8 @@ def _cluster(recipe_set: RecipeSet, name: str) -> Cluster:
     return found
 
 
-def _timing(path: Path) -> Timing:
-    if not path.is_file():
-        raise PlanError(
-            "the cluster's timing document is missing",
-            where=str(path),
-            hint="make it: python -m pipeline calibrate POINTS --out FILE",
-        )
-    return Timing.from_json(read(path), where=str(path))
-
-
-def _jobs(recipe_set: RecipeSet, cluster: Cluster, timing: Timing | None) -> list[Job]:
-    return [
-        planning.job(recipe, cluster, recipe_set.catalogue, timing, scope.hbm_of(recipe_set, recipe))
-        for recipe in recipe_set.recipes.values()
-    ]
-
-
 def _measured(history: str) -> frozenset[str]:
     from pipeline import store
     from pipeline.store import selection
 
     return frozenset(map(planning.identity, selection.jobs_measured_whole(store.rows(history))))
-
-
-def _identities_at(context: Context, since: str, cluster_name: str) -> dict[str, str]:
-    """What each recipe measured where we left another revision; a recipe that did not load there counts as changed."""
-    git = Git(context.shell, context.recipes)
-    shown = git.files_at(git.merge_base(since), load.SUFFIXES)
-    recipe_set, _ = load.examine({name: text for name, text in shown.items() if name.endswith(".yaml")})
-    cluster = recipe_set.catalogue.clusters.get(cluster_name)
-    if cluster is None:
-        return {}
-    try:
-        timing = Timing.from_json(shown[cluster.timing], where=cluster.timing) if cluster.timing else None
-        return {job.id: planning.identity(job) for job in _jobs(recipe_set, cluster, timing)}
-    except (KeyError, PipelineError):
-        return {}  # no timing that this version can read: everything counts as changed

@@ -1,4 +1,4 @@
-"""The live way of a job: its deployment comes up, the load client measures beside it, and all of it goes down."""
+"""A live job: start its deployment, measure it with the load client, take everything down."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.schema.result import Measurement
 
 
 def measure(context: Context, attempt: Attempt, staging: Path) -> Measurement:
-    """Points of a job, with what was started, all logs, and where the time went; logs are kept of a failure too."""
+    """Return the points of a live job, with commands, versions and stage times; logs are kept also of a failure."""
     try:
         with _kept_logs(staging) as logs:
             return _measured(context, attempt, staging, logs)
@@ -33,9 +33,7 @@ def measure(context: Context, attempt: Attempt, staging: Path) -> Measurement:
 
 def _measured(context: Context, attempt: Attempt, staging: Path, logs: Path) -> Measurement:
     job, cluster = attempt.job, attempt.plan.cluster
-    if (
-        cluster.site.on_this_machine and shutil.which(cluster.client, path=context.env.get("PATH")) is None
-    ):  # elsewhere only the place knows
+    if cluster.site.on_this_machine and shutil.which(cluster.client, path=context.env.get("PATH")) is None:
         raise PipelineError(f"the load client {cluster.client!r} is not on PATH", hint=aiperf.INSTALL)
     spec = launching.spec(context, attempt.plan, job, run_id=attempt.run_id, attempt=attempt.attempt)
     if cluster.launcher in LAUNCHERS:  # first, so that a launch that fails leaves what it would have started

@@ -47,5 +47,5 @@ def fit(context: Context, names: Sequence[str], sku: str | None, *, as_json: boo
         (recipe.id, sku or recipe.sku, scope.hbm_of(recipe_set, recipe, sku))
         for recipe in select.matching(recipe_set.recipes, names)
     ]
-    fits = all(hbm.verdict != "does not fit" for _, _, roles in recipes for hbm in roles or ())
+    fits = all(hbm.fits for _, _, roles in recipes for hbm in roles or ())
     return render.fit_text(recipes, as_json=as_json), fits

@@ -26,7 +26,7 @@ def unfit(recipe_set: RecipeSet) -> Iterator[Problem]:
     """Yield a problem for each role of each recipe that does not fit into HBM, with the narrowest width that does."""
     for recipe in recipe_set.recipes.values():
         for hbm in hbm_of(recipe_set, recipe) or ():
-            if hbm.verdict == "does not fit":
+            if not hbm.fits:
                 yield _unfit(recipe_set, recipe, hbm)
 
 

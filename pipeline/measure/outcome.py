@@ -29,7 +29,7 @@ def untrusted(measured: Measurement, job: Job) -> MeasureError | None:
     if not invalid and not missing:
         return None
     parts = [f"c{point.conc} {reason}" for point in invalid for reason in point.reasons]
-    parts += [f"c{conc} was not measured any more" for conc in missing]
+    parts += [f"c{conc} was not measured" for conc in missing]
     return MeasureError(
         f"{len(invalid)} of {len(job.recipe.conc)} points invalid: {'; '.join(parts)}", where=job.id
     )
@@ -41,13 +41,19 @@ def process_failed(job_id: str, code: int, last_output: str) -> LaunchError:
     return LaunchError(f"the measuring process {cause}", where=job_id, hint=last_output[-500:])
 
 
-def jobs_failed(codes: Mapping[str, int], jobs: int, where: str) -> PipelineError:
-    """Return the error of a run with failed jobs; its exit code is theirs when all failed alike, else a launch error's."""
+def check_jobs(codes: Mapping[str, int], where: str) -> None:
+    """Raise the error of a run whose jobs ended with these exit codes, when one failed.
+
+    Its exit code is theirs when all failed alike, else that of a launch error.
+    """
+    failed = {name: code for name, code in codes.items() if code}
+    if not failed:
+        return
     error = PipelineError(
-        f"{len(codes)} of {jobs} jobs failed: {', '.join(sorted(codes))}",
+        f"{len(failed)} of {len(codes)} jobs failed: {', '.join(sorted(failed))}",
         where=where,
         hint="error.json or the invalid points in each folder say why",
     )
-    distinct = {code if code > 0 else LaunchError.exit_code for code in codes.values()}
+    distinct = {code if code > 0 else LaunchError.exit_code for code in failed.values()}
     error.exit_code = distinct.pop() if len(distinct) == 1 else LaunchError.exit_code
-    return error
+    raise error

@@ -11,7 +11,7 @@ from pipeline.schema.plan import Hbm
 from pipeline.schema.recipe import Recipe
 
 HBM_DERIVED = ("weights_gb", "budget_gb", "kv_budget_gb", "headroom_gb", "max_sequences", "verdict")
-JudgedRecipe = tuple[str, str, Sequence[Hbm] | None]  # recipe id, SKU, HBM of each role
+RecipeMemory = tuple[str, str, Sequence[Hbm] | None]  # recipe id, SKU, HBM of each role
 
 
 def origins(leaves: Sequence[tuple[str, Any, str]], *, as_json: bool) -> str:
@@ -42,10 +42,10 @@ def recipe_text(recipe: Recipe) -> str:
     return f"# {recipe.id}: {' · '.join(facts)}\n{recipe.to_json()}"
 
 
-def fit_text(judged: Sequence[JudgedRecipe], *, as_json: bool) -> str:
+def fit_text(recipes: Sequence[RecipeMemory], *, as_json: bool) -> str:
     """Return the HBM of each recipe's roles as a table or as JSON."""
     if not as_json:
-        return fit_table(judged)
+        return fit_table(recipes)
     rows = [
         {
             "recipe": recipe,
@@ -53,7 +53,7 @@ def fit_text(judged: Sequence[JudgedRecipe], *, as_json: bool) -> str:
             **hbm.model_dump(),
             **{field: getattr(hbm, field) for field in HBM_DERIVED},
         }
-        for recipe, sku, roles in judged
+        for recipe, sku, roles in recipes
         for hbm in roles or ()
     ]
     return json.dumps(rows, indent=1) + "\n"

@@ -10,7 +10,6 @@ import yaml
 
 from pipeline import cli
 from pipeline import plan as planning
-from pipeline.flow import dispatching
 from tests.fakes import github as fake
 from tests.fakes import recipe_set as small
 from tests.fakes import rows
@@ -210,7 +209,7 @@ def test_without_a_plan_id_no_run_is_taken_for_a_shard(github):
 def test_the_workflow_names_its_shards_as_dispatch_looks_for_them():
     name = yaml.safe_load((ROOT / ".github/workflows/nightly.yml").read_text())["run-name"]
     (form,) = re.findall(r"inputs.shard && format\('([^']+)', inputs.plan_id, inputs.shard\)", name)
-    assert form.format("p", "2/3") == dispatching.shard_title("nightly.yml", {"plan_id": "p", "shard": "2/3"})
+    assert form.format("p", "2/3") == planning.shard_title("nightly.yml", {"plan_id": "p", "shard": "2/3"})
 
 
 def test_a_run_of_a_schedule_has_no_inputs_to_pass_on(github):

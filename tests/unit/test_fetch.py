@@ -244,7 +244,7 @@ def test_from_the_command_line(fake, tmp_path, capsys):
     assert "404" in capsys.readouterr().err
     fake.add_artifact(101, f"bench-101-1-{results.recipe(NAMES[2]).id}", b"torn")
     assert cli.run(words, env) == 7
-    assert "1 jobs have no whole artifact" in capsys.readouterr().err
+    assert "1 jobs have no complete artifact" in capsys.readouterr().err
     assert cli.run(words, {"GITHUB_API_URL": "http://example.com", "GH_TOKEN": "x"}) == 2
     assert "https only" in capsys.readouterr().err
 

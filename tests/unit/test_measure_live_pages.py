@@ -86,7 +86,7 @@ class NoJob:
     ("found", "said"),
     [
         (measured((), ("drift: x",)), "1 of 2 points invalid: c4 drift: x"),
-        (measured(("a: x", "b: y")), "1 of 2 points invalid: c1 a: x; c1 b: y; c4 was not measured any more"),
+        (measured(("a: x", "b: y")), "1 of 2 points invalid: c1 a: x; c1 b: y; c4 was not measured"),
     ],
 )
 def test_a_run_with_a_refused_point_says_which_and_why(found, said):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from math import ceil
@@ -120,49 +120,17 @@ def identity(job: Job) -> str:
     return "|".join([job.deployment_digest, client, str(job.recipe.conc), *environment])
 
 
-def matrix(plan: Plan) -> Mapping[str, list[dict[str, object]]]:
-    """Return GitHub's matrix: ids, names and labels only, so that the job output stays far below 1 MB."""
-    return {"include": legs(plan)}
-
-
-def legs(plan: Plan) -> list[dict[str, object]]:
-    """Return one entry per job: its id, its name on GitHub, the labels of its runner."""
-    runs_on = list(plan.cluster.runs_on)
-    return [
-        {"id": job.id, "name": f"{job.recipe.sku} {job.recipe.shape}", "runs_on": runs_on}
-        for job in plan.jobs
-    ]
-
-
-def shards_needed(jobs: Sequence[int], size: int) -> int:
-    """Return how many runs of at most ``size`` jobs are needed when each takes an equal share of every plan.
-
-    ``jobs`` are the jobs of each plan.
-
-    >>> shards_needed([3, 2], 5), shards_needed([3, 2], 3), shards_needed([300], 250)
-    (1, 2, 2)
-    """
-    return next(
-        count
-        for count in range(1, sum(jobs) + 2)
-        if sum(ceil(one / count) for one in jobs) <= max(size, len(jobs))
-    )
-
-
-def part(plan: Plan, whole: Plan, shard: tuple[int, int]) -> Plan:
-    """Return a plan reduced to shard (I, N): every N-th job of ``whole``, starting with the I-th."""
-    share = {job.id for job in whole.jobs[shard[0] - 1 :: shard[1]]}
-    return plan.model_copy(
-        update={"jobs": tuple(job for job in plan.jobs if job.id in share), "shard": f"{shard[0]}/{shard[1]}"}
-    )
-
-
-def shard(text: str) -> tuple[int, int]:
-    """Return (I, N) of the text ``I/N``; I counts from 1. Raise PlanError for any other text."""
-    number, _, count = text.partition("/")
-    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
-        raise PlanError(f"--shard {text} is not I/N with 1 ≤ I ≤ N", hint="give for example --shard 1/4")
-    return int(number), int(count)
+def checked(plan: Plan, *, where: str) -> Plan:
+    """Return a plan that was read from a file; PlanError when it has no job, one twice, or lacks a SKU."""
+    if not plan.jobs:
+        raise PlanError("the plan has no jobs", where=where, hint="plan again with another --select")
+    if len({job.id for job in plan.jobs}) < len(plan.jobs):
+        raise PlanError("the plan has two jobs of the same id", where=where, hint="plan again")
+    unknown = {job.recipe.sku for job in plan.jobs} - plan.skus.keys()
+    if unknown:
+        what = f"the plan lacks SKUs of its jobs: {', '.join(sorted(unknown))}"
+        raise PlanError(what, where=where, hint="plan again")
+    return plan
 
 
 def _reason(one: PlanCandidate, request: Request, cluster: Cluster) -> str | None:
