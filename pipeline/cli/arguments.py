@@ -29,14 +29,20 @@ def wrapped(command: str) -> str:
     r"""Return a command on lines that fit the terminal and can be copied whole: all but the last end in a backslash.
 
     >>> print(wrapped("python -m pipeline plan --select '*gb300*' --cluster a-long-name --out a/long/path/plan.json"))
-      python -m pipeline plan --select '*gb300*' --cluster a-long-name --out \
-          a/long/path/plan.json
+      python -m pipeline plan --select '*gb300*' --cluster a-long-name \
+          --out a/long/path/plan.json
     """
+    parts: list[str] = []
+    for word in WORD.findall(command):  # an option stays on one line with its value
+        if parts and parts[-1].startswith("--") and " " not in parts[-1] and not word.startswith("--"):
+            parts[-1] += f" {word}"
+        else:
+            parts.append(word)
     lines = ["  "]
-    for word in WORD.findall(command):
-        if len(lines[-1]) + len(word) + 3 > WIDTH:
+    for part in parts:
+        if len(lines[-1]) + len(part) + 3 > WIDTH:
             lines.append("      ")
-        lines[-1] += word if lines[-1].isspace() else f" {word}"
+        lines[-1] += part if lines[-1].isspace() else f" {part}"
     return " \\\n".join(lines)
 
 
