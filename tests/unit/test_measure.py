@@ -13,7 +13,7 @@ from pipeline import plan as planning
 from pipeline.deployment import simulated
 from pipeline.errors import MeasureError
 from pipeline.flow.context import texts
-from pipeline.flow.planning import _jobs
+from pipeline.flow.recipe_jobs import jobs_of
 from pipeline.measure import lengths, replay
 from pipeline.measure.statistics import summarise
 from pipeline.schema.timing import DecodeTiming, PrefillTiming, SkuTiming
@@ -32,7 +32,7 @@ TIMING = SkuTiming(
 
 def setup(shape: str, staging: Path = Path()) -> replay.ReplaySettings:
     recipe = BOOK.recipes[f"deepseek-v4-pro-fp4.gb300-nvl72.8k1k.{shape}"]
-    (job,) = (job for job in _jobs(BOOK, BOOK.catalogue.clusters["laptop"], None) if job.id == recipe.id)
+    (job,) = (job for job in jobs_of(BOOK, BOOK.catalogue.clusters["laptop"], None) if job.id == recipe.id)
     return replay.ReplaySettings(
         job, BOOK.catalogue.skus[recipe.sku], TIMING, requests_per_conc=10, seed=0, staging=staging
     )
