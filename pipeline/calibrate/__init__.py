@@ -4,12 +4,12 @@ from pipeline.calibrate.fitting import Fit, rate, sku_timing
 from pipeline.calibrate.matching import match
 from pipeline.calibrate.points import GivenPoint, given_points, read_points
 from pipeline.calibrate.rows import Row
-from pipeline.calibrate.surrogate import Lengths, closed_loop
+from pipeline.calibrate.surrogate import RequestLengths, closed_loop
 
 __all__ = [
     "Fit",
     "GivenPoint",
-    "Lengths",
+    "RequestLengths",
     "Row",
     "closed_loop",
     "given_points",

@@ -26,7 +26,7 @@ class Replayed:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeaveOneOut:
     """One point as the others predict it; ``spread`` is the relative s.d. of the prediction, ``replayed`` None = not identifiable."""
 
     spread: float
@@ -38,7 +38,7 @@ def identifiable(spreads: Mapping[Row, float]) -> list[Row]:
     return [row for row, spread in spreads.items() if spread <= IDENTIFIABLE]
 
 
-def point_error(row: Row, fitted: Replayed, left_out: LeftOut) -> PointError:
+def point_error(row: Row, fitted: Replayed, left_out: LeaveOneOut) -> PointError:
     """Return the given, the fitted and the predicted figures of one point."""
     predicted = left_out.replayed
     return PointError(

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pipeline.calibrate.points import GivenPoint
 from pipeline.calibrate.rows import Row
-from pipeline.calibrate.surrogate import Lengths
+from pipeline.calibrate.surrogate import RequestLengths
 from pipeline.errors import Problem, RecipeError
 from pipeline.schema.catalogue import Catalogue
 from pipeline.schema.recipe import Recipe
 
-Draw = Callable[[Recipe, int], Lengths]  # request lengths of a recipe at a concurrency
+Draw = Callable[[Recipe, int], RequestLengths]  # request lengths of a recipe at a concurrency
 
 
 def match(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pipeline.calibrate.surrogate import Lengths
+from pipeline.calibrate.surrogate import RequestLengths
 from pipeline.errors import PipelineError
 from pipeline.schema.recipe import Recipe
 from pipeline.schema.timing import worker_kind
@@ -22,7 +22,7 @@ class Row:
     conc: int
     total_tok_s_gpu: float
     tpot_ms: float
-    lengths: Lengths
+    lengths: RequestLengths
 
     @property
     def tokens(self) -> int:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lengths:
+class RequestLengths:
     """Tokens of every request of a run. Compared by identity, as hashing thousands of numbers is slow."""
 
     inputs: tuple[int, ...]
@@ -28,7 +28,7 @@ class Loop:
     """One closed loop. Units: tok/s of a prefill rank, s of a decode step, s per resident KV token."""
 
     conc: int
-    lengths: Lengths
+    lengths: RequestLengths
     prefill_ranks: int
     decode_ranks: int
     block: int

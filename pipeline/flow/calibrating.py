@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline import calibrate as package
 from pipeline import render
 from pipeline.calibrate import Fit, GivenPoint, Row
-from pipeline.calibrate.confirm import CLOSE, LeftOut, Replayed, identifiable, point_error
+from pipeline.calibrate.confirm import CLOSE, LeaveOneOut, Replayed, identifiable, point_error
 from pipeline.edge.files import sha256
 from pipeline.edge.process_pool import worker_processes
 from pipeline.flow.calibration_replays import Replayer, draw_lengths
@@ -74,11 +74,11 @@ def _replay_fit(context: Context, fit: Fit, replayer: Replayer) -> tuple[dict[Ro
     return replayed, worst
 
 
-def _leave_one_out(context: Context, fit: Fit, replayer: Replayer) -> dict[Row, LeftOut]:
+def _leave_one_out(context: Context, fit: Fit, replayer: Replayer) -> dict[Row, LeaveOneOut]:
     """Predict each row from the others; the replay only where they determine it."""
     spreads = {row: fit.uncertainty(row) for row in fit.rows}
     rows = identifiable(spreads)
     replayed = replayer.replay([(row, fit.timing_without(row)) for row in rows])
     unknown = len(spreads) - len(rows)
     context.log(f"left out {len(rows)} points in turn; {unknown} are not identifiable from the others")
-    return {row: LeftOut(spread, replayed.get(row)) for row, spread in spreads.items()}
+    return {row: LeaveOneOut(spread, replayed.get(row)) for row, spread in spreads.items()}

@@ -56,11 +56,11 @@ class _Task:
     clock: Clock
 
 
-def draw_lengths(recipe: Recipe, conc: int) -> calibrate.Lengths:
+def draw_lengths(recipe: Recipe, conc: int) -> calibrate.RequestLengths:
     """Return the request lengths of a recipe at a concurrency, as the replay draws them."""
     client = recipe.client
     drawn = lengths.draw(recipe.workload, client, requests=conc * client.requests_per_conc, seed=client.seed)
-    return calibrate.Lengths(*(tuple(side.tolist()) for side in drawn))
+    return calibrate.RequestLengths(*(tuple(side.tolist()) for side in drawn))
 
 
 def _replay(task: _Task) -> Replayed:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from pipeline import collect, load
 from pipeline.deployment.simulated import sku_timing
+from pipeline.edge.clients import Clients
 from pipeline.edge.files import file_errors
 from pipeline.errors import LaunchError
 from pipeline.flow.context import Context, recipes_root, texts
 from pipeline.flow.planning import one_job, read_plan
 from pipeline.launch import machine
-from pipeline.launch.base import Clients, Launcher, LaunchSpec
+from pipeline.launch.base import Launcher, LaunchSpec
 from pipeline.launch.launchers import LAUNCHERS
 from pipeline.load import nearest
 from pipeline.schema.cluster import Cluster

@@ -46,7 +46,7 @@ def make(context: Context, options: PlanOptions) -> Plan:
     cluster = _cluster(recipe_set, options.cluster)
     timing = timing_of(context, cluster)
     sha, dirty = Git(context.shell, context.recipes).head()
-    request = planning.Request(
+    request = planning.PlanRequest(
         plan_id=options.plan_id or context.new_id(),
         event=options.event,
         select=options.select,

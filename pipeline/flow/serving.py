@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pipeline.edge.clients import Clients
 from pipeline.errors import FileAction, FileError, PipelineError
 from pipeline.flow import launching
 from pipeline.flow.context import Context
@@ -42,7 +43,7 @@ def _measured(context: Context, attempt: Attempt, staging: Path, logs: Path) -> 
         )
         pack(staging / "manifest.txt", staging, "manifest.txt")
     with launching.deployed(context, cluster, spec, logs) as endpoint:
-        clients = aiperf.Clients(context.shell, context.http(through_proxy=False), context.clock)
+        clients = Clients(context.shell, context.http(through_proxy=False), context.clock)
         measured = aiperf.measure(_setup(attempt, endpoint, staging), clients)
         leaving = context.clock.monotonic()
     stages = {**endpoint.stages_s, **measured.stages_s, "teardown": context.clock.monotonic() - leaving}

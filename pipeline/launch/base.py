@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pipeline.edge.clock import Clock
-from pipeline.edge.http import Http
-from pipeline.edge.shell import Shell
+from pipeline.edge.clients import Clients
 from pipeline.schema.catalogue import Llm, Sku
 from pipeline.schema.cluster import Cluster
 from pipeline.schema.endpoint import Endpoint
@@ -31,15 +29,6 @@ class LaunchSpec:
     model_path: str  # the LLM's files at this site
     run_id: str
     attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Clients:
-    """Access to programs, servers and time."""
-
-    shell: Shell
-    http: Http
-    clock: Clock
 
 
 class Launcher(Protocol):

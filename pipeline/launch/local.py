@@ -15,11 +15,12 @@ from pathlib import Path, PurePath
 
 from pipeline.deployment.layout import Layout, instances, place
 from pipeline.edge import network, processes
+from pipeline.edge.clients import Clients
 from pipeline.edge.files import file_errors
 from pipeline.edge.shell import Child, end_all
 from pipeline.errors import FileError, LaunchError, PipelineError
 from pipeline.launch import machine, mocker, ready
-from pipeline.launch.base import ATTEMPT, JOB, PROCESS, RUN, Clients, LaunchSpec
+from pipeline.launch.base import ATTEMPT, JOB, PROCESS, RUN, LaunchSpec
 from pipeline.launch.describe import Command, describe
 from pipeline.schema.cluster import Cluster, LocalSite
 from pipeline.schema.endpoint import Cause, DeploymentChange, Endpoint, Instance, scratch_prefix

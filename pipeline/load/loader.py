@@ -58,7 +58,7 @@ def read(texts: Texts) -> RecipeSet:
 
 def examine(texts: Texts) -> tuple[RecipeSet, list[Problem]]:
     """Return the set of all valid recipes, and every problem; paths are relative to recipes/, with ``/``."""
-    loader = _Loader(texts)
+    loader = _RecipeLoader(texts)
     catalogue = loader.catalogue()
     recipes: dict[str, Recipe] = {}
     nodes: dict[str, Node] = {}
@@ -95,7 +95,7 @@ def _is_recipe(path: str) -> bool:
 
 
 @dataclass(slots=True)
-class _Loader:
+class _RecipeLoader:
     texts: Texts
     files: dict[str, Node] = field(default_factory=dict)
     unreadable: set[str] = field(default_factory=set)

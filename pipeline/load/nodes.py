@@ -104,7 +104,7 @@ class Node:
         return here
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml where the wheel has it
+class _YamlLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml where the wheel has it
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # PyYAML's own spelling
 
 
@@ -175,7 +175,7 @@ def compose(path: str, text: str | bytes) -> tuple[Node | None, list[Problem]]:
     top = Mark(path, 1, 1)
     try:
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text
-        root = yaml.compose(decoded, _Loader)
+        root = yaml.compose(decoded, _YamlLoader)
     except UnicodeDecodeError as error:
         return None, [top.problem(f"the file is not UTF-8: byte {error.start}", "save it as UTF-8")]
     except yaml.MarkedYAMLError as error:

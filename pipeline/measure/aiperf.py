@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from pipeline.edge.clients import Clients
 from pipeline.measure import aiperf_files, aiperf_load, aiperf_run, counters, surroundings
 from pipeline.measure.aiperf_files import AiperfOutput
 from pipeline.measure.aiperf_load import LoadSettings
-from pipeline.measure.aiperf_run import INSTALL, ClientRun, Clients
+from pipeline.measure.aiperf_run import INSTALL, ClientRun
 from pipeline.measure.observation import Observation
 from pipeline.measure.points import pack, point, span_s
 from pipeline.measure.validity import assess

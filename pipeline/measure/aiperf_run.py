@@ -11,9 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from pipeline.edge.clock import Clock
-from pipeline.edge.http import Http
-from pipeline.edge.shell import Child, Shell
+from pipeline.edge.clients import Clients
+from pipeline.edge.shell import Child
 from pipeline.errors import PipelineError
 from pipeline.measure import aiperf_files, aiperf_load, counters
 from pipeline.measure.aiperf_files import Log
@@ -32,15 +31,6 @@ POLL_S, CHECK_S = 0.1, 1.0  # how often the client is polled, and the deployment
 CHANGED_S = 300.0  # limit of a loop after the deployment has changed, so that the client writes its records
 FLUSHED_S = 3.0  # until a record is in AIPerf's file
 NOT_FOUND = (126, 127)  # exit codes of `env` for a program that it cannot run or find
-
-
-@dataclass(frozen=True, slots=True)
-class Clients:
-    """Access to programs, servers and time."""
-
-    shell: Shell
-    http: Http
-    clock: Clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ MAX_JOBS = 256  # in the matrix of one GitHub workflow run
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PlanRequest:
     """What to plan.
 
     With ``any_size``, an empty plan is no error, and neither is one of more jobs than GitHub takes.
@@ -47,7 +47,7 @@ class PlanCandidate:
 
 
 def plan(
-    request: Request,
+    request: PlanRequest,
     cluster: Cluster,
     catalogue: Catalogue,
     timing: Timing | None,
@@ -133,7 +133,7 @@ def checked(plan: Plan, *, where: str) -> Plan:
     return plan
 
 
-def _reason(one: PlanCandidate, request: Request, cluster: Cluster) -> str | None:
+def _reason(one: PlanCandidate, request: PlanRequest, cluster: Cluster) -> str | None:
     """Return why a job is left out, as text for people, or None."""
     recipe = one.job.recipe
     if recipe.purpose != cluster.purpose:
@@ -149,7 +149,7 @@ def _reason(one: PlanCandidate, request: Request, cluster: Cluster) -> str | Non
     return None
 
 
-def _check_size(jobs: list[Job], left_out: list[LeftOut], request: Request, cluster: Cluster) -> None:
+def _check_size(jobs: list[Job], left_out: list[LeftOut], request: PlanRequest, cluster: Cluster) -> None:
     if not jobs:
         reasons = [f"{one.recipe}: {one.reason}" for one in left_out[:3]]
         if len(left_out) > 3:

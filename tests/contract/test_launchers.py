@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.edge.clients import Clients
 from pipeline.edge.shell import Shell
 from pipeline.errors import InterruptedRunError, LaunchError
 from pipeline.launch import base
-from pipeline.launch.base import Clients, Launcher, LaunchSpec
+from pipeline.launch.base import Launcher, LaunchSpec
 from pipeline.launch.launchers import LAUNCHERS
 from pipeline.schema.cluster import Cluster
 from pipeline.schema.recipe import ROLES

@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.edge import network, processes
+from pipeline.edge.clients import Clients
 from pipeline.edge.clock import SystemClock
 from pipeline.edge.http import SystemHttp
 from pipeline.edge.shell import Shell
 from pipeline.launch import local
-from pipeline.launch.base import RUN, Clients
+from pipeline.launch.base import RUN
 from tests.fakes import launch_specs
 from tests.live import overhead
 

@@ -17,12 +17,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.edge import network, processes
+from pipeline.edge.clients import Clients
 from pipeline.edge.clock import SystemClock
 from pipeline.edge.http import Response, SystemHttp
 from pipeline.edge.shell import Shell
 from pipeline.errors import LaunchError
 from pipeline.launch import local, ready
-from pipeline.launch.base import ATTEMPT, JOB, PROCESS, RUN, Clients
+from pipeline.launch.base import ATTEMPT, JOB, PROCESS, RUN
 from pipeline.schema.endpoint import Cause, describe
 from tests.fakes.launch_specs import GB200, GB300, cluster, spec
 

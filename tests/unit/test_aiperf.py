@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.edge.clients import Clients
 from pipeline.errors import MeasureError, PipelineError
 from pipeline.measure import aiperf, aiperf_files, aiperf_load, aiperf_run
 from pipeline.measure.lengths import draw
@@ -54,7 +55,7 @@ def serving(http: FakeHttp, loop: str, **wrong: int | None):
 def measured(
     tmp_path: Path, client: FakeClient, http: FakeHttp, clock: FakeClock | None = None, **changed
 ) -> Measurement:
-    return aiperf.measure(setup(tmp_path, **changed), aiperf.Clients(client, http, clock or FakeClock()))
+    return aiperf.measure(setup(tmp_path, **changed), Clients(client, http, clock or FakeClock()))
 
 
 def in_order(tmp_path: Path, http: FakeHttp | None = None, **changed) -> tuple[Point, ...]:
@@ -250,7 +251,7 @@ def test_an_answer_that_a_buffer_held_back_is_no_stream_unless_the_workers_were_
         http = FakeHttp()
         client = FakeClient(buffered=True, meanwhile={loop: serving(http, loop) for loop in WITH_WARMUP})
         told = replace(wanted, endpoint=replace(wanted.endpoint, commands=commands))
-        return aiperf.measure(told, aiperf.Clients(client, http, FakeClock())).points
+        return aiperf.measure(told, Clients(client, http, FakeClock())).points
 
     for name in ("one", "many"):
         (tmp_path / name).mkdir()
@@ -384,9 +385,7 @@ def test_a_worker_that_was_passed_by_is_told_unless_the_router_may_do_so(tmp_pat
     acts = {"c2": serving(http, "c2"), "c4": serving(http, "c4", **{"decode-0": 28, "decode-1": 0})}
     wanted = setup(tmp_path)
     routed = replace(wanted, endpoint=replace(wanted.endpoint, commands={"frontend": frontend}))
-    first, second = aiperf.measure(
-        routed, aiperf.Clients(FakeClient(meanwhile=acts), http, FakeClock())
-    ).points
+    first, second = aiperf.measure(routed, Clients(FakeClient(meanwhile=acts), http, FakeClock())).points
     assert (first.reasons, second.reasons) == ((), reasons)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline import calibrate, load
-from pipeline.calibrate import Fit, Lengths, Row, closed_loop
+from pipeline.calibrate import Fit, RequestLengths, Row, closed_loop
 from pipeline.calibrate.fitting import _loop
 from pipeline.errors import PipelineError, RecipeError
 from pipeline.flow.context import texts
@@ -25,7 +25,7 @@ TRUTH = {
 def row(shape: str, conc: int, given: tuple[float, float] = (1.0, 1.0), sku: str = "gb200-nvl72") -> Row:
     generator = np.random.RandomState(conc)
     inputs, outputs = generator.randint(6553, 8193, 4 * conc), generator.randint(819, 1025, 4 * conc)
-    tokens = Lengths(tuple(inputs.tolist()), tuple(outputs.tolist()))
+    tokens = RequestLengths(tuple(inputs.tolist()), tuple(outputs.tolist()))
     return Row(BOOK.recipes[f"deepseek-v4-pro-fp4.{sku}.8k1k.{shape}"], 8.0, conc, *given, tokens)
 
 

@@ -38,7 +38,7 @@ def cluster(recipe_set):
 
 def plan(recipe_set, candidates, **changed) -> Plan:
     return planning.plan(
-        planning.Request("p", "dispatch", created_at="now", **changed),
+        planning.PlanRequest("p", "dispatch", created_at="now", **changed),
         cluster(recipe_set),
         recipe_set.catalogue,
         None,
@@ -62,7 +62,11 @@ def test_a_recipe_of_a_sku_that_the_cluster_has_not_is_left_out(recipe_set):
     elsewhere = cluster(recipe_set).model_copy(update={"skus": ("other",)})
     with pytest.raises(PlanError) as caught:
         planning.plan(
-            planning.Request("p", "dispatch"), elsewhere, recipe_set.catalogue, None, candidates(recipe_set)
+            planning.PlanRequest("p", "dispatch"),
+            elsewhere,
+            recipe_set.catalogue,
+            None,
+            candidates(recipe_set),
         )
     assert "cluster here has no tiny-2x4" in caught.value.hint
 
@@ -71,7 +75,7 @@ def test_a_recipe_of_another_purpose_than_the_cluster_is_left_out(recipe_set):
     smoke = cluster(recipe_set).model_copy(update={"purpose": "smoke"})
     with pytest.raises(PlanError) as caught:
         planning.plan(
-            planning.Request("p", "dispatch"), smoke, recipe_set.catalogue, None, candidates(recipe_set)
+            planning.PlanRequest("p", "dispatch"), smoke, recipe_set.catalogue, None, candidates(recipe_set)
         )
     assert "its purpose is benchmark, but cluster here runs smoke recipes" in caught.value.hint
 
