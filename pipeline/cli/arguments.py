@@ -6,7 +6,7 @@ import argparse
 import re
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipeline.flow.context import Context
@@ -84,6 +84,36 @@ class Verbs:
         )
         added.set_defaults(verb=verb, needs_recipes=needs_recipes)
         return added
+
+
+def add_run(added: argparse.ArgumentParser, env: Mapping[str, str], *, otherwise: str) -> None:
+    """Add ``--run-id`` and ``--attempt``, which GitHub Actions knows."""
+    added.add_argument(
+        "--run-id",
+        type=run_id,
+        default=env.get("GITHUB_RUN_ID") or None,
+        metavar="RUN",
+        help=f"id of the run (default: GitHub's, {otherwise})",
+    )
+    added.add_argument(
+        "--attempt",
+        type=number(1),
+        default=env.get("GITHUB_RUN_ATTEMPT") or "1",
+        metavar="N",
+        help="attempt of the run (default: GitHub's, else 1)",
+    )
+
+
+def add_selection(added: argparse.ArgumentParser) -> None:
+    """Add the arguments that select the jobs of a plan."""
+    added.add_argument("--event", choices=EVENTS, default="dispatch", help="what started the run")
+    added.add_argument("--select", default="*", metavar="GLOB", help="recipe ids (default: all)")
+    added.add_argument(
+        "--since", metavar="REV", help="only recipes that measure something else than at this git revision"
+    )
+    added.add_argument(
+        "--skip-measured", metavar="URL", help="leave out what this history has measured already"
+    )
 
 
 def number(low: int, high: int | None = None) -> Callable[[str], int]:

@@ -10,8 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline.cli.arguments import EVENTS, Verbs, number
-from pipeline.cli.github import github_client, repository
+from pipeline.cli.arguments import Verbs, add_selection, number
+from pipeline.cli.github import add_repository, github_client
 from pipeline.errors import GitHubError
 from pipeline.flow.context import Context
 
@@ -107,7 +107,7 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
         metavar="BRANCH",
         help="branch of the workflow (default: GitHub's)",
     )
-    _on_github(added, env)
+    add_repository(added, env)
     added = verbs.add(
         "watchdog",
         watchdog,
@@ -123,7 +123,7 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
         metavar="N",
         help="hours to look back (default: %(default)s)",
     )
-    _on_github(added, env)
+    add_repository(added, env)
 
 
 def _add_matrix(verbs: Verbs, env: Mapping[str, str]) -> None:
@@ -136,14 +136,7 @@ def _add_matrix(verbs: Verbs, env: Mapping[str, str]) -> None:
     added.add_argument(
         "--clusters", required=True, metavar="NAMES", help="clusters, separated by spaces or commas"
     )
-    added.add_argument("--event", choices=EVENTS, default="dispatch", help="what started the run")
-    added.add_argument("--select", default="*", metavar="GLOB", help="recipe ids (default: all)")
-    added.add_argument(
-        "--since", metavar="REV", help="only recipes that measure something else than at this git revision"
-    )
-    added.add_argument(
-        "--skip-measured", metavar="URL", help="leave out what this history has measured already"
-    )
+    add_selection(added)
     added.add_argument(
         "--shard", default="", metavar="I/N", help="share I of N (default: the first of as many as needed)"
     )
@@ -163,18 +156,6 @@ def _add_matrix(verbs: Verbs, env: Mapping[str, str]) -> None:
     added.add_argument("--may-be-empty", action="store_true", help="exit 0 when there is nothing to run")
     added.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for CLUSTER.json")
     added.set_defaults(github_output=env.get("GITHUB_OUTPUT") or os.devnull)
-
-
-def _on_github(added: argparse.ArgumentParser, env: Mapping[str, str]) -> None:
-    added.add_argument(
-        "--repo",
-        type=repository,
-        required=not env.get("GITHUB_REPOSITORY"),
-        default=env.get("GITHUB_REPOSITORY"),
-        metavar="OWNER/NAME",
-        help="repository (default: GitHub's)",
-    )
-    added.set_defaults(env=env)
 
 
 def mapping(text: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.arguments import Verbs, number, run_id
+from pipeline.cli.arguments import Verbs, add_run, number
 from pipeline.errors import ArtifactError, PipelineError
 from pipeline.flow.context import Context
 
@@ -134,6 +134,19 @@ def _workflow_run_event(env: Mapping[str, str]) -> _WorkflowRunEvent | None:
         ) from error
 
 
+def add_repository(added: argparse.ArgumentParser, env: Mapping[str, str]) -> None:
+    """Add ``--repo``, which GitHub Actions knows, and the environment for the client."""
+    added.add_argument(
+        "--repo",
+        type=repository,
+        required=not env.get("GITHUB_REPOSITORY"),
+        default=env.get("GITHUB_REPOSITORY"),
+        metavar="OWNER/NAME",
+        help="repository (default: GitHub's)",
+    )
+    added.set_defaults(env=env)
+
+
 def repository(text: str) -> str:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", text):
         raise ValueError
@@ -160,14 +173,7 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
         "--repo acme/bench --run-id 26105123 --out results",
         needs_recipes=False,
     )
-    added.add_argument(
-        "--repo",
-        type=repository,
-        required=not env.get("GITHUB_REPOSITORY"),
-        default=env.get("GITHUB_REPOSITORY"),
-        metavar="OWNER/NAME",
-        help="repository (default: GitHub's)",
-    )
+    add_repository(added, env)
     added.add_argument("--run-id", type=number(1), required=True, metavar="N", help="id of the run")
     added.add_argument(
         "--attempt", type=number(1), metavar="N", help="newest attempt to download (default: all)"
@@ -207,20 +213,7 @@ def _add_publish(verbs: Verbs, env: Mapping[str, str]) -> None:
         metavar="LIST",
         help="targets, separated by commas: summary, comment, check, pages, feed, issue, webhook",
     )
-    added.add_argument(
-        "--run-id",
-        type=run_id,
-        default=env.get("GITHUB_RUN_ID") or None,
-        metavar="RUN",
-        help="id of the run (default: GitHub's, or that of the workflow_run event)",
-    )
-    added.add_argument(
-        "--attempt",
-        type=number(1),
-        default=env.get("GITHUB_RUN_ATTEMPT") or "1",
-        metavar="N",
-        help="attempt of the run (default: GitHub's, else 1)",
-    )
+    add_run(added, env, otherwise="or that of the workflow_run event")
     added.add_argument(
         "--site",
         type=Path,

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.cli.arguments import EVENTS, Verbs, number, run_id
+from pipeline.cli.arguments import Verbs, add_run, add_selection, number
 from pipeline.flow.context import Context
 
 
@@ -98,20 +98,7 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
         metavar="N",
         help="jobs at the same time (default: one for each core)",
     )
-    added.add_argument(
-        "--run-id",
-        type=run_id,
-        default=env.get("GITHUB_RUN_ID") or None,
-        metavar="RUN",
-        help="id of the run (default: GitHub's, else a new one)",
-    )
-    added.add_argument(
-        "--attempt",
-        type=number(1),
-        default=env.get("GITHUB_RUN_ATTEMPT") or "1",
-        metavar="N",
-        help="attempt of the run (default: GitHub's, else 1)",
-    )
+    add_run(added, env, otherwise="else a new one")
     added = verbs.add(
         "calibrate",
         calibrate,
@@ -137,14 +124,7 @@ def _add_plan(verbs: Verbs, env: Mapping[str, str]) -> None:
         "--cluster laptop --select '*gb300*' --out plan.json",
     )
     added.add_argument("--cluster", required=True, metavar="NAME", help="cluster to run on")
-    added.add_argument("--event", choices=EVENTS, default="dispatch", help="what started the run")
-    added.add_argument("--select", default="*", metavar="GLOB", help="recipe ids (default: all)")
-    added.add_argument(
-        "--since", metavar="REV", help="only recipes that measure something else than at this git revision"
-    )
-    added.add_argument(
-        "--skip-measured", metavar="URL", help="leave out what this history has measured already"
-    )
+    add_selection(added)
     added.add_argument(
         "--shard", default="1/1", metavar="I/N", help="only share I of N (default: %(default)s)"
     )
