@@ -112,7 +112,7 @@ def smoke(session: nox.Session) -> None:
     pipeline(session, "query", SMOKE, "--history", history)
     if measured.returncode:
         session.error(
-            f"run ended with exit code {measured.returncode}; {here}/report/README.md says what was refused"
+            f"run ended with exit code {measured.returncode}; {here}/report/README.md says which points are invalid"
         )
 
 

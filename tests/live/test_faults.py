@@ -155,13 +155,13 @@ def test_a_decode_worker_killed_under_load_refuses_the_point_and_every_lost_stre
     assert point.reasons[0] == "deployment-changed: decode-0 was killed by signal 9"
     assert "migrations" not in "; ".join(point.reasons)
     assert "1 of 1 points invalid" in place.stderr()
-    told = tell(place)
-    assert "invalid" in told
-    assert "truncated-streams" in told
+    page = rendered(place)
+    assert "1 invalid" in page.splitlines()[0]
+    assert "truncated-streams" in page
 
 
-def tell(place: Place) -> str:
-    """The result in history and report."""
+def rendered(place: Place) -> str:
+    """Ingest the result; return the report of this history as Markdown."""
     place.pipeline("ingest", place.results / place.result().folder, "--history", place.folder / "history")
     place.pipeline(
         "report",
