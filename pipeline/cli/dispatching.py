@@ -10,8 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline.cli.arguments import EVENTS, Verbs, number
-from pipeline.cli.github import github_client, repository
+from pipeline.cli.arguments import EVENTS, Verbs, expecting, number
+from pipeline.cli.github import add_repository, github_client
 from pipeline.errors import GitHubError
 from pipeline.flow.context import Context
 
@@ -107,7 +107,7 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
         metavar="BRANCH",
         help="branch of the workflow (default: GitHub's)",
     )
-    _on_github(added, env)
+    add_repository(added, env)
     added = verbs.add(
         "watchdog",
         watchdog,
@@ -123,7 +123,7 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
         metavar="N",
         help="hours to look back (default: %(default)s)",
     )
-    _on_github(added, env)
+    add_repository(added, env)
 
 
 def _add_matrix(verbs: Verbs, env: Mapping[str, str]) -> None:
@@ -165,29 +165,21 @@ def _add_matrix(verbs: Verbs, env: Mapping[str, str]) -> None:
     added.set_defaults(github_output=env.get("GITHUB_OUTPUT") or os.devnull)
 
 
-def _on_github(added: argparse.ArgumentParser, env: Mapping[str, str]) -> None:
-    added.add_argument(
-        "--repo",
-        type=repository,
-        required=not env.get("GITHUB_REPOSITORY"),
-        default=env.get("GITHUB_REPOSITORY"),
-        metavar="OWNER/NAME",
-        help="repository (default: GitHub's)",
-    )
-    added.set_defaults(env=env)
-
-
-def mapping(text: str) -> dict[str, Any]:
+def _mapping(text: str) -> dict[str, Any]:
     found = json.loads(text)
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise ValueError(text)  # noqa: TRY004  # argparse's word for a wrong argument
+        raise ValueError  # noqa: TRY004  # what `expecting` turns into a message
     return found
 
 
-def setting(text: str) -> tuple[str, str]:
+def _setting(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise ValueError(text)
+        raise ValueError
     return name, value
+
+
+mapping = expecting("a JSON object, or null", _mapping)
+setting = expecting("NAME=VALUE", _setting)

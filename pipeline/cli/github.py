@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.arguments import Verbs, number, run_id
+from pipeline.cli.arguments import Verbs, expecting, number, run_id
 from pipeline.errors import ArtifactError, PipelineError
 from pipeline.flow.context import Context
 
@@ -134,10 +134,13 @@ def _workflow_run_event(env: Mapping[str, str]) -> _WorkflowRunEvent | None:
         ) from error
 
 
-def repository(text: str) -> str:
+def _repository(text: str) -> str:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", text):
         raise ValueError
     return text
+
+
+repository = expecting("a repository (OWNER/NAME)", _repository)
 
 
 def targets(text: str) -> list[str]:
@@ -151,6 +154,19 @@ def targets(text: str) -> list[str]:
     return named
 
 
+def add_repository(added: argparse.ArgumentParser, env: Mapping[str, str]) -> None:
+    """Add ``--repo`` to a verb that talks to GitHub, and pass it the environment."""
+    added.add_argument(
+        "--repo",
+        type=repository,
+        required=not env.get("GITHUB_REPOSITORY"),
+        default=env.get("GITHUB_REPOSITORY"),
+        metavar="OWNER/NAME",
+        help="repository (default: GitHub's)",
+    )
+    added.set_defaults(env=env)
+
+
 def add(verbs: Verbs, env: Mapping[str, str]) -> None:
     """Add the verbs of this module."""
     added = verbs.add(
@@ -160,20 +176,12 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
         "--repo acme/bench --run-id 26105123 --out results",
         needs_recipes=False,
     )
-    added.add_argument(
-        "--repo",
-        type=repository,
-        required=not env.get("GITHUB_REPOSITORY"),
-        default=env.get("GITHUB_REPOSITORY"),
-        metavar="OWNER/NAME",
-        help="repository (default: GitHub's)",
-    )
+    add_repository(added, env)
     added.add_argument("--run-id", type=number(1), required=True, metavar="N", help="id of the run")
     added.add_argument(
         "--attempt", type=number(1), metavar="N", help="newest attempt to download (default: all)"
     )
     added.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the result folders")
-    added.set_defaults(env=env)
     _add_publish(verbs, env)
     _add_sync(verbs, env)
 
