@@ -11,9 +11,10 @@ FileAction = Literal["read", "write", "create", "remove", "lock", "access"]
 FILE_HINTS: Final = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space",
-    errno.EROFS: "the filesystem is read-only",
+    errno.EROFS: "choose a place that can be written",
     errno.EACCES: "check the permissions",
     errno.EPERM: "check the permissions",
+    errno.EISDIR: "name a file, not a folder",
 }
 
 

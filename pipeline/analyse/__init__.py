@@ -1,4 +1,4 @@
-"""From stored rows to an analysis: numbers and enums, not rounded, without words."""
+"""From stored rows to an analysis: numbers and enumerated values, unrounded; no sentences."""
 
 from pipeline.analyse.changes import compare
 from pipeline.analyse.coverage import skus_without_rows

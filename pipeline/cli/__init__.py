@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pipeline.edge.http import HttpDownloads
 
 BUG = 1
-FONTS = Path(__file__).parents[1] / "render" / "fonts.conf"  # of a machine: none
+FONTS = Path(__file__).parents[1] / "render" / "fonts.conf"  # hides the fonts of the machine
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -53,9 +53,8 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
         _print_error(f"{error}" or "interrupted")
         return InterruptedRunError.exit_code
     except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # the reader of our stdout has gone; not our error
+        # the reader of stdout (such as `head`) has ended, which is no error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception:
         traceback.print_exc()

@@ -8,10 +8,12 @@ import sys
 import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from pipeline.flow.context import Context
 
 Verb = Callable[[argparse.Namespace, Context], int]
+Value = TypeVar("Value")
 GATE = 20
 LINT = 21  # findings in published tables
 EVENTS = ("nightly", "pull-request", "dispatch")
@@ -116,8 +118,21 @@ def add_selection(added: argparse.ArgumentParser) -> None:
     )
 
 
+def expecting(what: str, parse: Callable[[str], Value]) -> Callable[[str], Value]:
+    """Return a type of argument that refuses what ``parse`` cannot read and says what is expected."""
+
+    def checked(text: str) -> Value:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from error
+
+    return checked
+
+
 def number(low: int, high: int | None = None) -> Callable[[str], int]:
     """Return a type of argument: a whole number within limits."""
+    limits = f"a whole number of {low} or more" if high is None else f"a whole number from {low} to {high}"
 
     def parse(text: str) -> int:
         value = int(text)
@@ -125,10 +140,7 @@ def number(low: int, high: int | None = None) -> Callable[[str], int]:
             raise ValueError
         return value
 
-    parse.__name__ = (
-        f"number of {low} or more" if high is None else f"number from {low} to {high}"
-    )  # argparse: invalid NAME value
-    return parse
+    return expecting(limits, parse)
 
 
 def nonempty(text: str) -> str:
@@ -138,20 +150,18 @@ def nonempty(text: str) -> str:
     return text
 
 
-def run_id(text: str) -> str:
-    """Return an id of a run that can be part of a file name."""
+def _run_id(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.]*(-[A-Za-z0-9_.]+)*", text):
         raise ValueError
     return text
 
 
-def share(text: str) -> float:
-    """Return a share of one."""
+def _share(text: str) -> float:
     value = float(text)
     if not 0 <= value < 1:
         raise ValueError
     return value
 
 
-share.__name__ = "share from 0 to below 1"  # argparse: invalid NAME value
-run_id.__name__ = "run id (letters, digits, dot, dash and underscore)"
+run_id = expecting("a run id (letters, digits, dot, dash and underscore)", _run_id)
+share = expecting("a share from 0 to below 1", _share)

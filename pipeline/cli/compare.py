@@ -8,11 +8,11 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.cli.arguments import LINT, Verbs, share
+from pipeline.cli.arguments import LINT, Verbs, expecting, share
 from pipeline.flow.context import Context
 
 if TYPE_CHECKING:
-    from pipeline.analyse.frontier import Way  # a heavy room, that only the verbs below need
+    from pipeline.analyse.frontier import Way  # slow to import; only these verbs need it
 
 GRID = "16,18,20,22,25,27,28,32,36,50"
 TIERS = ("hyperscaler", "neocloud", "rental-3y")
@@ -70,18 +70,18 @@ def compare(arguments: argparse.Namespace, context: Context) -> int:
     return 0
 
 
-def positive(text: str) -> float:
+def _positive(text: str) -> float:
     value = float(text)
     if not (math.isfinite(value) and value > 0):
         raise ValueError
     return value
 
 
-def abscissas(text: str) -> tuple[float, ...]:
-    return tuple(dict.fromkeys(positive(part) for part in text.split(",")))
+def _positives(text: str) -> tuple[float, ...]:
+    return tuple(dict.fromkeys(_positive(part) for part in text.split(",")))
 
 
-def ways(text: str) -> tuple[Way, Way]:
+def _ways(text: str) -> tuple[Way, Way]:
     x, y = text.split(",")
     return _way(x), _way(y)
 
@@ -92,9 +92,9 @@ def _way(text: str) -> Way:
     return "more" if text == "more" else "less"
 
 
-positive.__name__ = "number above zero"  # argparse: invalid NAME value
-abscissas.__name__ = "list of numbers above zero (such as 16,18,20)"
-ways.__name__ = "pair of more or less (such as more,less)"
+positive = expecting("a number above zero", _positive)
+positives = expecting("a list of numbers above zero (such as 16,18,20)", _positives)
+ways = expecting("a pair of more or less (such as more,less)", _ways)
 
 
 def add(verbs: Verbs) -> None:
@@ -125,7 +125,7 @@ def add(verbs: Verbs) -> None:
     )
     added.add_argument(
         "--at",
-        type=abscissas,
+        type=positives,
         default=GRID,
         metavar="LIST",
         help="interactivities in tok/s/user (default: %(default)s)",
@@ -153,7 +153,7 @@ def _add_iso(verbs: Verbs) -> None:
     added.add_argument("csv", type=Path, metavar="CSV", help="columns sku, interactivity and total_tok_s_gpu")
     added.add_argument(
         "--at",
-        type=abscissas,
+        type=positives,
         required=True,
         metavar="LIST",
         help="interactivities in tok/s/user, separated by commas",

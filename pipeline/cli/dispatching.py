@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline.cli.arguments import Verbs, add_selection, number
+from pipeline.cli.arguments import Verbs, add_selection, expecting, number
 from pipeline.cli.github import add_repository, github_client
 from pipeline.errors import GitHubError
 from pipeline.flow.context import Context
@@ -158,17 +158,21 @@ def _add_matrix(verbs: Verbs, env: Mapping[str, str]) -> None:
     added.set_defaults(github_output=env.get("GITHUB_OUTPUT") or os.devnull)
 
 
-def mapping(text: str) -> dict[str, Any]:
+def _mapping(text: str) -> dict[str, Any]:
     found = json.loads(text)
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise ValueError(text)  # noqa: TRY004  # argparse's word for a wrong argument
+        raise ValueError  # noqa: TRY004  # what `expecting` turns into a message
     return found
 
 
-def setting(text: str) -> tuple[str, str]:
+def _setting(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise ValueError(text)
+        raise ValueError
     return name, value
+
+
+mapping = expecting("a JSON object, or null", _mapping)
+setting = expecting("NAME=VALUE", _setting)

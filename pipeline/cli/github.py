@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.arguments import Verbs, add_run, number
+from pipeline.cli.arguments import Verbs, add_run, expecting, number
 from pipeline.errors import ArtifactError, PipelineError
 from pipeline.flow.context import Context
 
@@ -134,23 +134,13 @@ def _workflow_run_event(env: Mapping[str, str]) -> _WorkflowRunEvent | None:
         ) from error
 
 
-def add_repository(added: argparse.ArgumentParser, env: Mapping[str, str]) -> None:
-    """Add ``--repo``, which GitHub Actions knows, and the environment for the client."""
-    added.add_argument(
-        "--repo",
-        type=repository,
-        required=not env.get("GITHUB_REPOSITORY"),
-        default=env.get("GITHUB_REPOSITORY"),
-        metavar="OWNER/NAME",
-        help="repository (default: GitHub's)",
-    )
-    added.set_defaults(env=env)
-
-
-def repository(text: str) -> str:
+def _repository(text: str) -> str:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", text):
         raise ValueError
     return text
+
+
+repository = expecting("a repository (OWNER/NAME)", _repository)
 
 
 def targets(text: str) -> list[str]:
@@ -162,6 +152,19 @@ def targets(text: str) -> list[str]:
         what = f"unknown target {unknown!r}" if unknown else "no target"
         raise argparse.ArgumentTypeError(f"{what}; choose from {', '.join(TARGETS)}")
     return named
+
+
+def add_repository(added: argparse.ArgumentParser, env: Mapping[str, str]) -> None:
+    """Add ``--repo`` to a verb that talks to GitHub, and pass it the environment."""
+    added.add_argument(
+        "--repo",
+        type=repository,
+        required=not env.get("GITHUB_REPOSITORY"),
+        default=env.get("GITHUB_REPOSITORY"),
+        metavar="OWNER/NAME",
+        help="repository (default: GitHub's)",
+    )
+    added.set_defaults(env=env)
 
 
 def add(verbs: Verbs, env: Mapping[str, str]) -> None:
@@ -179,7 +182,6 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
         "--attempt", type=number(1), metavar="N", help="newest attempt to download (default: all)"
     )
     added.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the result folders")
-    added.set_defaults(env=env)
     _add_publish(verbs, env)
     _add_sync(verbs, env)
 

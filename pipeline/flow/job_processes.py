@@ -1,4 +1,4 @@
-"""run, every job of a plan: each in a process of its own that runs the same command as a leg of the matrix."""
+"""run, every job of a plan: each in a process of its own that runs the same command as a job of the matrix."""
 
 from __future__ import annotations
 

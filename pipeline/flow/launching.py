@@ -88,7 +88,8 @@ def _launcher(cluster: Cluster) -> Launcher:
             if cluster.launcher
             else "a cluster without a launcher deploys nothing"
         )
-        raise LaunchError(what, where=f"cluster {cluster.id}", hint=f"built: {', '.join(LAUNCHERS)}")
+        hint = f"launchers that exist: {', '.join(LAUNCHERS)}"
+        raise LaunchError(what, where=f"cluster {cluster.id}", hint=hint)
     return launcher
 
 

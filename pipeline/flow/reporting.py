@@ -54,7 +54,7 @@ def report_data(context: Context, options: ReportOptions) -> ReportData:
         raise PipelineError("a plan is that of one run", where=str(options.plans[0]), hint=hint)
     if options.history:
         return _from_history(context, options, options.history)
-    kept = _kept(options.definition.with_suffix("") / "data.json")
+    kept = _kept_beside(options.definition)
     if not options.is_refreshed:
         return kept
     scope = _scope(options, *_read(context, options))
@@ -66,10 +66,16 @@ def drift(kept: Path, new: Path, *, tolerance: float) -> str:
     return render.moved_table(analyse.drift(_kept(kept), _kept(new), tolerance=tolerance))
 
 
+def _kept_beside(definition: Path) -> ReportData:
+    path = definition.with_suffix("") / "data.json"
+    if path.is_file():
+        return _kept(path)
+    read(definition)  # raises FileError where the definition itself is missing
+    hint = "name a history: --history URL"
+    raise PipelineError("no kept data for this report", where=str(path), hint=hint)
+
+
 def _kept(path: Path) -> ReportData:
-    if not path.is_file():
-        hint = "name a history: --history URL"
-        raise PipelineError("no kept data for this report", where=str(path), hint=hint)
     return ReportData.from_json(read(path), where=str(path))
 
 

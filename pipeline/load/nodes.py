@@ -50,6 +50,7 @@ AMBIGUOUS = tuple(
 
 
 WITHOUT_ALIAS = "repeat the value; values that recipes share belong in a _base.yaml"
+STAR = "quote a text that starts with `*` or `&`"
 SYNTAX = "check indentation, colons, brackets and quotes here and in the line above"
 
 
@@ -181,7 +182,8 @@ def compose(path: str, text: str | bytes) -> tuple[Node | None, list[Problem]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Mark(path, mark.line + 1, mark.column + 1) if mark else top
-        return None, [place.problem(f"the file is not valid YAML: {error.problem or error.context}", SYNTAX)]
+        hint = STAR if isinstance(error, yaml.composer.ComposerError) else SYNTAX
+        return None, [place.problem(f"the file is not valid YAML: {error.problem or error.context}", hint)]
     except yaml.YAMLError as error:
         return None, [top.problem(f"the file is not valid YAML: {str(error).splitlines()[0]}", SYNTAX)]
     except RecursionError:

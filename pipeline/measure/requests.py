@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-
-Times = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,13 @@ from pipeline.schema.base import Document, digest
 from pipeline.schema.cluster import Cluster, Positive
 from pipeline.schema.recipe import Count, Text
 
+PriceTier = Literal["hyperscaler", "neocloud", "rental-3y"]
+
 
 class Price(Document):
     """The price of a GPU-hour in one tier, with source and date."""
 
-    tier: Literal["hyperscaler", "neocloud", "rental-3y"]
+    tier: PriceTier
     usd_per_gpu_hour: Positive
     source: Text
     date: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
@@ -81,11 +83,6 @@ class Weights(Document):
     attention_gb: Positive = Field(description="sharded attention projections: over tp")
     embeddings_gb: Positive = Field(description="embedding and head: over tp")
     replicated_gb: Positive = Field(description="a full copy on every GPU")
-
-    @property
-    def total_gb(self) -> float:
-        """One full copy."""
-        return self.routed_gb + self.shared_gb + self.attention_gb + self.embeddings_gb + self.replicated_gb
 
 
 class KvCache(Document):

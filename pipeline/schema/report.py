@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.schema.base import Document, Stored, schema
-from pipeline.schema.catalogue import Llm, Price, Sku
+from pipeline.schema.catalogue import Llm, Price, PriceTier, Sku
 from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.findings import (
     Answer,
@@ -59,7 +59,7 @@ class Definition(Document):
     interactivity: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = Field(
         description="grid of the iso table, tok/s/user"
     )
-    price_tier: Literal["hyperscaler", "neocloud", "rental-3y"]
+    price_tier: PriceTier
     relevant_change: Annotated[float, Field(gt=0, lt=1)] = Field(
         description="smallest relative change worth a person's time"
     )

@@ -38,7 +38,9 @@ def query(url: str | Storage, sql: str) -> list[dict[str, Any]]:
 def query_text(url: str | Storage, sql: str) -> str:
     """Return the same as a table of text."""
     with _answered(url, sql) as found:
-        return str(found.df().to_string(index=False)) + "\n"
+        frame = found.df()
+        # pandas prints an empty frame as its own description, not as a table
+        return (str(frame.to_string(index=False)) if len(frame) else " ".join(map(str, frame.columns))) + "\n"
 
 
 @contextmanager
@@ -57,9 +59,9 @@ def _answered(url: str | Storage, sql: str) -> Iterator[Any]:
                 )
             yield found
         except duckdb.Error as error:
-            raise PipelineError(
-                f"SQL: {error}", hint=f"the view is `points`; columns: {', '.join(table.SCHEMA.names)}"
-            ) from error
+            hint = f"the view is `points`; columns: {', '.join(table.SCHEMA.names)}"
+            what = str(error).partition("\n\nLINE ")[0].strip()  # the rest repeats the SQL with a caret below
+            raise PipelineError(f"SQL: {what}", hint=hint) from error
 
 
 def _points(storage: Storage) -> Any:

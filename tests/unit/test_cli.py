@@ -179,6 +179,34 @@ def test_a_wrong_argument_is_a_usage_error(words, capsys):
     assert caught.value.code == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("run p --out r --workers 0", "argument --workers: '0' is not a whole number of 1 or more"),
+        ("iso c --at 1,x", "argument --at: '1,x' is not a list of numbers above zero (such as 16,18,20)"),
+        ("fetch --repo x --run-id 1 --out r", "argument --repo: 'x' is not a repository (OWNER/NAME)"),
+        (
+            "dispatch f --repo a/b --ref m --inputs []",
+            "argument --inputs: '[]' is not a JSON object, or null",
+        ),
+    ],
+)
+def test_a_wrong_argument_says_what_is_expected(words, says, capsys):
+    with pytest.raises(SystemExit):
+        cli.run(words.split(" "), {})
+    assert says in capsys.readouterr().err
+
+
+def test_a_report_without_its_definition_names_the_definition(folder, capsys):
+    assert cli.run(["report", "none.yaml", "--out", "build"], {}) == 9
+    assert "cannot read none.yaml: No such file" in capsys.readouterr().err
+
+
+def test_a_drift_against_a_file_that_is_not_there_names_the_file(folder, capsys):
+    assert cli.run(["drift", "kept.json", "new.json"], {}) == 9
+    assert "cannot read kept.json: No such file" in capsys.readouterr().err
+
+
 def test_a_manifest_says_all_that_a_plan_would_start(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(Path(__file__).parents[2])
     plan = str(tmp_path / "plan.json")
@@ -203,7 +231,7 @@ def test_a_load_client_that_is_not_there_is_told_before_anything_is_started(monk
     ("number", "hint"),
     [
         (errno.ENOSPC, " — free some space; no point is kept"),
-        (errno.EROFS, " — the filesystem is read-only; no point is kept"),
+        (errno.EROFS, " — choose a place that can be written; no point is kept"),
         (errno.EACCES, " — check the permissions; no point is kept"),
         (errno.EIO, " — no point is kept"),
     ],

@@ -98,6 +98,12 @@ def test_unreadable_yaml_says_where():
     assert problem.what.startswith("the file is not valid YAML")
 
 
+def test_an_alias_without_an_anchor_is_a_text_to_quote():
+    problem = errors(recipe("workers: 1", "workers: *one"))[0]
+    assert problem.what == "the file is not valid YAML: found undefined alias"
+    assert problem.hint.startswith("quote a text")
+
+
 def test_a_cluster_that_is_no_mapping_lacks_no_fields_besides():
     problem = only(small.texts(cluster="- a\n"))
     assert (problem.path, problem.what) == (

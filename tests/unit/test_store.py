@@ -512,6 +512,10 @@ def test_a_query_is_answered_as_a_table_too(tmp_path):
     assert len(lines) == 3
 
 
+def test_a_query_without_rows_is_a_table_of_its_header(tmp_path):
+    assert store.query_text(str(tmp_path), "select conc, status from points") == "conc status\n"
+
+
 def test_a_file_url_and_a_path_are_the_same_place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     store.ingest((tmp_path / "history").as_uri(), [result_folder()])
