@@ -40,7 +40,7 @@ def test_every_leg_runs_whatever_the_others_do(night):
     (measured, _), _ = night
     legs = {one for one in measured.jobs if "bench" in one}
     assert len(legs) == 3
-    assert {measured.steps(leg)["Sweep what a killed job left on the rack"] for leg in legs} == {"success"}
+    assert {measured.steps(leg)["Remove what a killed job left on the rack"] for leg in legs} == {"success"}
 
 
 def test_a_leg_that_failed_and_a_result_that_was_lost_are_told_apart(night):
