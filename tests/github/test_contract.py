@@ -69,13 +69,13 @@ def test_an_expired_artifact_is_said_to_be(fake, github, tmp_path):
 
 def test_a_comment_is_written_and_updated(fake, github):
     fake.add_pull(12, SHA, "fork/bench")
-    assert "new on #12" in publish.comment.publish(
+    assert "created on pull request #12" in publish.comment.publish(
         message("same", repository="fork/bench"), RUN, github, bots_only=True
     )
     assert "updated" in publish.comment.publish(
         message("better", repository="fork/bench"), RUN, github, bots_only=True
     )
-    assert "new on #12" in publish.comment.publish(
+    assert "created on pull request #12" in publish.comment.publish(
         message("worse", repository="fork/bench"), RUN, github, bots_only=True
     )
     assert len(fake.comments) == 2
