@@ -16,13 +16,12 @@ from pathlib import Path
 from pipeline.edge import files as local_files
 from pipeline.edge.scratch import sole
 from pipeline.errors import ArtifactError, FileError
-from pipeline.schema.result import Failure, JobRecord, Measurement, Point, Result, ResultFolder
+from pipeline.schema.result import RUN_ID, Failure, JobRecord, Measurement, Point, Result, ResultFolder
 
 SUMS = "SHA256SUMS"
 DOCUMENTS = ("job.json", "results.json", "error.json")
 LARGEST_DOCUMENT = 16 << 20
 LARGEST_RAW = 512 << 20
-RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 RAW_PATH = re.compile(r"raw(/[A-Za-z0-9_][A-Za-z0-9_.+=-]*)+")
 SUMS_LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 RETRY = "a retry is a new attempt: choose another --attempt, or another --out"

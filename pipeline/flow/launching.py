@@ -10,7 +10,7 @@ from pipeline import collect, load
 from pipeline.deployment.simulated import sku_timing
 from pipeline.edge.clients import Clients
 from pipeline.edge.files import file_errors
-from pipeline.errors import LaunchError
+from pipeline.errors import LaunchError, PipelineError, PlanError
 from pipeline.flow.context import Context, recipes_root, texts
 from pipeline.flow.planning import one_job, read_plan
 from pipeline.launch import machine
@@ -65,7 +65,7 @@ def sweep(context: Context, run_id: str, on: str, *, job: str | None, out: Path 
     clusters = recipe_set.catalogue.clusters
     cluster = clusters.get(on)
     if cluster is None:
-        raise LaunchError(f"unknown cluster {on!r}", hint=nearest(on, clusters))
+        raise PlanError(f"unknown cluster {on!r}", hint=nearest(on, clusters))
     if cluster.launcher:
         lines = _launcher(cluster).sweep(run_id, cluster, clients=_clients(context), job=job)
     else:
@@ -75,7 +75,7 @@ def sweep(context: Context, run_id: str, on: str, *, job: str | None, out: Path 
 
 def _remove_unfinished(out: Path, run_id: str) -> list[str]:
     if not out.is_dir():
-        raise LaunchError("no such folder", where=str(out), hint="name the --out folder of the run")
+        raise PipelineError("no such folder", where=str(out), hint="name the --out folder of the run")
     with file_errors("remove"):
         return [f"removed {folder}" for folder in collect.sweep(out, run_id)]
 

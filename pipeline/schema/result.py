@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -13,6 +14,7 @@ from pipeline.schema.published import StatedPoint
 from pipeline.schema.recipe import Client, Text
 from pipeline.schema.upgrades import Raw
 
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it is a part of file names
 Origin = Literal["measured", "simulated", "published"]
 DERIVED = ("total_tok_s_gpu", "input_tok_s_gpu", "output_tok_s_gpu", "interactivity")
 Measure = Literal["replay", "aiperf", "sa-bench", "article"]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from pipeline.errors import ArtifactError
 from pipeline.schema.history import HistoryRow, RunSummary
-from pipeline.schema.result import ResultFolder
+from pipeline.schema.result import RUN_ID, ResultFolder
 from pipeline.store import table
 from pipeline.store.storage import Storage, at
-
-RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 RunKey = tuple[str, int]
 

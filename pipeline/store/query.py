@@ -47,8 +47,13 @@ def query_text(url: str | Storage, sql: str) -> str:
 def _answered(url: str | Storage, sql: str) -> Iterator[Any]:
     import duckdb  # noqa: PLC0415  # heavy, and only this verb needs it
 
+    storage = at(url)
+    if not storage.is_present():
+        raise PipelineError(
+            "no history", where=storage.shown, hint="ingest writes one; or name another --history"
+        )
     with duckdb.connect(":memory:", config=SEALED) as connection:
-        connection.register(AS_STORED, _points(at(url)))
+        connection.register(AS_STORED, _points(storage))
         connection.execute(VIEW)
         try:
             found = connection.execute(sql)

@@ -55,6 +55,12 @@ class Storage:
         )
         return sorted(path for path in paths if not any(part.startswith(".") for part in path.split("/")))
 
+    def is_present(self) -> bool:
+        """Return whether anything has this root: on an object store, whether any key begins with it."""
+        with files.file_errors("read", self.shown):
+            found = self.fs.get_file_info(self.root)
+        return bool(found.type != filesystems.FileType.NotFound)
+
     def read(self, path: str) -> bytes:
         """Return the content of a file."""
         with (

@@ -18,13 +18,13 @@ from pyarrow import parquet
 from pipeline.errors import ArtifactError
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.published import StatedPoint
-from pipeline.schema.result import JobRecord, Point
+from pipeline.schema.result import RUN_ID, JobRecord, Point
 from pipeline.schema.upgrades import status
 from pipeline.store.storage import Storage
 
 POINTS = "points"
 FILE = re.compile(
-    r"points/date=(\d{4}-\d\d-\d\d)/(?P<run>[A-Za-z0-9][A-Za-z0-9._-]{0,63})-(?P<attempt>[1-9]\d*)(\+(?P<part>\d+))?\.parquet"
+    rf"points/date=(\d{{4}}-\d\d-\d\d)/(?P<run>{RUN_ID.pattern})-(?P<attempt>[1-9]\d*)(\+(?P<part>\d+))?\.parquet"
 )
 ADDED = frozenset({"settings_key"})  # columns that older files lack; their documents say the same
 BATCH = 64  # documents in memory at once, before they are parsed

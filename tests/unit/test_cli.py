@@ -342,14 +342,14 @@ def test_a_sweep_removes_unfinished_folders_of_its_run_only(folder, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "code", "said"),
     [
-        ("--cluster hare", "unknown cluster 'hare' — did you mean `here`?"),
-        ("--cluster here --out nowhere", "nowhere: no such folder"),
+        ("--cluster hare", 4, "unknown cluster 'hare' — did you mean `here`?"),
+        ("--cluster here --out nowhere", 2, "nowhere: no such folder"),
     ],
 )
-def test_a_sweep_of_an_unknown_place_is_refused(folder, words, said, capsys):
-    assert cli.run(["sweep", "--run-id", RUN_ID, *words.split()], {}) == 5
+def test_a_sweep_of_an_unknown_place_is_refused(folder, words, code, said, capsys):
+    assert cli.run(["sweep", "--run-id", RUN_ID, *words.split()], {}) == code
     assert said in capsys.readouterr().err
 
 

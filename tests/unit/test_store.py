@@ -75,7 +75,6 @@ def test_a_failed_job_is_a_row_for_each_concurrency_without_a_point(url):
 
 def test_an_empty_history_has_no_rows(url):
     assert store.rows(url) == ()
-    assert store.query(url, "SELECT count(*) AS n FROM points") == [{"n": 0}]
 
 
 def test_ingesting_again_writes_nothing(url):
@@ -514,6 +513,11 @@ def test_a_query_is_answered_as_a_table_too(tmp_path):
 
 def test_a_query_without_rows_is_a_table_of_its_header(tmp_path):
     assert store.query_text(str(tmp_path), "select conc, status from points") == "conc status\n"
+
+
+def test_a_query_of_a_history_that_does_not_exist_is_an_error(url):
+    with pytest.raises(PipelineError, match="history: no history — ingest writes one"):
+        store.query(url, "select conc from points")
 
 
 def test_a_file_url_and_a_path_are_the_same_place(tmp_path, monkeypatch):
