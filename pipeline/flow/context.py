@@ -55,10 +55,14 @@ def recipes_root(start: Path) -> Path:
 
 
 def texts(root: Path) -> dict[str, bytes]:
-    """Return every YAML file below recipes/ by its relative path, whatever the spelling of its suffix."""
+    """Return every YAML file below recipes/ and the engine catalogue by relative path.
+
+    YAML files count whatever the spelling of their suffix.
+    """
     return {
         path.relative_to(root).as_posix(): read(path)
-        for path in sorted(root.rglob("*.y*ml"))
+        for pattern in ("**/*.y*ml", "engines/*/*.json")
+        for path in sorted(root.glob(pattern))
         if path.is_file()
     }
 

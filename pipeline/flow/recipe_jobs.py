@@ -45,7 +45,7 @@ def identities_at(context: Context, since: str, cluster_name: str) -> dict[str, 
     """Return what each recipe measured where this branch left a revision; a recipe that fails to load is absent."""
     git = Git(context.shell, context.recipes)
     shown = git.files_at(git.merge_base(since), load.SUFFIXES)
-    recipe_set, _ = load.examine({name: text for name, text in shown.items() if name.endswith(".yaml")})
+    recipe_set, _ = load.examine({name: text for name, text in shown.items() if load.is_read(name)})
     cluster = recipe_set.catalogue.clusters.get(cluster_name)
     if cluster is None:
         return {}

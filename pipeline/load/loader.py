@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pipeline.errors import Problem, RecipeError
 from pipeline.load import clusters as cluster_rules
+from pipeline.load import engine_files
 from pipeline.load.check import check
 from pipeline.load.conform import conform, salvage
 from pipeline.load.inheritance import Inheritance
@@ -42,9 +43,9 @@ STAND_INS: Mapping[str, Any] = {  # for wrong values of fields that the checks o
     },
     "limits": {"time_s": 1, "ready_s": 1},
 }
-PATHS = "<llm>-<precision>/<sku>/<isl-osl>/<shape>.yaml, models/NAME.yaml, clusters/NAME.yaml or skus.yaml"
+PATHS = "<llm>-<precision>/<sku>/<isl-osl>/<shape>.yaml, models/NAME.yaml, clusters/NAME.yaml, skus.yaml or engines/NAME/VERSION.json"
 SUFFIXES = (".yaml", ".json")  # of the files below recipes/ that are read
-RESERVED = ("models", "clusters", "schema", "timing")
+RESERVED = ("models", "clusters", "schema", "timing", "engines")
 
 
 def read(texts: Texts) -> RecipeSet:
@@ -63,7 +64,7 @@ def examine(texts: Texts) -> tuple[RecipeSet, list[Problem]]:
     recipes: dict[str, Recipe] = {}
     nodes: dict[str, Node] = {}
     for path in sorted(loader.files):
-        if not _is_read(path):
+        if not is_read(path):
             loader.problems.append(
                 Mark(path, 1, 1).problem("no command reads this file", f"expected: {PATHS}")
             )
@@ -80,8 +81,11 @@ def recipe_id(path: str) -> str:
     return str(PurePosixPath(path).with_suffix("")).replace("/", ".")
 
 
-def _is_read(path: str) -> bool:
+def is_read(path: str) -> bool:
+    """Return whether a file below recipes/ is one that the loader reads."""
     place = PurePosixPath(path)
+    if engine_files.is_engine(path):
+        return True
     if place.suffix != ".yaml":
         return False
     if place.parts[0] in RESERVED:
@@ -104,6 +108,8 @@ class _RecipeLoader:
 
     def __post_init__(self) -> None:
         for path in sorted(self.texts):
+            if engine_files.is_engine(path):
+                continue
             node, problems = compose(path, self.texts[path])
             self.problems += problems
             self.files[path] = node or Node({}, Mark(path, 1, 1))
@@ -119,6 +125,7 @@ class _RecipeLoader:
             skus={name: sku for name, sku in skus.items() if sku},
             llms={name: llm for name, llm in llms.items() if llm},
             clusters={name: cluster for name, cluster in clusters.items() if cluster},
+            engines=engine_files.engines(self.texts, self.problems),
         )
         for name, cluster in found.clusters.items():
             node = self.files[f"clusters/{name}.yaml"]

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from pipeline.schema.base import Document, digest
 from pipeline.schema.cluster import Cluster, Positive
+from pipeline.schema.engine import Engine
 from pipeline.schema.recipe import Count, Text
 
 PriceTier = Literal["hyperscaler", "neocloud", "rental-3y"]
@@ -124,11 +125,12 @@ class Llm(Document):
 
 
 class Catalogue(Document):
-    """All SKUs, LLMs and clusters, by id."""
+    """All SKUs, LLMs and clusters by id, and the engine versions."""
 
     skus: dict[str, Sku]
     llms: dict[str, Llm]
     clusters: dict[str, Cluster]
+    engines: dict[str, Engine] = Field(default_factory=dict, description="engine versions by NAME/VERSION")
 
     def sku(self, name: str) -> Sku | None:
         """Return a SKU by id or alias."""

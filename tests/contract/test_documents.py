@@ -17,6 +17,7 @@ from pipeline.errors import ArtifactError
 from pipeline.schema import upgrades
 from pipeline.schema.base import Document, Stored, schema
 from pipeline.schema.cluster import NoLauncher, SlurmSite
+from pipeline.schema.engine import Engine
 from pipeline.schema.history import HistoryRow, Tombstone
 from pipeline.schema.plan import Plan
 from pipeline.schema.publication import PageEntry, Review
@@ -39,6 +40,7 @@ KINDS: dict[str, type[Stored]] = {
     "timing": Timing,
     "review": Review,
     "page-entry": PageEntry,
+    "engine": Engine,
 }
 SAMPLES = [
     (name, version) for name, kind in KINDS.items() for version in range(1, kind.current_version() + 1)
