@@ -72,4 +72,7 @@ def _recipes(revision: RevisionRecipes) -> dict[str, Recipe]:
 def _settings(recipe_set: RecipeSet, recipe: Recipe) -> analyse.Settings:
     placed = layout.place(recipe, recipe_set.catalogue.skus[recipe.sku].gpus_per_tray)
     served = recipe_set.catalogue.llms[recipe.model].served_name
-    return dynamo.alike(dynamo.commands(recipe, served_name=served, model_path="/model", layout=placed))
+    vllm = recipe_set.catalogue.engine("vllm", recipe)
+    return dynamo.alike(
+        dynamo.commands(recipe, served_name=served, model_path="/model", layout=placed, vllm=vllm)
+    )

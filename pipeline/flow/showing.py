@@ -34,7 +34,8 @@ def show(
 def _commands(recipe_set: RecipeSet, recipe: Recipe, *, as_json: bool) -> str:
     placed = layout.place(recipe, recipe_set.catalogue.skus[recipe.sku].gpus_per_tray)
     served = recipe_set.catalogue.llms[recipe.model].served_name
-    commands = dynamo.commands(recipe, served_name=served, model_path="/model", layout=placed)
+    vllm = recipe_set.catalogue.engine("vllm", recipe)
+    commands = dynamo.commands(recipe, served_name=served, model_path="/model", layout=placed, vllm=vllm)
     if not as_json:
         return dynamo.describe(commands)
     return json.dumps([{field: getattr(one, field) for field in FIELDS} for one in commands], indent=1) + "\n"

@@ -2,29 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-# Options that the launcher sets, each with the field of the recipe that determines it.
-SET_BY_LAUNCHER: Mapping[str, str] = {
-    "tensor-parallel-size": "{role}.tp",
-    "pipeline-parallel-size": "{role}.pp",
-    "data-parallel-size": "{role}.dp",
-    "data-parallel-size-local": "{role}.dp",
-    "data-parallel-rank": "{role}.dp",
-    "data-parallel-start-rank": "{role}.dp",
-    "data-parallel-address": "{role}.dp",
-    "data-parallel-rpc-port": "{role}.dp",
-    "data-parallel-hybrid-lb": "dp_launch",
-    "enable-expert-parallel": "{role}.ep",
-    "nnodes": "{role}.tp",
-    "node-rank": "{role}.tp",
-    "master-addr": "{role}.tp",
-    "headless": "{role}.tp",
-    "disaggregation-mode": "the role of the pool ({role})",
-    "model": "model",
-    "served-model-name": "model",
-}
-
 KNOWN = frozenset(
     """
     all2all-backend allowed-local-media-path api-server-count async-scheduling attention-backend

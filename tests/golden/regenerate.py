@@ -18,7 +18,8 @@ def recipe_set() -> load.RecipeSet:
     return load.read(
         {
             path.relative_to(RECIPES).as_posix(): path.read_text("utf-8")
-            for path in sorted(RECIPES.rglob("*.yaml"))
+            for pattern in ("**/*.yaml", "engines/*/*.json")
+            for path in sorted(RECIPES.glob(pattern))
         }
     )
 
@@ -30,7 +31,8 @@ def commands() -> dict[Path, str]:
     for recipe in found.recipes.values():
         placed = layout.place(recipe, found.catalogue.skus[recipe.sku].gpus_per_tray)
         served = found.catalogue.llms[recipe.model].served_name
-        listed = dynamo.commands(recipe, served_name=served, model_path="/model", layout=placed)
+        vllm = found.catalogue.engine("vllm", recipe)
+        listed = dynamo.commands(recipe, served_name=served, model_path="/model", layout=placed, vllm=vllm)
         texts[HERE / "commands" / f"{recipe.id}.txt"] = dynamo.describe(listed)
     return texts
 

@@ -227,12 +227,14 @@ def test_an_unknown_base_is_a_wrong_argument(checkout, capsys):
 
 def test_settings_that_follow_from_the_place_of_a_worker_are_left_out():
     recipe = rows.recipe("2p1d-dep4-dep8")
-    commands = dynamo.commands(recipe, served_name="m", model_path="/m", layout=layout.place(recipe, 4))
+    commands = dynamo.commands(
+        recipe, served_name="m", model_path="/m", layout=layout.place(recipe, 4), vllm=None
+    )
     alike = dynamo.alike(commands)
     assert alike["decode"]["--max-num-seqs"] == "512"
     assert alike["decode"]["--data-parallel-size"] == "8"
     assert (
-        not {"--device-ids", "--data-parallel-rank", "--data-parallel-address", "VLLM_PORT="}
+        not {"CUDA_VISIBLE_DEVICES=", "--data-parallel-rank", "--data-parallel-address", "VLLM_PORT="}
         & alike["decode"].keys()
     )
     assert WorkerPool(workers=1, tp=1, pp=1, dp=8, ep=8).gpus == sum(one.role == "decode" for one in commands)
