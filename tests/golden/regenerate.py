@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline import load
-from pipeline.deployment import layout
+from pipeline.flow.recipes import commands_of
 from pipeline.launch import dynamo
 from pipeline.launch.launchers import LAUNCHERS
 
@@ -29,11 +29,7 @@ def commands() -> dict[Path, str]:
     found = recipe_set()
     texts = {}
     for recipe in found.recipes.values():
-        placed = layout.place(recipe, found.catalogue.skus[recipe.sku].gpus_per_tray)
-        served = found.catalogue.llms[recipe.model].served_name
-        vllm = found.catalogue.engine("vllm", recipe)
-        listed = dynamo.commands(recipe, served_name=served, model_path="/model", layout=placed, vllm=vllm)
-        texts[HERE / "commands" / f"{recipe.id}.txt"] = dynamo.describe(listed)
+        texts[HERE / "commands" / f"{recipe.id}.txt"] = dynamo.describe(commands_of(found, recipe))
     return texts
 
 
