@@ -11,6 +11,7 @@ from pipeline.schema.cluster import Cluster, Positive
 from pipeline.schema.engine import Engine, EngineChoice, EngineName, nearest_engine
 from pipeline.schema.recipe import Count, Recipe, Text
 
+IndexerCache = Literal["fp8-indexer", "fp4-indexer"]
 PriceTier = Literal["hyperscaler", "neocloud", "rental-3y"]
 
 
@@ -89,7 +90,7 @@ class Weights(Document):
 class KvCache(Document):
     """Bytes that one sequence holds. KV is replicated over TP ranks and split over DP ranks."""
 
-    bytes_per_token: dict[Literal["fp8-indexer", "fp4-indexer"], Positive]
+    bytes_per_token: dict[IndexerCache, Positive]
     bytes_per_sequence: Positive = Field(
         description="sliding window and compressor state, whatever the length"
     )
