@@ -13,12 +13,15 @@ import shutil
 import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
+from pipeline.deployment import invariants
 from pipeline.deployment.invariants import REFUSED
 from pipeline.edge import files as local_files
 from pipeline.edge.scratch import sole
-from pipeline.errors import ArtifactError, FileError
+from pipeline.errors import ArtifactError, FileError, PipelineError
 from pipeline.plaintext import one_line
 from pipeline.schema.result import (
     DERIVED,
@@ -246,6 +249,35 @@ def read(folder: Path) -> ResultFolder:
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         what = f"cannot be read: {type(error).__name__}: {one_line(str(error))}"
         raise ArtifactError(what, where=str(folder), hint="it is damaged or not one of rackbench") from error
+
+
+@dataclass(slots=True)
+class Arrived:
+    """Whole folders, odd ones with their errors, and lines on clocks."""
+
+    whole: list[ResultFolder] = field(default_factory=list)
+    damaged: list[tuple[Path, PipelineError]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+
+def read_all(
+    folders: Iterable[Path], *, now: datetime, run_id: str | None, made: Mapping[str, datetime]
+) -> Arrived:
+    """Return the folders as they are read, each held against itself, its job, its plan, the run and the clock.
+
+    ``made`` is when each plan was made, by its id.
+    """
+    arrived = Arrived()
+    for folder in folders:
+        try:
+            one = read(folder)
+            points = [point for point in one.points if isinstance(point, Point)]
+            invariants.refuse_broken(one.record, points, where=one.folder, run_id=run_id)
+            arrived.lines += invariants.refuse_times(one.record, now, made=made, where=one.folder)
+            arrived.whole.append(one)
+        except (ArtifactError, FileError) as error:
+            arrived.damaged.append((folder, error))
+    return arrived
 
 
 def _read(folder: Path) -> ResultFolder:

@@ -8,11 +8,10 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline import collect, store
-from pipeline.deployment import invariants
-from pipeline.errors import ArtifactError, FileError, PipelineError
+from pipeline.deployment.invariants import moment
+from pipeline.errors import ArtifactError
 from pipeline.flow.planning import read_plan
 from pipeline.schema.history import RunSummary
-from pipeline.schema.result import Point, ResultFolder
 from pipeline.store import selection
 
 
@@ -41,25 +40,13 @@ def ingest(
     planned = {path: read_plan(path) for path in plans}
     found = collect.find(folders)
     alike, lines = collect.overlooked(folders, found, plans)
-    made = {
-        plan.plan_id: invariants.moment(plan.created_at, where=str(path)) for path, plan in planned.items()
-    }
-    whole: list[ResultFolder] = []
-    damaged: list[tuple[Path, PipelineError]] = []
-    for folder in found:
-        try:
-            one = collect.read(folder)
-            points = [point for point in one.points if isinstance(point, Point)]
-            invariants.refuse_broken(one.record, points, where=one.folder, run_id=run_id)
-            lines += invariants.refuse_times(one.record, now, made=made, where=one.folder)
-            whole.append(one)
-        except (ArtifactError, FileError) as error:
-            damaged.append((folder, error))
-    selected = selection.select(whole, damaged)
+    made = {plan.plan_id: moment(plan.created_at, where=str(path)) for path, plan in planned.items()}
+    arrived = collect.read_all(found, now=now, run_id=run_id, made=made)
+    selected = selection.select(arrived.whole, arrived.damaged)
     good, refused = store.sorted_out(history, selected.whole)
     lacking = selection.missing_jobs(planned, good, [*selected.lost, *refused, *alike], folders)
     if not found and not planned:
         hint = "a finished job leaves bench-RUN-ATTEMPT-RECIPE/; a killed one leaves nothing to ingest"
         raise lacking or ArtifactError("no result folder", where=", ".join(map(str, folders)), hint=hint)
     summaries = store.ingest(history, good) if good else []
-    return Ingested(summaries, [*selected.passed_over, *lines], lacking)
+    return Ingested(summaries, [*selected.passed_over, *arrived.lines, *lines], lacking)
