@@ -28,6 +28,12 @@ def arguments(job: Job, role: Role, sku: Sku, *, sequences: int) -> dict[str, An
             where=recipe.id,
             hint=f"add hbm_usable_mib to {recipe.sku} in recipes/skus.yaml",
         )
+    if hbm.kv_bytes_per_token is None:
+        raise MeasureError(
+            f"the KV cache size of {role} is unknown: {', '.join(hbm.unknown)}",
+            where=recipe.id,
+            hint=f"python -m pipeline fit {recipe.id} names what would decide it",
+        )
     block = block_size(recipe, role)
     blocks, longest = hbm.kv_blocks(block), recipe.workload.isl + recipe.workload.osl
     if blocks * block < longest:  # Dynamo would complete no request; it reads 0 blocks as "not set"

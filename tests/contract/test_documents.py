@@ -220,7 +220,7 @@ def test_the_error_of_a_nested_document_names_kind_place_and_version():
         ReportData.from_json(json.dumps(raw), where="data.json")
     assert str(caught.value) == (
         "data.json: JobRecord at rows.1.record: written by a newer version of rackbench"
-        " (schema 9, this one reads up to 1) — upgrade rackbench"
+        " (schema 9, this one reads up to 2) — upgrade rackbench"
     )
 
 

@@ -80,7 +80,7 @@ def test_statistics_withhold_p99_below_662_requests():
 def test_a_worker_is_told_what_the_recipe_says(tmp_path):
     told = replay.worker("decode", setup("6p1d-dep4-dep8", tmp_path), 512)
     assert (told["max_num_seqs"], told["max_num_batched_tokens"], told["block_size"]) == (512, 8192, 256)
-    assert told["num_gpu_blocks"] == 82011
+    assert told["num_gpu_blocks"] == 80030
     assert told["enable_prefix_caching"] is False
     prefill = replay.worker("prefill", setup("6p1d-dep4-dep8", tmp_path), 1)
     assert (prefill["max_num_batched_tokens"], prefill["num_gpu_blocks"]) == (16384, 15174)
