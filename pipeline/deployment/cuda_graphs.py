@@ -1,9 +1,10 @@
 """Allowance for CUDA graphs, which vLLM captures when it starts and takes off the KV cache.
 
-vLLM measures them (``profile_cudagraph_memory``), so only the sizes that it captures can be read from a recipe.
-The allowance covers what logs of DeepSeek models print for a GPU ("Graph capturing finished … took"): 2.51 GiB for 51
-sizes (vllm#50576), 1.99 GiB with full graphs only and 3.43 GiB with dual-batch overlap, which captures twice
-(vllm#25779), 0.50 GiB for 4 sizes, and 0.36 GiB for 16 sizes of another model. None of them is from a GB200 or GB300.
+vLLM measures them (``profile_cudagraph_memory``); only the sizes that it captures can be read from a recipe. The
+allowance covers what vLLM logs for one GPU ("Graph capturing finished … took"): of DeepSeek models 2.51 GiB
+for 51 sizes (vllm#50576), 1.99 GiB with full graphs only (vllm#25779), 0.50 GiB for 4 sizes
+(wtdcode/vllm-backport#41); of another model 0.36 GiB for 16 sizes (gpustack/runner#251). It does not cover dual-batch
+overlap, which captures twice: 3.43 GiB (vllm#25779). None of these is from a GB200 or GB300.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def graphs_gb(pool: Pool, *, sequences: int, batched_tokens: int) -> float:
 
 
 def capture_sizes(pool: Pool, *, sequences: int, batched_tokens: int) -> tuple[int, ...]:
-    """Return the batch sizes that vLLM captures by its rule (``_set_cudagraph_sizes`` of vllm/config/vllm.py, 0.20.0).
+    """Return the batch sizes that vLLM captures: ``_set_cudagraph_sizes`` of vllm/config/vllm.py, 0.20.0.
 
     >>> pool = Pool(workers=1, tp=1, pp=1, dp=1, ep=1, flags={"max-cudagraph-capture-size": 24})
     >>> capture_sizes(pool, sequences=256, batched_tokens=8192)
@@ -41,7 +42,8 @@ def capture_sizes(pool: Pool, *, sequences: int, batched_tokens: int) -> tuple[i
     """
     config = setting(pool, "compilation-config")
     compilation = config if isinstance(config, dict) else {}
-    if setting(pool, "enforce-eager") is True or str(compilation.get("cudagraph_mode")).upper() == "NONE":
+    mode = compilation.get("cudagraph_mode")
+    if setting(pool, "enforce-eager") is True or (isinstance(mode, str) and mode.upper() == "NONE"):
         return ()
     stated = compilation.get("cudagraph_capture_sizes") or setting(pool, "cudagraph-capture-sizes")
     if isinstance(stated, list):

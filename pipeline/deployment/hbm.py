@@ -3,16 +3,17 @@
 Formulas, in bytes per GPU:
 
 - weights: ``(routed/(tp·dp) + (shared + attention)/tp + replicated)/pp + embeddings/tp``. A pipeline stage
-  holds its share of the layers; the embeddings are counted whole, so no stage holds more than this. Experts are
-  divided over all ``tp·dp`` GPUs with expert parallelism and without it: then they are one tensor-parallel group.
+  holds its share of the layers; the embeddings are counted whole, so no stage holds more than this. Experts
+  are divided over all ``tp·dp`` GPUs also without expert parallelism: they are one tensor-parallel group then.
 - the layer for multi-token prediction, where it is loaded: the same division, whole on the last stage.
 - activations, an upper bound for T batched tokens: ``T·(4·heads/tp·head_dim + 16·hidden) + T·dp·4·hidden``.
 - CUDA graphs: an allowance (``deployment/cuda_graphs.py``).
 - KV: by heads over TP (``deployment/kv_cache.py``), split over DP and, by layers, over PP. One sequence of
-  max-model-len must fit. What runs at once is limited by max-num-seqs and by the largest concurrency over the ranks
-  of the pool; a prefill worker holds prompts only.
+  max-model-len must fit. What runs at once is limited by max-num-seqs and by the largest concurrency over the
+  ranks of the pool; a prefill worker holds prompts only.
 
-Not modelled: symmetric-memory and registration buffers, block rounding. A margin below 5 % of the capacity is "tight".
+Not modelled: symmetric-memory and registration buffers, block rounding. A margin below 5 % of the capacity is
+"tight".
 """
 
 from __future__ import annotations
@@ -24,11 +25,10 @@ from pipeline.deployment.cuda_graphs import graphs_gb
 from pipeline.deployment.scheduler import gpu_memory_utilization, max_num_batched_tokens, max_num_seqs
 from pipeline.deployment.settings import setting
 from pipeline.schema.catalogue import Llm, MtpLayer, Sku
-from pipeline.schema.hbm import FitVerdict, Hbm, RoleFit, UnknownMemory
+from pipeline.schema.hbm import Hbm, RoleFit, UnknownMemory
 from pipeline.schema.recipe import ROLES, Pool, Precision, Recipe, Role
 
 GIB = 2**30
-SHORT: tuple[FitVerdict, ...] = ("does not fit", "queues")
 
 
 def estimate(recipe: Recipe, sku: Sku, llm: Llm) -> tuple[Hbm, ...] | None:
@@ -48,7 +48,7 @@ def offloaded_share(pool: Pool) -> float:
 
 
 def narrowest(recipe: Recipe, role: Role, sku: Sku, llm: Llm) -> str | None:
-    """Return the narrowest shape of the same kind, in whole trays, that holds all sequences; None when no width does."""
+    """Return the narrowest shape of the same kind, in whole trays, that holds all sequences; None = no width."""
     pool = recipe.pools[role]
     axis = "dp" if pool.dp > 1 else "tp"
     for width in range(sku.gpus_per_tray, sku.domain_gpus + 1, sku.gpus_per_tray):
@@ -56,13 +56,16 @@ def narrowest(recipe: Recipe, role: Role, sku: Sku, llm: Llm) -> str | None:
             continue
         wider = pool.model_copy(update={axis: width, "ep": width if pool.ep > 1 else 1})
         found = estimate(recipe.model_copy(update={role: wider}), sku, llm)
-        if found and found[ROLES.index(role)].verdict not in SHORT:
+        if found and not found[ROLES.index(role)].is_short:
             return wider.shape
     return None
 
 
 def role_fits(recipe: Recipe, sku: Sku, llm: Llm) -> tuple[RoleFit, ...] | None:
-    """Return the HBM of both roles and, where it is short, the shape that would do; None where that of the SKU is unknown."""
+    """Return the HBM of both roles and, where it is short, the shape that would do.
+
+    None where the usable memory of the SKU is unknown.
+    """
     roles = estimate(recipe, sku, llm)
     if roles is None:
         return None
@@ -70,7 +73,7 @@ def role_fits(recipe: Recipe, sku: Sku, llm: Llm) -> tuple[RoleFit, ...] | None:
         RoleFit(
             hbm=hbm,
             ranks=recipe.pools[hbm.role].ranks,
-            better=narrowest(recipe, hbm.role, sku, llm) if hbm.verdict in SHORT else None,
+            better=narrowest(recipe, hbm.role, sku, llm) if hbm.is_short else None,
         )
         for hbm in roles
     )

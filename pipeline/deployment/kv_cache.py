@@ -1,8 +1,8 @@
 """KV cache of one sequence on one GPU: by kv-cache-dtype, KV heads over TP, and the indexer cache.
 
-A KV head is on one GPU of a TP group while ``tp`` divides the heads, and has copies beyond that. Another dtype than the
-one that the LLM document states changes plain keys and values in proportion to its width; a layout of its own is
-unknown in other dtypes.
+A KV head is on one GPU of a TP group up to ``tp`` = heads, and has copies beyond that. Another dtype than the one
+that the LLM document states changes plain keys and values in proportion to its width; a layout of its own is unknown
+in other dtypes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pipeline.schema.hbm import UnknownMemory
 from pipeline.schema.recipe import Pool
 
 WIDTHS = {"fp8": 1, "bf16": 2}  # bytes of a value
-# Names that vLLM gives to these widths: `CacheDType` of vllm/config/cache.py, 0.20.0 to 0.32.0. Others have scales or
-# bits of their own. fp8_ds_mla is the layout that vLLM turns fp8 into for an LLM with packed latent KV.
+# Names that vLLM gives to these widths: `CacheDType` of vllm/config/cache.py, 0.20.0 to 0.32.0. Other names have
+# scales or bits of their own. fp8_ds_mla is the layout that vLLM turns fp8 into for an LLM with packed latent KV.
 NAMES: dict[str, KvDtype] = {
     "fp8": "fp8",
     "fp8_e4m3": "fp8",
@@ -36,7 +36,7 @@ class KvBytes(NamedTuple):
 
 
 def kv_bytes(pool: Pool, llm: Llm, mtp: MtpLayer | None = None) -> KvBytes | None:
-    """Return the KV of one sequence: of the layers of a pipeline stage, and of the MTP layer where there is one.
+    """Return the KV of one sequence: of the layers of a pipeline stage, and of the MTP layer if there is one.
 
     None where its bytes in this dtype are unknown.
     """
@@ -64,7 +64,7 @@ def unknown(pool: Pool, llm: Llm) -> tuple[UnknownMemory, ...]:
 
 
 def width_factor(pool: Pool, kv: KvCache) -> float | None:
-    """Return the factor of a pool's kv-cache-dtype on the bytes that the LLM document states; None = unknown."""
+    """Return the factor of a pool's kv-cache-dtype on the bytes that the LLM document states, None = unknown."""
     stated = str(setting(pool, "kv-cache-dtype") or "auto")
     dtype = kv.auto if stated == "auto" else NAMES.get(stated)
     if dtype == kv.dtype or (stated == PACKED and kv.dtype == "fp8" and not kv.is_plain):
@@ -73,7 +73,7 @@ def width_factor(pool: Pool, kv: KvCache) -> float | None:
 
 
 def indexer_cache(pool: Pool, kv: KvCache) -> IndexerCache:
-    """Return the key of a pool's indexer cache: fp4 when its attention config asks for it, else fp8; or that there is none."""
+    """Return the indexer cache of a pool: fp4 when its attention config asks for it, else fp8; or none."""
     if "no-indexer" in kv.bytes_per_token:
         return "no-indexer"
     config = setting(pool, "attention-config")

@@ -42,7 +42,7 @@ def query_tokens(pool: Pool) -> int:
 
 
 def _method(pool: Pool) -> str | None:
-    """Return the method of a pool's speculative-config, empty where it does not state one; None without the option."""
+    """Return the method of a pool's speculative-config, empty = not stated; None without the option."""
     config = setting(pool, "speculative-config")
     if not isinstance(config, dict):
         return None

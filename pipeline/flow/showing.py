@@ -38,7 +38,7 @@ def _commands(recipe_set: RecipeSet, recipe: Recipe, *, as_json: bool) -> str:
 
 
 def fit(context: Context, names: Sequence[str], sku: str | None, *, as_json: bool) -> tuple[str, bool]:
-    """Return the HBM of each recipe's roles, and whether all can run; what is unknown or accepted does not count against them."""
+    """Return the HBM of each recipe's roles, and whether all may run, which what is unknown or accepted may."""
     recipe_set = read_recipe_set(context)
     recipes = [scope.fit_of(recipe_set, recipe, sku) for recipe in select.matching(recipe_set.recipes, names)]
     goes_on = not any(role.hbm.stops for one in recipes for role in one.roles or ())

@@ -28,9 +28,9 @@ def fit_of(recipe_set: RecipeSet, recipe: Recipe, sku: str | None = None) -> Rec
 
 
 def unfit(recipe_set: RecipeSet) -> Iterator[Problem]:
-    """Yield an error for each role of each recipe that does not fit into HBM, a warning where its author accepts that.
+    """Yield an error for each role that does not fit into HBM, and a warning where its author accepts that.
 
-    Also a warning for an author who accepts what fits.
+    Also a warning where there is nothing to accept.
     """
     for recipe in recipe_set.recipes.values():
         roles = hbm_of(recipe_set, recipe) or ()
@@ -46,10 +46,10 @@ def _unfit(recipe_set: RecipeSet, recipe: Recipe, hbm: Hbm) -> Problem:
     sku, llm = recipe_set.catalogue.skus[recipe.sku], recipe_set.catalogue.llms[recipe.model]
     mark = recipe_set.mark(recipe.id, hbm.role)
     what = (
-        f"{hbm.role} {hbm.shape} does not fit {sku.id}: {hbm.weights_gb:.1f} GB of weights and {hbm.other_gb:.1f} GB of"
-        f" activations, CUDA graphs and overhead leave {hbm.kv_budget_gb:.1f} of {hbm.budget_gb:.1f} GB for KV, and one"
-        f" sequence of {hbm.max_model_len or hbm.tokens} tokens takes {hbm.longest_gb or 0:.1f} GB"
-        f" (short of {hbm.short_gb:.1f} GB)"
+        f"{hbm.role} {hbm.shape} does not fit {sku.id}: {hbm.weights_gb:.1f} GB of weights and"
+        f" {hbm.other_gb:.1f} GB of activations, CUDA graphs and overhead leave {hbm.kv_budget_gb:.1f} of"
+        f" {hbm.budget_gb:.1f} GB for KV, and one sequence of {hbm.max_model_len or hbm.tokens} tokens"
+        f" takes {hbm.longest_gb or 0:.1f} GB (short of {hbm.short_gb:.1f} GB)"
     )
     if hbm.accepted is not None:
         return mark.warning(what, f"accepted: {hbm.accepted}")

@@ -122,7 +122,7 @@ def identity(job: Job) -> str:
 
 
 def accepted(plan: Plan) -> list[str]:
-    """Return a line for each role of a plan that does not fit into HBM, and that runs because its author accepts that."""
+    """Return a line for each role of a plan that does not fit into HBM, which its author accepts."""
     return [
         f"{job.id}: {hbm.role} {hbm.shape} does not fit into HBM by the estimate; accepted: {hbm.accepted}"
         for job in plan.jobs

@@ -25,8 +25,8 @@ HEAD: tuple[str, ...] = (
     "max-num-seqs",
 )
 LEGEND = """\
-GB = 1e9 bytes of one GPU. other: activations, CUDA graphs and overhead · for KV: what gpu-memory-utilization leaves
-at once: sequences of a rank at the largest concurrency, max-num-seqs at most · fit: sequences for which there is KV cache
+GB = 1e9 bytes of one GPU. other: activations, CUDA graphs, overhead · for KV: what gpu-memory-utilization leaves
+at once: sequences of a rank at the largest concurrency, max-num-seqs at most · fit: as many have room
 """
 
 

@@ -111,7 +111,10 @@ class KvCache(Document):
 
 
 class MtpWeights(Document):
-    """Bytes of the layer for multi-token prediction by how they are sharded; decimal GB. It shares embedding and head."""
+    """Bytes of the layer for multi-token prediction by how they are sharded; decimal GB.
+
+    It shares embedding and head with the LLM.
+    """
 
     routed_gb: Annotated[float, Field(ge=0)]
     shared_gb: Annotated[float, Field(ge=0)]
@@ -120,7 +123,7 @@ class MtpWeights(Document):
 
 
 class MtpLayer(Document):
-    """The layer for multi-token prediction: loaded, on the last pipeline stage, where speculative-config uses it."""
+    """The layer for multi-token prediction: on the last pipeline stage, loaded where speculative-config uses it."""
 
     precisions: dict[Precision, MtpWeights]
     kv_bytes_per_token: Annotated[float, Field(ge=0)]
@@ -158,7 +161,7 @@ class Llm(Document):
     def measured_digest(self) -> str:
         """Digest of the fields that can change a measurement.
 
-        Not those that only `fit` reads. A field of later versions counts where it has another value than its default.
+        Not those that only `fit` reads. A field of later versions counts where its value is not the default.
         """
         without = {"title", "source", "notes", "mtp", "max_model_len"}
         return digest(self.model_dump(mode="json", exclude=without, exclude_defaults=True))

@@ -9,7 +9,7 @@ from pydantic import Field
 from pipeline.schema.base import Document
 from pipeline.schema.recipe import Role, Text
 
-# What the estimate cannot know of a recipe: each with its reason and what would decide it in render/words/memory.py.
+# What the estimate cannot know of a recipe; reasons, and what would decide them, are in render/words/memory.py.
 UnknownMemory = Literal[
     "kv-cache-dtype", "kv-pool", "context-parallel", "max-model-len", "mtp", "draft-model"
 ]
@@ -91,7 +91,7 @@ class Hbm(Document):
 
     @property
     def headroom_gb(self) -> float | None:
-        """HBM left beside everything that is needed at once, GB; negative: sequences wait, or it does not fit."""
+        """HBM left beside everything that is needed at once, GB; negative = sequences wait, or it does not fit."""
         running, longest = self.kv_gb, self.longest_gb
         return None if running is None or longest is None else self.kv_budget_gb - max(running, longest)
 
@@ -130,19 +130,25 @@ class Hbm(Document):
         return not self.fits and self.accepted is None
 
     @property
+    def is_short(self) -> bool:
+        """Whether it does not fit, or sequences that could run at once have to wait."""
+        most = self.max_sequences
+        return not self.fits or (most is not None and most < self.running)
+
+    @property
     def verdict(self) -> FitVerdict:
-        """``queues``: fewer sequences fit than could run at once. ``tight``: less than 5 % of the capacity is left."""
-        most, headroom = self.max_sequences, self.headroom_gb
+        """``queues``: fewer sequences fit than could run at once. ``tight``: below 5 % of the capacity is left."""
+        headroom = self.headroom_gb
         if not self.fits:
             return "does not fit"
-        if self.unknown or most is None or headroom is None:
+        if self.unknown or headroom is None:
             return "unknown"
-        if most < self.running:
+        if self.is_short:
             return "queues"
         return "tight" if headroom < TIGHT * self.capacity_gb else "fits"
 
     def kv_blocks(self, block_size: int) -> int:
-        """Return the KV blocks of ``block_size`` tokens in the budget, after the fixed state of all sequences that may run.
+        """Return the KV blocks of ``block_size`` tokens in the budget, after the fixed state of its sequences.
 
         0 where the KV of a sequence is unknown.
         """
@@ -164,7 +170,7 @@ class RoleFit(Document):
     hbm: Hbm
     ranks: int
     better: str | None = Field(
-        description="narrowest shape of the same kind that holds all sequences; null = not needed, or there is none"
+        description="narrowest shape of the same kind that holds all sequences; null = not needed, or none does"
     )
 
 

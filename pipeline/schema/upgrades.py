@@ -77,7 +77,7 @@ def history_row_1(raw: Raw) -> Raw:
 
 
 def history_row_2(raw: Raw) -> Raw:
-    """Return a history row of schema 2 as schema 3, which holds job.json of schema 2: it has a step of its own."""
+    """Return a history row of schema 2 as schema 3: it holds job.json of schema 2, which has its own step."""
     return raw
 
 
@@ -108,8 +108,8 @@ def _hbm(raw: Any) -> Any:
 
     No MTP layer and no CUDA graphs were counted. Needs and sums are derived since.
 
-    >>> old = {"sequences": 2, "kv_gb": 0.024, "sequence_gb": 0.012, "kv_bytes_per_token": 1e6, "kv_bytes_per_sequence": 2e6}
-    >>> new = _hbm(old)
+    >>> kv = {"kv_bytes_per_token": 1e6, "kv_bytes_per_sequence": 2e6}
+    >>> new = _hbm({"sequences": 2, "kv_gb": 0.024, "sequence_gb": 0.012, **kv})
     >>> new["tokens"], new["conc_per_rank"], "kv_gb" in new
     (10, 2, False)
     """

@@ -1,4 +1,4 @@
-"""The words for verdicts on memory: what is short, what would change it, what is unknown and what would decide it."""
+"""The words for verdicts on memory: what is short or unknown, and what would change or decide it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from math import ceil
 from typing import Final
 
-from pipeline.render.text import fixed, number
+from pipeline.render.text import fixed
 from pipeline.schema.hbm import Hbm, RoleFit, UnknownMemory
 
 HIGHEST_UTILISATION: Final = 0.95  # of the published recipes
@@ -29,7 +29,7 @@ UNKNOWN: Final[Mapping[UnknownMemory, tuple[str, str]]] = {
         "set max-model-len, or add max_model_len to the LLM document",
     ),
     "mtp": (
-        "speculative-config loads the layer for multi-token prediction, whose bytes the LLM document does not state",
+        "the LLM document does not state the layer for multi-token prediction, which speculative-config loads",
         "add mtp to the LLM document",
     ),
     "draft-model": (
@@ -40,7 +40,7 @@ UNKNOWN: Final[Mapping[UnknownMemory, tuple[str, str]]] = {
 
 
 def verdict_text(hbm: Hbm) -> str:
-    """Return the verdict, with how many sequences run at once where some wait, and with the override of the author."""
+    """Return the verdict, with how many sequences run at once where some wait, and with the author's override."""
     if hbm.verdict == "queues":
         return f"queues: {hbm.max_sequences} of {hbm.running} run at once"
     return f"{hbm.verdict} (accepted)" if not hbm.fits and hbm.accepted else hbm.verdict
@@ -56,8 +56,8 @@ def notes(fit: RoleFit) -> Iterator[str]:
             yield from _queues(fit)
         case "tight":
             yield (
-                f"{_gb(hbm.headroom_gb)} left is less than 5 % of {_gb(hbm.capacity_gb)}, the error of the estimate; "
-                "`Available KV cache memory` in the log of a run decides"
+                f"{_gb(hbm.headroom_gb)} left is less than 5 % of {_gb(hbm.capacity_gb)}, the error of the "
+                "estimate; `Available KV cache memory` in the log of a run decides"
             )
     for name in hbm.unknown:
         reason, decides = UNKNOWN[name]
@@ -66,8 +66,8 @@ def notes(fit: RoleFit) -> Iterator[str]:
     most = hbm.max_sequences
     if hbm.verdict in ("fits", "tight", "unknown") and most is not None and hbm.sequences > most:
         yield (
-            f"max-num-seqs {hbm.sequences} is a limit above the {most} sequences of {hbm.tokens} tokens that fit: "
-            "vLLM keeps the others waiting, and preempts a running one where KV cache runs out"
+            f"max-num-seqs {hbm.sequences} is a limit above the {most} sequences of {hbm.tokens} tokens that "
+            "fit: vLLM lets others wait, and preempts a running one where the KV cache is full"
         )
 
 
@@ -75,13 +75,13 @@ def _short(fit: RoleFit) -> Iterator[str]:
     hbm = fit.hbm
     length = f"max-model-len {hbm.max_model_len}" if hbm.max_model_len else f"{hbm.tokens} tokens"
     yield (
-        f"short of {_gb(hbm.short_gb)}: {_gb(hbm.weights_gb)} of weights and {_gb(hbm.other_gb)} of activations, CUDA "
-        f"graphs and overhead leave {_gb(hbm.kv_budget_gb)} of {_gb(hbm.budget_gb)}; one sequence of {length} takes "
-        f"{number(hbm.longest_gb, 'gb')} GB"
+        f"short of {_gb(hbm.short_gb)}: {_gb(hbm.weights_gb)} of weights and {_gb(hbm.other_gb)} of activations, "
+        f"CUDA graphs and overhead leave {_gb(hbm.kv_budget_gb)} of {_gb(hbm.budget_gb)}; one sequence of "
+        f"{length} takes {_gb(hbm.longest_gb)}"
     )
     if hbm.accepted:
         yield f"accepted: {hbm.accepted}"
-    yield f"would fit: {'; '.join(_remedies(fit)) or 'no width of this shape'}"
+    yield f"would fit: {'; or '.join(_remedies(fit)) or 'no width of this shape'}"
 
 
 def _remedies(fit: RoleFit) -> Iterator[str]:
@@ -100,11 +100,12 @@ def _queues(fit: RoleFit) -> Iterator[str]:
     hbm = fit.hbm
     most = hbm.max_sequences or 0
     yield (
-        f"at the largest concurrency, a rank could run {hbm.running} sequences of {hbm.tokens} tokens, and {most} fit: "
-        f"{hbm.running - most} wait for KV cache, which adds to their latency"
+        f"at the largest concurrency, a rank could run {hbm.running} sequences of {hbm.tokens} tokens, and {most} "
+        f"fit: {hbm.running - most} wait for KV cache, which adds to their latency"
     )
     shape = f"{fit.better}; or " if fit.better else ""
-    yield f"all would run at once: {shape}a concurrency of at most {most * fit.ranks}, evenly spread over {fit.ranks} ranks"
+    conc = f"a concurrency of at most {most * fit.ranks}, evenly spread over {fit.ranks} ranks"
+    yield f"all would run at once: {shape}{conc}"
 
 
 def _gb(value: float | None) -> str:
