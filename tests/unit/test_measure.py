@@ -86,6 +86,24 @@ def test_a_worker_is_told_what_the_recipe_says(tmp_path):
     assert (prefill["max_num_batched_tokens"], prefill["num_gpu_blocks"]) == (16384, 15174)
 
 
+def test_a_kv_cache_of_unknown_size_is_refused_with_what_is_unknown(tmp_path):
+    settings = setup("6p1d-dep4-dep8", tmp_path)
+    unknown = {"kv_bytes_per_token": None, "kv_bytes_per_sequence": None, "unknown": ("kv-cache-dtype",)}
+    hbm = tuple(one.model_copy(update=unknown) for one in settings.job.hbm)
+    with pytest.raises(MeasureError, match="size of decode is unknown: kv-cache-dtype") as caught:
+        simulated.arguments(settings.job.model_copy(update={"hbm": hbm}), "decode", settings.sku, sequences=1)
+    assert "python -m pipeline fit deepseek-v4-pro-fp4" in caught.value.hint
+
+
+def test_an_accepted_deployment_without_kv_cache_is_refused_in_virtual_time_only(tmp_path):
+    settings = setup("6p1d-dep4-dep8", tmp_path)
+    hbm = tuple(one.model_copy(update={"routed_gb": 500.0, "accepted": "x"}) for one in settings.job.hbm)
+    assert not any(one.stops for one in hbm)
+    with pytest.raises(MeasureError, match="decode has KV cache for 0 tokens") as caught:
+        simulated.arguments(settings.job.model_copy(update={"hbm": hbm}), "decode", settings.sku, sequences=1)
+    assert "names what would fit" in caught.value.hint
+
+
 def test_the_timing_table_says_the_parameters(tmp_path):
     with np.load(replay.table("decode", setup("6p1d-dep4-dep8").job.recipe, TIMING, tmp_path)) as table:
         assert np.interp(
