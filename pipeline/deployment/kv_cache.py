@@ -26,6 +26,7 @@ NAMES: dict[str, KvDtype] = {
     "float16": "bf16",
 }
 PACKED = "fp8_ds_mla"
+FP4_INDEXER = ("mxfp4", "nvfp4")  # 4 bits a value and a scale; vLLM 0.28 and later name the dtype
 
 
 class KvBytes(NamedTuple):
@@ -77,5 +78,7 @@ def indexer_cache(pool: Pool, kv: KvCache) -> IndexerCache:
     if "no-indexer" in kv.bytes_per_token:
         return "no-indexer"
     config = setting(pool, "attention-config")
-    is_fp4 = isinstance(config, dict) and config.get("use_fp4_indexer_cache") is True
+    is_fp4 = isinstance(config, dict) and (
+        config.get("use_fp4_indexer_cache") is True or config.get("indexer_kv_dtype") in FP4_INDEXER
+    )
     return "fp4-indexer" if is_fp4 else "fp8-indexer"

@@ -7,15 +7,11 @@ from dataclasses import dataclass
 
 from pipeline.deployment import scheduler
 from pipeline.errors import Problem
-from pipeline.load.conform import closest
-from pipeline.load.flags import KNOWN
+from pipeline.load.engine_values import INTEGERS, UTILIZATION
 from pipeline.load.nodes import Node
 from pipeline.load.spelling import spelling
 from pipeline.schema.catalogue import Llm, Sku
 from pipeline.schema.recipe import Pool, Recipe, Role
-
-INTEGERS = ("max-num-seqs", "max-num-batched-tokens", "max-model-len", "block-size")
-UTILIZATION = "gpu-memory-utilization"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +34,6 @@ class PoolCheck:
         if self.llm is not None:
             yield from self._divisibility(self.llm)
         yield from spelling(self.role, self.pool, self.node)
-        yield from self._flag_names()
         yield from self._flag_values()
         yield from self._missing_flags()
         yield from self._offload()
@@ -95,18 +90,6 @@ class PoolCheck:
             heads = llm.attention_heads
             what = f"{self.role} tp {pool.tp} does not divide the {heads} attention heads of {llm.id}"
             yield self.node.at(("tp",)).mark.problem(what, f"set tp to a divisor of {heads}")
-
-    def _flag_names(self) -> Iterator[Problem]:
-        flags = self.node.at(("flags",))
-        for name in self.pool.flags:
-            where = flags.at((name,)).key or flags.mark
-            bare = name.removeprefix("no-")
-            if name not in KNOWN and bare not in KNOWN:
-                near = closest(bare, KNOWN)
-                hint = (
-                    f"did you mean `{near}`?" if near else "check it against the vLLM version of the recipe"
-                )
-                yield where.warning(f"flag `{name}` is not a vLLM option known to this project", hint)
 
     def _flag_values(self) -> Iterator[Problem]:
         for name, value in self.pool.flags.items():
