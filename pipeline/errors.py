@@ -53,11 +53,13 @@ class Problem:
     what: str
     hint: str = ""
     severity: Literal["error", "warning"] = "error"
+    rule: str = ""  # id in docs/rules.md, for a problem that one of these rules found
 
     def __str__(self) -> str:
         advice = f" — {self.hint}" if self.hint else ""
         word = "" if self.severity == "error" else "warning: "
-        return f"{self.path}:{self.line}:{self.col}: {word}{self.what}{advice}"
+        rule = f" [{self.rule}]" if self.rule else ""
+        return f"{self.path}:{self.line}:{self.col}: {word}{self.what}{advice}{rule}"
 
 
 class RecipeError(PipelineError):

@@ -84,6 +84,12 @@ class Weights(Document):
     attention_gb: Positive = Field(description="sharded attention projections: over tp")
     embeddings_gb: Positive = Field(description="embedding and head: over tp")
     replicated_gb: Positive = Field(description="a full copy on every GPU")
+    routed_block: Count | None = Field(
+        default=None, description="rows of a routed expert that share one scale and stay together; null = unknown"
+    )
+    shared_block: Count | None = Field(
+        default=None, description="rows of a shared expert that share one scale and stay together; null = unknown"
+    )
 
 
 class KvCache(Document):
@@ -121,7 +127,9 @@ class Llm(Document):
     @property
     def measured_digest(self) -> str:
         """Digest of the fields that can change a measurement."""
-        return digest(self.model_dump(mode="json", exclude={"title", "source", "notes"}))
+        blocks = {"precisions": {"__all__": {"routed_block", "shared_block"}}}
+        without = {"title": True, "source": True, "notes": True, **blocks}
+        return digest(self.model_dump(mode="json", exclude=without))
 
 
 class Catalogue(Document):

@@ -1,0 +1,234 @@
+"""Rules about how a worker is divided: tensor, data and expert parallelism, offload, NUMA nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import JsonValue
+
+from pipeline.load.rules.case import Case, Finding, Rule
+from pipeline.schema.catalogue import Llm
+from pipeline.schema.recipe import ROLES, Pool, Role
+
+
+def _ep_width(case: Case) -> Iterator[Finding]:
+    for role in ROLES:
+        pool = case.recipe.pools[role]
+        width = pool.tp * pool.dp
+        if pool.ep == 1 or pool.ep == width:
+            continue
+        hint = f"set ep to 1 or {width}"
+        if width % pool.ep:
+            yield Finding((role, "ep"), f"{role} ep {pool.ep} does not divide tp x dp = {width}", hint)
+        else:
+            what = f"{role} ep {pool.ep}: vLLM distributes experts over all tp x dp = {width} GPUs"
+            yield Finding((role, "ep"), what, hint)
+
+
+def _heads_over_tp(case: Case) -> Iterator[Finding]:
+    for role in ROLES:
+        tp = case.recipe.pools[role].tp
+        if case.llm is not None and case.llm.attention_heads % tp:
+            heads = case.llm.attention_heads
+            what = f"{role} tp {tp} does not divide the {heads} attention heads of {case.llm.id}"
+            yield Finding((role, "tp"), what, f"set tp to a divisor of {heads}")
+
+
+def _experts_need_even_ranks(case: Case) -> Iterator[Finding]:
+    for role, llm, pool, experts in _uneven(case):
+        reason = _needs_even_ranks(case, role)
+        if reason:
+            what = f"{role} ep {pool.ep} does not divide the {experts} experts of {llm.id}, which {reason} needs"
+            yield Finding((role, "ep"), what, f"choose a shape whose ep divides {experts}")
+
+
+def _experts_uneven(case: Case) -> Iterator[Finding]:
+    for role, llm, pool, experts in _uneven(case):
+        if _needs_even_ranks(case, role):
+            continue
+        what = (
+            f"{role} ep {pool.ep} does not divide the {experts} experts of {llm.id}: "
+            f"{experts % pool.ep} ranks hold one expert more than the others"
+        )
+        yield Finding((role, "ep"), what, f"choose a shape whose ep divides {experts}")
+
+
+def _uneven(case: Case) -> Iterator[tuple[Role, Llm, Pool, int]]:
+    for role in ROLES:
+        pool = case.recipe.pools[role]
+        if case.llm is None or pool.ep != pool.tp * pool.dp:
+            continue  # a wrong width is a finding of its own
+        experts = case.llm.experts + _redundant(case.mapping(role, "eplb-config"))
+        if experts % pool.ep:
+            yield role, case.llm, pool, experts
+
+
+def _needs_even_ranks(case: Case, role: Role) -> str | None:
+    if case.setting(role, "enable-eplb") is True:
+        return "expert load balancing"
+    backend = case.setting(role, "moe-backend")
+    return f"moe-backend {backend}" if isinstance(backend, str) and "mega_moe" in backend else None
+
+
+def _intermediate_over_gpus(case: Case) -> Iterator[Finding]:
+    for role in ROLES:
+        pool, llm = case.recipe.pools[role], case.llm
+        if llm is not None and pool.ep == 1 and llm.expert_intermediate % (pool.tp * pool.dp):
+            over = f"tp x dp = {pool.tp * pool.dp}" if pool.dp > 1 else f"tp {pool.tp}"
+            yield Finding(
+                (role, "dp" if pool.dp > 1 else "tp"),
+                f"{role} divides each expert of {llm.id} over {over} GPUs, "
+                f"which does not divide its intermediate size {llm.expert_intermediate}",
+                f"set ep to {pool.tp * pool.dp}, or choose another width",
+            )
+
+
+def _quantisation_block(case: Case) -> Iterator[Finding]:
+    llm = case.llm
+    weights = llm.precisions.get(case.recipe.precision) if llm else None
+    if llm is None or weights is None:
+        return
+    for role in ROLES:
+        pool = case.recipe.pools[role]
+        shards = (
+            ("routed", weights.routed_block, 1 if pool.ep > 1 else pool.tp * pool.dp, llm.expert_intermediate),
+            ("shared", weights.shared_block, pool.tp, llm.expert_intermediate * llm.shared_experts),
+        )
+        for kind, block, width, size in shards:
+            if block is None or size % width or (size // width) % block == 0:
+                continue
+            what = (
+                f"{role} gives each GPU {size // width} of {size} rows of the {kind} experts of {llm.id}, "
+                f"which is no multiple of their quantisation block {block}"
+            )
+            yield Finding((role, "tp"), what, f"choose tp so that {size} / tp is a multiple of {block}")
+
+
+def _eplb(case: Case) -> Iterator[Finding]:
+    for role in ROLES:
+        is_on = case.setting(role, "enable-eplb") is True
+        redundant = _redundant(case.mapping(role, "eplb-config"))
+        if is_on and case.recipe.pools[role].ep == 1:
+            what = f"{role} balances expert load (enable-eplb), but has no expert parallelism"
+            width = case.recipe.pools[role].tp * case.recipe.pools[role].dp
+            yield Finding(case.place(role, "enable-eplb"), what, f"set ep to {width}, or remove enable-eplb")
+        elif redundant and not is_on:
+            what = f"{role} asks for {redundant} redundant experts, but expert load balancing is off"
+            yield Finding(case.place(role, "eplb-config"), what, "set enable-eplb, or remove eplb-config")
+
+
+def _redundant(config: Mapping[str, JsonValue]) -> int:
+    count = config.get("num_redundant_experts")
+    return count if isinstance(count, int) and not isinstance(count, bool) else 0
+
+
+def _numa(case: Case) -> Iterator[Finding]:
+    for role in ROLES:
+        for name in ("numa-bind-nodes", "numa-bind-cpus"):
+            if case.setting(role, name) is not None and case.with_default(role, "numa-bind") is not True:
+                yield Finding(case.place(role, name), f"{role} sets {name} without numa-bind", "set numa-bind")
+
+
+def _offload(case: Case) -> Iterator[Finding]:
+    for role in ROLES:
+        group, part = case.setting(role, "offload-group-size"), case.setting(role, "offload-num-in-group")
+        if group is None and part is None:
+            continue
+        group, part = 1 if group is None else group, 1 if part is None else part
+        if isinstance(group, int) and isinstance(part, int) and 0 < part <= group:
+            continue
+        name = "offload-num-in-group" if case.setting(role, "offload-num-in-group") is not None else ""
+        yield Finding(
+            case.place(role, name or "offload-group-size"),
+            f"{part} of every {group} layers cannot be offloaded",
+            "use integers with 1 ≤ offload-num-in-group ≤ offload-group-size",
+        )
+
+
+RULES = (
+    Rule(
+        id="ep-width",
+        scope="role",
+        severity="error",
+        what="ep is neither 1 nor tp x dp.",
+        why="vLLM has one switch: experts are divided over all GPUs of a worker (ep = tp x dp), or every expert is "
+        "divided over them (ep = 1). With dp > 1 and ep = 1 they are one tensor-parallel group over tp x dp.",
+        source="vLLM 0.20.0, vllm/model_executor/layers/fused_moe/config.py, FusedMoEParallelConfig.make",
+        find=_ep_width,
+    ),
+    Rule(
+        id="heads-over-tp",
+        scope="LLM",
+        severity="error",
+        what="tp does not divide the attention heads of the LLM.",
+        why="Each GPU of a tensor-parallel group holds whole heads. vLLM refuses to start.",
+        source="vLLM 0.20.0 to 0.32.0, vllm/config/model.py, verify_with_parallel_config",
+        find=_heads_over_tp,
+    ),
+    Rule(
+        id="experts-need-even-ranks",
+        scope="LLM",
+        severity="error",
+        what="ep does not divide the experts, and EPLB or a mega_moe backend is used.",
+        why="Both need the same number of experts on each rank (redundant experts included) and stop otherwise.",
+        source="vLLM 0.32.0, vllm/model_executor/layers/fused_moe/layer.py (EPLB); vLLM 0.20.0, "
+        "vllm/model_executor/models/deepseek_v4.py (mega_moe)",
+        find=_experts_need_even_ranks,
+    ),
+    Rule(
+        id="experts-uneven",
+        scope="LLM",
+        severity="warning",
+        what="ep does not divide the experts of the LLM.",
+        why="vLLM places the remaining experts on the first ranks. It runs, but these ranks have more to do in every "
+        "step, and all others wait for them.",
+        source="vLLM 0.20.0, vllm/model_executor/layers/fused_moe/layer.py, determine_expert_map",
+        find=_experts_uneven,
+    ),
+    Rule(
+        id="experts-over-gpus",
+        scope="LLM",
+        severity="error",
+        what="Without expert parallelism, tp x dp does not divide the intermediate size of an expert.",
+        why="Every expert is then divided over all GPUs of the worker, and each must hold a whole number of its rows.",
+        source="vLLM 0.20.0, vllm/model_executor/layers/fused_moe/layer.py: intermediate_size % tp_size == 0",
+        find=_intermediate_over_gpus,
+    ),
+    Rule(
+        id="quantisation-block",
+        scope="LLM",
+        severity="error",
+        what="The part of an expert on one GPU is no multiple of the quantisation block of its weights.",
+        why="A block has one scale and cannot be divided, so loading the weights fails. Silent where the LLM document "
+        "does not state the block.",
+        source="vllm-project/vllm#17569 and #52997; vLLM 0.20.0, vllm/model_executor/layers/quantization/fp8.py",
+        find=_quantisation_block,
+    ),
+    Rule(
+        id="eplb",
+        scope="role",
+        severity="error",
+        what="Expert load balancing without expert parallelism, or redundant experts without load balancing.",
+        why="vLLM refuses to start with either.",
+        source="vLLM 0.20.0 to 0.32.0, vllm/config/parallel.py",
+        find=_eplb,
+    ),
+    Rule(
+        id="numa-nodes",
+        scope="role",
+        severity="error",
+        what="numa-bind-nodes or numa-bind-cpus without numa-bind.",
+        why="vLLM refuses to start.",
+        source="vLLM 0.20.0 to 0.32.0, vllm/config/parallel.py",
+        find=_numa,
+    ),
+    Rule(
+        id="offload-group",
+        scope="role",
+        severity="error",
+        what="More layers of a group are offloaded than the group has.",
+        why="vLLM refuses to start.",
+        source="vLLM 0.20.0 to 0.32.0, vllm/config/offload.py, validate_offload_config",
+        find=_offload,
+    ),
+)

@@ -1,0 +1,30 @@
+"""The table of all rules; docs/rules.md is made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeline.errors import Problem
+from pipeline.load.nodes import Node
+from pipeline.load.rules import client, network, scheduling, sharding, transfer
+from pipeline.load.rules.case import Rule, case_of
+from pipeline.schema.catalogue import Catalogue
+from pipeline.schema.recipe import Recipe
+
+CHAPTERS = {
+    "Batches and CUDA graphs": scheduling.RULES,
+    "Shape of a worker": sharding.RULES,
+    "KV transfer": transfer.RULES,
+    "UCX": network.RULES,
+    "Client, limits and name": client.RULES,
+}
+RULES: tuple[Rule, ...] = tuple(rule for rules in CHAPTERS.values() for rule in rules)
+
+
+def rule_problems(recipe: Recipe, node: Node, catalogue: Catalogue) -> Iterator[Problem]:
+    """Yield every place where the settings of a recipe contradict each other, with the id of the rule."""
+    case = case_of(recipe, catalogue)
+    for rule in RULES:
+        for finding in rule.find(case):
+            mark = node.at(finding.place).mark if finding.place else node.mark
+            yield Problem(mark.path, mark.line, mark.col, finding.what, finding.hint, rule.severity, rule.id)
