@@ -12,7 +12,7 @@ from pipeline.schema.recipe import ROLES
 
 SHAPE_IN_NAME = re.compile(r"(?<![a-z0-9])(\d+)p(\d+)d((?:-(?:dep|tep|tp|dp)\d+){0,2})(?![a-z0-9])")
 PEAK_SHARE = 0.5  # of the FLOP/s of a SKU: published prefill reaches a tenth
-ONE_FRONTEND = 4096  # concurrent requests that one frontend is known to have served
+ONE_FRONTEND = 8192  # concurrent requests that one frontend is known to have served
 SOCKETS, OTHER_FILES = 2, 1024  # of a frontend: one to the client and one to a worker per request
 RAISES_LIMIT = (1, 4, 2)  # Dynamo release whose frontend raises its own soft limit
 RAISED_TO = 8192
@@ -118,9 +118,9 @@ RULES = (
         severity="warning",
         what="The largest concurrency is above what one frontend is known to serve with common limits of open files.",
         why="A frontend holds about two sockets for each request. Where they run out it cannot accept connections, and "
-        "floods its log. Dynamo 1.4.2 and later raise the soft limit, but to 8192, which 4096 requests fill; earlier "
-        "releases keep the limit of the shell.",
-        source="ai-dynamo/dynamo#11801 and #11802; Dynamo 1.4.2, dynamo/frontend/main.py",
+        "floods its log. Dynamo 1.4.2 and later raise the soft limit, but to 8192 only; earlier releases keep the limit of "
+        "the shell. One frontend is known to have served 8192 requests at once, so a larger concurrency is reported.",
+        source="ai-dynamo/dynamo#11801 and #11802; Dynamo 1.4.2, dynamo/frontend/main.py; InferenceX run 30495901633",
         find=_frontend_files,
     ),
     Rule(

@@ -99,14 +99,6 @@ def _tp_ratio(case: Case) -> Iterator[Finding]:
         yield Finding(("decode", "tp"), what, "choose widths of which one divides the other")
 
 
-def _wider_prefill(case: Case) -> Iterator[Finding]:
-    prefill, decode = case.recipe.prefill.tp, case.recipe.decode.tp
-    if _nixl(case) and prefill > decode and prefill % decode == 0:
-        what = f"prefill tp {prefill} is wider than decode tp {decode}"
-        hint = "make decode as wide as prefill, or use data parallelism in prefill"
-        yield Finding(("prefill", "tp"), what, hint)
-
-
 def _speculation_refused(case: Case) -> Iterator[Finding]:
     release = case.vllm_release
     if release is not None and release >= HANDSHAKE_SINCE:
@@ -151,10 +143,13 @@ def _different_llm(case: Case) -> Iterator[Finding]:
 
 
 def _differs(case: Case, name: str, shown: str, prefill: JsonValue, decode: JsonValue) -> Finding:
-    role: Role = "decode" if case.setting("decode", name) is not None else "prefill"
-    unstated = "" if case.setting("prefill", name) is not None or shown != name else ", the default"
-    place = case.place(role, name)
-    what = f"{shown} is {_word(prefill)}{unstated} in prefill and {_word(decode)} in decode"
+    is_default = {role: shown == name and case.setting(role, name) is None for role in ROLES}
+    stated = {
+        role: _word(value) + (", the default," if is_default[role] else "")
+        for role, value in (("prefill", prefill), ("decode", decode))
+    }
+    place = case.place("prefill" if is_default["decode"] else "decode", name)
+    what = f"{shown} is {stated['prefill']} in prefill and {stated['decode']} in decode"
     return Finding(place, what, "set the same value for both roles")
 
 
@@ -270,16 +265,6 @@ RULES = (
         why="Each rank of the wider side pairs with one rank of the narrower side; NIXL stops otherwise.",
         source="vLLM 0.20.0 to 0.32.0, vllm/distributed/kv_transfer/kv_connector/utils.py, tp_ratio",
         find=_tp_ratio,
-    ),
-    Rule(
-        id="wider-prefill",
-        scope="pair of roles",
-        severity="warning",
-        what="Tensor parallelism of prefill is wider than that of decode.",
-        why="vLLM 0.20.0 refuses the handshake when prefill has more ranks than KV heads (a latent KV has one), later "
-        "releases still do without latent KV. Pairs like TP4 with TP1 crashed at the first request.",
-        source="vllm-project/vllm#43523; vLLM 0.20.0, " + NIXL + "/worker.py",
-        find=_wider_prefill,
     ),
     Rule(
         id="speculation-handshake",
