@@ -155,7 +155,9 @@ def _add_engines(verbs: Verbs) -> None:
     )
     which = added.add_mutually_exclusive_group()
     which.add_argument("--write", type=Path, metavar="FILE", help="write the page to a file")
-    which.add_argument("--check", type=Path, metavar="FILE", help="exit with 3 when the file is not this page")
+    which.add_argument(
+        "--check", type=Path, metavar="FILE", help="exit with 3 when the file is not this page"
+    )
     added = verbs.add(
         "upgrade",
         upgrade,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -85,10 +85,12 @@ class Weights(Document):
     embeddings_gb: Positive = Field(description="embedding and head: over tp")
     replicated_gb: Positive = Field(description="a full copy on every GPU")
     routed_block: Count | None = Field(
-        default=None, description="rows of a routed expert that share one scale and stay together; null = unknown"
+        default=None,
+        description="rows of a routed expert that share one scale and stay together; null = unknown",
     )
     shared_block: Count | None = Field(
-        default=None, description="rows of a shared expert that share one scale and stay together; null = unknown"
+        default=None,
+        description="rows of a shared expert that share one scale and stay together; null = unknown",
     )
 
 
@@ -127,8 +129,8 @@ class Llm(Document):
     @property
     def measured_digest(self) -> str:
         """Digest of the fields that can change a measurement."""
-        blocks = {"precisions": {"__all__": {"routed_block", "shared_block"}}}
-        without = {"title": True, "source": True, "notes": True, **blocks}
+        blocks = {"__all__": {"routed_block", "shared_block"}}  # they only say what cannot be loaded
+        without: dict[str, Any] = {"title": True, "source": True, "notes": True, "precisions": blocks}
         return digest(self.model_dump(mode="json", exclude=without))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,30 @@ from tests.fakes import recipe_set as small
 
 ROOT = Path(__file__).parents[2]
 MTP = "speculative-config: {method: mtp, num_speculative_tokens: 3}"
-NIXL = "kv_connector: NixlConnector, kv_role: kv_both"
+NIXL = "{kv_connector: NixlConnector, kv_role: kv_both}"
+STORE = "{kv_connector: MooncakeStoreConnector, kv_role: kv_both}"
+MULTI = (
+    "kv_connector: MultiConnector, kv_role: kv_both,"
+    f" kv_connector_extra_config: {{connectors: [{NIXL}, {STORE}]}}"
+)
+TEP4 = "  workers: 1\n  tp: 4\n  pp: 1\n  dp: 1\n  ep: 4\n"
+TEP3 = TEP4.replace("4", "3")
 
 
 def flags(role: str, text: str) -> str:
     """The small recipe with flags added to a role."""
     return small.RECIPE.replace(f"{role}:\n", f"{role}:\n  flags: {{{text}}}\n")
+
+
+def both(prefill: str, decode: str, of: str = "flags") -> str:
+    """The small recipe with flags (or variables) added to both roles."""
+    text = small.RECIPE.replace("prefill:\n", f"prefill:\n  {of}: {{{prefill}}}\n")
+    return text.replace("decode:\n", f"decode:\n  {of}: {{{decode}}}\n")
+
+
+def at(conc: int, text: str) -> str:
+    """A recipe at one concurrency."""
+    return text.replace("[4, 8]", f"[{conc}]")
 
 
 def env(text: str, role: str = "decode") -> str:
@@ -46,13 +65,13 @@ PLANTED: list[tuple[str, str, int | None]] = [
     ("budget-below-length", flags("decode", "enable-chunked-prefill: false, max-model-len: 9216"), None),
     ("length-below-workload", flags("prefill", "max-model-len: 9000"), 4),
     ("decode-seats", edited("[4, 8]", "[4, 513]"), None),
-    ("step-budget", flags("decode", f"{MTP}, max-num-batched-tokens: 64").replace("[4, 8]", "[512]"), 10),
-    ("graph-capture", flags("decode", "max-cudagraph-capture-size: 32").replace("[4, 8]", "[512]"), 10),
-    ("graph-capture", flags("decode", "cudagraph-capture-sizes: [8, 16]").replace("[4, 8]", "[512]"), 10),
-    ("graph-capture", flags("decode", f"{MTP}, max-cudagraph-capture-size: 64").replace("[4, 8]", "[512]"), 10),
+    ("step-budget", at(512, flags("decode", f"{MTP}, max-num-batched-tokens: 64")), 10),
+    ("graph-capture", at(512, flags("decode", "max-cudagraph-capture-size: 32")), 10),
+    ("graph-capture", at(512, flags("decode", "cudagraph-capture-sizes: [8, 16]")), 10),
+    ("graph-capture", at(512, flags("decode", f"{MTP}, max-cudagraph-capture-size: 64")), 10),
     (
         "graph-capture",
-        flags("decode", "compilation-config: '{\"cudagraph_capture_sizes\": [1, 2]}'").replace("[4, 8]", "[512]"),
+        at(512, flags("decode", "compilation-config: '{\"cudagraph_capture_sizes\": [1, 2]}'")),
         10,
     ),
     ("graphs-unused", flags("decode", "enforce-eager: true, max-cudagraph-capture-size: 64"), 10),
@@ -68,7 +87,7 @@ PLANTED: list[tuple[str, str, int | None]] = [
     ),
     ("ep-width", edited("ep: 4", "ep: 3"), 8),
     ("ep-width", edited("ep: 8", "ep: 2"), 14),
-    ("heads-over-tp", edited(DECODE, "  workers: 1\n  tp: 3\n  pp: 1\n  dp: 1\n  ep: 3\n"), 11),
+    ("heads-over-tp", edited(DECODE, TEP3), 11),
     (
         "experts-need-even-ranks",
         edited(PREFILL, "  flags: {enable-eplb: true}\n  workers: 1\n  tp: 1\n  pp: 1\n  dp: 7\n  ep: 7\n"),
@@ -95,24 +114,28 @@ PLANTED: list[tuple[str, str, int | None]] = [
     ("kv-transfer-missing", flags("decode", "kv-transfer-config: null"), 10),
     ("kv-role", flags("decode", "kv-transfer-config: {kv_role: kv_producer}"), 10),
     ("kv-role", flags("prefill", "kv-transfer-config: {kv_role: kv_consumer}"), 4),
-    ("kv-role", flags("prefill", "kv-transfer-config: '{\"kv_connector\": \"NixlConnector\"}'"), 4),
+    ("kv-role", flags("prefill", 'kv-transfer-config: \'{"kv_connector": "NixlConnector"}\''), 4),
     ("kv-connectors", flags("decode", "kv-transfer-config: {kv_connector: MooncakeConnector}"), 10),
-    ("kv-handshake", flags("prefill", "kv-cache-dtype: fp8").replace("decode:\n", "decode:\n  flags: {kv-cache-dtype: auto}\n"), 11),
-    ("kv-handshake", flags("decode", "disable-hybrid-kv-cache-manager: true").replace("prefill:\n", "prefill:\n  flags: {no-disable-hybrid-kv-cache-manager: true}\n"), 11),
-    ("kv-handshake", flags("decode", "attention-config: {backend: FLASHMLA}").replace("prefill:\n", "prefill:\n  flags: {attention-backend: FLASHINFER_MLA}\n"), 11),
+    ("kv-handshake", both("kv-cache-dtype: fp8", "kv-cache-dtype: auto"), 11),
+    (
+        "kv-handshake",
+        both("no-disable-hybrid-kv-cache-manager: true", "disable-hybrid-kv-cache-manager: true"),
+        11,
+    ),
+    ("kv-handshake", both("attention-backend: FLASHINFER_MLA", "attention-config: {backend: FLASHMLA}"), 11),
     ("kv-buffer-device", flags("decode", "kv-transfer-config: {kv_buffer_device: cpu}"), 10),
     ("block-ratio", flags("decode", "block-size: 128"), 10),
     ("block-differs", flags("prefill", "block-size: 64"), None),
-    ("tp-ratio", edited(DECODE, "  workers: 1\n  tp: 4\n  pp: 1\n  dp: 1\n  ep: 4\n").replace("prefill:\n" + PREFILL, "prefill:\n  workers: 1\n  tp: 3\n  pp: 1\n  dp: 1\n  ep: 3\n"), 11),
+    ("tp-ratio", edited(DECODE, TEP4).replace(PREFILL, TEP3), 11),
     ("speculation-handshake", flags("decode", MTP) + 'versions: {vllm: "0.28.0"}\n', 10),
     ("speculation-differs", flags("decode", MTP), 10),
     ("speculation-differs", flags("prefill", MTP), 4),
-    ("different-llm", flags("decode", "tokenizer-mode: slow").replace("prefill:\n", "prefill:\n  flags: {tokenizer-mode: deepseek_v4}\n"), 11),
+    ("different-llm", both("tokenizer-mode: deepseek_v4", "tokenizer-mode: slow"), 11),
     ("ucx-negation", env('UCX_TLS: "cuda_copy,tcp,^tcp"'), 10),
     ("ucx-gpu-memory", env('UCX_TLS: "rc,tcp"'), 10),
     ("ucx-gpu-memory", env('UCX_TLS: "^cuda_copy"', "prefill"), 4),
     ("ucx-network", env('UCX_TLS: "cuda_copy,cuda_ipc,sm"'), 10),
-    ("ucx-roles", env('UCX_TLS: "cuda_copy,rc_x"').replace("prefill:\n", 'prefill:\n  env: {UCX_TLS: "cuda_copy,tcp"}\n'), 11),
+    ("ucx-roles", both('UCX_TLS: "cuda_copy,tcp"', 'UCX_TLS: "cuda_copy,rc_x"', "env"), 11),
     ("ucx-mnnvl", env('UCX_TLS: "cuda_copy,tcp", UCX_CUDA_IPC_ENABLE_MNNVL: "y"'), 10),
     ("ucx-mnnvl", env('UCX_TLS: "^cuda_ipc", UCX_CUDA_IPC_ENABLE_MNNVL: "y"'), 10),
     ("deadline", small.RECIPE.replace("[4, 8]", "[20000]") + "limits: {time_s: 1, ready_s: 1}\n", 15),
@@ -125,15 +148,19 @@ PLANTED: list[tuple[str, str, int | None]] = [
         flags("decode", "speculative-config: {method: mtp, rejection_sample_method: synthetic}"),
         10,
     ),
-]  # fmt: skip
-LLM_WITH_BLOCKS = small.LLM.replace("replicated_gb: 3.0}", "replicated_gb: 3.0, routed_block: 128, shared_block: 32}")
+]
+LLM_WITH_BLOCKS = small.LLM.replace(
+    "replicated_gb: 3.0}", "replicated_gb: 3.0, routed_block: 128, shared_block: 32}"
+)
 
 
 def found_in(text: str) -> list[Problem]:
     return [one for one in load.examine(small.texts(recipe=text, llm=LLM_WITH_BLOCKS))[1] if one.rule]
 
 
-@pytest.mark.parametrize(("rule", "text", "line"), PLANTED, ids=[f"{n}-{one[0]}" for n, one in enumerate(PLANTED)])
+@pytest.mark.parametrize(
+    ("rule", "text", "line"), PLANTED, ids=[f"{n}-{one[0]}" for n, one in enumerate(PLANTED)]
+)
 def test_a_rule_fires_on_its_planted_case_at_its_line(rule, text, line):
     found = [one for one in found_in(text) if one.rule == rule]
     assert found, found_in(text)
@@ -165,7 +192,8 @@ def test_the_recipes_of_the_repository_break_no_rule():
 def foreign_problems(file: str, catalogue) -> list[Problem]:
     document = foreign_recipes.document(file)
     node, problems = compose(file, json.dumps(document))
-    assert node is not None and problems == []
+    assert node is not None
+    assert problems == []
     return list(rule_problems(Recipe.model_validate_json(json.dumps(document)), node, catalogue))
 
 
@@ -184,9 +212,9 @@ def test_recipes_that_ran_elsewhere_break_no_rule(catalogue, capsys):
     alarms = [one for entry, one in found if one.rule not in entry.get("warned", {})]
     errors = [one for _, one in found if one.severity == "error"]
     with capsys.disabled():
-        print(
+        sys.stdout.write(
             f"\n{len(RULES)} rules on {len(listed)} recipes that ran elsewhere: {len(alarms)} false alarms,"
-            f" {len(errors)} errors, {len(found) - len(alarms)} warnings that are true"
+            f" {len(errors)} errors, {len(found) - len(alarms)} warnings that are true\n"
         )
     assert [str(one) for one in alarms] == []
     assert errors == []
@@ -198,20 +226,33 @@ def test_recipes_that_ran_elsewhere_break_no_rule(catalogue, capsys):
     ("text", "why"),
     [
         (flags("decode", "max-cudagraph-capture-size: 8"), "at conc 8 one sequence runs on each rank"),
-        (flags("decode", f"{MTP}, max-num-batched-tokens: 64").replace("decode:", "decode:", 1).replace("prefill:\n", f"prefill:\n  flags: {{{MTP}}}\n"), "the budget holds what runs at once"),
-        (flags("decode", "speculative-config: {method: ngram, num_speculative_tokens: 3}"), "ngram has no KV of its own"),
-        (flags("decode", MTP).replace("prefill:\n", "prefill:\n  flags: {speculative-config: {method: mtp, num_speculative_tokens: 1}}\n") + 'versions: {vllm: "0.32.0"}\n', "the number of drafted tokens is not compared"),
+        (both(MTP, f"{MTP}, max-num-batched-tokens: 64"), "the budget holds what runs at once"),
+        (
+            flags("decode", "speculative-config: {method: ngram, num_speculative_tokens: 3}"),
+            "ngram has no KV of its own",
+        ),
+        (
+            both("speculative-config: {method: mtp, num_speculative_tokens: 1}", MTP)
+            + 'versions: {vllm: "0.32.0"}\n',
+            "the number of drafted tokens is not compared",
+        ),
         (flags("decode", "tokenizer-mode: deepseek_v4"), "one role only states it"),
         (flags("decode", "attention-config: {use_fp4_indexer_cache: true}"), "published row 10 differs so"),
         (env('UCX_TLS: "^tcp"'), "an exclusion keeps everything else"),
         (env('UCX_TLS: "^ib,ud:aux"'), "a modifier of a transport"),
-        (flags("decode", "kv-transfer-config: {kv_role: kv_consumer}").replace("prefill:\n", "prefill:\n  flags: {kv-transfer-config: {kv_role: kv_producer}}\n"), "roles may be exact"),
-        (flags("decode", f"kv-transfer-config: {{kv_connector: MultiConnector, kv_role: kv_both, kv_connector_extra_config: {{connectors: [{{{NIXL}}}, {{kv_connector: MooncakeStoreConnector, kv_role: kv_both}}]}}}}"), "the connector is inside"),
-        (flags("decode", "enforce-eager: true, compilation-config: {cudagraph_mode: NONE}"), "both say the same"),
+        (
+            both("kv-transfer-config: {kv_role: kv_producer}", "kv-transfer-config: {kv_role: kv_consumer}"),
+            "roles may be exact",
+        ),
+        (flags("decode", f"kv-transfer-config: {{{MULTI}}}"), "the connector is inside"),
+        (
+            flags("decode", "enforce-eager: true, compilation-config: {cudagraph_mode: NONE}"),
+            "both say the same",
+        ),
         (flags("decode", "numa-bind: true, numa-bind-nodes: [0, 1]"), "numa-bind is on"),
-        (flags("prefill", "max-model-len: 16384").replace("decode:\n", "decode:\n  flags: {max-model-len: 9280}\n"), "each role holds the workload"),
+        (both("max-model-len: 16384", "max-model-len: 9280"), "each role holds the workload"),
     ],
-)  # fmt: skip
+)
 def test_what_works_is_not_reported(text, why):
     recipe_set, problems = load.examine(small.texts(recipe=text))
     assert [str(one) for one in problems if one.rule] == [], why
@@ -238,7 +279,9 @@ def test_a_default_of_the_engine_version_counts_where_the_catalogue_has_it():
 
 def test_rules_about_an_llm_are_silent_without_its_facts():
     text = edited(DECODE, DECODE.replace("ep: 8", "ep: 1"))
-    assert [one for one in load.examine(small.texts(recipe=text))[1] if one.rule == "quantisation-block"] == []
+    assert [
+        one for one in load.examine(small.texts(recipe=text))[1] if one.rule == "quantisation-block"
+    ] == []
 
 
 def test_wrong_limits_do_not_make_other_findings():
@@ -256,7 +299,7 @@ def test_the_page_describes_every_rule_once():
     text = page()
     for rule in RULES:
         assert text.count(f"### {rule.id}\n") == 1
-        assert rule.what in text and rule.why in text and rule.source in text
+        assert all(one in text for one in (rule.what, rule.why, rule.source))
 
 
 def test_the_verb_prints_writes_and_checks_the_page(tmp_path, capsys):

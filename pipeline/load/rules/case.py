@@ -81,7 +81,7 @@ class Case:
 
     @property
     def drafts(self) -> int:
-        """Tokens that decode drafts in a step for each sequence; 0 without speculative decoding, or unknown."""
+        """Tokens that decode drafts for each sequence in a step; 0 for none, or unknown."""
         count = self.mapping("decode", "speculative-config").get("num_speculative_tokens")
         return count if isinstance(count, int) and not isinstance(count, bool) and count > 0 else 0
 

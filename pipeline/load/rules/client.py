@@ -22,9 +22,10 @@ def _deadline(case: Case) -> Iterator[Finding]:
     needed = _least_seconds(case)
     if needed is None or needed <= case.recipe.limits.time_s:
         return
-    total = (case.recipe.client.requests_per_conc + case.recipe.client.warmup_per_conc) * sum(case.recipe.conc)
+    client, limit = case.recipe.client, case.recipe.limits.time_s
+    requests = (client.requests_per_conc + client.warmup_per_conc) * sum(case.recipe.conc)
     what = (
-        f"limits.time_s {case.recipe.limits.time_s} cannot be met: {total} requests take {needed:.0f} s or more "
+        f"limits.time_s {limit} cannot be met: {requests} requests take {needed:.0f} s or more "
         f"at {PEAK_SHARE:.0%} of the peak FLOP/s of {case.recipe.prefill.gpus} prefill GPUs"
     )
     hint = "raise limits.time_s, or lower conc or client.requests_per_conc"
@@ -45,7 +46,9 @@ def _least_seconds(case: Case) -> float | None:
 def _ready_before_deadline(case: Case) -> Iterator[Finding]:
     limits = case.recipe.limits
     if limits.ready_s >= limits.time_s:
-        what = f"limits.ready_s {limits.ready_s} leaves nothing of limits.time_s {limits.time_s} for a measurement"
+        what = (
+            f"limits.ready_s {limits.ready_s} leaves no time to measure within limits.time_s {limits.time_s}"
+        )
         yield Finding(("limits", "ready_s"), what, "set it below limits.time_s")
 
 
@@ -56,7 +59,7 @@ def _frontend_files(case: Case) -> Iterator[Finding]:
     stated = case.recipe.versions.get("dynamo")
     version = release(stated) if stated else None
     if version is not None and version >= RAISES_LIMIT:
-        hint = f"set DYN_FRONTEND_FD_LIMIT_TARGET to {needed}: the frontend raises its limit to {RAISED_TO} only"
+        hint = f"set DYN_FRONTEND_FD_LIMIT_TARGET to {needed}: the frontend takes {RAISED_TO} by itself"
     else:
         hint = f"run `ulimit -n {needed}` before the frontend; the usual limit is 1024"
     what = f"conc {case.conc} needs about {needed} open files (nofile) in the one frontend"
@@ -97,9 +100,12 @@ RULES = (
         scope="client",
         severity="error",
         what="limits.time_s is shorter than the requests of all concurrencies can take.",
-        why="The bound is generous: prefill alone, 2 FLOP for each active parameter and prompt token, at half of the "
-        "highest peak FLOP/s of the SKU on all prefill GPUs, warm-up included. Published prefill reaches a tenth of the "
-        "peak, so a deadline that passes may still be too short. Silent without SKU or LLM.",
+        why=(
+            "The bound is generous: prefill alone, 2 FLOP for each active parameter and prompt "
+            "token, at half of the highest peak FLOP/s of the SKU on all prefill GPUs, warm-up "
+            "included. Published prefill reaches a tenth of the peak, so a deadline that passes "
+            "may still be too short. Silent without SKU or LLM."
+        ),
         source="rows 7, 8 and 12 to 14 of the published study (reports/published): 9 to 10 % of the peak",
         find=_deadline,
     ),
@@ -108,7 +114,9 @@ RULES = (
         scope="client",
         severity="error",
         what="limits.ready_s is not below limits.time_s.",
-        why="A deployment that needs the time it is granted to become ready is ended before it is measured.",
+        why=(
+            "A deployment that needs the time it is granted to become ready is ended before it is measured."
+        ),
         source="NVIDIA/srt-slurm recipes: health_check (4 h) is part of slurm.time_limit (8 h)",
         find=_ready_before_deadline,
     ),
@@ -116,11 +124,20 @@ RULES = (
         id="frontend-files",
         scope="client",
         severity="warning",
-        what="The largest concurrency is above what one frontend is known to serve with common limits of open files.",
-        why="A frontend holds about two sockets for each request. Where they run out it cannot accept connections, and "
-        "floods its log. Dynamo 1.4.2 and later raise the soft limit, but to 8192 only; earlier releases keep the limit of "
-        "the shell. One frontend is known to have served 8192 requests at once, so a larger concurrency is reported.",
-        source="ai-dynamo/dynamo#11801 and #11802; Dynamo 1.4.2, dynamo/frontend/main.py; InferenceX run 30495901633",
+        what=(
+            "The largest concurrency is above what one frontend is known to serve with common "
+            "limits of open files."
+        ),
+        why=(
+            "A frontend holds about two sockets for each request. Where they run out it cannot "
+            "accept connections, and floods its log. Dynamo 1.4.2 and later raise the soft limit, "
+            "but to 8192 only; earlier releases keep the limit of the shell. One frontend is "
+            "known to have served 8192 requests at once, so a larger concurrency is reported."
+        ),
+        source=(
+            "ai-dynamo/dynamo#11801 and #11802; Dynamo 1.4.2, dynamo/frontend/main.py; InferenceX "
+            "run 30495901633"
+        ),
         find=_frontend_files,
     ),
     Rule(
@@ -137,10 +154,14 @@ RULES = (
         scope="client",
         severity="warning",
         what="Speculative decoding accepts drafted tokens at a set rate instead of checking them.",
-        why="The text is not that of the LLM, and the throughput depends on the chosen rate only. Such a point compares "
-        "with points of the same rate alone.",
-        source="SemiAnalysisAI/InferenceX, inferencex-e2e/infx/srt_slurm/synthetic_acceptance.py; vLLM 0.20.0, "
-        "vllm/config/speculative.py",
+        why=(
+            "The text is not that of the LLM, and the throughput depends on the chosen rate only. "
+            "Such a point compares with points of the same rate alone."
+        ),
+        source=(
+            "SemiAnalysisAI/InferenceX, inferencex-e2e/infx/srt_slurm/synthetic_acceptance.py; "
+            "vLLM 0.20.0, vllm/config/speculative.py"
+        ),
         find=_synthetic_acceptance,
     ),
 )

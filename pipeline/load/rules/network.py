@@ -27,9 +27,8 @@ def _negation(case: Case) -> Iterator[Finding]:
         found = _transports(case, role)
         inside = next((name for name in found[1] if name.startswith("^")), None) if found else None
         if inside:
-            value = case.recipe.pools[role].env[TLS]
-            what = f"{role} {TLS}={value} both names and excludes transports: `^` counts only at the start"
-            yield Finding((role, "env", TLS), what, f"list what is used, or start with ^ and drop `{inside}`")
+            what = f"{_stated(case, role)} both names and excludes transports: `^` counts only at the start"
+            yield Finding((role, "env", TLS), what, f"list what is used, without `{inside}`")
 
 
 def _gpu_memory(case: Case) -> Iterator[Finding]:
@@ -41,7 +40,7 @@ def _gpu_memory(case: Case) -> Iterator[Finding]:
             continue
         is_exclusion, names = found
         if any(name in GPU_MEMORY for name in names) is is_exclusion:
-            what = f"{role} {TLS}={case.recipe.pools[role].env[TLS]} leaves UCX without access to GPU memory"
+            what = f"{_stated(case, role)} leaves UCX without access to GPU memory"
             hint = "do not exclude cuda_copy" if is_exclusion else "add cuda_copy, or cuda for NVLink too"
             yield Finding((role, "env", TLS), what, hint)
 
@@ -50,8 +49,9 @@ def _network(case: Case) -> Iterator[Finding]:
     for role in ROLES:
         found = _transports(case, role)
         if found and not found[0] and not any(map(_is_network, found[1])):
-            what = f"{role} {TLS}={case.recipe.pools[role].env[TLS]} has no transport between trays"
-            yield Finding((role, "env", TLS), what, "add tcp, or rc where the trays have InfiniBand or RoCE")
+            what = f"{_stated(case, role)} has no transport between trays"
+            hint = "add tcp, or rc where the trays have InfiniBand or RoCE"
+            yield Finding((role, "env", TLS), what, hint)
 
 
 def _roles_meet(case: Case) -> Iterator[Finding]:
@@ -61,7 +61,8 @@ def _roles_meet(case: Case) -> Iterator[Finding]:
     ours, theirs = ({_family(name) for name in one[1] if _is_network(name)} for one in (prefill, decode))
     wide = {"all", "ib"} & (ours | theirs)
     if ours and theirs and not ours & theirs and not wide:
-        what = f"prefill and decode have no transport in common: {', '.join(sorted(ours))} and {', '.join(sorted(theirs))}"
+        of_prefill, of_decode = ", ".join(sorted(ours)), ", ".join(sorted(theirs))
+        what = f"no transport in common: {of_prefill} in prefill, {of_decode} in decode"
         yield Finding(("decode", "env", TLS), what, f"use the same {TLS} for both roles")
 
 
@@ -75,6 +76,10 @@ def _mnnvl(case: Case) -> Iterator[Finding]:
         if is_named is found[0]:
             what = f"{role} sets {MNNVL}, but {TLS} leaves out cuda_ipc, which would use it"
             yield Finding((role, "env", TLS), what, f"add cuda_ipc to {TLS}, or remove {MNNVL}")
+
+
+def _stated(case: Case, role: Role) -> str:
+    return f"{role} {TLS}={case.recipe.pools[role].env[TLS]}"
 
 
 def _is_network(name: str) -> bool:
@@ -92,8 +97,10 @@ RULES = (
         scope="role",
         severity="error",
         what="UCX_TLS has a `^` that is not its first character.",
-        why="A leading `^` excludes the whole list. Inside of a list it is part of a name that no transport has, so "
-        "`cuda_copy,^tcp` neither excludes tcp nor keeps what was meant.",
+        why=(
+            "A leading `^` excludes the whole list. Inside of a list it is part of a name that no "
+            "transport has, so `cuda_copy,^tcp` neither excludes tcp nor keeps what was meant."
+        ),
         source="openucx/ucx, docs/source/faq.md (UCX_TLS) and test/apps/test_ucx_tls.py (negate mode)",
         find=_negation,
     ),
@@ -102,7 +109,10 @@ RULES = (
         scope="role",
         severity="error",
         what="UCX_TLS leaves out cuda_copy (or cuda), or excludes it.",
-        why="UCX recognises GPU memory through cuda_copy. Without it the transfer crashes; newer NIXL refuses to start.",
+        why=(
+            "UCX recognises GPU memory through cuda_copy. Without it the transfer crashes; newer "
+            "NIXL refuses to start."
+        ),
         source="ai-dynamo/nixl#1617; openucx/ucx#3776; openucx/ucx, docs/source/faq.md (UCX_TLS)",
         find=_gpu_memory,
     ),
@@ -111,9 +121,14 @@ RULES = (
         scope="role",
         severity="error",
         what="UCX_TLS names no transport that reaches another host.",
-        why="cuda_copy and cuda_ipc move memory, but cannot carry the control messages of NIXL, and shared memory ends "
-        "at the host. Prefill and decode are on different trays.",
-        source="ai-dynamo/dynamo, recipes/deepseek-v4/deepseek-v4-pro/vllm/disagg/gb200/deploy.yaml (comment at UCX_TLS)",
+        why=(
+            "cuda_copy and cuda_ipc move memory, but cannot carry the control messages of NIXL, "
+            "and shared memory ends at the host. Prefill and decode are on different trays."
+        ),
+        source=(
+            "ai-dynamo/dynamo, recipes/deepseek-v4/deepseek-v4-pro/vllm/disagg/gb200/deploy.yaml "
+            "(comment at UCX_TLS)"
+        ),
         find=_network,
     ),
     Rule(
@@ -122,7 +137,9 @@ RULES = (
         severity="error",
         what="The UCX_TLS of prefill and of decode have no network transport in common.",
         why="Both ends of a UCX connection use the same transport.",
-        source="openucx/ucx, docs/source/faq.md (UCX_TLS); ai-dynamo/nixl#1614 (NIXL_ERR_BACKEND across nodes)",
+        source=(
+            "openucx/ucx, docs/source/faq.md (UCX_TLS); ai-dynamo/nixl#1614 (NIXL_ERR_BACKEND across nodes)"
+        ),
         find=_roles_meet,
     ),
     Rule(
@@ -130,8 +147,10 @@ RULES = (
         scope="role",
         severity="warning",
         what="UCX_CUDA_IPC_ENABLE_MNNVL is set, but UCX_TLS leaves out cuda_ipc.",
-        why="The KV then goes over the network although NVLink between trays was meant; a median TTFT of 4.7 s instead "
-        "of 0.5 s was seen where the transfer fell back to TCP.",
+        why=(
+            "The KV then goes over the network although NVLink between trays was meant; a median "
+            "TTFT of 4.7 s instead of 0.5 s was seen where the transfer fell back to TCP."
+        ),
         source="ai-dynamo/nixl#1110; comment in a public DeepSeek-V4-Pro recipe of ai-dynamo/dynamo",
         find=_mnnvl,
     ),

@@ -85,8 +85,8 @@ def _graph_capture(case: Case) -> Iterator[Finding]:
         tokens = f" x {1 + case.drafts} tokens" if case.drafts else ""
         yield Finding(
             _graph_place(case, "decode"),
-            f"decode captures CUDA graphs for at most {largest} tokens, but {running} sequences{tokens} = {needed} "
-            f"run at once at conc {case.conc}",
+            f"decode captures CUDA graphs for at most {largest} tokens, but at conc {case.conc} "
+            f"{running} sequences{tokens} = {needed} run at once",
             f"set {GRAPH_SIZE} to {needed} or more",
         )
 
@@ -165,8 +165,10 @@ RULES = (
         scope="role",
         severity="error",
         what="Chunked prefill is off and max-num-batched-tokens is below max-model-len.",
-        why="A prompt must then fit into one step. vLLM refuses to start, because it would have to reject longer "
-        "prompts that max-model-len allows.",
+        why=(
+            "A prompt must then fit into one step. vLLM refuses to start, because it would have "
+            "to reject longer prompts that max-model-len allows."
+        ),
         source="vLLM 0.20.0 to 0.32.0, vllm/config/scheduler.py, verify_max_model_len",
         find=_budget_below_length,
     ),
@@ -184,9 +186,14 @@ RULES = (
         scope="client",
         severity="warning",
         what="The decode ranks together have fewer seats (max-num-seqs) than the largest concurrency.",
-        why="vLLM queues what is above the limit. It is no failure, but the point measures a queue, and its "
-        "concurrency is not the number of sequences that decode.",
-        source="vLLM 0.20.0, vllm/v1/core/sched/scheduler.py: requests wait while max_num_running_reqs are running",
+        why=(
+            "vLLM queues what is above the limit. It is no failure, but the point measures a "
+            "queue, and its concurrency is not the number of sequences that decode."
+        ),
+        source=(
+            "vLLM 0.20.0, vllm/v1/core/sched/scheduler.py: requests wait while "
+            "max_num_running_reqs are running"
+        ),
         find=_decode_seats,
     ),
     Rule(
@@ -194,11 +201,17 @@ RULES = (
         scope="role",
         severity="warning",
         what="The token budget of a decode step is below running sequences x (1 + speculative tokens).",
-        why="Running sequences are min(max-num-seqs, concurrency / ranks). A step that cannot hold all of them "
-        "verifies some sequences only in the next step: speculative decoding then slows decode down. A limit "
-        "that the concurrency never reaches is not reported: upstream ran max-num-seqs 512 with 2 drafted "
-        "tokens and a budget of 1024 at 128 sequences a rank.",
-        source="vllm-project/vllm#41603 (run 15908); vLLM 0.20.0, vllm/config/vllm.py, _set_max_num_scheduled_tokens",
+        why=(
+            "Running sequences are min(max-num-seqs, concurrency / ranks). A step that cannot "
+            "hold all of them verifies some sequences only in the next step: speculative decoding "
+            "then slows decode down. A limit that the concurrency never reaches is not reported: "
+            "upstream ran max-num-seqs 512 with 2 drafted tokens and a budget of 1024 at 128 "
+            "sequences a rank."
+        ),
+        source=(
+            "vllm-project/vllm#41603 (run 15908); vLLM 0.20.0, vllm/config/vllm.py, "
+            "_set_max_num_scheduled_tokens"
+        ),
         find=_step_budget,
     ),
     Rule(
@@ -206,8 +219,11 @@ RULES = (
         scope="role",
         severity="warning",
         what="Decode uses CUDA graphs, but the largest captured size is below the tokens of a full step.",
-        why="vLLM replays a graph only up to the largest captured size; a larger batch runs without graphs, and "
-        "the time per output token jumps. Judged at the concurrency of the recipe, not at max-num-seqs.",
+        why=(
+            "vLLM replays a graph only up to the largest captured size; a larger batch runs "
+            "without graphs, and the time per output token jumps. Judged at the concurrency of "
+            "the recipe, not at max-num-seqs."
+        ),
         source="vLLM 0.20.0, vllm/config/vllm.py, _set_cudagraph_sizes",
         find=_graph_capture,
     ),
@@ -216,8 +232,13 @@ RULES = (
         scope="role",
         severity="warning",
         what="A role sets sizes or a mode of CUDA graphs together with enforce-eager.",
-        why="enforce-eager turns CUDA graphs off, so the settings have no effect although they look as if they had.",
-        source="vLLM 0.20.0, vllm/config/vllm.py, _set_cudagraph_sizes: no sizes where enforce_eager is set",
+        why=(
+            "enforce-eager turns CUDA graphs off, so the settings have no effect although they "
+            "look as if they had."
+        ),
+        source=(
+            "vLLM 0.20.0, vllm/config/vllm.py, _set_cudagraph_sizes: no sizes where enforce_eager is set"
+        ),
         find=_graphs_unused,
     ),
     Rule(
@@ -225,7 +246,10 @@ RULES = (
         scope="role",
         severity="error",
         what="max-cudagraph-capture-size is not the largest of cudagraph-capture-sizes.",
-        why="vLLM refuses to start when both are given and disagree. Sizes above max-num-batched-tokens do not count.",
+        why=(
+            "vLLM refuses to start when both are given and disagree. Sizes above "
+            "max-num-batched-tokens do not count."
+        ),
         source="vLLM 0.20.0, vllm/config/vllm.py, _set_cudagraph_sizes",
         find=_graph_sizes_disagree,
     ),

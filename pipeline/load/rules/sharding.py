@@ -15,7 +15,7 @@ def _ep_width(case: Case) -> Iterator[Finding]:
     for role in ROLES:
         pool = case.recipe.pools[role]
         width = pool.tp * pool.dp
-        if pool.ep == 1 or pool.ep == width:
+        if pool.ep in (1, width):
             continue
         hint = f"set ep to 1 or {width}"
         if width % pool.ep:
@@ -38,7 +38,9 @@ def _experts_need_even_ranks(case: Case) -> Iterator[Finding]:
     for role, llm, pool, experts in _uneven(case):
         reason = _needs_even_ranks(case, role)
         if reason:
-            what = f"{role} ep {pool.ep} does not divide the {experts} experts of {llm.id}, which {reason} needs"
+            what = (
+                f"{role} ep {pool.ep} does not divide the {experts} experts of {llm.id}, which {reason} needs"
+            )
             yield Finding((role, "ep"), what, f"choose a shape whose ep divides {experts}")
 
 
@@ -91,7 +93,12 @@ def _quantisation_block(case: Case) -> Iterator[Finding]:
     for role in ROLES:
         pool = case.recipe.pools[role]
         shards = (
-            ("routed", weights.routed_block, 1 if pool.ep > 1 else pool.tp * pool.dp, llm.expert_intermediate),
+            (
+                "routed",
+                weights.routed_block,
+                1 if pool.ep > 1 else pool.tp * pool.dp,
+                llm.expert_intermediate,
+            ),
             ("shared", weights.shared_block, pool.tp, llm.expert_intermediate * llm.shared_experts),
         )
         for kind, block, width, size in shards:
@@ -101,7 +108,9 @@ def _quantisation_block(case: Case) -> Iterator[Finding]:
                 f"{role} gives each GPU {size // width} of {size} rows of the {kind} experts of {llm.id}, "
                 f"which is no multiple of their quantisation block {block}"
             )
-            yield Finding((role, "tp"), what, f"choose tp so that {size} / tp is a multiple of {block}")
+            with_ep = ", or set ep" if kind == "routed" else ""
+            hint = f"choose a width that leaves each GPU a multiple of {block} rows{with_ep}"
+            yield Finding((role, "tp"), what, hint)
 
 
 def _eplb(case: Case) -> Iterator[Finding]:
@@ -110,8 +119,7 @@ def _eplb(case: Case) -> Iterator[Finding]:
         redundant = _redundant(case.mapping(role, "eplb-config"))
         if is_on and case.recipe.pools[role].ep == 1:
             what = f"{role} balances expert load (enable-eplb), but has no expert parallelism"
-            width = case.recipe.pools[role].tp * case.recipe.pools[role].dp
-            yield Finding(case.place(role, "enable-eplb"), what, f"set ep to {width}, or remove enable-eplb")
+            yield Finding(case.place(role, "enable-eplb"), what, "set ep to tp x dp, or remove enable-eplb")
         elif redundant and not is_on:
             what = f"{role} asks for {redundant} redundant experts, but expert load balancing is off"
             yield Finding(case.place(role, "eplb-config"), what, "set enable-eplb, or remove eplb-config")
@@ -126,7 +134,9 @@ def _numa(case: Case) -> Iterator[Finding]:
     for role in ROLES:
         for name in ("numa-bind-nodes", "numa-bind-cpus"):
             if case.setting(role, name) is not None and case.with_default(role, "numa-bind") is not True:
-                yield Finding(case.place(role, name), f"{role} sets {name} without numa-bind", "set numa-bind")
+                yield Finding(
+                    case.place(role, name), f"{role} sets {name} without numa-bind", "set numa-bind"
+                )
 
 
 def _offload(case: Case) -> Iterator[Finding]:
@@ -151,8 +161,11 @@ RULES = (
         scope="role",
         severity="error",
         what="ep is neither 1 nor tp x dp.",
-        why="vLLM has one switch: experts are divided over all GPUs of a worker (ep = tp x dp), or every expert is "
-        "divided over them (ep = 1). With dp > 1 and ep = 1 they are one tensor-parallel group over tp x dp.",
+        why=(
+            "vLLM has one switch: experts are divided over all GPUs of a worker (ep = tp x dp), "
+            "or every expert is divided over them (ep = 1). With dp > 1 and ep = 1 they are one "
+            "tensor-parallel group over tp x dp."
+        ),
         source="vLLM 0.20.0, vllm/model_executor/layers/fused_moe/config.py, FusedMoEParallelConfig.make",
         find=_ep_width,
     ),
@@ -170,7 +183,10 @@ RULES = (
         scope="LLM",
         severity="error",
         what="ep does not divide the experts, and EPLB or a mega_moe backend is used.",
-        why="Both need the same number of experts on each rank (redundant experts included) and stop otherwise.",
+        why=(
+            "Both need the same number of experts on each rank (redundant experts included) and "
+            "stop otherwise."
+        ),
         source="vLLM 0.32.0, vllm/model_executor/layers/fused_moe/layer.py (EPLB); vLLM 0.20.0, "
         "vllm/model_executor/models/deepseek_v4.py (mega_moe)",
         find=_experts_need_even_ranks,
@@ -180,8 +196,10 @@ RULES = (
         scope="LLM",
         severity="warning",
         what="ep does not divide the experts of the LLM.",
-        why="vLLM places the remaining experts on the first ranks. It runs, but these ranks have more to do in every "
-        "step, and all others wait for them.",
+        why=(
+            "vLLM places the remaining experts on the first ranks. It runs, but these ranks have "
+            "more to do in every step, and all others wait for them."
+        ),
         source="vLLM 0.20.0, vllm/model_executor/layers/fused_moe/layer.py, determine_expert_map",
         find=_experts_uneven,
     ),
@@ -190,8 +208,13 @@ RULES = (
         scope="LLM",
         severity="error",
         what="Without expert parallelism, tp x dp does not divide the intermediate size of an expert.",
-        why="Every expert is then divided over all GPUs of the worker, and each must hold a whole number of its rows.",
-        source="vLLM 0.20.0, vllm/model_executor/layers/fused_moe/layer.py: intermediate_size % tp_size == 0",
+        why=(
+            "Every expert is then divided over all GPUs of the worker, and each must hold a whole "
+            "number of its rows."
+        ),
+        source=(
+            "vLLM 0.20.0, vllm/model_executor/layers/fused_moe/layer.py: intermediate_size % tp_size == 0"
+        ),
         find=_intermediate_over_gpus,
     ),
     Rule(
@@ -199,16 +222,22 @@ RULES = (
         scope="LLM",
         severity="error",
         what="The part of an expert on one GPU is no multiple of the quantisation block of its weights.",
-        why="A block has one scale and cannot be divided, so loading the weights fails. Silent where the LLM document "
-        "does not state the block.",
-        source="vllm-project/vllm#17569 and #52997; vLLM 0.20.0, vllm/model_executor/layers/quantization/fp8.py",
+        why=(
+            "A block has one scale and cannot be divided, so loading the weights fails. Silent "
+            "where the LLM document does not state the block."
+        ),
+        source=(
+            "vllm-project/vllm#17569 and #52997; vLLM 0.20.0, vllm/model_executor/layers/quantization/fp8.py"
+        ),
         find=_quantisation_block,
     ),
     Rule(
         id="eplb",
         scope="role",
         severity="error",
-        what="Expert load balancing without expert parallelism, or redundant experts without load balancing.",
+        what=(
+            "Expert load balancing without expert parallelism, or redundant experts without load balancing."
+        ),
         why="vLLM refuses to start with either.",
         source="vLLM 0.20.0 to 0.32.0, vllm/config/parallel.py",
         find=_eplb,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pipeline.errors import Problem
 from pipeline.load.nodes import Node
@@ -26,5 +27,6 @@ def rule_problems(recipe: Recipe, node: Node, catalogue: Catalogue) -> Iterator[
     case = case_of(recipe, catalogue)
     for rule in RULES:
         for finding in rule.find(case):
-            mark = node.at(finding.place).mark if finding.place else node.mark
-            yield Problem(mark.path, mark.line, mark.col, finding.what, finding.hint, rule.severity, rule.id)
+            mark = node.at(finding.place).mark
+            found = Problem(mark.path, mark.line, mark.col, finding.what, finding.hint)
+            yield replace(found, severity=rule.severity, rule=rule.id)

@@ -10,17 +10,26 @@ from pipeline.load.rules.case import Case, Finding, Rule
 from pipeline.schema.recipe import ROLES, Role
 
 TRANSFER, SPECULATION, BLOCK = "kv-transfer-config", "speculative-config", "block-size"
-WITH_HIDDEN_STATES = ("eagle", "eagle3", "mtp", "dflash", "dspark")  # methods with layers and KV of their own
+WITH_HIDDEN_STATES = ("eagle", "eagle3", "mtp", "dflash", "dspark")  # layers with KV of their own
 HANDSHAKE_SINCE = (0, 28, 0)  # vLLM release that compares speculative decoding in the handshake
 WRONG_ROLE: Mapping[Role, str] = {"prefill": "kv_consumer", "decode": "kv_producer"}
-CHECKPOINT = ("quantization", "revision", "tokenizer", "tokenizer-mode", "tokenizer-revision", "hf-overrides")
+CHECKPOINT = (
+    "quantization",
+    "revision",
+    "tokenizer",
+    "tokenizer-mode",
+    "tokenizer-revision",
+    "hf-overrides",
+)
 
 
 def _missing(case: Case) -> Iterator[Finding]:
     for role in ROLES:
         if case.setting(role, TRANSFER) is None:
             what = f"{role} sets no {TRANSFER}, so no KV goes from prefill to decode"
-            yield Finding((role, "flags"), what, "set it, e.g. {kv_connector: NixlConnector, kv_role: kv_both}")
+            yield Finding(
+                (role, "flags"), what, "set it, e.g. {kv_connector: NixlConnector, kv_role: kv_both}"
+            )
 
 
 def _kv_role(case: Case) -> Iterator[Finding]:
@@ -57,7 +66,9 @@ def _handshake(case: Case) -> Iterator[Finding]:
     prefill, decode = (_attention_backend(case, role) for role in ROLES)
     if prefill is not None and decode is not None and prefill != decode:
         name = (
-            "attention-backend" if case.setting("decode", "attention-backend") is not None else "attention-config"
+            "attention-backend"
+            if case.setting("decode", "attention-backend") is not None
+            else "attention-config"
         )
         yield _differs(case, name, "attention backend", prefill, decode)
 
@@ -121,13 +132,14 @@ def _speculation(case: Case) -> Iterator[Finding]:
     }
     yield Finding(
         case.place("decode" if decode else "prefill", SPECULATION),
-        f"speculative decoding with layers of its own differs: prefill {shown['prefill']}, decode {shown['decode']}",
+        "speculative decoding with draft layers differs: "
+        f"prefill {shown['prefill']}, decode {shown['decode']}",
         f"set the same method and model in {SPECULATION} of both roles",
     )
 
 
 def _drafter(case: Case, role: Role) -> dict[str, JsonValue] | None:
-    """Return what must be equal of a method whose draft layers have KV; None for other methods and for none."""
+    """Return what must be equal of a method whose draft layers have KV; None for any other."""
     config = case.mapping(role, SPECULATION)
     if config.get("method") not in WITH_HIDDEN_STATES:
         return None
@@ -143,11 +155,9 @@ def _different_llm(case: Case) -> Iterator[Finding]:
 
 
 def _differs(case: Case, name: str, shown: str, prefill: JsonValue, decode: JsonValue) -> Finding:
+    values: dict[Role, JsonValue] = {"prefill": prefill, "decode": decode}
     is_default = {role: shown == name and case.setting(role, name) is None for role in ROLES}
-    stated = {
-        role: _word(value) + (", the default," if is_default[role] else "")
-        for role, value in (("prefill", prefill), ("decode", decode))
-    }
+    stated = {role: _word(values[role]) + (", the default," if is_default[role] else "") for role in ROLES}
     place = case.place("prefill" if is_default["decode"] else "decode", name)
     what = f"{shown} is {stated['prefill']} in prefill and {stated['decode']} in decode"
     return Finding(place, what, "set the same value for both roles")
@@ -192,9 +202,14 @@ RULES = (
         scope="role",
         severity="error",
         what="A role has no kv-transfer-config.",
-        why="Dynamo refuses to start a prefill worker without it. A decode worker starts, but computes every prompt "
-        "again, so the deployment only looks disaggregated.",
-        source="Dynamo 1.2.1 to 1.6.1, dynamo/vllm/args.py; vLLM 0.20.0, vllm/v1/engine/core.py: no KVConnector found",
+        why=(
+            "Dynamo refuses to start a prefill worker without it. A decode worker starts, but "
+            "computes every prompt again, so the deployment only looks disaggregated."
+        ),
+        source=(
+            "Dynamo 1.2.1 to 1.6.1, dynamo/vllm/args.py; vLLM 0.20.0, vllm/v1/engine/core.py: no "
+            "KVConnector found"
+        ),
         find=_missing,
     ),
     Rule(
@@ -202,8 +217,10 @@ RULES = (
         scope="role",
         severity="error",
         what="kv_role is missing, or the opposite of what the role does.",
-        why="vLLM refuses a connector without kv_role. A prefill worker that only consumes KV, or a decode worker "
-        "that only produces it, hands nothing over.",
+        why=(
+            "vLLM refuses a connector without kv_role. A prefill worker that only consumes KV, or "
+            "a decode worker that only produces it, hands nothing over."
+        ),
         source="vLLM 0.20.0 to 0.32.0, vllm/config/kv_transfer.py",
         find=_kv_role,
     ),
@@ -212,8 +229,10 @@ RULES = (
         scope="pair of roles",
         severity="error",
         what="Prefill and decode have no KV connector in common.",
-        why="Connectors have protocols of their own and do not talk to each other. Connectors inside of a "
-        "MultiConnector or PdConnector count.",
+        why=(
+            "Connectors have protocols of their own and do not talk to each other. Connectors "
+            "inside of a MultiConnector or PdConnector count."
+        ),
         source="vLLM 0.28.0, " + NIXL + "/metadata.py: even push and pull of NIXL are incompatible",
         find=_no_common_connector,
     ),
@@ -221,9 +240,13 @@ RULES = (
         id="kv-handshake",
         scope="pair of roles",
         severity="error",
-        what="KV dtype, dtype, attention backend or hybrid KV cache manager differ between prefill and decode.",
-        why="NIXL compares a hash of these settings in the handshake of two workers and refuses the transfer when "
-        "they differ; every request fails.",
+        what=(
+            "KV dtype, dtype, attention backend or hybrid KV cache manager differ between prefill and decode."
+        ),
+        why=(
+            "NIXL compares a hash of these settings in the handshake of two workers and refuses "
+            "the transfer when they differ; every request fails."
+        ),
         source="vLLM 0.20.0 to 0.32.0, " + NIXL + "/metadata.py; ai-dynamo/dynamo#12821",
         find=_handshake,
     ),
@@ -232,8 +255,10 @@ RULES = (
         scope="pair of roles",
         severity="error",
         what="kv_buffer_device differs between prefill and decode.",
-        why="NIXL describes the memory of the other side with its own kind of memory, so one side reads host memory "
-        "as GPU memory.",
+        why=(
+            "NIXL describes the memory of the other side with its own kind of memory, so one side "
+            "reads host memory as GPU memory."
+        ),
         source="vLLM 0.20.0, " + NIXL + "/worker.py: one nixl_memory_type for local and remote blocks",
         find=_buffer_device,
     ),
@@ -243,8 +268,10 @@ RULES = (
         severity="error",
         what="The block size of decode is no multiple of the block size of prefill.",
         why="NIXL maps a whole number of prefill blocks to each decode block and stops otherwise.",
-        source="vLLM 0.20.0 to 0.32.0, vllm/distributed/kv_transfer/kv_connector/utils.py, block_size_ratio; "
-        "vllm-project/vllm#42895",
+        source=(
+            "vLLM 0.20.0 to 0.32.0, vllm/distributed/kv_transfer/kv_connector/utils.py, "
+            "block_size_ratio; vllm-project/vllm#42895"
+        ),
         find=_block_ratio,
     ),
     Rule(
@@ -252,8 +279,10 @@ RULES = (
         scope="pair of roles",
         severity="warning",
         what="The block size of decode is a larger multiple of that of prefill.",
-        why="NIXL then rearranges every received block, and refuses it for an LLM that needs the hybrid KV cache "
-        "manager (sliding window, compressed or state-space layers).",
+        why=(
+            "NIXL then rearranges every received block, and refuses it for an LLM that needs the "
+            "hybrid KV cache manager (sliding window, compressed or state-space layers)."
+        ),
         source="vLLM 0.20.0 and 0.25.1, " + NIXL + ": HMA does not support different remote block size",
         find=_block_differs,
     ),
@@ -271,8 +300,11 @@ RULES = (
         scope="engine version",
         severity="error",
         what="From vLLM 0.28 on: the model-based speculative decoding of prefill and decode differs.",
-        why="Draft layers have KV of their own, so the handshake compares method, draft model and KV dtype and refuses "
-        "a difference. The number of speculative tokens may differ; ngram and suffix methods are not compared.",
+        why=(
+            "Draft layers have KV of their own, so the handshake compares method, draft model and "
+            "KV dtype and refuses a difference. The number of speculative tokens may differ; "
+            "ngram and suffix methods are not compared."
+        ),
         source="vllm-project/vllm#49230; vLLM 0.28.0, " + NIXL + "/metadata.py",
         find=_speculation_refused,
     ),
@@ -280,9 +312,14 @@ RULES = (
         id="speculation-differs",
         scope="pair of roles",
         severity="warning",
-        what="Before vLLM 0.28, or in an unknown version: the same difference, which the handshake does not check.",
-        why="The number of KV layers then differs. Some releases stop in the handshake, others serve short prompts and "
-        "fail at long ones.",
+        what=(
+            "Before vLLM 0.28, or in an unknown version: the same difference, which the handshake "
+            "does not check."
+        ),
+        why=(
+            "The number of KV layers then differs. Some releases stop in the handshake, others "
+            "serve short prompts and fail at long ones."
+        ),
         source="vllm-project/vllm#48221 and #49230",
         find=_speculation_unchecked,
     ),
@@ -290,9 +327,14 @@ RULES = (
         id="different-llm",
         scope="pair of roles",
         severity="warning",
-        what="Both roles state the revision, quantization, tokenizer or overrides of the LLM, and not the same.",
-        why="The KV of one model is no KV of another. The requests succeed and the text is wrong, which a benchmark "
-        "with random prompts does not see.",
+        what=(
+            "Both roles state the revision, quantization, tokenizer or overrides of the LLM, and "
+            "not the same."
+        ),
+        why=(
+            "The KV of one model is no KV of another. The requests succeed and the text is wrong, "
+            "which a benchmark with random prompts does not see."
+        ),
         source="vllm-project/vllm#52617: a hand-over that succeeds and still decodes something else",
         find=_different_llm,
     ),
