@@ -41,6 +41,7 @@ def _versions(recipe: Recipe, node: Node, catalogue: Catalogue) -> Iterator[Prob
     for name, title in TITLES.items():
         stated, where = recipe.versions.get(name), node.at(("versions", name)).mark
         found = catalogue.engine(name, recipe)
+        nearest = found.engine.version if found else ""
         known = ", ".join(sorted(one.version for one in catalogue.engines.values() if one.engine == name))
         if stated is None:
             yield where.warning(
@@ -52,12 +53,12 @@ def _versions(recipe: Recipe, node: Node, catalogue: Catalogue) -> Iterator[Prob
                 what, f"state a release, or the one that it is built from; catalogued: {known}"
             )
         elif DEVELOPMENT.search(stated):
-            what = f"{title} {stated} is a development version: options are checked against {found.engine.version}"
+            what = f"{title} {stated} is a development version: options are checked against {nearest}"
             yield where.warning(
                 what, "this is the nearest catalogued release; an option may differ in between"
             )
         elif not found.exact:
-            what = f"the engine catalogue has no {title} {stated}: options are checked against {found.engine.version}"
+            what = f"the engine catalogue has no {title} {stated}: options are checked against {nearest}"
             add = f"nox -s catalogue -- {PACKAGES[name]}=={stated.removeprefix('v')}"
             yield where.warning(what, f"catalogued: {known}; add it: {add} (docs/engines.md)")
 

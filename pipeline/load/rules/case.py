@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from pipeline.deployment.scheduler import SIMULATE_FIELDS
 from pipeline.deployment.settings import NEGATION, settings
+from pipeline.deployment.speculative import query_tokens
 from pipeline.schema.catalogue import Catalogue, Llm, Sku
 from pipeline.schema.engine import Engine, release
 from pipeline.schema.recipe import ROLES, Recipe, Role
@@ -82,8 +83,7 @@ class Case:
     @property
     def drafts(self) -> int:
         """Tokens that decode drafts for each sequence in a step; 0 for none, or unknown."""
-        count = self.mapping("decode", "speculative-config").get("num_speculative_tokens")
-        return count if isinstance(count, int) and not isinstance(count, bool) and count > 0 else 0
+        return query_tokens(self.recipe.decode) - 1
 
     @property
     def running(self) -> int | None:
