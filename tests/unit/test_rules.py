@@ -26,6 +26,8 @@ MULTI = (
     "kv_connector: MultiConnector, kv_role: kv_both,"
     f" kv_connector_extra_config: {{connectors: [{NIXL}, {STORE}]}}"
 )
+WITHOUT_ROLE = '{"kv_connector": "MultiConnector", "kv_connector_extra_config": {"connectors": []}}'
+NO_HANDSHAKE = "kv_connector_extra_config: {enforce_handshake_compat: false}"
 TEP4 = "  workers: 1\n  tp: 4\n  pp: 1\n  dp: 1\n  ep: 4\n"
 TEP3 = TEP4.replace("4", "3")
 
@@ -115,6 +117,7 @@ PLANTED: list[tuple[str, str, int | None]] = [
     ("kv-role", flags("decode", "kv-transfer-config: {kv_role: kv_producer}"), 10),
     ("kv-role", flags("prefill", "kv-transfer-config: {kv_role: kv_consumer}"), 4),
     ("kv-role", flags("prefill", 'kv-transfer-config: \'{"kv_connector": "NixlConnector"}\''), 4),
+    ("kv-role", flags("decode", f"kv-transfer-config: '{WITHOUT_ROLE}'"), 10),
     ("kv-connectors", flags("decode", "kv-transfer-config: {kv_connector: MooncakeConnector}"), 10),
     ("kv-handshake", both("kv-cache-dtype: fp8", "kv-cache-dtype: auto"), 11),
     (
@@ -127,6 +130,9 @@ PLANTED: list[tuple[str, str, int | None]] = [
     ("block-ratio", flags("decode", "block-size: 128"), 10),
     ("block-differs", flags("prefill", "block-size: 64"), None),
     ("tp-ratio", edited(DECODE, TEP4).replace(PREFILL, TEP3), 11),
+    ("kv-heads-over-tp", edited(DECODE, TEP3), 11),
+    ("wider-prefill", edited(PREFILL, TEP4), 5),
+    ("length-over-kv", flags("decode", "max-model-len: 40000000"), 10),
     ("speculation-handshake", flags("decode", MTP) + 'versions: {vllm: "0.28.0"}\n', 10),
     ("speculation-differs", flags("decode", MTP), 10),
     ("speculation-differs", flags("prefill", MTP), 4),
@@ -151,7 +157,7 @@ PLANTED: list[tuple[str, str, int | None]] = [
 ]
 LLM_WITH_BLOCKS = small.LLM.replace(
     "replicated_gb: 3.0}", "replicated_gb: 3.0, routed_block: 128, shared_block: 32}"
-)
+).replace("bytes_per_sequence: 23300000.0", "bytes_per_sequence: 23300000.0, heads: 2")
 
 
 def found_in(text: str) -> list[Problem]:
@@ -248,6 +254,14 @@ def test_recipes_that_ran_elsewhere_break_no_rule(catalogue, capsys):
         (
             flags("decode", "enforce-eager: true, compilation-config: {cudagraph_mode: NONE}"),
             "both say the same",
+        ),
+        (
+            both("dtype: half", f"dtype: bfloat16, kv-transfer-config: {{{NO_HANDSHAKE}}}"),
+            "the handshake is switched off",
+        ),
+        (
+            flags("prefill", "kv-transfer-config: null") + 'versions: {dynamo: "0.8.0"}\n',
+            "Dynamo had a connector by default",
         ),
         (flags("decode", "numa-bind: true, numa-bind-nodes: [0, 1]"), "numa-bind is on"),
         (both("max-model-len: 16384", "max-model-len: 9280"), "each role holds the workload"),

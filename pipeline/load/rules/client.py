@@ -84,16 +84,6 @@ def _name(case: Case) -> Iterator[Finding]:
         yield Finding((), f"{what}, but the recipe is {is_really}", hint)
 
 
-def _synthetic_acceptance(case: Case) -> Iterator[Finding]:
-    for role in ROLES:
-        config = case.mapping(role, "speculative-config")
-        if config.get("rejection_sample_method") == "synthetic":
-            what = f"{role} accepts drafted tokens at a set rate (rejection_sample_method synthetic)"
-            hint = "say so in title and notes: its throughput is not that of real text"
-            place = (*case.place(role, "speculative-config"), "rejection_sample_method")
-            yield Finding(place, what, hint)
-
-
 RULES = (
     Rule(
         id="deadline",
@@ -148,20 +138,5 @@ RULES = (
         why="The name is the id under which every result and report shows the deployment.",
         source="InferenceX tables of 2026-05-22: TP=8 for workers that were DEP4 (reports/published)",
         find=_name,
-    ),
-    Rule(
-        id="synthetic-acceptance",
-        scope="client",
-        severity="warning",
-        what="Speculative decoding accepts drafted tokens at a set rate instead of checking them.",
-        why=(
-            "The text is not that of the LLM, and the throughput depends on the chosen rate only. "
-            "Such a point compares with points of the same rate alone."
-        ),
-        source=(
-            "SemiAnalysisAI/InferenceX, inferencex-e2e/infx/srt_slurm/synthetic_acceptance.py; "
-            "vLLM 0.20.0, vllm/config/speculative.py"
-        ),
-        find=_synthetic_acceptance,
     ),
 )

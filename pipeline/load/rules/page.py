@@ -49,7 +49,7 @@ NO_RULES = """\
 | max-cudagraph-capture-size below max-num-seqs | what runs at once counts; run 30937733020: 64 and 256 |
 | stream-interval above 1 | all published recipes have 50; gaps between chunks are no metric here |
 | data parallelism without expert parallelism | experts are one tensor-parallel group over dp x tp |
-| tensor parallelism of prefill wider than of decode | NIXL splits KV heads; latent KV: see its release |
+| tensor parallelism of prefill wider than of decode | NIXL splits KV heads, while there are enough of them |
 """
 
 

@@ -7,16 +7,30 @@ from dataclasses import replace
 
 from pipeline.errors import Problem
 from pipeline.load.nodes import Node
-from pipeline.load.rules import client, network, scheduling, sharding, transfer
+from pipeline.load.rules import (
+    client,
+    experts,
+    kv_layout,
+    memory,
+    network,
+    scheduling,
+    sharding,
+    speculation,
+    transfer,
+)
 from pipeline.load.rules.case import Rule, case_of
 from pipeline.schema.catalogue import Catalogue
 from pipeline.schema.recipe import Recipe
 
 CHAPTERS = {
     "Batches and CUDA graphs": scheduling.RULES,
-    "Shape of a worker": sharding.RULES,
+    "Workers": sharding.RULES,
+    "Experts": experts.RULES,
     "KV transfer": transfer.RULES,
+    "KV layout": kv_layout.RULES,
+    "Speculative decoding": speculation.RULES,
     "UCX": network.RULES,
+    "Memory": memory.RULES,
     "Client, limits and name": client.RULES,
 }
 RULES: tuple[Rule, ...] = tuple(rule for rules in CHAPTERS.values() for rule in rules)
