@@ -37,7 +37,7 @@ def unfit(recipe_set: RecipeSet) -> Iterator[Problem]:
         for hbm in roles:
             if not hbm.fits:
                 yield _unfit(recipe_set, recipe, hbm)
-        if recipe.fit and roles and all(hbm.fits for hbm in roles):
+        if recipe.fit and roles and all(hbm.fits and not hbm.unknown for hbm in roles):
             what = f"{recipe.id} fits into HBM: there is nothing to accept"
             yield recipe_set.mark(recipe.id, "fit", "accept").warning(what, "remove `fit`")
 

@@ -1,11 +1,13 @@
 """What `fit` judges: the demand of a recipe, not its limits. And what it says that it cannot know."""
 
+import json
+
 import pytest
 
 from pipeline import load
 from pipeline.deployment import hbm as memory
 from pipeline.deployment.cuda_graphs import capture_sizes, graphs_gb
-from pipeline.render.fit import fit_table
+from pipeline.render import fit_text
 from pipeline.schema.catalogue import KvCache
 from pipeline.schema.hbm import RecipeFit
 from pipeline.schema.recipe import Pool
@@ -64,9 +66,12 @@ class Case:
     def __getitem__(self, role):
         return self.roles()[role]
 
-    def table(self):
+    def fit(self):
         roles = memory.role_fits(self.recipe, self.sku, self.llm)
-        return fit_table([RecipeFit(recipe=self.recipe.id, sku=self.sku.id, roles=roles)])
+        return RecipeFit(recipe=self.recipe.id, sku=self.sku.id, roles=roles)
+
+    def table(self):
+        return fit_text([self.fit()], as_json=False)
 
 
 # What others ran, and what died.
@@ -188,6 +193,14 @@ def test_kv_blocks_of_a_limit_above_what_fits_are_those_of_the_sequences_that_fi
     most = Case(recipe_set, name).flags("decode", max_num_seqs=fitting)["decode"].kv_blocks(256)
     assert Case(recipe_set, name).flags("decode", max_num_seqs=100_000)["decode"].kv_blocks(256) == most
     assert most * 256 >= fitting * 9216 * 0.99
+
+
+def test_the_json_has_the_verdict_what_runs_at_once_and_null_for_what_is_unknown(recipe_set):
+    case = Case(recipe_set).on(GB200).flags("decode", kv_cache_dtype="auto")
+    rows = {row["role"]: row for row in json.loads(fit_text([case.fit()], as_json=True))}
+    assert (rows["prefill"]["verdict"], rows["prefill"]["better"]) == ("does not fit", "DEP8")
+    assert (rows["decode"]["verdict"], rows["decode"]["unknown"]) == ("unknown", ["kv-cache-dtype"])
+    assert (rows["decode"]["running"], rows["decode"]["headroom_gb"]) == (512, None)
 
 
 # The layer for multi-token prediction.

@@ -86,6 +86,13 @@ def test_an_override_without_a_reason_is_an_error(folder, override, capsys):  # 
     assert f"recipes/{small.PATH}:{line}:" in capsys.readouterr().out
 
 
+def test_accepting_what_is_unknown_is_no_warning(folder, capsys):  # noqa: F811
+    (folder / small.PATH).write_text(small.RECIPE + ACCEPTED)
+    (folder / "models/small.yaml").write_text(small.LLM.replace(", auto: fp8", ""))
+    assert cli.run(["validate"], {}) == 0
+    assert "accept" not in capsys.readouterr().out
+
+
 def test_it_holds_for_the_sku_of_the_recipe_only():
     recipe_set = load.read(small.texts(recipe=small.RECIPE + ACCEPTED, llm=TOO_LARGE))
     recipe = recipe_set.recipes[small.ID]
