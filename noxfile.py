@@ -191,6 +191,7 @@ def lint(session: nox.Session) -> None:
     session.run("mypy")
     session.run("lint-imports")
     session.run("python", "-m", "pipeline", "schema", "--check")
+    session.run("python", "-m", "pipeline", "rules", "--check", "docs/rules.md")
     session.run("python", "-m", "pipeline", "validate")
     for schema, files in yaml_files().items():
         session.run("check-jsonschema", "--schemafile", f"recipes/schema/{schema}.json", *files)

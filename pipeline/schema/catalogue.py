@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -86,6 +86,14 @@ class Weights(Document):
     attention_gb: Positive = Field(description="sharded attention projections: over tp")
     embeddings_gb: Positive = Field(description="embedding and head: over tp")
     replicated_gb: Positive = Field(description="a full copy on every GPU")
+    routed_block: Count | None = Field(
+        default=None,
+        description="rows of a routed expert that share one scale and stay together; null = unknown",
+    )
+    shared_block: Count | None = Field(
+        default=None,
+        description="rows of a shared expert that share one scale and stay together; null = unknown",
+    )
 
 
 class KvCache(Document):
@@ -161,9 +169,12 @@ class Llm(Document):
     def measured_digest(self) -> str:
         """Digest of the fields that can change a measurement.
 
-        Not those that only `fit` reads. A field of later versions counts where its value is not the default.
+        Not those that only `fit` or the rules of `validate` read. A field of later versions counts where its value
+        is not the default.
         """
-        without = {"title", "source", "notes", "mtp", "max_model_len"}
+        blocks = {"__all__": {"routed_block", "shared_block"}}
+        unread = dict.fromkeys(("title", "source", "notes", "mtp", "max_model_len"), True)
+        without: dict[str, Any] = {**unread, "precisions": blocks}
         return digest(self.model_dump(mode="json", exclude=without, exclude_defaults=True))
 
 

@@ -78,6 +78,7 @@ prefill:
   flags: {block-size: 256, max-num-seqs: 16, max-num-batched-tokens: 16384, gpu-memory-utilization: 0.9, no-enable-prefix-caching: true}
 decode:
   flags: {block-size: 256, max-num-seqs: 64, max-num-batched-tokens: 512, gpu-memory-utilization: 0.9, no-enable-prefix-caching: true}
+both: {flags: {kv-transfer-config: {kv_connector: NixlConnector, kv_role: kv_both}}}
 """
 RECIPE = """\
 title: One prefill, one decode
