@@ -24,7 +24,7 @@ def wrong_arguments(argv: Sequence[str], *programs: Mapping[str, EngineOption]) 
     """
     words = list(argv[argv.index("-m") + 2 :] if "-m" in argv else argv)
     found: list[WrongArgument] = []
-    for option, values in _grouped(words):
+    for option, values in grouped(words):
         known = next((one for one in (_option(program, option) for program in programs) if one), None)
         if known is None:
             found.append(WrongArgument("unknown-option", option))
@@ -38,7 +38,7 @@ def worker_arguments(argv: Sequence[str], dynamo: Engine | None, vllm: Engine) -
     return wrong_arguments(argv, *([dynamo.options] if dynamo else []), vllm.options)
 
 
-def _grouped(words: list[str]) -> Iterator[tuple[str, list[str]]]:
+def grouped(words: list[str]) -> Iterator[tuple[str, list[str]]]:
     """Yield each option with the words up to the next option; a negative number is a value."""
     option, values = "", list[str]()
     for word in words:

@@ -1,4 +1,4 @@
-"""Options of vLLM: the calls of ``add_argument`` in ``vllm/engine/arg_utils.py``, and the configurations behind them."""
+"""Options of vLLM: calls of ``add_argument`` in ``vllm/engine/arg_utils.py``, and the configurations behind."""
 
 from __future__ import annotations
 
@@ -60,12 +60,18 @@ def fields(source: Source, name: str) -> dict[str, EngineOption]:
     for base in node.bases:
         if isinstance(base, ast.Name):
             found |= fields(source, base.id)
-    for one in node.body:
+    for one, after in zip(node.body, [*node.body[1:], None], strict=True):
         if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name) and _is_given(one):
             has_default, default = default_of(one.value, source)
-            made = option(one.target.id, one.annotation, source)
-            found[one.target.id] = made.model_copy(update={"has_default": has_default, "default": default})
+            said = {"has_default": has_default, "default": default, "deprecated": _is_deprecated(after)}
+            found[one.target.id] = option(one.target.id, one.annotation, source).model_copy(update=said)
     return found
+
+
+def _is_deprecated(after: ast.stmt | None) -> bool:
+    """Return whether the text below a field says that it is deprecated."""
+    text = after.value if isinstance(after, ast.Expr) else None
+    return isinstance(text, ast.Constant) and str(text.value).startswith("Deprecated")
 
 
 def _is_given(node: ast.AnnAssign) -> bool:

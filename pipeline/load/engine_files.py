@@ -30,7 +30,7 @@ def engines(texts: Mapping[str, str | bytes | Unreadable], problems: list[Proble
         try:
             engine = Engine.from_json(text, where=path)
         except ArtifactError as error:
-            hint = "make the file again: python -m pipeline engine NAME VERSION"
+            hint = "make it again with nox -s catalogue (docs/engines.md)"
             problems.append(Mark(path, 1, 1).problem(error.what, hint))
             continue
         if name != f"{engine.engine}/{engine.version}":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pipeline.errors import Problem, RecipeError
 from pipeline.load import clusters as cluster_rules
@@ -16,7 +16,7 @@ from pipeline.load.inheritance import Inheritance, resolved
 from pipeline.load.nodes import Mark, Node, compose
 from pipeline.load.recipe_set import RecipeSet
 from pipeline.schema.base import Document
-from pipeline.schema.catalogue import Catalogue, IndexerCache, Llm, Sku
+from pipeline.schema.catalogue import Catalogue, Llm, Sku
 from pipeline.schema.cluster import Cluster
 from pipeline.schema.recipe import Recipe
 
@@ -41,7 +41,7 @@ STAND_INS: Mapping[str, Any] = {  # for wrong values of fields that the checks o
         "ignore_eos": True,
         "chat_template": True,
     },
-    "limits": {"time_s": 1, "ready_s": 1},
+    "limits": {"time_s": 10**9, "ready_s": 1},
 }
 PATHS = "<llm>-<precision>/<sku>/<isl-osl>/<shape>.yaml, models/NAME.yaml, clusters/NAME.yaml, skus.yaml or engines/NAME/VERSION.json"
 REGULAR = "recipes are regular files: write the file itself here"
@@ -130,7 +130,7 @@ class _RecipeLoader:
 
     def catalogue(self) -> Catalogue:
         skus = {name: self.document(Sku, node, {"id": name}) for name, node in self.skus().items()}
-        llms = {name: self.llm(name, node) for name, node in self.folder("models")}
+        llms = {name: self.document(Llm, node, {"id": name}) for name, node in self.folder("models")}
         clusters = {name: self.cluster(name, node) for name, node in self.folder("clusters")}
         found = Catalogue(
             skus={name: sku for name, sku in skus.items() if sku},
@@ -142,16 +142,6 @@ class _RecipeLoader:
             node = self.files[f"clusters/{name}.yaml"]
             self.problems += cluster_rules.findings(cluster, node, frozenset(self.skus()))
         return found
-
-    def llm(self, name: str, node: Node) -> Llm | None:
-        """Return the document of an LLM; one that lacks what a recipe may ask for is a problem."""
-        llm = self.document(Llm, node, {"id": name})
-        missing = [cache for cache in get_args(IndexerCache) if llm and cache not in llm.kv.bytes_per_token]
-        if missing:
-            what = f"`kv.bytes_per_token` lacks {', '.join(missing)}"
-            hint = "state the bytes of a token for each indexer cache: a recipe may ask for any"
-            self.problems.append(node.at(("kv", "bytes_per_token")).mark.problem(what, hint))
-        return None if missing else llm
 
     def cluster(self, name: str, node: Node) -> Cluster | None:
         """Return a cluster document; a former spelling is a problem, and the cluster is still known."""

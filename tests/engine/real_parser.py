@@ -10,10 +10,6 @@ import io
 import json
 import sys
 
-import vllm
-from vllm.engine.arg_utils import AsyncEngineArgs
-from vllm.utils.argparse_utils import FlexibleArgumentParser
-
 
 def described(parser):
     found = {}
@@ -42,7 +38,15 @@ def error_of(parser, argv):
     return None
 
 
-if __name__ == "__main__":
+def main():
+    import vllm  # noqa: PLC0415  # only the engine's own Python has it
+    from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415
+    from vllm.utils.argparse_utils import FlexibleArgumentParser  # noqa: PLC0415
+
     parser = AsyncEngineArgs.add_cli_args(FlexibleArgumentParser())
     errors = [error_of(parser, argv) for argv in json.load(sys.stdin)]
     json.dump({"version": vllm.__version__, "options": described(parser), "errors": errors}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
