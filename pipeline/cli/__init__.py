@@ -20,6 +20,7 @@ from pipeline.cli.arguments import Verb, Verbs, program
 from pipeline.edge.interrupts import INTERRUPTS
 from pipeline.errors import InterruptedRunError, PipelineError, RecipeError
 from pipeline.flow.context import Context, recipes_root
+from pipeline.plaintext import lines
 
 if TYPE_CHECKING:
     from pipeline.edge.http import HttpDownloads
@@ -66,7 +67,7 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
 
 def _print_error(text: str) -> None:
     with suppress(OSError):  # stderr was closed: the exit code stands
-        print(text, file=sys.stderr)
+        print(lines(text), file=sys.stderr)
 
 
 def _install_signal_handlers() -> None:

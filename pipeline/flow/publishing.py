@@ -51,7 +51,8 @@ def read_message(options: PublishOptions) -> Message:
         name: read_regular(options.folder / name, max_bytes=foreign.MAX_FILE_BYTES)
         for name in foreign.REVIEW_FILES
     }
-    return foreign.read_review(files, where=str(options.folder / foreign.REVIEW), head=options.head)
+    where, repository = str(options.folder / foreign.REVIEW), options.run.repository
+    return foreign.read_review(files, where=where, head=options.head, repository=repository)
 
 
 def _report(options: PublishOptions) -> Message:

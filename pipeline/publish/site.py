@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.edge import files
+from pipeline.plaintext import LONG, one_line
 from pipeline.schema.publication import PageEntry
 
 PAGES: Final = "pages"
@@ -123,7 +124,7 @@ def feed(entries: list[PageEntry]) -> str:
 
 def _child(parent: ET.Element, name: str, text: str) -> ET.Element:
     child = ET.SubElement(parent, f"{{{ATOM}}}{name}")
-    child.text = text or None
+    child.text = one_line(text, LONG) or None
     return child
 
 

@@ -6,8 +6,9 @@ import json
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from pipeline.plaintext import LONG, one_line
 from pipeline.schema.base import Document, Stored, digest, schema
 from pipeline.schema.plan import Job
 from pipeline.schema.published import StatedPoint
@@ -16,6 +17,7 @@ from pipeline.schema.upgrades import Raw
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it is a part of file names
 Origin = Literal["measured", "simulated", "published"]
+Line = Annotated[str, AfterValidator(lambda text: one_line(text, LONG))]  # of logs and of strangers
 Number = Annotated[int, Field(ge=0, le=LARGEST)]
 DERIVED = ("total_tok_s_gpu", "input_tok_s_gpu", "output_tok_s_gpu", "interactivity")
 Measure = Literal["replay", "aiperf", "sa-bench", "article"]
@@ -50,10 +52,10 @@ class Point(Document):
 
     conc: Conc
     status: Literal["ok", "invalid"]
-    reasons: tuple[str, ...] = Field(
+    reasons: tuple[Line, ...] = Field(
         default=(), description="why the point is invalid, each `name: what was found`"
     )
-    not_evaluated: tuple[str, ...] = Field(
+    not_evaluated: tuple[Line, ...] = Field(
         default=(), description="what could not be evaluated, and why; it does not make the point invalid"
     )
     gpus_prefill: Number
@@ -212,10 +214,10 @@ def point_key(record: JobRecord, conc: int, *, deployment_digest: str) -> str:
 class Failure(Stored):
     """error.json: why there are no points."""
 
-    error: Text
-    what: Text
-    where: str = ""
-    hint: str = ""
+    error: Line
+    what: Line
+    where: Line = ""
+    hint: Line = ""
     exit_code: int
     retryable: bool
 
