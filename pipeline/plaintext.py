@@ -28,7 +28,7 @@ def one_line(text: str, most: int = MOST) -> str:
     (': :error::a', 'a\\udcffb', 'abc…')
     """
     clean = CONTROLS.sub(" ", ESCAPES.sub("", text[: 8 * most + 64]))
-    return _safe(" ".join(clean.split()), most)
+    return safe_line(" ".join(clean.split()), most)
 
 
 def lines(text: str, *, most: int = LONG, count: int = 2_500) -> str:
@@ -38,12 +38,12 @@ def lines(text: str, *, most: int = LONG, count: int = 2_500) -> str:
     'a  b\n  : :error:…\n\n'
     """
     found = text.split("\n", count)
-    kept = [_safe(line.rstrip("\r"), most) for line in found[:count]]
+    kept = [safe_line(line.rstrip("\r"), most) for line in found[:count]]
     return "\n".join([*kept, "… more lines"] if len(found) > count else kept)
 
 
-def _safe(line: str, most: int) -> str:
-    """Return a line without control characters and commands, cut to a length."""
+def safe_line(line: str, most: int = LONG) -> str:
+    """Return a text in one line with its blanks, without control characters and commands, cut to a length."""
     line = INVISIBLE.sub("", CONTROLS.sub(" ", ESCAPES.sub("", line[: 8 * most + 64])))
     line = RUNNER_COMMAND.sub(_broken, line.encode("utf-8", "backslashreplace").decode("utf-8"))
     return line if len(line) <= most else line[: most - 1].rstrip() + ELLIPSIS

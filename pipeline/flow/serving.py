@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pipeline import secret_values
 from pipeline.edge.clients import Clients
 from pipeline.errors import FileAction, FileError, PipelineError
 from pipeline.flow import launching
@@ -23,7 +24,7 @@ from pipeline.schema.result import Measurement
 def measure(context: Context, attempt: Attempt, staging: Path) -> Measurement:
     """Return the points of a live job, with commands, versions and stage times; logs are kept also of a failure."""
     try:
-        with _kept_logs(staging) as logs:
+        with _kept_logs(staging, secret_values.of(context.env)) as logs:
             return _measured(context, attempt, staging, logs)
     except OSError as error:
         action: FileAction = "access" if error.filename else "write"
@@ -41,16 +42,16 @@ def _measured(context: Context, attempt: Attempt, staging: Path, logs: Path) -> 
         (staging / "manifest.txt").write_text(
             LAUNCHERS[cluster.launcher].manifest(spec, cluster), encoding="utf-8"
         )
-        pack(staging / "manifest.txt", staging, "manifest.txt")
+        pack(staging / "manifest.txt", staging, "manifest.txt", secrets=secret_values.of(context.env))
     with launching.deployed(context, cluster, spec, logs) as endpoint:
         clients = Clients(context.shell, context.http(through_proxy=False), context.clock)
-        measured = aiperf.measure(_setup(attempt, endpoint, staging), clients)
+        measured = aiperf.measure(_setup(context, attempt, endpoint, staging), clients)
         leaving = context.clock.monotonic()
     stages = {**endpoint.stages_s, **measured.stages_s, "teardown": context.clock.monotonic() - leaving}
     return measured.model_copy(update={"stages_s": stages})
 
 
-def _setup(attempt: Attempt, endpoint: Endpoint, staging: Path) -> LoadSettings:
+def _setup(context: Context, attempt: Attempt, endpoint: Endpoint, staging: Path) -> LoadSettings:
     return LoadSettings(
         job=attempt.job,
         sku=attempt.plan.skus[attempt.job.recipe.sku],
@@ -60,21 +61,22 @@ def _setup(attempt: Attempt, endpoint: Endpoint, staging: Path) -> LoadSettings:
         requests_per_conc=attempt.requests_per_conc,
         seed=attempt.seed,
         staging=staging,
+        secrets=secret_values.of(context.env),
     )
 
 
 @contextmanager
-def _kept_logs(staging: Path) -> Iterator[Path]:
+def _kept_logs(staging: Path, secrets: tuple[str, ...]) -> Iterator[Path]:
     logs = staging / "logs"
     try:
         yield logs
     except BaseException:
         with suppress(FileError):  # the first error is the one that counts
-            _pack_all(logs, staging)
+            _pack_all(logs, staging, secrets)
         raise
-    _pack_all(logs, staging)
+    _pack_all(logs, staging, secrets)
 
 
-def _pack_all(logs: Path, staging: Path) -> None:
+def _pack_all(logs: Path, staging: Path, secrets: tuple[str, ...]) -> None:
     for log in sorted(logs.glob("*.log")):
-        pack(log, staging, f"logs/{log.name}")
+        pack(log, staging, f"logs/{log.name}", secrets=secrets)

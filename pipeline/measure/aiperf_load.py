@@ -40,6 +40,7 @@ class LoadSettings:
     requests_per_conc: int
     seed: int
     staging: Path
+    secrets: tuple[str, ...] = ()  # values that no file keeps
 
     def sent(self, conc: int) -> int:
         """Return the number of requests of one measured loop."""

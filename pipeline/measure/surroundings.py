@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from pipeline import secret_values
 from pipeline.edge.shell import Shell
 from pipeline.errors import PipelineError
 from pipeline.measure import redaction
@@ -54,8 +55,9 @@ def host() -> Host:
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that engines and libraries read, by name; what looks like a secret is redacted."""
+    secrets = secret_values.of(variables)
     return {
-        name: redaction.redacted(name, value)
+        name: secret_values.without(redaction.redacted(name, value), secrets)
         for name, value in sorted(variables.items())
         if name.startswith(READ_BY_ENGINES)
     }

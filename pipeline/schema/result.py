@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from pipeline.plaintext import LONG, one_line
+from pipeline.plaintext import safe_line
 from pipeline.schema.base import Document, Stored, digest, schema
 from pipeline.schema.plan import Job
 from pipeline.schema.published import StatedPoint
@@ -17,7 +17,7 @@ from pipeline.schema.upgrades import Raw
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it is a part of file names
 Origin = Literal["measured", "simulated", "published"]
-Line = Annotated[str, AfterValidator(lambda text: one_line(text, LONG))]  # of logs and of strangers
+Line = Annotated[str, AfterValidator(safe_line)]  # of logs and of strangers
 Number = Annotated[int, Field(ge=0, le=LARGEST)]
 DERIVED = ("total_tok_s_gpu", "input_tok_s_gpu", "output_tok_s_gpu", "interactivity")
 Measure = Literal["replay", "aiperf", "sa-bench", "article"]
