@@ -124,7 +124,7 @@ def test_the_feed_is_well_formed_whatever_a_headline_says():
     )
     raw = entry.model_copy(update={"headline": HOSTILE.replace("\ud800", "")})
     for one in (entry, raw):
-        assert len(ET.fromstring(site.feed([one])).findall("{http://www.w3.org/2005/Atom}entry")) == 1  # noqa: S314
+        assert len(ET.fromstring(site.feed([(one, None)])).findall("{http://www.w3.org/2005/Atom}entry")) == 1  # noqa: S314
     assert is_safe(entry.headline)
 
 
