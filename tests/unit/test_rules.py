@@ -252,7 +252,7 @@ def test_recipes_that_ran_elsewhere_break_no_rule(catalogue, capsys):
         ),
         (flags("decode", f"kv-transfer-config: {{{MULTI}}}"), "the connector is inside"),
         (
-            flags("decode", "enforce-eager: true, compilation-config: {cudagraph_mode: NONE}"),
+            flags("decode", "enforce-eager: true, compilation-config: {cudagraph_mode: none}"),
             "both say the same",
         ),
         (
@@ -289,6 +289,21 @@ def test_a_default_of_the_engine_version_counts_where_the_catalogue_has_it():
     found = [one for one in load.examine(files)[1] if one.rule]
     assert [one.rule for one in found] == ["kv-handshake"]
     assert found[0].what == "kv-cache-dtype is fp8 in prefill and auto, the default, in decode"
+
+
+def test_a_length_that_its_author_accepts_is_not_reported_again():
+    text = flags("decode", "max-model-len: 40000000")
+    assert "length-over-kv" in [one.rule for one in found_in(text)]
+    assert "length-over-kv" not in [one.rule for one in found_in(text + "fit: {accept: measured}\n")]
+
+
+def test_the_json_of_validate_names_the_rule(tmp_path, capsys):
+    for path, text in small.texts(recipe=flags("decode", "max-num-batched-tokens: 32")).items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    assert run(["validate", "--json", "--recipes", str(tmp_path)], {}) == 3
+    rules = {one["rule"] for one in json.loads(capsys.readouterr().out)}
+    assert "budget-below-seqs" in rules
 
 
 def test_rules_about_an_llm_are_silent_without_its_facts():

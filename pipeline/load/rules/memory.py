@@ -21,7 +21,7 @@ def _length_over_kv(case: Case) -> Iterator[Finding]:
                 f"{hbm.role} {LENGTH} {hbm.max_model_len}: beside the weights, "
                 f"KV memory holds one sequence of at most {fits} tokens"
             )
-            hint = f"set {LENGTH} to {fits} or less, the longest request has {hbm.tokens} tokens"
+            hint = f"set {LENGTH} to {fits} or less; the workload needs {hbm.tokens}"
             yield Finding(case.place(hbm.role, LENGTH), what, hint)
 
 
