@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import ClassVar, Final, Literal, Self
 
+from pipeline.plaintext import LONG, one_line
+
 FileAction = Literal["read", "write", "create", "remove", "lock", "access"]
 FILE_HINTS: Final = {
     errno.ENOSPC: "free some space",
@@ -63,7 +65,7 @@ class Problem:
 
     def __str__(self) -> str:
         word = "" if self.severity == "error" else "warning: "
-        return f"{self.path}:{self.line}:{self.col}: {word}{self.message}"
+        return one_line(f"{self.path}:{self.line}:{self.col}: {word}{self.message}", LONG)
 
 
 class RecipeError(PipelineError):
