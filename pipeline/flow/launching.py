@@ -18,7 +18,7 @@ from pipeline.launch.base import Launcher, LaunchSpec
 from pipeline.launch.launchers import LAUNCHERS
 from pipeline.load import nearest
 from pipeline.schema.cluster import Cluster
-from pipeline.schema.endpoint import Endpoint
+from pipeline.edge.endpoint import Endpoint
 from pipeline.schema.plan import Job, Plan
 
 EXIT_GRACE_S = 10.0  # for a process that measures in virtual time

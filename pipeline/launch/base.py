@@ -10,7 +10,7 @@ from typing import Protocol
 from pipeline.edge.clients import Clients
 from pipeline.schema.catalogue import Llm, Sku
 from pipeline.schema.cluster import Cluster
-from pipeline.schema.endpoint import Endpoint
+from pipeline.edge.endpoint import Endpoint
 from pipeline.schema.plan import Job
 from pipeline.schema.timing import SkuTiming
 

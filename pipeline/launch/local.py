@@ -17,13 +17,15 @@ from pipeline.deployment.layout import Layout, instances, place
 from pipeline.edge import network, processes
 from pipeline.edge.clients import Clients
 from pipeline.edge.files import file_errors
+from pipeline.edge.place import Here
 from pipeline.edge.shell import Child, end_all
 from pipeline.errors import FileError, LaunchError, PipelineError
 from pipeline.launch import machine, mocker, ready
 from pipeline.launch.base import ATTEMPT, JOB, PROCESS, RUN, LaunchSpec
 from pipeline.launch.describe import Command, describe
 from pipeline.schema.cluster import Cluster, LocalSite
-from pipeline.schema.endpoint import Cause, DeploymentChange, Endpoint, Instance, scratch_prefix
+from pipeline.edge.endpoint import Endpoint
+from pipeline.schema.endpoint import Cause, DeploymentChange, Instance, scratch_prefix
 from pipeline.schema.recipe import ROLES, Role
 
 TAIL = 12  # lines of a log in an error
@@ -78,9 +80,8 @@ def deployed(spec: LaunchSpec, cluster: Cluster, *, clients: Clients, logs: Path
             served_name=expected.served_name,
             tokenizer=spec.model_path,
             instances=_instances(commands),
-            logs=logs,
+            place=Here(clients.http, lambda argv: [*_prefix(_marks(spec, "client"), site), *argv]),
             frontend_log=logs / "frontend.log",
-            beside=lambda argv: [*_prefix(_marks(spec, "client"), site), *argv],
             changes=partial(_changes, exits, partial(_instance_changes, ids, expected.url, clients)),
             versions=versions,
             stages_s={"start": started - began, "ready": clients.clock.monotonic() - started},

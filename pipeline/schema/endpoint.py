@@ -1,12 +1,8 @@
-"""The interface between a launcher and a measure: a deployment that answers.
-
-It is live, so it is never stored.
-"""
+"""What a launcher and a measure both know of a deployment: its instances, and what can change while it is measured."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -90,22 +86,3 @@ class Instance:
     name: str
     role: Role
     metrics_url: str | None  # Prometheus text; None where there are no metrics
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A deployment that is ready; valid only inside the ``with`` of its launcher."""
-
-    url: str  # of the frontend, without a path
-    served_name: str
-    tokenizer: (
-        str  # folder with the model's tokenizer.json, on the machine of the pipeline and the load client
-    )
-    instances: tuple[Instance, ...]
-    logs: Path  # one file for each process; kept with the raw files
-    frontend_log: Path
-    beside: Callable[[Sequence[str]], list[str]]  # wraps a command so that it runs next to the frontend
-    changes: Callable[[], list[DeploymentChange]]  # since the deployment was ready; empty while it is intact
-    versions: dict[str, str]
-    stages_s: dict[str, float]  # seconds from start to ready, by stage
-    commands: dict[str, tuple[str, ...]] = field(default_factory=dict)  # argument list of each process

@@ -119,9 +119,8 @@ def test_a_deployment_is_up_inside_its_with_and_down_after_it(launcher, lab, tmp
         assert endpoint.url.startswith("http://")
         assert endpoint.served_name == lab.spec().llm.served_name
         assert {one.role for one in endpoint.instances} == set(ROLES)
-        assert list(endpoint.beside(["aiperf", "--help"]))[-2:] == ["aiperf", "--help"]
-        assert endpoint.frontend_log.is_file()
-        assert endpoint.frontend_log.is_relative_to(endpoint.logs)
+        assert list(endpoint.place.command(["aiperf", "--help"]))[-2:] == ["aiperf", "--help"]
+        assert endpoint.place.read(endpoint.frontend_log, start=0) is not None
         assert endpoint.versions
         assert {one.name for one in endpoint.instances} <= endpoint.commands.keys()
         assert all(RUN in " ".join(argv) for argv in endpoint.commands.values())
