@@ -69,7 +69,7 @@ class Files:
 
 
 class Here(Files):
-    """This machine; ``beside`` adds to a command what every process of the deployment has."""
+    """The machine of the pipeline; ``beside`` adds to a command what every process of the deployment has."""
 
     def __init__(self, http: Http, beside: Callable[[Sequence[str]], list[str]]) -> None:
         self.http, self._beside = http, beside

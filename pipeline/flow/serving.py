@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.edge.clients import Clients
+from pipeline.edge.endpoint import Endpoint
 from pipeline.errors import FileAction, FileError, PipelineError
 from pipeline.flow import launching
 from pipeline.flow.context import Context
@@ -16,7 +17,6 @@ from pipeline.measure import aiperf
 from pipeline.measure.aiperf_load import LoadSettings
 from pipeline.measure.points import pack
 from pipeline.measure.provenance import Attempt
-from pipeline.edge.endpoint import Endpoint
 from pipeline.schema.result import Measurement
 
 

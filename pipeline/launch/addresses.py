@@ -24,24 +24,25 @@ def tray_name(tray: int) -> str:
 class Addresses:
     """The address of each tray, and where instances are listed: etcd with NATS, or a folder that all trays see."""
 
+    layout: Layout
     of: Callable[[int], str] = tray_name
     discovery: PurePath | None = None  # the folder; None = etcd and NATS on the first tray
 
-    def variables(self, layout: Layout) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
         """Return what every process of the deployment has in its environment."""
-        head = {"DYN_REQUEST_PLANE": "tcp", "HEAD_NODE_IP": self.of(layout.head_tray)}
+        head = {"DYN_REQUEST_PLANE": "tcp", "HEAD_NODE_IP": self.of(self.layout.head_tray)}
         if self.discovery is not None:
             files = {"DYN_DISCOVERY_BACKEND": "file", "DYN_FILE_KV": str(self.discovery)}
             return {**head, **files, "DYN_EVENT_PLANE": "zmq"}
-        services = self.of(layout.services_tray)
+        services = self.of(self.layout.services_tray)
         etcd, nats = f"http://{services}:{ETCD_PORT}", f"nats://{services}:{NATS_PORT}"
         return {**head, "ETCD_ENDPOINTS": etcd, "NATS_SERVER": nats}
 
-    def services(self, layout: Layout) -> tuple[Command, ...]:
+    def services(self) -> tuple[Command, ...]:
         """Return the commands of NATS and etcd; none where a folder lists the instances."""
         if self.discovery is not None:
             return ()
-        tray, host = tray_name(layout.services_tray), self.of(layout.services_tray)
+        tray, host = tray_name(self.layout.services_tray), self.of(self.layout.services_tray)
         peer, client = f"http://{host}:{ETCD_PEER_PORT}", f"http://{host}:{ETCD_PORT}"
         listen = "http://0.0.0.0:{}"
         clients = ["--listen-client-urls", listen.format(ETCD_PORT), "--advertise-client-urls", client]
@@ -50,9 +51,9 @@ class Addresses:
         nats = ("nats-server", "--jetstream", "--port", str(NATS_PORT))
         return (Command("nats", "nats", tray, nats, {}), Command("etcd", "etcd", tray, etcd, {}))
 
-    def frontend_url(self, layout: Layout) -> str:
+    def frontend_url(self) -> str:
         """Return the URL of the frontend, without a path."""
-        return f"http://{self.of(layout.head_tray)}:{HTTP_PORT}"
+        return f"http://{self.of(self.layout.head_tray)}:{HTTP_PORT}"
 
     def metrics_url(self, tray: int, first_gpu: int) -> str:
         """Return the URL of the metrics of the process whose first GPU this is."""

@@ -27,9 +27,6 @@ PLACE = re.compile(
 )  # settings that depend on the tray of a process
 
 
-NAMED = Addresses()
-
-
 class _Devices(NamedTuple):
     argv: tuple[str, ...]
     env: dict[str, str]
@@ -40,15 +37,14 @@ def commands(
     *,
     served_name: str,
     model_path: str,
-    layout: Layout,
+    addresses: Addresses,
     vllm: EngineChoice | None,
-    addresses: Addresses = NAMED,
 ) -> tuple[Command, ...]:
     """Return the commands of a deployment in the order of starting: services, workers, frontend.
 
     ``vllm`` is the catalogue entry of the recipe's vLLM version, or of the nearest one; None where there is none.
     """
-    shared = addresses.variables(layout)
+    layout, shared = addresses.layout, addresses.variables()
     engine = vllm.engine if vllm else None
     workers = []
     for process in layout.processes:
@@ -62,16 +58,14 @@ def commands(
             "--disaggregation-mode",
             process.role,
         ]
-        parallel = _parallel(
-            pool, process, processes, addresses, per_tray=recipe.dp_launch == "per-tray"
-        )
+        parallel = _parallel(pool, process, processes, addresses, per_tray=recipe.dp_launch == "per-tray")
         gpus = _devices(process, engine)
         flags = _worker_flags(pool, process, [*gpus.argv, *parallel], engine)
         argv = ["python3", "-m", "dynamo.vllm", *model, *flags]
         ports = _ports(process, addresses, crosses_trays=processes[-1].tray != processes[0].tray)
         env = {**pool.env, **shared, **ports, **gpus.env}
         workers.append(Command(process.name, process.role, tray_name(process.tray), tuple(argv), env))
-    return (*addresses.services(layout), *workers, _frontend(layout, shared))
+    return (*addresses.services(), *workers, _frontend(layout, shared))
 
 
 def alike(commands: Sequence[Command]) -> dict[Role, dict[str, str]]:

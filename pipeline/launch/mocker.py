@@ -60,19 +60,28 @@ def commands(spec: LaunchSpec, layout: Layout, settings: MockerSettings) -> tupl
     instance and is omitted.
     """
     network = settings.network
-    is_local = isinstance(network, int)
-    shared = PLAIN | (_loopback(settings) if is_local else network.variables(layout))
-    http = ("--http-host", HOST, "--http-port", str(network)) if is_local else ("--http-port", str(HTTP_PORT))
-    argv = (settings.python, "-m", "dynamo.frontend", *http)
-    head = "this machine" if is_local else tray_name(layout.head_tray)
-    found = [] if is_local else list(network.services(layout))
-    found.append(Command("frontend", "frontend", head, argv, shared))
-    for number, process in enumerate((one for one in layout.processes if not one.headless), start=1):
-        port = network + number if is_local else SYSTEM_PORT + process.devices[0]
-        tray = "this machine" if is_local else tray_name(process.tray)
-        env = {**shared, "DYN_SYSTEM_PORT": str(port)}
-        found.append(Command(process.name, process.role, tray, _worker(spec, process, settings), env))
-    return tuple(found)
+    processes = [one for one in layout.processes if not one.headless]
+    if isinstance(network, Addresses):
+        variables, here = PLAIN | network.variables(), tray_name(layout.head_tray)
+        http = ["--http-port", str(HTTP_PORT)]
+        places = [(tray_name(one.tray), SYSTEM_PORT + one.devices[0]) for one in processes]
+        services = network.services()
+    else:
+        variables, here, services = PLAIN | _loopback(settings), "this machine", ()
+        http = ["--http-host", HOST, "--http-port", str(network)]
+        places = [(here, network + number) for number in range(1, len(processes) + 1)]
+    frontend = (settings.python, "-m", "dynamo.frontend", *http)
+    workers = [
+        Command(
+            one.name,
+            one.role,
+            tray,
+            _worker(spec, one, settings),
+            {**variables, "DYN_SYSTEM_PORT": str(port)},
+        )
+        for one, (tray, port) in zip(processes, places, strict=True)
+    ]
+    return (*services, Command("frontend", "frontend", here, frontend, variables), *workers)
 
 
 def table_path(role: Role, settings: MockerSettings) -> PurePath:

@@ -14,8 +14,8 @@ from pipeline.edge import prometheus
 from pipeline.edge.clock import Clock
 from pipeline.edge.http import Http
 from pipeline.errors import LaunchError, PipelineError
-from pipeline.schema.endpoint import DeploymentChange, describe_with_output
-from pipeline.schema.recipe import Role
+from pipeline.schema.endpoint import Cause, DeploymentChange, describe_with_output
+from pipeline.schema.recipe import ROLES, Role
 
 COMPONENTS: dict[str, Role] = {"prefill": "prefill", "backend": "decode"}  # Dynamo's names of the roles
 SERVED = "dynamo_component_requests_total"
@@ -73,6 +73,15 @@ def instances(url: str, http: Http) -> dict[Role, frozenset[str]]:
         if role is not None and one.get("endpoint") == "generate":
             found[role].add(str(one.get("instance_id")))
     return {role: frozenset(ids) for role, ids in found.items()}
+
+
+def changes(ids: Mapping[Role, frozenset[str]], url: str, http: Http) -> list[DeploymentChange]:
+    """Return the roles whose instances are not those with these ids, or that the frontend does not answer."""
+    try:
+        now = instances(url, http)
+    except PipelineError:
+        return [DeploymentChange(Cause.FRONTEND_UNREACHABLE, "frontend")]
+    return [DeploymentChange(Cause.INSTANCES_CHANGED, role) for role in ROLES if now[role] != ids[role]]
 
 
 def served(metrics_url: str, http: Http) -> float:

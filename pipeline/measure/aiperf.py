@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from pipeline.edge.clients import Clients
+from pipeline.edge.endpoint import Endpoint
 from pipeline.measure import aiperf_files, aiperf_load, aiperf_run, counters, surroundings
 from pipeline.measure.aiperf_files import AiperfOutput
 from pipeline.measure.aiperf_load import LoadSettings
@@ -21,7 +22,6 @@ from pipeline.measure.aiperf_run import INSTALL, ClientRun
 from pipeline.measure.observation import Observation
 from pipeline.measure.points import pack, point, span_s
 from pipeline.measure.validity import assess
-from pipeline.edge.endpoint import Endpoint
 from pipeline.schema.result import Measurement, Point, RawFile
 
 __all__ = ["INSTALL", "Clients", "measure"]

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.edge.endpoint import Endpoint
 from pipeline.measure import prompts
 from pipeline.measure.lengths import draw
 from pipeline.schema.catalogue import Sku
-from pipeline.edge.endpoint import Endpoint
 from pipeline.schema.plan import Job
 
 CONFIG, PROMPTS, ASKED = "load.json", "prompts.jsonl", "asked.json"

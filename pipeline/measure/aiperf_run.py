@@ -183,7 +183,12 @@ def _environment(scratch: Mapping[str, str], limit_s: int) -> list[str]:
     """
     unset = [argument for name in UNSET for argument in ("-u", name)]
     timeouts = ("AIPERF_DATASET_CONFIGURATION_TIMEOUT", "AIPERF_SERVICE_PROFILE_CONFIGURE_TIMEOUT")
-    return ["env", *unset, *(f"{name}={value}" for name, value in scratch.items()), *(f"{name}={limit_s}" for name in timeouts)]
+    return [
+        "env",
+        *unset,
+        *(f"{name}={value}" for name, value in scratch.items()),
+        *(f"{name}={limit_s}" for name in timeouts),
+    ]
 
 
 def _snapshot(settings: LoadSettings, clients: Clients) -> Snapshot:

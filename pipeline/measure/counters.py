@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.edge import prometheus
+from pipeline.edge.endpoint import Endpoint
 from pipeline.edge.http import Http
 from pipeline.edge.place import Place
 from pipeline.edge.prometheus import Metrics
-from pipeline.edge.endpoint import Endpoint
 from pipeline.schema.endpoint import Cause, DeploymentChange, Instance
 from pipeline.schema.recipe import ROLES
 
@@ -92,9 +92,7 @@ def migrated(before: CounterSnapshot, after: CounterSnapshot, lost: int) -> int 
     return max(0, after.migrations - before.migrations - lost)
 
 
-def lost_streams(
-    place: Place, log: Path, before: CounterSnapshot, after: CounterSnapshot
-) -> int | None:
+def lost_streams(place: Place, log: Path, before: CounterSnapshot, after: CounterSnapshot) -> int | None:
     """Return the streams that the frontend's log reports as lost in between.
 
     None without a log, or where it was truncated.

@@ -36,6 +36,11 @@ class Cause(StrEnum):
     INSTANCES_CHANGED = "instances_changed"
     PROCESS_REPLACED = "process_replaced"
     FRONTEND_UNREACHABLE = "frontend_unreachable"
+    NEVER_RAN = "never_ran"
+    NODE_LOST = "node_lost"
+    PREEMPTED = "preempted"
+    CANCELLED = "cancelled"
+    JOB_ENDED = "job_ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,11 @@ def describe(change: DeploymentChange) -> str:
         Cause.INSTANCES_CHANGED: f"{change.subject} instances are not those from the start",
         Cause.PROCESS_REPLACED: f"{change.subject} is another process than before",
         Cause.FRONTEND_UNREACHABLE: f"the {change.subject} does not answer",
+        Cause.NEVER_RAN: f"{change.subject} was never started",
+        Cause.NODE_LOST: f"node {change.subject} was lost",
+        Cause.PREEMPTED: f"{change.subject} was preempted",
+        Cause.CANCELLED: f"{change.subject} was cancelled by somebody else",
+        Cause.JOB_ENDED: f"{change.subject} has ended",
     }
     return texts[change.cause]
 

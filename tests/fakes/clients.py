@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from pipeline.edge.endpoint import Endpoint
 from pipeline.edge.http import Response
 from pipeline.edge.place import Here
 from pipeline.edge.shell import Completed
 from pipeline.errors import PipelineError
-from pipeline.edge.endpoint import Endpoint
 from pipeline.schema.endpoint import DeploymentChange, Instance
 from tests.fakes.launch_specs import MODEL
 

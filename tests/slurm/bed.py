@@ -44,7 +44,9 @@ def main(argv: Sequence[str]) -> int:
         return 2
     again = [sys.executable, "-m", "tests.slurm.bed", "--inside", "--racks", str(options.racks)]
     state = options.state.resolve()
-    with subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *OWN, *again, "--state", str(state), "--", *options.command]) as process:
+    with subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", *OWN, *again, "--state", str(state), "--", *options.command]
+    ) as process:
         signal.signal(signal.SIGTERM, lambda *_: process.kill())
         return process.wait()
 
@@ -60,8 +62,10 @@ def _inside(state: Path, racks: int, command: Sequence[str]) -> int:
     for node in nodes(racks):
         start_node(node)
     wait_idle(len(nodes(racks)))
-    _call("timeout", "30", "srun", "-p", "all", f"-N{len(nodes(racks))}", "--ntasks-per-node=1", "-t1", "true")
-    print(f"cluster of {len(nodes(racks))} nodes is up: {state}", flush=True)
+    _call(
+        "timeout", "30", "srun", "-p", "all", f"-N{len(nodes(racks))}", "--ntasks-per-node=1", "-t1", "true"
+    )
+    sys.stderr.write(f"cluster of {len(nodes(racks))} nodes is up: {state}\n")
     with subprocess.Popen(list(command)) as process:
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         code = _reap_until(process)
@@ -161,10 +165,10 @@ def wait_idle(count: int) -> None:
 
 def _first_process(pid: int) -> int:
     """Return the child of ``unshare``, once it is in namespaces of its own."""
-    ours = os.readlink("/proc/self/ns/net")
+    ours = Path("/proc/self/ns/net").readlink()
     for _ in range(1000):
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        if children and os.readlink(f"/proc/{children[0]}/ns/net") != ours:
+        if children and Path(f"/proc/{children[0]}/ns/net").readlink() != ours:
             return int(children[0])
         time.sleep(0.01)
     raise TimeoutError(f"unshare {pid} starts nothing")

@@ -60,7 +60,16 @@ def write(state: Path, racks: int) -> None:
     }
     for name, text in texts.items():
         (state / name).write_text(text)
-    compiler = ["gcc", "-shared", "-fPIC", "-Wall", "-O1", "-o", str(state / "pyxis.so"), str(HERE / "pyxis.c")]
+    compiler = [
+        "gcc",
+        "-shared",
+        "-fPIC",
+        "-Wall",
+        "-O1",
+        "-o",
+        str(state / "pyxis.so"),
+        str(HERE / "pyxis.c"),
+    ]
     subprocess.run(compiler, check=True)
 
 

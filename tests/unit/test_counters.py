@@ -31,8 +31,8 @@ def test_a_log_that_shrank_tells_of_no_streams(tmp_path, before, after):
     log = tmp_path / "frontend.log"
     log.write_bytes(b"0123456789")
     assert (
-        counters.lost_streams(Files(), 
-            log, CounterSnapshot({}, 0, log_bytes=before), CounterSnapshot({}, 0, log_bytes=after)
+        counters.lost_streams(
+            Files(), log, CounterSnapshot({}, 0, log_bytes=before), CounterSnapshot({}, 0, log_bytes=after)
         )
         is None
     )
