@@ -12,10 +12,10 @@ from typing import Literal
 from pipeline.edge.shell import Completed, Shell
 from pipeline.errors import LaunchError, PipelineError
 
+NOTHING = "None"  # Slurm's name of no value
 COMMAND_S = 60.0  # a command waits up to 18 s for a controller that does not answer
 FIELD = re.compile(r"(?:^| )([A-Za-z:/]+)=([^ ]*)")
-NO_CONTROLLER = ("Unable to contact slurm controller", "Socket timed out", "Connection refused")
-UNKNOWN_JOB = "Invalid job id specified"
+UNKNOWN_JOB = re.compile("Invalid job id specified")
 
 
 class Phase(StrEnum):
@@ -50,6 +50,8 @@ class JobState:
     exit_code: str = ""  # code:signal of the batch script
     nodes: str = ""
     preempted: bool = False
+    timed_out: bool = False
+    held: bool = False  # it does not start by itself
 
     @property
     def phase(self) -> Phase:
@@ -63,7 +65,7 @@ class JobState:
 
     def __str__(self) -> str:
         parts = [self.state or "unknown to Slurm"]
-        parts += [f"reason {self.reason}"] if self.reason not in ("", "None") else []
+        parts += [f"reason {self.reason}"] if self.reason else []
         parts += [f"exit code {self.exit_code}"] if self.phase is Phase.ENDED else []
         return ", ".join(parts)
 
@@ -108,14 +110,17 @@ class Slurm:
         """Return what Slurm says about a job, also some minutes after its end; PipelineError where it does not answer."""
         done = self._run("scontrol", "--oneliner", "show", "job", job)
         if done.code:
-            return self._accounted(job) if UNKNOWN_JOB in done.stderr else JobState("")
+            return self._accounted(job) if UNKNOWN_JOB.search(done.stderr) else JobState("")
         found = dict(FIELD.findall(done.stdout.strip()))
+        state, why = found.get("JobState", ""), found.get("Reason", NOTHING)
         return JobState(
-            state=found.get("JobState", ""),
-            reason=found.get("Reason", ""),
+            state=state,
+            reason="" if why == NOTHING else why,
             exit_code=found.get("ExitCode", ""),
             nodes=found.get("NodeList", "").replace("(null)", ""),
-            preempted=found.get("PreemptTime", "None") != "None" or found.get("JobState") == "PREEMPTED",
+            preempted=found.get("PreemptTime", NOTHING) != NOTHING or state == "PREEMPTED",
+            timed_out=state == "TIMEOUT" or why == "TimeLimit",
+            held="held" in why.lower(),
         )
 
     def jobs(self) -> list[Listed]:
@@ -129,7 +134,7 @@ class Slurm:
     def is_listed(self, job: str) -> bool:
         """Return whether a job has not ended, as far as the queue tells; True where it does not."""
         done = self._run("squeue", "--noheader", f"--jobs={job}", "--format=%i")
-        return bool(done.stdout.strip()) or (done.code != 0 and UNKNOWN_JOB not in done.stderr)
+        return bool(done.stdout.strip()) or (done.code != 0 and not UNKNOWN_JOB.search(done.stderr))
 
     def lost_nodes(self, nodes: str) -> list[str]:
         """Return the nodes of a list that do not answer or are down."""
@@ -153,7 +158,9 @@ class Slurm:
             rows = [line.split("|") for line in done.stdout.splitlines() if line.count("|") == 2]
             if not done.code and rows:
                 state, code, nodes = rows[-1]
-                return JobState(state.split(" ")[0], "", code, nodes, state == "PREEMPTED")
+                return JobState(
+                    state.split(" ")[0], "", code, nodes, state == "PREEMPTED", state == "TIMEOUT"
+                )
         return JobState("")
 
     def _run(self, *argv: str) -> Completed:
@@ -163,11 +170,6 @@ class Slurm:
             hint = error.hint or "run the pipeline on a machine with the client commands of Slurm"
             raise LaunchError(error.what, where=error.where, hint=hint) from error
         return done
-
-
-def is_unreachable(done: Completed) -> bool:
-    """Return whether a command failed because the controller did not answer."""
-    return done.code != 0 and any(text in done.stderr for text in NO_CONTROLLER)
 
 
 def words(done: Completed) -> str:

@@ -93,7 +93,7 @@ class RunningJob:
                 raise LaunchError(
                     f"the job ended before it ran: {state}{self._said('batch')}", where=f"job {self.id}"
                 )
-            if "held" in state.reason.lower() or now - began > queue_s:
+            if state.held or now - began > queue_s:
                 what = f"never scheduled: {state} for {now - began:.0f} s"
                 raise LaunchError(what, where=f"job {self.id}", hint="see squeue; site.queue_s is the limit")
             self.clock.sleep(pause)
@@ -117,11 +117,9 @@ class RunningJob:
             cause = Cause.TIME_LIMIT if reason == slurm_script.TIME_LIMIT else Cause.CANCELLED
             return [DeploymentChange(cause, f"job {self.id}")]
         first = reason.removeprefix(slurm_script.EXITED) if reason.startswith(slurm_script.EXITED) else ""
-        paths = sorted(
-            (path for path in marks.glob("*.exit") if path.stem in self.processes),
-            key=lambda path: (path.stem != first, path.stem),
-        )
-        found = [self._exit(path.stem, path) for path in paths]
+        ended_first = sorted(self.processes, key=lambda name: (name != first, name))
+        marked = [(name, marks / f"{name}.exit") for name in ended_first]
+        found = [self._exit(name, path) for name, path in marked if path.is_file()]
         if first and first not in {one.subject for one in found}:
             cause = Cause.EXITED if (marks / f"{first}.started").is_file() else Cause.NEVER_RAN
             found.insert(0, self._change(cause, first, None))
@@ -145,7 +143,7 @@ class RunningJob:
             return [DeploymentChange(Cause.PREEMPTED, job)]
         if state.state == "CANCELLED":
             return [DeploymentChange(Cause.CANCELLED, job)]
-        if state.state == "TIMEOUT" or state.reason == "TimeLimit":
+        if state.timed_out:
             return [DeploymentChange(Cause.TIME_LIMIT, job)]
         if self.away_s() > AWAY_S:
             return [DeploymentChange(Cause.JOB_ENDED, f"{job}, as far as is known: Slurm does not answer,")]

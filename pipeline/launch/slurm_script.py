@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import PurePath
@@ -226,28 +226,45 @@ def _head(spec: LaunchSpec, cluster: Cluster, site: SlurmSite, named: JobNames) 
 
 
 def _starts(commands: Sequence[Command]) -> Iterator[str]:
-    """Yield a line for each process; what all processes of a role have stands in arrays before them."""
+    """Yield a line for each process; what several processes of a role share stands in arrays before them."""
     for role in dict.fromkeys(one.role for one in commands):
         of_role = [one for one in commands if one.role == role]
-        head = _common([one.argv for one in of_role])
-        tails = [one.argv[len(head) :] for one in of_role]
-        tail = _common([one[::-1] for one in tails])[::-1]
-        shared = dict.fromkeys(
-            item for item in of_role[0].env.items() if all(item in one.env.items() for one in of_role)
-        )
-        yield f"{role}=(env {_words(f'{name}={value}' for name, value in sorted(shared))})"
+        where = '"$services"' if role in ("nats", "etcd") else '"$engine"'
+        if len(of_role) == 1:
+            (one,) = of_role
+            yield f"start {one.name} {where} {_tray(one)} env {_words([*_variables(one.env), *one.argv])}"
+            continue
+        shared = {
+            name: value
+            for name, value in of_role[0].env.items()
+            if all(one.env.get(name) == value for one in of_role)
+        }
+        head, tail = _ends([one.argv for one in of_role])
+        yield f"{role}=(env {_words(_variables(shared))})"
         yield f"{role}_head=({_words(head)})"
         yield f"{role}_tail=({_words(tail)})"
-        where = '"$services"' if role in ("nats", "etcd") else '"$engine"'
-        for one, rest in zip(of_role, tails, strict=True):
-            own = [
-                f"{name}={value}" for name, value in sorted(one.env.items()) if (name, value) not in shared
-            ]
-            middle = rest[: len(rest) - len(tail)]
-            words = [f'"${{{role}[@]}}"', _words(own), f'"${{{role}_head[@]}}"', _words(middle)]
-            words.append(f'"${{{role}_tail[@]}}"')
-            line = " ".join(filter(None, words))
-            yield f"start {one.name} {where} {int(one.tray.removeprefix('n'))} {line}"
+        for one in of_role:
+            variables = {name: value for name, value in one.env.items() if name not in shared}
+            own = one.argv[len(head) : len(one.argv) - len(tail)]
+            words = [_words(_variables(variables)), f'"${{{role}_head[@]}}"', _words(own)]
+            line = " ".join(filter(None, [f'"${{{role}[@]}}"', *words, f'"${{{role}_tail[@]}}"']))
+            yield f"start {one.name} {where} {_tray(one)} {line}"
+
+
+def _tray(one: Command) -> int:
+    return int(one.tray.removeprefix("n"))
+
+
+def _variables(env: Mapping[str, str]) -> list[str]:
+    return [f"{name}={value}" for name, value in sorted(env.items())]
+
+
+def _ends(argvs: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the words with which all of these commands begin, and those with which the rest of them ends."""
+    head = _common(argvs)
+    if head[-1].startswith("--"):  # an option stands beside its value
+        head = head[:-1]
+    return head, _common([one[len(head) :][::-1] for one in argvs])[::-1]
 
 
 def _words(words: Iterable[str]) -> str:

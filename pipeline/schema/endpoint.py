@@ -75,7 +75,7 @@ def describe(change: DeploymentChange) -> str:
         Cause.NEVER_RAN: f"{change.subject} was never started",
         Cause.NODE_LOST: f"node {change.subject} was lost",
         Cause.PREEMPTED: f"{change.subject} was preempted",
-        Cause.CANCELLED: f"{change.subject} was cancelled by somebody else",
+        Cause.CANCELLED: f"{change.subject} was cancelled from outside",
         Cause.JOB_ENDED: f"{change.subject} has ended",
     }
     return texts[change.cause]
