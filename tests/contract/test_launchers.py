@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import os
 import typing
@@ -78,6 +79,12 @@ def left_process(run: str, job: str) -> Iterator[Callable[[], bool]]:
         yield lambda: child.poll() is None
 
 
+def with_limits(spec: LaunchSpec, **limits: int) -> LaunchSpec:
+    recipe = spec.job.recipe
+    recipe = recipe.model_copy(update={"limits": recipe.limits.model_copy(update=limits)})
+    return dataclasses.replace(spec, job=spec.job.model_copy(update={"recipe": recipe}))
+
+
 def slurm_lab(folder: Path) -> Lab:
     world: dict[str, FakeJob] = {}  # the queue, which outlives the launcher
     cluster = launch_specs.slurm_cluster(folder)
@@ -95,7 +102,7 @@ def slurm_lab(folder: Path) -> Lab:
 
     return Lab(
         cluster=cluster,
-        spec=lambda: launch_specs.spec(run_id=RUN),
+        spec=lambda: with_limits(launch_specs.spec(run_id=RUN), ready_s=60),
         clients=clients,
         running=lambda clients: clients.shell.running,  # type: ignore[attr-defined]  # ours
         limit="#SBATCH --time=08:00:00",
