@@ -253,6 +253,15 @@ def live(session: nox.Session) -> None:
     session.run(*own, str(PYTHON), "-m", "pytest", "tests/live/test_launch.py", *session.posargs)
 
 
+@nox.session(venv_backend="none")
+def slurm(session: nox.Session) -> None:
+    """Test the launcher on a Slurm of real daemons: two racks of 18 trays, simulated engines, AIPerf; needs root and Debian's Slurm."""
+    path = with_client(session)
+    tests = session.posargs or ["tests/slurm"]
+    bed = ("-m", "tests.slurm.bed", "--racks", "2", "--")
+    session.run(str(PYTHON), *bed, str(PYTHON), "-m", "pytest", *tests, env=path)
+
+
 @nox.session
 def browser(session: nox.Session) -> None:
     """Test the report page in Chromium: no network, tooltips, filters, phone width, dark and light; pictures in build/browser."""

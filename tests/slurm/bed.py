@@ -26,7 +26,7 @@ PROGRAMS = ("slurmctld", "slurmd", "srun", "munged", "gcc", "ip", "unshare", "ns
 DEBIAN = "slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge gcc libc6-dev libslurm-dev iproute2"
 OWN = ("unshare", "--net", "--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 PATIENCE_S = 120
-STATE = "RACKBENCH_TEST_SLURM"  # folder of the cluster; set for the command
+STATE, RACKS = "TEST_SLURM_FOLDER", "TEST_SLURM_RACKS"  # set for the command
 
 
 def main(argv: Sequence[str]) -> int:
@@ -56,7 +56,7 @@ def _inside(state: Path, racks: int, command: Sequence[str]) -> int:
     shutil.rmtree(state, ignore_errors=True)  # of a run that was killed: its processes ended with it
     configuration.write(state, racks)
     _network(state)
-    os.environ |= {"SLURM_CONF": str(state / "slurm.conf"), STATE: str(state)}
+    os.environ |= {"SLURM_CONF": str(state / "slurm.conf"), STATE: str(state), RACKS: str(racks)}
     start_munge(state)
     start_controller(state)
     for node in nodes(racks):
@@ -148,6 +148,11 @@ def inside(node: Node, *argv: str) -> list[str]:
 def folder() -> Path:
     """Return the folder of the running cluster."""
     return Path(os.environ[STATE])
+
+
+def racks() -> int:
+    """Return how many racks the running cluster has."""
+    return int(os.environ[RACKS])
 
 
 def wait_idle(count: int) -> None:

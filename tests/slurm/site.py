@@ -1,20 +1,22 @@
-"""The cluster document of the test cluster, and plans for it."""
+"""The test cluster as the pipeline sees it: images, cluster documents, and recipes that are reduced further."""
 
 from __future__ import annotations
 
 import json
-import subprocess
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline.schema.cluster import Cluster
-from tests.fakes import launch_specs
 from tests.slurm import bed
 
 ROOT = Path(__file__).parents[2]
 CLIENT = ROOT / ".nox/client/bin/aiperf"
-PATIENCE_S = 240  # this machine may be ten times slower than an idle one
+IMAGE = "vllm/vllm-openai:v0.20.0-ubuntu2404"
+RACKS = {"slurm-a": ("racka", "gb200-nvl72"), "slurm-b": ("rackb", "gb300-nvl72")}
+GB200 = "deepseek-v4-pro-fp4.gb200-nvl72.1k64.1p2d-dep8-tp8"
+GB300 = "deepseek-v4-pro-fp4.gb300-nvl72.1k64.1p2d-tep4-tp4"
+PATIENCE_S = 300  # this machine may be ten times slower than an idle one
 
 
 def make_image(name: str = "engine.sqsh", **programs: str) -> Path:
@@ -36,47 +38,47 @@ def work_dir() -> Path:
     return path
 
 
-def document(**site: Any) -> dict[str, Any]:
-    """The cluster document of the test cluster as a plan holds it."""
-    here = launch_specs.cluster()
-    image = str(make_image())
-    found = here.model_dump(mode="json") | {
-        "id": "slurm-test",
-        "title": "Slurm of the tests",
+def document(partition: str, sku: str, **site: Any) -> dict[str, Any]:
+    """A cluster document: simulated engines on one rack."""
+    return {
+        "title": f"Slurm of the tests, {partition}",
+        "skus": [sku],
+        "measure": "aiperf",
+        "engine_override": "mocker",
+        "purpose": "smoke",
+        "runs_on": ["self-hosted"],
+        "racks": 1,
+        "timing": "timing/deepseek-v4-pro-fp4.json",
         "client": str(CLIENT),
-        "images": {"vllm/vllm-openai:v0.20.0-ubuntu2404": image},
-        "model_paths": {"deepseek-v4-pro": str(launch_specs.MODEL)},
-        "racks": 2,
+        "images": {IMAGE: str(make_image())},
+        "model_paths": {"deepseek-v4-pro": str(ROOT / "recipes/tokenizers/tiny")},
+        "site": {
+            "launcher": "slurm",
+            "partition": partition,
+            "segment": True,
+            "work_dir": str(work_dir()),
+            "discovery": "file",
+            "time_scale": 2.0,
+            "queue_s": 60,
+            "stop_s": 5,
+            "watchdog_s": 15,
+            **site,
+        },
     }
-    found["site"] = {
-        "launcher": "slurm",
-        "partition": "racka",
-        "segment": True,
-        "work_dir": str(work_dir()),
-        "discovery": "file",
-        "time_scale": 2.0,
-        "queue_s": 60,
-        "stop_s": 5,
-        "watchdog_s": 15,
-        **site,
-    }
-    return found
 
 
-def cluster(**site: Any) -> Cluster:
-    """The test cluster."""
-    return Cluster.model_validate_json(json.dumps(document(**site)))
-
-
-def make_plan(path: Path, *recipes: str, conc: tuple[int, ...] = (4,), osl: int = 32, **site: Any) -> None:
-    """Write a plan of smoke recipes for the test cluster, reduced further."""
-    argv = [sys.executable, "-m", "pipeline", "plan", "--cluster", "local-live", "--out", str(path)]
-    subprocess.run([*argv, "--select", " ".join(recipes)], cwd=ROOT, check=True, capture_output=True)
-    plan = json.loads(path.read_text())
-    plan["cluster"] = document(**site)
-    for job in plan["jobs"]:
-        recipe = job["recipe"]
-        recipe["conc"], recipe["workload"]["osl"] = list(conc), osl
-        recipe["client"] |= {"requests_per_conc": 6, "warmup_per_conc": 1}
-        recipe["limits"] = {"ready_s": PATIENCE_S, "time_s": 900}
-    path.write_text(json.dumps(plan))
+def write_recipes(folder: Path, *, conc: tuple[int, ...] = (4,), per_conc: int = 6, **changes: Any) -> Path:
+    """Copy the recipes, with both racks of the test cluster; ``changes``: of the smoke recipes, or of the site."""
+    recipes = folder / "recipes"
+    shutil.copytree(ROOT / "recipes", recipes)
+    limits = {"ready_s": PATIENCE_S, "time_s": 900, **changes.pop("limits", {})}
+    for name, (partition, sku) in RACKS.items():
+        cluster = document(partition, sku, **changes)
+        (recipes / "clusters" / f"{name}.yaml").write_text(json.dumps(cluster))
+    (smoke,) = recipes.glob("*/_smoke.yaml")
+    text = smoke.read_text().replace("conc: [1, 4, 16]", f"conc: {list(conc)}")
+    text = text.replace(
+        "warmup_req_s: 10.0", f"warmup_req_s: 10.0, requests_per_conc: {per_conc}, warmup_per_conc: 1"
+    )
+    smoke.write_text(text + f"limits: {json.dumps(limits)}\n")
+    return recipes
