@@ -13,8 +13,9 @@ from typing import Any
 from pipeline.edge import prometheus
 from pipeline.edge.clock import Clock
 from pipeline.edge.http import Http
-from pipeline.errors import LaunchError, PipelineError
-from pipeline.schema.endpoint import Cause, DeploymentChange, describe_with_output
+from pipeline.errors import FailureKind, LaunchError, PipelineError
+from pipeline.launch import failures
+from pipeline.schema.endpoint import Cause, DeploymentChange
 from pipeline.schema.recipe import ROLES, Role
 
 COMPONENTS: dict[str, Role] = {"prefill": "prefill", "backend": "decode"}  # Dynamo's names of the roles
@@ -53,14 +54,13 @@ def wait(expected: Expected, watch: Watch) -> dict[Role, frozenset[str]]:
     while True:
         found, missing = _look(expected, watch, deadline)
         if exits := watch.exits():
-            others = ", ".join(one.subject for one in exits[1:])
-            hint = f"also ended: {others}" if others else ""
-            raise LaunchError(describe_with_output(exits[0]), where=expected.url, hint=hint)
+            raise failures.error(exits, expected.url)
         if not missing:
             return found
         if watch.clock.monotonic() >= deadline:
             what = f"not ready after {watch.limit_s:g} s: {missing}"
-            raise LaunchError(what, where=expected.url, hint="see the logs of its processes")
+            hint = "see the logs of its processes"
+            raise LaunchError(what, where=expected.url, hint=hint, kind=FailureKind.NEVER_READY)
         watch.clock.sleep(POLL_S)
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.deployment.layout import Layout, instances, place
+from pipeline.edge import prometheus
 from pipeline.edge.clients import Clients
 from pipeline.edge.endpoint import Endpoint
 from pipeline.edge.files import file_errors
+from pipeline.edge.http import Http
 from pipeline.errors import FileError, LaunchError
 from pipeline.launch import dynamo, mocker, ready, slurm_script
 from pipeline.launch.addresses import Addresses
@@ -21,7 +23,7 @@ from pipeline.launch.slurm_client import JobState, Phase, Slurm
 from pipeline.launch.slurm_job import RunningJob
 from pipeline.launch.slurm_place import SlurmPlace, prefix
 from pipeline.schema.cluster import Cluster, SlurmSite
-from pipeline.schema.endpoint import DeploymentChange, Instance, scratch_prefix
+from pipeline.schema.endpoint import Cause, DeploymentChange, Instance, scratch_prefix
 from pipeline.schema.recipe import ROLES
 
 BEAT = (
@@ -33,6 +35,7 @@ BEAT = (
     "while :; do date >heartbeat; sleep 5; done",
 )  # the sign of life: it ends with this process, however that ends
 END_S = 60.0  # beyond the time that processes have to stop, until a job is out of the queue
+SILENT_S = 2.0  # limit of one answer, when some do not come
 FOLDERS = ("logs", "state", "work", "discovery")
 
 
@@ -59,7 +62,14 @@ def deployed(spec: LaunchSpec, cluster: Cluster, *, clients: Clients, logs: Path
         expected = _expected(spec, addresses)
         watch = ready.Watch(beside.http, clients.clock, job.changes, spec.job.recipe.limits.ready_s)
         ids = ready.wait(expected, watch)
-        ending.changes = lambda: job.changes() or ready.changes(ids, expected.url, beside.http)
+        nodes = {one.name: trays[one.tray][0] for one in layout.processes}
+
+        def changes() -> list[DeploymentChange]:
+            if found := job.changes() or ready.changes(ids, expected.url, beside.http):
+                return job.changes(fresh=True) or _silent(found, _instances(addresses), nodes, beside.http)
+            return found
+
+        ending.changes = changes
         queued_s, start_s = waited[Phase.QUEUED], waited[Phase.CONFIGURING]
         yield Endpoint(
             url=expected.url,
@@ -267,6 +277,18 @@ def _expected(spec: LaunchSpec, addresses: Addresses) -> ready.Expected:
     return ready.Expected(
         addresses.frontend_url(), spec.llm.served_name, instances(addresses.layout), metrics
     )
+
+
+def _silent(
+    changes: list[DeploymentChange], found: Sequence[Instance], nodes: Mapping[str, str], http: Http
+) -> list[DeploymentChange]:
+    """Return the changes, after the nodes on which no instance answers: Slurm names a lost node only minutes later."""
+    if changes[0].cause is not Cause.INSTANCES_CHANGED:
+        return changes
+    answers = {one.name: prometheus.read(one.metrics_url or "", http, timeout_s=SILENT_S) for one in found}
+    alive = {nodes[name] for name, metrics in answers.items() if metrics is not None}
+    silent = dict.fromkeys(nodes[one.name] for one in found if nodes[one.name] not in alive)
+    return [*(DeploymentChange(Cause.NODE_SILENT, node) for node in silent), *changes]
 
 
 def _instances(addresses: Addresses) -> tuple[Instance, ...]:

@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Literal
 
 from pipeline.edge.shell import Completed, Shell
-from pipeline.errors import LaunchError, PipelineError
+from pipeline.errors import FailureKind, LaunchError, PipelineError
 
 NOTHING = "None"  # Slurm's name of no value
 COMMAND_S = 60.0  # a command waits up to 18 s for a controller that does not answer
@@ -103,7 +103,8 @@ class Slurm:
             done = self._run("sbatch", how, *options, str(script))
             if done.code:
                 hint = "change the recipe, or partition, account and options in the cluster document"
-                raise LaunchError(f"Slurm refuses the job: {words(done)}", where=f"sbatch {how}", hint=hint)
+                what = f"Slurm refuses the job: {words(done)}"
+                raise LaunchError(what, where=f"sbatch {how}", hint=hint, kind=FailureKind.REJECTED)
         return done.stdout.strip().split(";")[0]
 
     def state(self, job: str) -> JobState:

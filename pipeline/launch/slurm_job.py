@@ -6,14 +6,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.edge.clock import Clock
-from pipeline.errors import LaunchError
-from pipeline.launch import slurm_script
+from pipeline.errors import FailureKind, LaunchError
+from pipeline.launch import failures, slurm_script
 from pipeline.launch.slurm_client import JobState, Phase, Slurm
 from pipeline.schema.endpoint import Cause, DeploymentChange
 
 LOOK_S, POLL_S = 0.5, 5.0  # how often the folder and Slurm are asked at most
 FIRST_S, LONGEST_S, GROWTH = 0.2, 15.0, 1.4  # pauses between looks at a job in the queue
+ENDING_S = 15.0  # that the cause of an end is waited for
 AWAY_S = 600.0  # after which a Slurm that does not answer is an end
+OF_SCRIPT = {
+    slurm_script.TIME_LIMIT: Cause.TIME_LIMIT,
+    slurm_script.ABANDONED: Cause.CANCELLED,
+    slurm_script.TERMINATED: Cause.CANCELLED,
+}
 TAIL = 12  # lines of a log in an error
 SIGNALLED = 128  # an exit code above is that of a signal
 
@@ -49,15 +55,23 @@ class RunningJob:
             self.lost = tuple(self.slurm.lost_nodes(found.nodes))
         return self.last
 
-    def changes(self) -> list[DeploymentChange]:
-        """Return why the job is no longer the one that was started; the first finding is kept."""
+    def changes(self, *, fresh: bool = False) -> list[DeploymentChange]:
+        """Return why the job is no longer the one that was started; the first finding is kept.
+
+        ``fresh``: something is wrong, so that Slurm is asked now, until a job that is ending has ended.
+        """
         now = self.clock.monotonic()
-        if self._changes or now - self._looked_s < LOOK_S:
+        if self._changes or (now - self._looked_s < LOOK_S and not fresh):
             return self._changes
         self._looked_s = now
-        gone = self._gone()
-        state = self.state(within_s=0.0 if gone else POLL_S)
-        self._changes = self._of_job(state) or gone
+        has_ended = fresh or (self.folder / "state" / "ended").is_file()
+        state = self.state(within_s=0.0 if has_ended else POLL_S)
+        while has_ended and state.phase is Phase.ENDING and not self._of_job(state):
+            if self.clock.monotonic() - now > ENDING_S:
+                break
+            self.clock.sleep(LOOK_S)
+            state = self.state()
+        self._changes = self._of_job(state) or self._gone()
         return self._changes
 
     def away_s(self) -> float:
@@ -87,15 +101,19 @@ class RunningJob:
             now = self.clock.monotonic()
             spent[phase] = spent.get(phase, 0.0) + now - since
             phase, since = (state.phase if state.phase in spent else Phase.CONFIGURING), now
-            if state.phase is Phase.RUNNING and (self.folder / "trays").is_file():
+            if state.phase not in spent and (self.folder / "trays").is_file():
                 return spent
+            if changes := self._of_job(state):
+                raise failures.error(changes, f"job {self.id}")
             if state.phase in (Phase.ENDING, Phase.ENDED):
                 raise LaunchError(
                     f"the job ended before it ran: {state}{self._said('batch')}", where=f"job {self.id}"
                 )
             if state.held or now - began > queue_s:
                 what = f"never scheduled: {state} for {now - began:.0f} s"
-                raise LaunchError(what, where=f"job {self.id}", hint="see squeue; site.queue_s is the limit")
+                hint = "see squeue; site.queue_s is the limit"
+                kind = FailureKind.NEVER_SCHEDULED
+                raise LaunchError(what, where=f"job {self.id}", hint=hint, kind=kind)
             self.clock.sleep(pause)
             pause = min(pause * GROWTH, LONGEST_S)
 
@@ -113,9 +131,8 @@ class RunningJob:
         marks = self.folder / "state"
         ended = marks / "ended"
         reason = ended.read_text("utf-8").strip() if ended.is_file() else ""
-        if reason in (slurm_script.TIME_LIMIT, slurm_script.ABANDONED):
-            cause = Cause.TIME_LIMIT if reason == slurm_script.TIME_LIMIT else Cause.CANCELLED
-            return [DeploymentChange(cause, f"job {self.id}")]
+        if reason in OF_SCRIPT:
+            return [DeploymentChange(OF_SCRIPT[reason], f"job {self.id}")]
         first = reason.removeprefix(slurm_script.EXITED) if reason.startswith(slurm_script.EXITED) else ""
         ended_first = sorted(self.processes, key=lambda name: (name != first, name))
         marked = [(name, marks / f"{name}.exit") for name in ended_first]
@@ -132,7 +149,9 @@ class RunningJob:
         return self._change(Cause.EXITED, name, code)
 
     def _change(self, cause: Cause, name: str, code: int | None) -> DeploymentChange:
-        return DeploymentChange(cause, name, code, self.log(name), tuple(_tail(self.log(name))))
+        log, started = self.log(name), self.folder / "state" / f"{name}.started"
+        node = started.read_text("utf-8").partition(" ")[0] if started.is_file() else ""
+        return DeploymentChange(cause, name, code, log, tuple(_tail(log)), node)
 
     def _of_job(self, state: JobState) -> list[DeploymentChange]:
         """Return what happened to the whole job: it is the cause of what its processes then did."""

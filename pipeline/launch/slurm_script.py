@@ -32,7 +32,7 @@ echo "${SLURMD_NODENAME:-} ${SLURM_STEP_ID:-}" >"$RACKBENCH_FOLDER/state/$name.s
 export {process}=$name
 TMPDIR=$(mktemp -d "/tmp/$RACKBENCH_SCRATCH$name-XXXXXX"); export TMPDIR
 trap : TERM
-timeout --kill-after=$RACKBENCH_STOP_S $RACKBENCH_TIME_S "$@" <&0 & child=$!
+timeout --kill-after=$RACKBENCH_STOP_S 0 "$@" <&0 & child=$!
 while kill -0 $child 2>/dev/null; do wait $child; code=$?; done
 wait $child 2>/dev/null; last=$?; [ $last = 127 ] || code=$last
 rm -rf "$TMPDIR"
@@ -53,8 +53,10 @@ start() { # name, container or "", tray, command
 """
 WATCH = """\
 watch() { # ends when the pipeline has shown no sign of life for too long
-  local now seen= since=$SECONDS
-  while sleep 2; do
+  local now seen= since=$SECONDS never
+  exec {never}<> <(:)
+  while :; do
+    read -rt 2 -u $never # a `sleep` would outlive this
     now=$(stat -c %Y heartbeat 2>/dev/null)
     [[ $now == "$seen" ]] || { seen=$now; since=$SECONDS; }
     ((SECONDS - since < {watchdog_s})) || exit 77
@@ -172,7 +174,6 @@ def marks(spec: LaunchSpec, site: SlurmSite) -> dict[str, str]:
         "RACKBENCH_FOLDER": str(named.folder),
         "RACKBENCH_SCRATCH": scratch_prefix(spec.run_id, spec.job.id),
         "RACKBENCH_STOP_S": str(site.stop_s),
-        "RACKBENCH_TIME_S": str(spec.job.recipe.limits.time_s),
         **site.environment,
     }
 

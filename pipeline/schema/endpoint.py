@@ -38,6 +38,7 @@ class Cause(StrEnum):
     FRONTEND_UNREACHABLE = "frontend_unreachable"
     NEVER_RAN = "never_ran"
     NODE_LOST = "node_lost"
+    NODE_SILENT = "node_silent"
     PREEMPTED = "preempted"
     CANCELLED = "cancelled"
     JOB_ENDED = "job_ended"
@@ -52,6 +53,7 @@ class DeploymentChange:
     code: int | None = None  # exit code of the process; negative = signal
     log: Path | None = None
     last_output: tuple[str, ...] = ()  # last lines of the log
+    node: str = ""  # where the process ran; empty for this machine
 
     @property
     def signal(self) -> int | None:
@@ -65,14 +67,16 @@ def describe(change: DeploymentChange) -> str:
     >>> describe(DeploymentChange(Cause.KILLED, "decode-0", code=-9))
     'decode-0 was killed by signal 9'
     """
+    subject = f"{change.subject} on {change.node}" if change.node else change.subject
     texts = {
-        Cause.EXITED: f"{change.subject} exited with {change.code}",
-        Cause.KILLED: f"{change.subject} was killed by signal {change.signal}",
-        Cause.TIME_LIMIT: f"{change.subject} reached its wall-clock limit",
+        Cause.EXITED: f"{subject} exited with {change.code}",
+        Cause.KILLED: f"{subject} was killed by signal {change.signal}",
+        Cause.TIME_LIMIT: f"{subject} reached its wall-clock limit",
         Cause.INSTANCES_CHANGED: f"{change.subject} instances are not those from the start",
         Cause.PROCESS_REPLACED: f"{change.subject} is another process than before",
         Cause.FRONTEND_UNREACHABLE: f"the {change.subject} does not answer",
-        Cause.NEVER_RAN: f"{change.subject} was never started",
+        Cause.NEVER_RAN: f"{subject} was never started",
+        Cause.NODE_SILENT: f"node {change.subject} does not answer",
         Cause.NODE_LOST: f"node {change.subject} was lost",
         Cause.PREEMPTED: f"{change.subject} was preempted",
         Cause.CANCELLED: f"{change.subject} was cancelled from outside",

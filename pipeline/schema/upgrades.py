@@ -53,6 +53,11 @@ def plan_1(raw: Raw) -> Raw:
     return {**raw, "cluster": {**kept, "site": site}}
 
 
+def failure_1(raw: Raw) -> Raw:
+    """Return error.json of schema 1 as schema 2, in which the class of a failed launch may be stated."""
+    return raw
+
+
 def history_row_1(raw: Raw) -> Raw:
     """Return a history row of schema 1 as schema 2: the new names of results.json in its point."""
     return {**raw, "point": _point_1(raw["point"])} if "point" in raw else raw
@@ -76,6 +81,7 @@ def _point_1(point: Any) -> Any:
 STEPS: Final[Mapping[str, tuple[Step, ...]]] = {
     "Plan": (plan_1,),
     "Result": (result_1,),
+    "Failure": (failure_1,),
     "HistoryRow": (history_row_1,),
     "ReportData": (report_data_1,),
 }

@@ -110,6 +110,7 @@ def start_node(node: Node) -> None:
         start_new_session=True,
     )
     log.close()
+    process.returncode = 0  # it is not waited for: process 1 of the cluster does that
     first = _first_process(process.pid)
     (state / "run" / f"{node.name}.pid").write_text(f"{process.pid} {first}")
     veth = f"v{node.name}"
@@ -121,17 +122,23 @@ def kill_node(node: Node) -> None:
     """Kill a tray: its daemon and everything that runs there, at once."""
     outer, first = map(int, (folder() / "run" / f"{node.name}.pid").read_text().split())
     os.kill(first, signal.SIGKILL)
-    while Path(f"/proc/{outer}/ns/net").exists():
-        with_suppressed_wait(outer)
+    _gone(outer)
+
+
+def stop_controller() -> None:
+    """End slurmctld."""
+    pid = int((folder() / "run" / "slurmctld.pid").read_text())
+    os.kill(pid, signal.SIGTERM)
+    _gone(pid)
+
+
+def _gone(pid: int) -> None:
+    """Wait until a process has ended, whoever its parent is."""
+    while (
+        Path(f"/proc/{pid}/stat").exists()
+        and Path(f"/proc/{pid}/stat").read_text().rsplit(") ")[-1][0] != "Z"
+    ):
         time.sleep(0.02)
-
-
-def with_suppressed_wait(pid: int) -> None:
-    """Reap a child if it is one of ours."""
-    try:
-        os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return
 
 
 def set_link(node: Node, state: str) -> None:

@@ -4,6 +4,7 @@ set -euo pipefail
 name=$1 address=$2 state=$3
 
 hostname "$name"
+rm -rf "$state/tmp/$name" # as after a reboot
 mkdir -p "$state/tmp/$name"
 mount --bind "$state/tmp/$name" /tmp
 for group in all default; do echo 1 >"/proc/sys/net/ipv6/conf/$group/disable_ipv6"; done

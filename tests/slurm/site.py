@@ -16,6 +16,7 @@ IMAGE = "vllm/vllm-openai:v0.20.0-ubuntu2404"
 RACKS = {"slurm-a": ("racka", "gb200-nvl72"), "slurm-b": ("rackb", "gb300-nvl72")}
 GB200 = "deepseek-v4-pro-fp4.gb200-nvl72.1k64.1p2d-dep8-tp8"
 GB300 = "deepseek-v4-pro-fp4.gb300-nvl72.1k64.1p2d-tep4-tp4"
+PYTHON = f'exec {sys.executable} "$@"\n'  # the environment of the tests, as the program of an image
 PATIENCE_S = 300  # this machine may be ten times slower than an idle one
 
 
@@ -25,7 +26,7 @@ def make_image(name: str = "engine.sqsh", **programs: str) -> Path:
     path.touch()
     here = path.with_name(f"{name}.d") / "bin"
     here.mkdir(parents=True, exist_ok=True)
-    for program, text in {"python3": f'exec {sys.executable} "$@"\n', **programs}.items():
+    for program, text in {"python3": PYTHON, **programs}.items():
         (here / program).write_text(f"#!/bin/bash\n{text}")
         (here / program).chmod(0o755)
     return path
