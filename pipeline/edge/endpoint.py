@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.edge.place import Place
 from pipeline.schema.endpoint import DeploymentChange, Instance
+from pipeline.schema.result import Gpu
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,4 +27,5 @@ class Endpoint:
     changes: Callable[[], list[DeploymentChange]]  # since the deployment was ready; empty while it is intact
     versions: dict[str, str]
     stages_s: dict[str, float]  # seconds from start to ready, by stage
+    gpus: tuple[Gpu, ...] | None = None  # of all nodes; None = not asked, or no driver
     commands: dict[str, tuple[str, ...]] = field(default_factory=dict)  # argument list of each process

@@ -15,7 +15,7 @@ from pipeline.edge.endpoint import Endpoint
 from pipeline.edge.files import file_errors
 from pipeline.edge.http import Http
 from pipeline.errors import FileError, LaunchError
-from pipeline.launch import dynamo, mocker, ready, slurm_script
+from pipeline.launch import dynamo, mocker, probe, ready, slurm_script
 from pipeline.launch.addresses import Addresses
 from pipeline.launch.base import LaunchSpec
 from pipeline.launch.describe import Command
@@ -59,14 +59,16 @@ def deployed(spec: LaunchSpec, cluster: Cluster, *, clients: Clients, logs: Path
         addresses = _addresses(spec, site, layout, lambda tray: trays[tray][1])
         beside = _beside(spec, site, clients, job, trays[layout.head_tray][0])
         stack.callback(beside.http.close)
+        nodes = job.wait_identified(spec.job.recipe.limits.ready_s)
+        probe.check(nodes, _needs(spec, cluster, layout))
         expected = _expected(spec, addresses)
         watch = ready.Watch(beside.http, clients.clock, job.changes, spec.job.recipe.limits.ready_s)
         ids = ready.wait(expected, watch)
-        nodes = {one.name: trays[one.tray][0] for one in layout.processes}
+        places = {one.name: trays[one.tray][0] for one in layout.processes}
 
         def changes() -> list[DeploymentChange]:
             if found := job.changes() or ready.changes(ids, expected.url, beside.http):
-                return job.changes(fresh=True) or _silent(found, _instances(addresses), nodes, beside.http)
+                return job.changes(fresh=True) or _silent(found, _instances(addresses), places, beside.http)
             return found
 
         ending.changes = changes
@@ -79,7 +81,8 @@ def deployed(spec: LaunchSpec, cluster: Cluster, *, clients: Clients, logs: Path
             place=beside,
             frontend_log=job.log("frontend"),
             changes=ending.look,
-            versions={"slurm": job.slurm.version()},
+            versions={"slurm": job.slurm.version(), **probe.versions(nodes)},
+            gpus=probe.gpus(nodes),
             stages_s={"queue": queued_s, "start": start_s, "ready": clients.clock.monotonic() - began},
             commands=_argvs(spec, site, _commands(spec, cluster, addresses)),
         )
@@ -269,6 +272,12 @@ def _beside(spec: LaunchSpec, site: SlurmSite, clients: Clients, job: RunningJob
     image = site.client_image
     inside = [f"--container-image={image}", *slurm_script.container(spec, site)] if image else []
     return SlurmPlace(clients.shell, prefix(job.id, head, variables), inside, job.folder)
+
+
+def _needs(spec: LaunchSpec, cluster: Cluster, layout: Layout) -> probe.Needs:
+    """Return what the deployment needs of each node; simulated engines need no GPU."""
+    gpus = 0 if cluster.engine_override == "mocker" else layout.gpus_per_tray
+    return probe.Needs(spec.job.recipe, spec.model_path, gpus, _site(cluster).segment)
 
 
 def _expected(spec: LaunchSpec, addresses: Addresses) -> ready.Expected:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pipeline.edge.clock import Clock
 from pipeline.errors import FailureKind, LaunchError
-from pipeline.launch import failures, slurm_script
+from pipeline.launch import failures, probe, slurm_script
+from pipeline.launch.probe import NodeIdentity
 from pipeline.launch.slurm_client import JobState, Phase, Slurm
 from pipeline.schema.endpoint import Cause, DeploymentChange
 
@@ -116,6 +117,18 @@ class RunningJob:
                 raise LaunchError(what, where=f"job {self.id}", hint=hint, kind=kind)
             self.clock.sleep(pause)
             pause = min(pause * GROWTH, LONGEST_S)
+
+    def wait_identified(self, limit_s: float) -> list[NodeIdentity]:
+        """Wait until every node has said what it is; LaunchError where the job ends before, or at the limit."""
+        deadline, count = self.clock.monotonic() + limit_s, len(self.trays())
+        while len(found := probe.read(self.folder / "probe")) < count:
+            if changes := self.changes():
+                raise failures.error(changes, f"job {self.id}")
+            if self.clock.monotonic() > deadline:
+                what = f"{len(found)} of {count} nodes have started a container after {limit_s:g} s"
+                raise LaunchError(what, where=f"job {self.id}", kind=FailureKind.NEVER_READY)
+            self.clock.sleep(LOOK_S)
+        return found
 
     def trays(self) -> list[tuple[str, str]]:
         """Return name and address of each tray of the allocation, in the order of the layout."""

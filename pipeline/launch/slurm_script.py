@@ -11,6 +11,7 @@ from pathlib import PurePath
 
 from pipeline.deployment.layout import Layout
 from pipeline.errors import LaunchError
+from pipeline.launch import probe
 from pipeline.launch.base import ATTEMPT, JOB, PROCESS, RUN, LaunchSpec
 from pipeline.launch.describe import Command
 from pipeline.schema.cluster import Cluster, SlurmSite
@@ -51,6 +52,15 @@ start() { # name, container or "", tray, command
   steps[$!]=$name
 }
 """
+PROBE = """\
+mkdir -p probe
+srun --overlap --nodes=${#node[@]} --ntasks-per-node=1 --kill-on-bad-exit=1 --export=ALL --input=none \\
+  --output=logs/probe.log --container-image="$engine" "${container[@]}" \\
+  python3 -c "$probe" "$RACKBENCH_FOLDER/probe" {arguments} & wait $!
+said=(probe/*.json)
+[[ -n $ended || ${#said[@]} == "${#node[@]}" ]] || ended="exited probe"
+[[ -n $ended ]] || launch
+"""
 WATCH = """\
 watch() { # ends when the pipeline has shown no sign of life for too long
   local now seen= since=$SECONDS never
@@ -76,7 +86,7 @@ for pid in "${!steps[@]}"; do
   while kill -0 $pid 2>/dev/null; do wait $pid; done
   [[ -e state/${steps[$pid]}.exit ]] || lost=${steps[$pid]}
 done
-srun --overlap --nodes=${#node[@]} --ntasks-per-node=1 --input=none bash -c 'rm -rf "/tmp/$RACKBENCH_SCRATCH"*'
+srun --overlap --nodes=${#node[@]} --ntasks-per-node=1 --export=ALL --input=none bash -c 'rm -rf "/tmp/$RACKBENCH_SCRATCH"*'
 echo "ended: $ended${lost:+, without an exit code: $lost}"
 [[ $ended == planned && -z ${lost:-} ]]
 """
@@ -136,8 +146,12 @@ def text(
         "",
         *_head(spec, cluster, site, named),
         f"step={shlex.quote(STEP)}",
+        f"probe={shlex.quote(probe.PROGRAM)}",
         START.rstrip(),
-        *_starts(commands),
+        "launch() {",
+        *(f"  {line}" for line in _starts(commands)),
+        "}",
+        PROBE.replace("{arguments}", _words(probe.arguments(spec.model_path))).rstrip(),
         watch.rstrip(),
     ]
     return "\n".join(parts) + "\n"
@@ -207,6 +221,7 @@ def _directives(
 def _head(spec: LaunchSpec, cluster: Cluster, site: SlurmSite, named: JobNames) -> Iterator[str]:
     yield "set -u"
     yield "umask 077"
+    yield "shopt -s nullglob"
     yield f"cd {shlex.quote(str(named.folder))} || exit 90"
     ends = {"USR2": PLANNED, "HUP": STOPPED, "USR1": TIME_LIMIT, "TERM": TERMINATED}
     yield "ended="

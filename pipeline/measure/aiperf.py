@@ -69,7 +69,7 @@ def measure(settings: LoadSettings, clients: Clients) -> Measurement:
             **settings.endpoint.commands,
             "aiperf": tuple(aiperf_load.command(settings, Path("ARTIFACTS"))),
         },
-        gpus=surroundings.gpus(clients.shell, settings.endpoint.place.command),
+        gpus=settings.endpoint.gpus or surroundings.gpus(clients.shell, settings.endpoint.place.command),
     )
 
 

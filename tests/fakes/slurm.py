@@ -103,13 +103,17 @@ class FakeSlurm:
         job = FakeJob(str(100 + len(self.jobs)), options["job-name"], options["comment"])
         self.jobs[job.id] = job
         self._start(
-            Path(options["chdir"]), int(options["nodes"]), re.findall(r"^start (\S+)", text, re.MULTILINE)
+            Path(options["chdir"]), int(options["nodes"]), re.findall(r"^ +start (\S+)", text, re.MULTILINE)
         )
         return Completed(0, f"{job.id}\n", "")
 
     def _start(self, folder: Path, trays: int, names: list[str]) -> None:
         lines = [f"gb{tray:02} 10.77.0.{tray}" for tray in range(1, trays + 1)]
         (folder / "trays").write_text("\n".join(lines) + "\n")
+        (folder / "probe").mkdir()
+        for tray in range(1, trays + 1):
+            said = {"node": f"gb{tray:02}", "machine": "aarch64", "versions": {"vllm": "0.20.0"}}
+            (folder / "probe" / f"{tray}.json").write_text(json.dumps({**said, "missing": [], "smi": None}))
         for name in names:
             (folder / "state" / f"{name}.started").touch()
             (folder / "logs" / f"{name}.log").write_text(self.dying.get(name, ""))

@@ -25,7 +25,8 @@ def make_image(name: str = "engine.sqsh", **programs: str) -> Path:
     path = bed.folder() / "images" / name
     path.touch()
     here = path.with_name(f"{name}.d") / "bin"
-    here.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(here, ignore_errors=True)
+    here.mkdir(parents=True)
     for program, text in {"python3": PYTHON, **programs}.items():
         (here / program).write_text(f"#!/bin/bash\n{text}")
         (here / program).chmod(0o755)

@@ -92,7 +92,7 @@ def test_an_image_that_cannot_be_imported_fails_the_launch_with_the_words_of_the
 
 def test_a_model_that_is_missing_on_one_node_is_found_there(run):
     run.prepare()
-    model, empty = site.ROOT / "recipes/tokenizers/tiny", run.folder / "empty"
+    model, empty = site.ROOT / "recipes/tokenizers/tiny", bed.folder() / "empty"
     empty.mkdir()
     node = configuration.Node(4)  # of decode-0-0: the first nodes are idle
     subprocess.run(bed.inside(node, "mount", "--bind", str(empty), str(model)), check=True)
@@ -101,7 +101,30 @@ def test_a_model_that_is_missing_on_one_node_is_found_there(run):
         assert run.end() == 5
     finally:
         subprocess.run(bed.inside(node, "umount", str(model)), check=True)
-    assert node.name in failure(run).what
+    found = failure(run)
+    assert (found.kind, found.where) == ("contradiction", f"node {node.name}")
+    assert "tokenizer.json" in found.what
+
+
+SMI = """\
+driver=580.65; [[ $SLURMD_NODENAME == gb05 ]] && driver=575.10
+echo "<nvidia_smi_log><driver_version>$driver</driver_version>"
+for gpu in 0 1 2 3; do
+  echo "<gpu><product_name>NVIDIA GB200</product_name><fabric><clusterUuid>c1</clusterUuid><cliqueId>7</cliqueId></fabric></gpu>"
+done
+echo "</nvidia_smi_log>"
+"""
+
+
+@QUICK
+def test_a_node_with_another_driver_than_the_rest_ends_the_job_before_the_engines_start(run):
+    run.prepare()
+    site.make_image(**{"nvidia-smi": SMI})
+    run.start()
+    assert run.end() == 5
+    found = failure(run)
+    assert (found.kind, found.where) == ("contradiction", "node gb05")
+    assert "575.10" in found.what
 
 
 @QUICK
