@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from pipeline import collect
 from pipeline.edge import processes
 from pipeline.launch.base import RUN
@@ -14,6 +16,7 @@ from tests.slurm.conftest import Run, nothing_is_left, output
 from tests.slurm.site import GB200, GB300, PATIENCE_S, RACKS, ROOT
 
 
+@pytest.mark.quick
 def test_a_nightly_of_two_racks_ends_as_valid_points_in_the_history(tmp_path, run_id):
     recipes = site.write_recipes(tmp_path, conc=(2, 4))
     run = Run(tmp_path, run_id)
@@ -62,6 +65,7 @@ def test_a_nightly_of_two_racks_ends_as_valid_points_in_the_history(tmp_path, ru
     nothing_is_left(run_id)
 
 
+@pytest.mark.quick
 def test_processes_stand_on_the_trays_of_the_layout_and_have_no_variable_of_the_runner(run):
     run.prepare(per_conc=20)
     run.start()
