@@ -54,11 +54,17 @@ class Problem:
     what: str
     hint: str = ""
     severity: Literal["error", "warning"] = "error"
+    rule: str = ""  # id in docs/rules.md, for a problem that one of these rules found
+
+    @property
+    def message(self) -> str:
+        """What is wrong, what to do next, and the rule in brackets."""
+        advice = f" — {self.hint}" if self.hint else ""
+        return f"{self.what}{advice}{f' [{self.rule}]' if self.rule else ''}"
 
     def __str__(self) -> str:
-        advice = f" — {self.hint}" if self.hint else ""
         word = "" if self.severity == "error" else "warning: "
-        return f"{self.path}:{self.line}:{self.col}: {word}{self.what}{advice}"
+        return f"{self.path}:{self.line}:{self.col}: {word}{self.message}"
 
 
 class RecipeError(PipelineError):

@@ -25,7 +25,7 @@ def engines(texts: Mapping[str, str | bytes], problems: list[Problem]) -> dict[s
         try:
             engine = Engine.from_json(texts[path], where=path)
         except ArtifactError as error:
-            hint = "make the file again: python -m pipeline engine NAME VERSION"
+            hint = "make it again with nox -s catalogue (docs/engines.md)"
             problems.append(Mark(path, 1, 1).problem(error.what, hint))
             continue
         if name != f"{engine.engine}/{engine.version}":

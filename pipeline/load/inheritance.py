@@ -80,7 +80,10 @@ def resolved(layers: Iterable[Node], start: Node) -> Node:
 
 
 def merge_pools(base: Node, over: Node, *, keeps_null: bool = False) -> Node:
-    """Return ``over`` merged into ``base``, both of one role; an option replaces its inherited negation, and vice versa."""
+    """Return ``over`` merged into ``base``, both of one role.
+
+    An option replaces its inherited negation, and vice versa.
+    """
     return merge(_flags_without_opposites(base, over), over, keeps_null=keeps_null)
 
 

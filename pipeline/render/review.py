@@ -7,9 +7,10 @@ from pipeline.render.tables import Table, short
 from pipeline.render.tables import verdict as icon
 from pipeline.render.text import about, code, number, plain
 from pipeline.render.words.kinds import kind_texts
-from pipeline.render.words.reasons import given_text, reason_text
+from pipeline.render.words.memory import verdict_text
+from pipeline.render.words.reasons import given_text, reason_text, setting_text
 from pipeline.render.words.review import review_headline
-from pipeline.schema.plan import Hbm
+from pipeline.schema.hbm import Hbm
 from pipeline.schema.report import Change
 from pipeline.schema.review import RecipeDiff, ReviewData
 
@@ -22,6 +23,7 @@ def comment(data: ReviewData) -> str:
         "kind": plain("; ".join(kind_texts(data.kinds))),
         "points": _points(data),
         "iso": _iso(data),
+        "unseen": _unseen(data),
         "settings": _settings(data.recipes),
         "environment": _environment_words(data.recipes),
         "fit": _fit(data.recipes),
@@ -50,7 +52,12 @@ def _counts(data: ReviewData) -> str:
 
 def _tightest(recipes: tuple[RecipeDiff, ...]) -> list[str]:
     """Return the role with the least headroom of all proposed recipes."""
-    roles = [(hbm.headroom_gb / hbm.capacity_gb, one, hbm) for one in recipes for hbm in one.hbm_after]
+    roles = [
+        (hbm.headroom_gb / hbm.capacity_gb, one, hbm)
+        for one in recipes
+        for hbm in one.hbm_after
+        if hbm.headroom_gb is not None
+    ]
     if not roles:
         return []
     _, one, hbm = min(roles, key=lambda item: item[0])
@@ -116,6 +123,20 @@ def _iso(data: ReviewData) -> Table:
     return Table(headers, "lrrrrl", rows)
 
 
+def _unseen(data: ReviewData) -> Table:
+    """Return the changed settings that are not simulated; equal edits of several recipes are one row."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for one in data.recipes:
+        for diff in one.unseen:
+            row = (diff.field, setting_text(diff.before), setting_text(diff.after))
+            found.setdefault(row, []).append(short(one.recipe))
+    rows = tuple(
+        (code(field), code(before), code(after), ", ".join(names))
+        for (field, before, after), names in found.items()
+    )
+    return Table(("setting", "base", "this PR", "recipes"), "llll", rows)
+
+
 def _settings(recipes: tuple[RecipeDiff, ...]) -> Table:
     """Return the changed settings; equal edits of several recipes are one row."""
     found: dict[tuple[str, str, str, str], list[str]] = {}
@@ -172,5 +193,5 @@ def _fit_row(one: RecipeDiff, hbm: Hbm, before: Hbm | None) -> tuple[str, ...]:
         short(one.recipe),
         f"{hbm.role} {hbm.shape}",
         *(number(figure, "gb", absent="none") for figure in figures),
-        hbm.verdict,
+        plain(verdict_text(hbm)),
     )

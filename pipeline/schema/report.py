@@ -24,9 +24,9 @@ from pipeline.schema.findings import (
     StudyFinding,
     StudyPeak,
 )
+from pipeline.schema.hbm import Hbm
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.lint import LintReport
-from pipeline.schema.plan import Hbm
 from pipeline.schema.published import PublishedIsoRow, Study
 from pipeline.schema.reasons import ChangeReason, CoverageProblem, FieldDiff
 from pipeline.schema.recipe import Text
@@ -82,7 +82,7 @@ class ReportData(Stored):
     ``previous`` holds each recipe's run before ``rows``.
     """
 
-    schema_version: int = schema(2)
+    schema_version: int = schema(3)
     name: Text
     definition: Definition
     skus: dict[str, Sku]
@@ -208,6 +208,9 @@ class Change(Document):
     interactivity_change: float | None
     ttft_p50_change: float | None
     differs: tuple[FieldDiff, ...]
+    unseen: tuple[FieldDiff, ...] = Field(
+        default=(), description="of simulated figures: those of `differs` whose effect is not simulated"
+    )
 
     @property
     def is_new(self) -> bool:

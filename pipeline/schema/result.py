@@ -169,6 +169,7 @@ class Provenance(Document):
 class JobRecord(Stored):
     """job.json: the job, and where it ran."""
 
+    schema_version: int = schema(2)
     job: Job
     provenance: Provenance
 
