@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from pipeline.errors import FailureKind
 from pipeline.schema.base import Document, Stored, digest, schema
 from pipeline.schema.plan import Job
 from pipeline.schema.published import StatedPoint
@@ -212,7 +213,11 @@ def point_key(record: JobRecord, conc: int, *, deployment_digest: str) -> str:
 class Failure(Stored):
     """error.json: why there are no points."""
 
+    schema_version: int = schema(2)
     error: Text
+    kind: FailureKind | None = Field(
+        default=None, description="class of a failed launch; null = another error, or not classified"
+    )
     what: Text
     where: str = ""
     hint: str = ""
