@@ -11,6 +11,7 @@ from pipeline.deployment import layout
 from pipeline.errors import PipelineError, Problem, RecipeError
 from pipeline.flow.context import Context, texts, write
 from pipeline.launch import dynamo
+from pipeline.launch.addresses import Addresses
 from pipeline.load import RecipeSet, scope
 from pipeline.load.rules import page
 from pipeline.schema.editors import schemas
@@ -46,7 +47,7 @@ def commands_of(recipe_set: RecipeSet, recipe: Recipe) -> tuple[dynamo.Command, 
         recipe,
         served_name=catalogue.llms[recipe.model].served_name,
         model_path="/model",
-        layout=layout.place(recipe, catalogue.skus[recipe.sku].gpus_per_tray),
+        addresses=Addresses(layout.place(recipe, catalogue.skus[recipe.sku].gpus_per_tray)),
         vllm=catalogue.engine("vllm", recipe),
     )
 

@@ -54,6 +54,11 @@ def plan_1(raw: Raw) -> Raw:
     return {**raw, "cluster": {**kept, "site": site}}
 
 
+def failure_1(raw: Raw) -> Raw:
+    """Return error.json of schema 1 as schema 2, in which the class of a failed launch may be stated."""
+    return raw
+
+
 def plan_2(raw: Raw) -> Raw:
     """Return plan.json of schema 2 as schema 3: new fields in the HBM of its jobs."""
     jobs = raw.get("jobs")
@@ -129,6 +134,7 @@ STEPS: Final[Mapping[str, tuple[Step, ...]]] = {
     "Plan": (plan_1, plan_2),
     "JobRecord": (job_record_1,),
     "Result": (result_1,),
+    "Failure": (failure_1,),
     "HistoryRow": (history_row_1, history_row_2),
     "ReportData": (report_data_1, report_data_2),
 }
