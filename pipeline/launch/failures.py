@@ -19,9 +19,6 @@ KINDS = {
 }
 # Of a control group (as Slurm and the kernel report it), of CUDA, of PyTorch.
 OUT_OF_MEMORY = re.compile(r"oom[-_]kill|out[ -]of[ -]memory|OutOfMemoryError", re.IGNORECASE)
-CONTAINER = re.compile(
-    r"\b(pyxis|enroot)\b|spank:\s+required\s+plugin"
-)  # plugins of Slurm that make a container
 
 
 def kind(change: DeploymentChange) -> FailureKind:

@@ -26,6 +26,7 @@ from pipeline.launch.base import ATTEMPT, JOB, PROCESS, RUN, LaunchSpec
 from pipeline.launch.describe import Command, describe
 from pipeline.schema.cluster import Cluster, LocalSite
 from pipeline.schema.endpoint import Cause, DeploymentChange, Instance, scratch_prefix
+from pipeline.schema.event import JobStatus
 from pipeline.schema.recipe import ROLES
 
 TAIL = 12  # lines of a log in an error
@@ -87,6 +88,19 @@ def deployed(spec: LaunchSpec, cluster: Cluster, *, clients: Clients, logs: Path
             stages_s={"start": started - began, "ready": clients.clock.monotonic() - started},
             commands=argvs,
         )
+
+
+def status(run_id: str, cluster: Cluster, *, clients: Clients) -> list[JobStatus]:
+    """Return the jobs of a run that have processes on this machine."""
+    del cluster, clients
+    marks = {
+        (one.settings.get(JOB, ""), one.settings.get(ATTEMPT, "1")) for one in processes.marked({RUN: run_id})
+    }
+    return [
+        JobStatus(job=job, attempt=int(attempt), stage="unknown", state="", what="has processes")
+        for job, attempt in sorted(marks)
+        if job
+    ]
 
 
 def sweep(run_id: str, cluster: Cluster, *, clients: Clients, job: str | None = None) -> list[str]:

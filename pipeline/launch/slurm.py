@@ -14,6 +14,7 @@ from pipeline.edge.clients import Clients
 from pipeline.edge.endpoint import Endpoint
 from pipeline.edge.files import file_errors
 from pipeline.edge.http import Http
+from pipeline.edge.journal import NAME, read
 from pipeline.errors import FileError, LaunchError
 from pipeline.launch import dynamo, mocker, probe, ready, slurm_script
 from pipeline.launch.addresses import Addresses
@@ -24,6 +25,7 @@ from pipeline.launch.slurm_job import RunningJob
 from pipeline.launch.slurm_place import SlurmPlace, prefix
 from pipeline.schema.cluster import Cluster, SlurmSite
 from pipeline.schema.endpoint import Cause, DeploymentChange, Instance, scratch_prefix
+from pipeline.schema.event import JobStatus
 from pipeline.schema.recipe import ROLES
 
 BEAT = (
@@ -36,12 +38,14 @@ BEAT = (
 )  # the sign of life: it ends with this process, however that ends
 END_S = 60.0  # beyond the time that processes have to stop, until a job is out of the queue
 SILENT_S = 2.0  # limit of one answer, when some do not come
+BACKEND = "DYN_DISCOVERY_BACKEND"
 FOLDERS = ("logs", "state", "work", "discovery")
 
 
 def manifest(spec: LaunchSpec, cluster: Cluster) -> str:
     """Return the batch script; the order of its trays is that of the allocation."""
     site = _site(cluster)
+    _refuse_discovery(spec, cluster, site)
     layout = _layout(spec, site)
     addresses = _addresses(spec, site, layout, slurm_script.address)
     return slurm_script.text(spec, cluster, site, layout, _commands(spec, cluster, addresses))
@@ -59,8 +63,10 @@ def deployed(spec: LaunchSpec, cluster: Cluster, *, clients: Clients, logs: Path
         addresses = _addresses(spec, site, layout, lambda tray: trays[tray][1])
         beside = _beside(spec, site, clients, job, trays[layout.head_tray][0])
         stack.callback(beside.http.close)
+        clients.journal.add("identify", what=f"nodes {' '.join(name for name, _ in trays)}")
         nodes = job.wait_identified(spec.job.recipe.limits.ready_s)
         probe.check(nodes, _needs(spec, cluster, layout))
+        clients.journal.add("ready", what="engines start")
         expected = _expected(spec, addresses)
         watch = ready.Watch(beside.http, clients.clock, job.changes, spec.job.recipe.limits.ready_s)
         ids = ready.wait(expected, watch)
@@ -87,6 +93,31 @@ def deployed(spec: LaunchSpec, cluster: Cluster, *, clients: Clients, logs: Path
             commands=_argvs(spec, site, _commands(spec, cluster, addresses)),
         )
         ending.is_planned = True
+
+
+def status(run_id: str, cluster: Cluster, *, clients: Clients) -> list[JobStatus]:
+    """Return the jobs of a run in the queue, each with its last event on shared storage."""
+    site, slurm = _site(cluster), Slurm(clients.shell)
+    found = []
+    for one in slurm.jobs():
+        if not slurm_script.is_of(one.comment, run_id, None):
+            continue
+        _, _, job, attempt = one.comment.split(":")
+        state = slurm.state(one.id)
+        folders = Path(site.work_dir or "").glob(f"{scratch_prefix(run_id, job)}{attempt}-*/{NAME}")
+        last = [event for path in folders for event in read(path)][-1:]
+        found.append(
+            JobStatus(
+                job=job,
+                attempt=int(attempt),
+                stage=last[0].stage if last else "unknown",
+                state=str(state),
+                since=last[0].time if last else "",
+                nodes=state.nodes,
+                what=f"Slurm job {one.id}",
+            )
+        )
+    return found
 
 
 def sweep(run_id: str, cluster: Cluster, *, clients: Clients, job: str | None = None) -> list[str]:
@@ -173,7 +204,10 @@ def _submitted(
         stack.enter_context(clients.shell.spawn(BEAT, log=folder / "beat.log", cwd=folder))
         ending = _Ending(spec, site, clients, slurm, logs)
         stack.callback(ending.end)  # before the job exists: it is found by its comment
-        job = RunningJob(slurm.submit(folder / "job.sbatch", options), folder, slurm, clients.clock)
+        clients.journal.also(folder / NAME)
+        job_id = slurm.submit(folder / "job.sbatch", options)
+        job = RunningJob(job_id, folder, slurm, clients.clock, clients.journal)
+        clients.journal.add("submit", what=f"job {job_id}")
         ending.job = job
         named = _commands(spec, cluster, _addresses(spec, site, layout, slurm_script.address))
         job.processes = frozenset(one.name for one in named)
@@ -227,6 +261,14 @@ def _layout(spec: LaunchSpec, site: SlurmSite) -> Layout:
         hint = "use fewer workers, or a site with segment: false"
         raise LaunchError(what, where=spec.job.id, hint=hint)
     return layout
+
+
+def _refuse_discovery(spec: LaunchSpec, cluster: Cluster, site: SlurmSite) -> None:
+    """Raise LaunchError where the recipe's Dynamo cannot find its instances in a folder, as far as is known."""
+    known = spec.dynamo
+    if site.discovery == "file" and known and BACKEND not in known.engine.variables:
+        what = f"Dynamo {known.engine.version} has no {BACKEND}: it finds instances by etcd only"
+        raise LaunchError(what, where=f"cluster {cluster.id}", hint="set site.discovery: etcd")
 
 
 def _options(slurm: Slurm, site: SlurmSite, layout: Layout) -> list[str]:

@@ -6,16 +6,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.edge.clock import Clock
+from pipeline.edge.journal import Journal
 from pipeline.errors import FailureKind, LaunchError
 from pipeline.launch import failures, probe, slurm_script
 from pipeline.launch.probe import NodeIdentity
 from pipeline.launch.slurm_client import JobState, Phase, Slurm
-from pipeline.schema.endpoint import Cause, DeploymentChange
+from pipeline.schema.endpoint import Cause, DeploymentChange, describe
+from pipeline.schema.event import Stage
 
 LOOK_S, POLL_S = 0.5, 5.0  # how often the folder and Slurm are asked at most
 FIRST_S, LONGEST_S, GROWTH = 0.2, 15.0, 1.4  # pauses between looks at a job in the queue
 ENDING_S = 15.0  # that the cause of an end is waited for
 AWAY_S = 600.0  # after which a Slurm that does not answer is an end
+STAGES: dict[Phase, Stage] = {
+    Phase.QUEUED: "queue",
+    Phase.CONFIGURING: "start",
+    Phase.RUNNING: "start",
+    Phase.ENDING: "teardown",
+    Phase.ENDED: "end",
+}
 OF_SCRIPT = {
     slurm_script.TIME_LIMIT: Cause.TIME_LIMIT,
     slurm_script.ABANDONED: Cause.CANCELLED,
@@ -33,6 +42,7 @@ class RunningJob:
     folder: Path
     slurm: Slurm
     clock: Clock
+    journal: Journal = field(default_factory=Journal)
     processes: frozenset[str] = frozenset()
     last: JobState = field(default_factory=lambda: JobState(""))
     lost: tuple[str, ...] = ()  # nodes, as Slurm named them while the job ended
@@ -49,11 +59,15 @@ class RunningJob:
         self._asked_s = now
         found = self.slurm.state(self.id)
         if found.phase is not Phase.UNKNOWN:
+            if found.state != self.last.state:
+                self.journal.add(STAGES[found.phase], found.state, what=f"job {self.id}")
             self.last, self._answered_s = found, now
         elif self._answered_s == float("-inf"):
             self._answered_s = now
         if not self.lost and found.nodes and (found.phase is Phase.ENDING or found.state == "NODE_FAIL"):
             self.lost = tuple(self.slurm.lost_nodes(found.nodes))
+            for node in self.lost:
+                self.journal.add("end", found.state, node=node, kind=FailureKind.NODE_LOST)
         return self.last
 
     def changes(self, *, fresh: bool = False) -> list[DeploymentChange]:
@@ -73,6 +87,8 @@ class RunningJob:
             self.clock.sleep(LOOK_S)
             state = self.state()
         self._changes = self._of_job(state) or self._gone()
+        for one in self._changes[:1]:
+            self.journal.add("end", state.state, node=one.node, kind=failures.kind(one), what=describe(one))
         return self._changes
 
     def away_s(self) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from pipeline.render.text import fixed, number, signed
+from pipeline.schema.event import JobStatus
 from pipeline.schema.report import DriftedFigure
 from pipeline.schema.timing import PointError, Timing
 
@@ -86,6 +87,16 @@ def _summary(timing: Timing) -> str:
         if left_out
         else f"{line}\n"
     )
+
+
+def status_table(found: Sequence[JobStatus]) -> str:
+    """Return a line for each job: stage, state, since when, and on which nodes."""
+    head = ("JOB", "ATTEMPT", "STAGE", "STATE", "SINCE", "NODES", "")
+    rows = [
+        (one.job, str(one.attempt), one.stage, one.state, one.since[:19], one.nodes, one.what)
+        for one in found
+    ]
+    return aligned([head, *rows], left=len(head))
 
 
 def aligned(lines: Sequence[Sequence[str]], *, left: int) -> str:

@@ -18,6 +18,7 @@ from pipeline.schema import upgrades
 from pipeline.schema.base import Document, Stored, schema
 from pipeline.schema.cluster import NoLauncher, SlurmSite
 from pipeline.schema.engine import Engine
+from pipeline.schema.event import Event
 from pipeline.schema.history import HistoryRow, Tombstone
 from pipeline.schema.plan import Plan
 from pipeline.schema.publication import PageEntry, Review
@@ -41,6 +42,7 @@ KINDS: dict[str, type[Stored]] = {
     "review": Review,
     "page-entry": PageEntry,
     "engine": Engine,
+    "event": Event,
 }
 SAMPLES = [
     (name, version) for name, kind in KINDS.items() for version in range(1, kind.current_version() + 1)

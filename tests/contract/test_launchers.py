@@ -136,7 +136,7 @@ def test_every_launcher_is_tried_here_and_can_be_named_by_a_cluster():
     assert LAUNCHERS.keys() <= set(named)
 
 
-@pytest.mark.parametrize("function", ["manifest", "deployed", "sweep"])
+@pytest.mark.parametrize("function", ["manifest", "deployed", "status", "sweep"])
 def test_a_launcher_has_the_functions_of_the_protocol(launcher, function):
     wanted = [name for name in inspect.signature(getattr(Launcher, function)).parameters if name != "self"]
     assert list(inspect.signature(getattr(launcher, function)).parameters) == wanted
@@ -203,6 +203,14 @@ def test_a_cluster_document_without_a_field_that_is_needed_is_refused_by_its_nam
     assert lab.incomplete.id in caught.value.where
     with pytest.raises(LaunchError, match=lab.needed):
         launcher.deployed(lab.spec(), lab.incomplete, clients=lab.clients(), logs=Path("unused")).__enter__()
+
+
+def test_a_status_names_the_jobs_of_the_run_and_no_others(launcher, lab):
+    with lab.left(RUN, "a"), lab.left(f"{RUN}-2", "b"):
+        found = launcher.status(RUN, lab.cluster, clients=lab.clients())
+        assert [(one.job, one.attempt) for one in found] == [("a", 1)]
+        launcher.sweep(RUN, lab.cluster, clients=lab.clients())
+        assert launcher.status(RUN, lab.cluster, clients=lab.clients()) == []
 
 
 def test_there_is_nothing_to_sweep_of_a_run_that_never_was(launcher, lab):

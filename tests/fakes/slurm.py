@@ -66,6 +66,9 @@ class FakeSlurm:
     failing: Mapping[str, Completed] = field(default_factory=dict)  # program -> how it fails
     ran: list[list[str]] = field(default_factory=list)
     children: list[FakeChild] = field(default_factory=list)
+    ends: dict[str, tuple[str, str]] = field(
+        default_factory=lambda: {"--signal=USR2": ("COMPLETED", "0:0"), "--signal=HUP": ("FAILED", "1:0")}
+    )  # how a job ends that gets this signal
 
     @property
     def running(self) -> list[str]:
@@ -145,9 +148,7 @@ class FakeSlurm:
 
     def _scancel(self, words: list[str]) -> Completed:
         job = self.jobs[words[-1]]
-        ends = {"--signal=USR2": ("COMPLETED", "0:0"), "--signal=HUP": ("FAILED", "1:0")}
         if job.id in self.running:
-            job.state, job.exit_code = next(
-                (ends[word] for word in words if word in ends), ("CANCELLED", "0:15")
-            )
+            planned = next((self.ends[word] for word in words if word in self.ends), ("CANCELLED", "0:15"))
+            job.state, job.exit_code = planned
         return Completed(0, "", "")

@@ -11,7 +11,7 @@ import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-FOLDER = Path(os.environ["DYN_FILE_KV"])
+FOLDER = Path(os.environ.get("DYN_FILE_KV", ""))
 COMPONENTS = {"prefill": "prefill", "decode": "backend"}
 
 
@@ -62,4 +62,5 @@ def main() -> None:
     ThreadingHTTPServer(("", port), Handler).serve_forever()
 
 
-main()
+if __name__ == "__main__":
+    main()

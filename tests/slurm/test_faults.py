@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from pipeline.edge import journal
 from pipeline.schema.result import Failure
 from tests.slurm import bed, configuration, site
 from tests.slurm.conftest import Run, output
@@ -56,6 +57,10 @@ def test_a_node_that_dies_under_load_is_named_and_refuses_the_point(run):
     finally:
         bed.start_node(node)
     assert f"node {node.name}" in reasons(run)
+    (folder,) = run.results.glob(f"bench-{run.id}-*")
+    events = journal.read(folder / "events.jsonl")
+    assert [one.stage for one in events][:1] == ["submit"]
+    assert node.name in {one.node for one in events if one.kind == "node-lost"}
 
 
 @QUICK

@@ -77,6 +77,15 @@ def test_processes_stand_on_the_trays_of_the_layout_and_have_no_variable_of_the_
     for name in names:
         assert f"{name} {run.tray(name).name}" in steps
     run.under_load()
+    (now,) = json.loads(
+        run.pipeline("status", run.id, "--cluster", run.cluster, "--recipes", run.recipes, "--json")
+    )
+    assert (now["job"], now["stage"], now["state"], now["what"]) == (
+        run.job,
+        "measure",
+        "RUNNING",
+        f"Slurm job {run.slurm_id()}",
+    )
     marked = processes.marked({RUN: run.id})
     assert {one.settings["RACKBENCH_PROCESS"] for one in marked if "RACKBENCH_PROCESS" in one.settings} >= {
         *names,
