@@ -82,7 +82,7 @@ class ReportData(Stored):
     ``previous`` holds each recipe's run before ``rows``.
     """
 
-    schema_version: int = schema(2)
+    schema_version: int = schema(3)
     name: Text
     definition: Definition
     skus: dict[str, Sku]
@@ -326,6 +326,7 @@ class StudyPoint(Document):
     implied_wait_s: float | None = Field(
         description="TTFT and queue that Little's law implies, at the mean length"
     )
+    ttft_p50_ms: float | None = Field(description="as published; null = not published")
     ours_tok_s_gpu: float | None = Field(description="of the curves that the tables read; null = none")
     ours_interactivity: float | None
     ours_ttft_p50_ms: float | None
