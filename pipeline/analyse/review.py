@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.analyse.changes import relative, verdict
+from pipeline.analyse.changes import differing, relative, verdict
+from pipeline.deployment.replayed import is_replayed
 from pipeline.schema.plan import Job
-from pipeline.schema.recipe import Role
+from pipeline.schema.reasons import FieldDiff
+from pipeline.schema.recipe import Recipe, Role
 from pipeline.schema.report import IsoRow, Report, Verdict
 from pipeline.schema.review import (
     IsoPair,
@@ -79,10 +81,17 @@ def _difference(name: str, before: RecipeVersion | None, after: RecipeVersion | 
         conc_before=before.job.recipe.conc if before else (),
         conc_after=after.job.recipe.conc if after else (),
         settings=tuple(_setting_diffs(before.settings, after.settings)) if before and after else (),
+        unseen=_unseen(before.job.recipe, after.job.recipe) if before and after else (),
         environment=tuple(sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))),
         hbm_before=before.job.hbm if before else (),
         hbm_after=after.job.hbm if after else (),
     )
+
+
+def _unseen(before: Recipe, after: Recipe) -> tuple[FieldDiff, ...]:
+    """Return the fields that differ between two versions of a recipe, and whose effect is not simulated."""
+    found = differing(before.measured_fields, after.measured_fields)
+    return tuple(diff for diff in found if not is_replayed(diff.field))
 
 
 def _setting_diffs(before: Settings, after: Settings) -> Iterator[SettingDiff]:
@@ -136,7 +145,10 @@ def _overall(found: ReviewFindings, bar: float) -> Verdict:
     if _errors(found):
         return "worse"
     verdicts = {change.verdict for change in found.changes if change.is_verdict_due}
-    verdicts |= {verdict(pair.change, bar) for pair in found.iso if pair.change is not None}
+    curves = {(pair.sku, verdict(pair.change, bar)) for pair in found.iso if pair.change is not None}
+    unseen = {one.sku for one in found.recipes if one.unseen}
+    # A level or better curve is no finding where a setting of one of its recipes is not simulated.
+    verdicts |= {"unknown" if sku in unseen and word != "worse" else word for sku, word in curves}
     if "worse" in verdicts and "better" in verdicts:
         return "unknown"
     order: tuple[Verdict, ...] = ("worse", "unknown", "better")
@@ -154,7 +166,8 @@ def _prediction(found: ReviewFindings, bar: float) -> Prediction:
         return Prediction(kind="errors", errors=errors, bar=bar)
     if not found.recipes:
         return Prediction(kind="unchanged", bar=bar)
-    failed = [one.reason for one in found.changes if one.reason and one.is_verdict_due]
+    due = [one.reason for one in found.changes if one.reason and one.is_verdict_due]
+    failed = [reason for reason in due if reason.kind != "not-simulated"]
     curves = [
         PlacedChange(change=pair.change, axis="interactivity", at=pair.interactivity)
         for pair in found.iso
@@ -166,8 +179,9 @@ def _prediction(found: ReviewFindings, bar: float) -> Prediction:
         if one.tok_s_gpu_change is not None
     ]
     moved = _beyond(curves, bar) or _beyond(points, bar)
-    kind: Literal["moved", "level", "failed", "new"]
-    kind = "moved" if moved else "level" if points else "failed" if failed else "new"
+    unseen = tuple(dict.fromkeys(diff for one in found.recipes for diff in one.unseen))
+    kind: Literal["moved", "level", "failed", "new", "unseen"]
+    kind = "moved" if moved else "unseen" if unseen else "level" if points else "failed" if failed else "new"
     return Prediction(
         kind=kind,
         bar=bar,
@@ -176,6 +190,7 @@ def _prediction(found: ReviewFindings, bar: float) -> Prediction:
         points=len(found.changes),
         points_failed=len(failed),
         reason=failed[0] if failed else None,
+        unseen=unseen,
     )
 
 

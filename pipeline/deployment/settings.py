@@ -41,6 +41,15 @@ def positive(name: str) -> str:
     return name.removeprefix(NEGATION)
 
 
+def opposite(name: str) -> str:
+    """Return the other form of the same option.
+
+    >>> opposite("numa-bind"), opposite("no-numa-bind")
+    ('no-numa-bind', 'numa-bind')
+    """
+    return positive(name) if is_negation(name) else NEGATION + name
+
+
 def is_negation(name: str) -> bool:
     """Return whether a flag is spelled as the negation of an option."""
     return name.startswith(NEGATION)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from pipeline import analyse
 from pipeline import plan as planning
 from pipeline.analyse import review_scope
-from pipeline.deployment import layout
 from pipeline.flow import replaying
 from pipeline.flow.context import Context
 from pipeline.flow.recipe_jobs import survey
+from pipeline.flow.recipes import commands_of
 from pipeline.launch import dynamo
 from pipeline.load import RecipeSet
 from pipeline.schema.history import HistoryRow
@@ -59,7 +59,9 @@ def compare(
 def _revision(context: Context, cluster: str) -> RevisionRecipes:
     recipe_set, jobs = survey(context, cluster)
     versions = {
-        name: analyse.RecipeVersion(job, _settings(recipe_set, job.recipe), planning.identity(job))
+        name: analyse.RecipeVersion(
+            job, dynamo.alike(commands_of(recipe_set, job.recipe)), planning.identity(job)
+        )
         for name, job in jobs.items()
     }
     return RevisionRecipes(context, recipe_set, versions)
@@ -67,9 +69,3 @@ def _revision(context: Context, cluster: str) -> RevisionRecipes:
 
 def _recipes(revision: RevisionRecipes) -> dict[str, Recipe]:
     return {name: version.job.recipe for name, version in revision.versions.items()}
-
-
-def _settings(recipe_set: RecipeSet, recipe: Recipe) -> analyse.Settings:
-    placed = layout.place(recipe, recipe_set.catalogue.skus[recipe.sku].gpus_per_tray)
-    served = recipe_set.catalogue.llms[recipe.model].served_name
-    return dynamo.alike(dynamo.commands(recipe, served_name=served, model_path="/model", layout=placed))

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import load
+from pipeline.deployment import layout
 from pipeline.errors import PipelineError, Problem, RecipeError
 from pipeline.flow.context import Context, texts, write
+from pipeline.launch import dynamo
 from pipeline.load import RecipeSet, scope
 from pipeline.schema.editors import schemas
+from pipeline.schema.recipe import Recipe
 
 
 def validate(context: Context, paths: Sequence[Path]) -> list[Problem]:
@@ -32,6 +35,18 @@ def read_recipe_set(context: Context) -> RecipeSet:
         return load.read(texts(context.recipes))
     except RecipeError as error:
         raise RecipeError([_from_here(context, one) for one in error.problems]) from error
+
+
+def commands_of(recipe_set: RecipeSet, recipe: Recipe) -> tuple[dynamo.Command, ...]:
+    """Return the processes that a recipe starts on its rack; its model is at ``/model``."""
+    catalogue = recipe_set.catalogue
+    return dynamo.commands(
+        recipe,
+        served_name=catalogue.llms[recipe.model].served_name,
+        model_path="/model",
+        layout=layout.place(recipe, catalogue.skus[recipe.sku].gpus_per_tray),
+        vllm=catalogue.engine("vllm", recipe),
+    )
 
 
 def write_schemas(context: Context, *, check: bool) -> list[str]:

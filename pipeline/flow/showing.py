@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from pipeline import render
-from pipeline.deployment import layout
 from pipeline.flow.context import Context
-from pipeline.flow.recipes import read_recipe_set
+from pipeline.flow.recipes import commands_of, read_recipe_set
 from pipeline.launch import dynamo
 from pipeline.load import RecipeSet, scope, select
 from pipeline.schema.recipe import Recipe
@@ -32,9 +31,7 @@ def show(
 
 
 def _commands(recipe_set: RecipeSet, recipe: Recipe, *, as_json: bool) -> str:
-    placed = layout.place(recipe, recipe_set.catalogue.skus[recipe.sku].gpus_per_tray)
-    served = recipe_set.catalogue.llms[recipe.model].served_name
-    commands = dynamo.commands(recipe, served_name=served, model_path="/model", layout=placed)
+    commands = commands_of(recipe_set, recipe)
     if not as_json:
         return dynamo.describe(commands)
     return json.dumps([{field: getattr(one, field) for field in FIELDS} for one in commands], indent=1) + "\n"

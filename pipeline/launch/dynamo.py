@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-
-from pydantic import JsonValue
+from typing import NamedTuple
 
 from pipeline.deployment.layout import Layout, Process
 from pipeline.launch.describe import Command, describe, settings
-from pipeline.schema.base import canonical_json
+from pipeline.launch.options import render_flags
+from pipeline.schema.engine import Engine, EngineChoice
 from pipeline.schema.recipe import ROLES, Pool, Recipe, Role
 
-__all__ = ["Command", "alike", "commands", "describe", "render_flags", "tray_name"]
+__all__ = ["Command", "alike", "commands", "describe", "tray_name"]
 
 HTTP_PORT = 8000
 NATS_PORT = 4222
@@ -26,13 +26,24 @@ SYSTEM_PORT = 7500  # + first GPU of the process
 DP_RPC_PORT = 13345  # + first GPU of the worker on its leader's tray
 VLLM_PORT, VLLM_PORTS = 20000, 50  # a block for each GPU
 PLACE = re.compile(
-    r".*(-address|-addr|-port|-rank|-ids|-nnodes|-config-to|PORT=|HOST=|_IP=|ENDPOINTS=|SERVER=)"
+    r".*(-address|-addr|-port|-rank|-ids|-nnodes|-config-to|PORT=|HOST=|_IP=|DEVICES=|ENDPOINTS=|SERVER=)"
 )  # settings that depend on the tray of a process
 
 
-def commands(recipe: Recipe, *, served_name: str, model_path: str, layout: Layout) -> tuple[Command, ...]:
-    """Return the commands of a deployment in the order of starting: services, workers, frontend."""
+class _Devices(NamedTuple):
+    argv: tuple[str, ...]
+    env: dict[str, str]
+
+
+def commands(
+    recipe: Recipe, *, served_name: str, model_path: str, layout: Layout, vllm: EngineChoice | None
+) -> tuple[Command, ...]:
+    """Return the commands of a deployment in the order of starting: services, workers, frontend.
+
+    ``vllm`` is the catalogue entry of the recipe's vLLM version, or of the nearest one; None where there is none.
+    """
     shared = _addresses(layout)
+    engine = vllm.engine if vllm else None
     workers = []
     for process in layout.processes:
         pool = recipe.pools[process.role]
@@ -46,8 +57,11 @@ def commands(recipe: Recipe, *, served_name: str, model_path: str, layout: Layou
             process.role,
         ]
         parallel = _parallel(pool, process, processes, per_tray=recipe.dp_launch == "per-tray")
-        argv = ["python3", "-m", "dynamo.vllm", *model, *_worker_flags(pool, process, parallel)]
-        env = {**pool.env, **shared, **_ports(process, crosses_trays=processes[-1].tray != processes[0].tray)}
+        gpus = _devices(process, engine)
+        flags = _worker_flags(pool, process, [*gpus.argv, *parallel], engine)
+        argv = ["python3", "-m", "dynamo.vllm", *model, *flags]
+        ports = _ports(process, crosses_trays=processes[-1].tray != processes[0].tray)
+        env = {**pool.env, **shared, **ports, **gpus.env}
         workers.append(Command(process.name, process.role, tray_name(process.tray), tuple(argv), env))
     return (*_services(layout), *workers, _frontend(layout, shared))
 
@@ -69,48 +83,29 @@ def tray_name(tray: int) -> str:
     return f"n{tray}"
 
 
-def render_flags(flags: dict[str, JsonValue]) -> list[str]:
-    """Return the arguments of a flag map, sorted by name.
-
-    True is a bare flag, false and null are absent, a mapping is JSON, a list repeats the flag.
-
-    >>> render_flags({"max-num-seqs": 16, "enforce-eager": True, "numa-bind": False, "a": {"k": 1}})
-    ['--a', '{"k":1}', '--enforce-eager', '--max-num-seqs', '16']
-    """
-    return [argument for name in sorted(flags) for argument in _option(name, flags[name])]
+def _devices(process: Process, vllm: Engine | None) -> _Devices:
+    """Return how a process is told its GPUs: by an option where its vLLM has one (0.25 and later), else by CUDA."""
+    numbers = ",".join(map(str, process.devices))
+    if vllm is not None and vllm.option("device-ids"):
+        return _Devices(("--device-ids", numbers), {})
+    return _Devices((), {"CUDA_VISIBLE_DEVICES": numbers})
 
 
-def _option(name: str, value: JsonValue) -> list[str]:
-    if value is True:
-        return [f"--{name}"]
-    if value is False or value is None:
-        return []
-    if isinstance(value, list):
-        return [argument for item in value for argument in (f"--{name}", _text(item))]
-    return [f"--{name}", _text(value)]
-
-
-def _text(value: JsonValue) -> str:
-    return value if isinstance(value, str) else canonical_json(value)
-
-
-def _worker_flags(pool: Pool, process: Process, parallel: list[str]) -> list[str]:
-    """Return the arguments after the model's: KV transfer, GPUs, parallelism, the recipe's flags by name."""
+def _worker_flags(pool: Pool, process: Process, place: list[str], vllm: Engine | None) -> list[str]:
+    """Return the arguments after the model's: KV transfer, GPUs and parallelism, the recipe's flags by name."""
     kv_transfer = {name: value for name, value in pool.flags.items() if name == "kv-transfer-config"}
     others = {name: value for name, value in pool.flags.items() if name != "kv-transfer-config"}
-    devices = ["--device-ids", ",".join(map(str, process.devices))]
     dumped = [
         "--dump-config-to",
         f"{process.name}.json",
     ]  # one file for each process: ranks that share a name would overwrite it
     return [
-        *render_flags(kv_transfer),
-        *devices,
-        *parallel,
+        *render_flags(kv_transfer, vllm),
+        *place,
         "--request-plane",
         "tcp",
         *dumped,
-        *render_flags(others),
+        *render_flags(others, vllm),
     ]
 
 

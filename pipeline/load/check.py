@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pipeline.errors import Problem
 from pipeline.load.conform import nearest
+from pipeline.load.engine_check import engine_problems
 from pipeline.load.nodes import Node
 from pipeline.load.pool_check import PoolCheck
 from pipeline.schema.catalogue import Catalogue, Sku
@@ -44,6 +45,7 @@ def check(
     yield from _concurrencies(recipe, node)
     yield from _requests(recipe, node)
     yield from _place(recipe, node, folder)
+    yield from engine_problems(recipe, node, catalogue)
     for role in ROLES:
         yield from PoolCheck(role, recipe.pools[role], node.at((role,)), sku, llm, recipe).problems()
     if sku is not None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from pipeline.deployment.settings import opposite
 from pipeline.errors import Problem
 from pipeline.load.conform import nearest
 from pipeline.load.nodes import Node, merge
@@ -66,5 +67,45 @@ def _by_role(layer: Node) -> Node:
     entries = dict(layer.value)
     both = entries.pop("both")
     for role in ROLES:
-        entries[role] = merge(both, entries[role], keeps_null=True) if role in entries else both
+        entries[role] = merge_pools(both, entries[role], keeps_null=True) if role in entries else both
     return Node(entries, layer.mark, layer.key)
+
+
+def resolved(layers: Iterable[Node], start: Node) -> Node:
+    """Return all layers merged into ``start``; a flag replaces the inherited flag of the same option."""
+    node = start
+    for layer in layers:
+        node = merge(_without_opposites(node, layer), layer)
+    return node
+
+
+def merge_pools(base: Node, over: Node, *, keeps_null: bool = False) -> Node:
+    """Return ``over`` merged into ``base``, both of one role; an option replaces its inherited negation, and vice versa."""
+    return merge(_flags_without_opposites(base, over), over, keeps_null=keeps_null)
+
+
+def _without_opposites(base: Node, over: Node) -> Node:
+    """Return a layer without the flags of its pools that another layer gives in the opposite form."""
+    inherited, given = _entries(base), _entries(over)
+    pools: dict[str, Node] = {
+        name: _flags_without_opposites(inherited[name], given[name])
+        for name in ROLES
+        if name in inherited and name in given
+    }
+    return Node({**inherited, **pools}, base.mark, base.key) if pools else base
+
+
+def _flags_without_opposites(base: Node, over: Node) -> Node:
+    """Return a pool without the flags that another pool gives in the opposite form (``x`` and ``no-x``)."""
+    pool = _entries(base)
+    if "flags" not in pool or "flags" not in _entries(over):
+        return base
+    flags, given = pool["flags"], _entries(_entries(over)["flags"])
+    kept = {
+        name: one for name, one in _entries(flags).items() if name in given or opposite(name) not in given
+    }
+    return Node({**pool, "flags": Node(kept, flags.mark, flags.key)}, base.mark, base.key)
+
+
+def _entries(node: Node) -> dict[str, Node]:
+    return node.value if isinstance(node.value, dict) else {}

@@ -12,8 +12,8 @@ from pipeline.load import clusters as cluster_rules
 from pipeline.load import engine_files
 from pipeline.load.check import check
 from pipeline.load.conform import conform, salvage
-from pipeline.load.inheritance import Inheritance
-from pipeline.load.nodes import Mark, Node, compose, merge
+from pipeline.load.inheritance import Inheritance, resolved
+from pipeline.load.nodes import Mark, Node, compose
 from pipeline.load.recipe_set import RecipeSet
 from pipeline.schema.base import Document
 from pipeline.schema.catalogue import Catalogue, Llm, Sku
@@ -163,10 +163,8 @@ class _RecipeLoader:
     def recipe(self, path: str, catalogue: Catalogue) -> tuple[Recipe | None, Node]:
         before = len(self.problems)
         layers = self.inheritance.layers(path)
-        node = Node({}, Mark(path, 1, 1))
-        for layer in layers:
-            node = merge(node, layer)
-        node = Node(node.value, Mark(path, 1, 1))
+        start = Mark(path, 1, 1)
+        node = Node(resolved(layers, Node({}, start)).value, start)
         if self.unreadable & {layer.mark.path for layer in layers}:
             return None, node  # the problem of the unreadable file is enough
         extra = {"id": recipe_id(path)}

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline.deployment import scheduler
 from pipeline.errors import Problem
-from pipeline.load.conform import closest
-from pipeline.load.flags import KNOWN, SET_BY_LAUNCHER
+from pipeline.load.engine_values import INTEGERS, UTILIZATION
 from pipeline.load.nodes import Node
+from pipeline.load.spelling import spelling
 from pipeline.schema.catalogue import Llm, Sku
 from pipeline.schema.recipe import Pool, Recipe, Role
-
-OPTION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-INTEGERS = ("max-num-seqs", "max-num-batched-tokens", "max-model-len", "block-size")
-UTILIZATION = "gpu-memory-utilization"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +33,11 @@ class PoolCheck:
         yield from self._expert_parallelism()
         if self.llm is not None:
             yield from self._divisibility(self.llm)
-        yield from self._flag_names()
+        yield from spelling(self.role, self.pool, self.node)
         yield from self._flag_values()
         yield from self._missing_flags()
         yield from self._offload()
         yield from self._max_model_len()
-        yield from self._variables()
 
     def _stated_gpus(self) -> Iterator[Problem]:
         pool, stated = self.pool, self.pool.gpus_stated
@@ -98,24 +91,6 @@ class PoolCheck:
             what = f"{self.role} tp {pool.tp} does not divide the {heads} attention heads of {llm.id}"
             yield self.node.at(("tp",)).mark.problem(what, f"set tp to a divisor of {heads}")
 
-    def _flag_names(self) -> Iterator[Problem]:
-        flags = self.node.at(("flags",))
-        for name in self.pool.flags:
-            where = flags.at((name,)).key or flags.mark
-            bare = name.removeprefix("no-")
-            if not OPTION.fullmatch(name):
-                kebab = name.strip("-").replace("_", "-").lower()
-                yield where.problem(f"flag `{name}` is not in kebab case", f"write `{kebab}`")
-            elif name in SET_BY_LAUNCHER:
-                source = SET_BY_LAUNCHER[name].format(role=self.role)
-                yield where.problem(f"flag `{name}` is set by the launcher, from {source}", "remove the flag")
-            elif name not in KNOWN and bare not in KNOWN:
-                near = closest(bare, KNOWN)
-                hint = (
-                    f"did you mean `{near}`?" if near else "check it against the vLLM version of the recipe"
-                )
-                yield where.warning(f"flag `{name}` is not a vLLM option known to this project", hint)
-
     def _flag_values(self) -> Iterator[Problem]:
         for name, value in self.pool.flags.items():
             if value is None:
@@ -152,12 +127,3 @@ class PoolCheck:
         if isinstance(limit, int) and not isinstance(limit, bool) and 0 < limit < longest:
             what = f"{self.role} max-model-len {limit} is shorter than isl + osl = {longest} tokens"
             yield self.node.at(("flags", "max-model-len")).mark.problem(what, f"set it to {longest} or more")
-
-    def _variables(self) -> Iterator[Problem]:
-        env = self.node.at(("env",))
-        for name in self.pool.env:
-            if not VARIABLE.fullmatch(name):
-                yield (env.at((name,)).key or env.mark).problem(
-                    f"`{name}` is not a valid name of an environment variable",
-                    "use letters, digits and underscores, and start with no digit",
-                )

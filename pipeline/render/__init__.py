@@ -8,6 +8,7 @@ from pipeline.render.review import comment
 from pipeline.render.show import fit_text, origins, recipe_text
 from pipeline.render.side_by_side import side_by_side
 from pipeline.render.terminal import moved_table, timing_text
+from pipeline.render.upgrade import upgrade_text
 from pipeline.render.words.lint import printed_lint
 from pipeline.render.words.review import review_headline
 
@@ -28,4 +29,5 @@ __all__ = [
     "review_headline",
     "side_by_side",
     "timing_text",
+    "upgrade_text",
 ]

@@ -7,7 +7,7 @@ from pipeline.render.tables import Table, short
 from pipeline.render.tables import verdict as icon
 from pipeline.render.text import about, code, number, plain
 from pipeline.render.words.kinds import kind_texts
-from pipeline.render.words.reasons import given_text, reason_text
+from pipeline.render.words.reasons import given_text, reason_text, setting_text
 from pipeline.render.words.review import review_headline
 from pipeline.schema.plan import Hbm
 from pipeline.schema.report import Change
@@ -22,6 +22,7 @@ def comment(data: ReviewData) -> str:
         "kind": plain("; ".join(kind_texts(data.kinds))),
         "points": _points(data),
         "iso": _iso(data),
+        "unseen": _unseen(data),
         "settings": _settings(data.recipes),
         "environment": _environment_words(data.recipes),
         "fit": _fit(data.recipes),
@@ -114,6 +115,20 @@ def _iso(data: ReviewData) -> Table:
         for pair in data.iso
     )
     return Table(headers, "lrrrrl", rows)
+
+
+def _unseen(data: ReviewData) -> Table:
+    """Return the changed settings that are not simulated; equal edits of several recipes are one row."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for one in data.recipes:
+        for diff in one.unseen:
+            row = (diff.field, setting_text(diff.before), setting_text(diff.after))
+            found.setdefault(row, []).append(short(one.recipe))
+    rows = tuple(
+        (code(field), code(before), code(after), ", ".join(names))
+        for (field, before, after), names in found.items()
+    )
+    return Table(("setting", "base", "this PR", "recipes"), "llll", rows)
 
 
 def _settings(recipes: tuple[RecipeDiff, ...]) -> Table:

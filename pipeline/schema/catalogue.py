@@ -8,8 +8,8 @@ from pydantic import Field
 
 from pipeline.schema.base import Document, digest
 from pipeline.schema.cluster import Cluster, Positive
-from pipeline.schema.engine import Engine
-from pipeline.schema.recipe import Count, Text
+from pipeline.schema.engine import Engine, EngineChoice, EngineName, nearest_engine
+from pipeline.schema.recipe import Count, Recipe, Text
 
 PriceTier = Literal["hyperscaler", "neocloud", "rental-3y"]
 
@@ -139,3 +139,11 @@ class Catalogue(Document):
             (sku for sku in self.skus.values() if wanted == sku.id or wanted in map(str.lower, sku.aliases)),
             None,
         )
+
+    def engine(self, name: EngineName, recipe: Recipe) -> EngineChoice | None:
+        """Return the catalogue entry of the engine version that a recipe states, or of the nearest one.
+
+        None where the recipe states no version with release numbers, or the catalogue has no version of the engine.
+        """
+        version = recipe.versions.get(name)
+        return nearest_engine(self.engines, name, version) if version else None

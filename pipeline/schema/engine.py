@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
@@ -11,7 +13,9 @@ from pipeline.schema.base import Document, Stored
 from pipeline.schema.recipe import Text
 
 EngineName = Literal["vllm", "dynamo"]
-ValueType = Literal["bool", "int", "float", "str", "json", "unknown"]
+ValueType = Literal[
+    "bool", "int", "size", "float", "str", "json", "unknown"
+]  # size: an integer, also as 16k or 1M
 RELEASE = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -23,23 +27,37 @@ class EngineSetting(Document):
     default: JsonValue = Field(default=None, description="only where has_default")
     has_default: bool = Field(default=False, description="whether the source states a literal default")
     deprecated: bool = False
+    config: str | None = Field(
+        default=None, description="nested configuration that a JSON value is; a key of `configs`"
+    )
 
 
 class EngineOption(EngineSetting):
     """One command-line option, without its leading dashes."""
 
-    aliases: tuple[str, ...] = Field(default=(), description="other names; short ones too, without dashes")
+    aliases: tuple[str, ...] = Field(default=(), description="other names, short ones too, without dashes")
     negatable: bool = Field(default=False, description="whether --no-NAME exists")
     nargs: int | Literal["?", "*", "+"] | None = Field(
         default=None, description="as argparse: null = one value, 0 = none"
     )
-    config: str | None = Field(
-        default=None, description="nested configuration that its JSON value describes; a key of `configs`"
-    )
+
+
+def _table(name: str, settings: Mapping[str, EngineSetting], depth: int) -> str:
+    """Return ``"name": {…}`` with one setting a line, indented by ``depth``."""
+    blank = " " * depth
+    if not settings:
+        return f'{blank}"{name}": {{}}'
+    lines = [
+        f'{blank} "{key}": {one.model_dump_json(exclude_defaults=True)}' for key, one in settings.items()
+    ]
+    return f'{blank}"{name}": {{\n' + ",\n".join(lines) + f"\n{blank}}}"
 
 
 class Engine(Stored):
-    """One version of an engine as its own source describes it; made by ``rackbench engine``."""
+    """One version of an engine as its own source describes it; made by ``rackbench engine``.
+
+    For Dynamo, ``options`` are those of its vLLM worker. That worker takes the options of vLLM as well.
+    """
 
     engine: EngineName
     version: Annotated[str, Field(pattern=r"^\d+\.\d+(\.\d+)?$")]
@@ -47,10 +65,28 @@ class Engine(Stored):
     wheel_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     licence: Text
     options: dict[str, EngineOption]
+    frontend: dict[str, EngineOption] = Field(
+        default_factory=dict, description="options of Dynamo's frontend; empty for vLLM"
+    )
     configs: dict[str, dict[str, EngineSetting]] = Field(
         default_factory=dict, description="fields of nested configurations, by the name of the configuration"
     )
-    variables: tuple[str, ...] = Field(default=(), description="environment variables that the source reads")
+    variables: tuple[str, ...] = Field(
+        default=(), description="environment variables that the Python source reads"
+    )
+
+    def to_json(self) -> str:
+        """Return JSON with one option or setting a line; what is not stated has its default."""
+        lines = [f' "{name}": {json.dumps(value)}' for name, value in self._facts()]
+        tables = [_table(name, getattr(self, name), 1) for name in ("options", "frontend")]
+        inner = ",\n".join(_table(name, settings, 2) for name, settings in self.configs.items())
+        configs = f' "configs": {{\n{inner}\n }}' if inner else ' "configs": {}'
+        return "{\n" + ",\n".join([*lines, *tables, configs]) + "\n}\n"
+
+    def _facts(self) -> Iterator[tuple[str, Any]]:
+        for name in ("engine", "version", "wheel", "wheel_sha256", "licence", "variables"):
+            yield name, getattr(self, name)
+        yield "schema", self.schema_version
 
     def option(self, name: str) -> tuple[str, EngineOption] | None:
         """Return the name and the option that a word without leading dashes selects; None for no option.

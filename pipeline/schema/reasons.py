@@ -20,6 +20,7 @@ NoVerdict = Literal[
     "fields-differ",
     "series differ",
     "noise unknown",
+    "not-simulated",
 ]
 
 
@@ -56,7 +57,8 @@ class ChangeReason(Document):
     error: str = Field(default="", description="what the failure says; empty = not recorded")
     reasons: tuple[str, ...] = Field(default=(), description="why the point is invalid; empty = not recorded")
     fields: tuple[FieldDiff, ...] = Field(
-        default=(), description="client settings, origin, measure, SKU that differ"
+        default=(),
+        description="those that differ: settings of the series, or settings that are not simulated",
     )
 
     @property

@@ -208,6 +208,9 @@ class Change(Document):
     interactivity_change: float | None
     ttft_p50_change: float | None
     differs: tuple[FieldDiff, ...]
+    unseen: tuple[FieldDiff, ...] = Field(
+        default=(), description="of simulated figures: those of `differs` whose effect is not simulated"
+    )
 
     @property
     def is_new(self) -> bool:

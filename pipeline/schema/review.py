@@ -10,7 +10,7 @@ from pipeline.schema.base import Document
 from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.plan import Hbm
 from pipeline.schema.publication import Annotation
-from pipeline.schema.reasons import ChangeReason
+from pipeline.schema.reasons import ChangeReason, FieldDiff
 from pipeline.schema.recipe import Text
 from pipeline.schema.report import Change, IsoCell, Verdict
 
@@ -38,6 +38,9 @@ class RecipeDiff(Document):
     conc_before: tuple[int, ...]
     conc_after: tuple[int, ...]
     settings: tuple[SettingDiff, ...]
+    unseen: tuple[FieldDiff, ...] = Field(
+        default=(), description="fields that differ, and whose effect is not simulated"
+    )
     environment: tuple[str, ...] = Field(description="of SKU, LLM, cluster and timing, those that changed")
     hbm_before: tuple[Hbm, ...]
     hbm_after: tuple[Hbm, ...]
@@ -84,9 +87,10 @@ class Prediction(Document):
     ``errors``: the recipes have errors, so nothing was predicted. ``unchanged``: no recipe measures something else.
     ``moved``: ``changes`` holds the best and the worst change, or the only one beyond the bar. ``level``: every change
     is within the bar. ``failed``: no point has a prediction, for ``reason``. ``new``: there is no earlier point.
+    ``unseen``: no change beyond the bar is predicted, but the fields of ``unseen`` are not simulated.
     """
 
-    kind: Literal["errors", "unchanged", "moved", "level", "failed", "new"]
+    kind: Literal["errors", "unchanged", "moved", "level", "failed", "new", "unseen"]
     errors: int = 0
     bar: float = Field(description="smallest relevant relative change of tok/s/GPU")
     changes: tuple[PlacedChange, ...] = Field(default=(), description="the best first")
@@ -96,6 +100,9 @@ class Prediction(Document):
     points: int = 0
     points_failed: int = Field(default=0, description="of ``points``, those without a prediction")
     reason: ChangeReason | None = None
+    unseen: tuple[FieldDiff, ...] = Field(
+        default=(), description="what differs in any recipe and is not simulated"
+    )
 
 
 class ReviewData(ReviewFindings):

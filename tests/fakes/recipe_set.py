@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipeline.schema.engine import Engine
+
 SKUS = """\
 tiny-2x4:
   title: Tiny rack
@@ -97,9 +99,10 @@ PATH = f"{FOLDER}/1p1d-dep4-dep8.yaml"
 ID = "small-fp4.tiny-2x4.8k1k.1p1d-dep4-dep8"
 
 
-def texts(**changed: str) -> dict[str, str]:
+def texts(*engines: Engine, **changed: str) -> dict[str, str]:
     """The folder's files by path; keywords replace ``skus``, ``llm``, ``cluster``, ``base`` or ``recipe``."""
     return {
+        **{f"engines/{one.engine}/{one.version}.json": one.to_json() for one in engines},
         "skus.yaml": changed.get("skus", SKUS),
         "models/small.yaml": changed.get("llm", LLM),
         "clusters/here.yaml": changed.get("cluster", CLUSTER),

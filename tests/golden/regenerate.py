@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline import load
-from pipeline.deployment import layout
+from pipeline.flow.recipes import commands_of
 from pipeline.launch import dynamo
 from pipeline.launch.launchers import LAUNCHERS
 
@@ -18,7 +18,8 @@ def recipe_set() -> load.RecipeSet:
     return load.read(
         {
             path.relative_to(RECIPES).as_posix(): path.read_text("utf-8")
-            for path in sorted(RECIPES.rglob("*.yaml"))
+            for pattern in ("**/*.yaml", "engines/*/*.json")
+            for path in sorted(RECIPES.glob(pattern))
         }
     )
 
@@ -28,10 +29,7 @@ def commands() -> dict[Path, str]:
     found = recipe_set()
     texts = {}
     for recipe in found.recipes.values():
-        placed = layout.place(recipe, found.catalogue.skus[recipe.sku].gpus_per_tray)
-        served = found.catalogue.llms[recipe.model].served_name
-        listed = dynamo.commands(recipe, served_name=served, model_path="/model", layout=placed)
-        texts[HERE / "commands" / f"{recipe.id}.txt"] = dynamo.describe(listed)
+        texts[HERE / "commands" / f"{recipe.id}.txt"] = dynamo.describe(commands_of(found, recipe))
     return texts
 
 

@@ -10,10 +10,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from pydantic import JsonValue
 
 from pipeline.deployment import layout
-from pipeline.launch import describe, dynamo
+from pipeline.launch import describe, dynamo, options
 from pipeline.schema.recipe import Pool, Recipe
 from tests.golden.regenerate import commands, recipe_set
 
@@ -30,7 +29,9 @@ PACKED = LOW.model_copy(
 
 def started(recipe: Recipe, mode: str = "per-gpu") -> tuple[dynamo.Command, ...]:
     recipe = recipe.model_copy(update={"dp_launch": mode})
-    return dynamo.commands(recipe, served_name="org/LLM", model_path="/model", layout=layout.place(recipe, 4))
+    return dynamo.commands(
+        recipe, served_name="org/LLM", model_path="/model", layout=layout.place(recipe, 4), vllm=None
+    )
 
 
 def value(command: dynamo.Command, option: str) -> str:
@@ -51,25 +52,10 @@ def test_a_deployment_is_one_page(path: Path) -> None:
     assert GOLDEN[path].count("\n") <= 60
 
 
-@pytest.mark.parametrize(
-    ("flags", "argv"),
-    [
-        ({"enforce-eager": True, "numa-bind": False, "seed": None}, ["--enforce-eager"]),
-        ({"no-enable-prefix-caching": True}, ["--no-enable-prefix-caching"]),
-        ({"b": 0.9, "a": 16, "c": "fp8"}, ["--a", "16", "--b", "0.9", "--c", "fp8"]),
-        ({"config": {"mode": 0, "graph": "full"}}, ["--config", '{"graph":"full","mode":0}']),
-        ({"middleware": ["one", {"k": True}]}, ["--middleware", "one", "--middleware", '{"k":true}']),
-        ({"middleware": []}, []),
-    ],
-)
-def test_a_flag_is_rendered_as_vllm_spells_it(flags: dict[str, JsonValue], argv: list[str]) -> None:
-    assert dynamo.render_flags(flags) == argv
-
-
 def test_data_parallel_ranks_of_a_process_each() -> None:
     crew = [one for one in started(LOW) if one.role == "prefill"]
     assert [value(one, "--data-parallel-rank") for one in crew] == list("01234567")
-    assert [value(one, "--device-ids") for one in crew] == list("01230123")
+    assert [one.env["CUDA_VISIBLE_DEVICES"] for one in crew] == list("01230123")
     assert {value(one, "--data-parallel-address") for one in crew} == {"n1"}
     assert not any("--data-parallel-hybrid-lb" in one.argv for one in crew)
 
@@ -77,15 +63,15 @@ def test_data_parallel_ranks_of_a_process_each() -> None:
 def test_data_parallel_ranks_of_a_tray_in_one_process() -> None:
     crew = [one for one in started(LOW, "per-tray") if one.role == "prefill"]
     options = (
-        "--device-ids",
         "--data-parallel-size-local",
         "--data-parallel-start-rank",
         "--data-parallel-address",
     )
     assert [tuple(value(one, option) for option in options) for one in crew] == [
-        ("0,1,2,3", "4", "0", "n1"),
-        ("0,1,2,3", "4", "4", "n1"),
+        ("4", "0", "n1"),
+        ("4", "4", "n1"),
     ]
+    assert {one.env["CUDA_VISIBLE_DEVICES"] for one in crew} == {"0,1,2,3"}
     assert all(
         "--data-parallel-hybrid-lb" in one.argv and "--data-parallel-rank" not in one.argv for one in crew
     )
@@ -177,7 +163,7 @@ def test_the_page_loses_nothing(recipe: Recipe, mode: str) -> None:
 
 
 def test_examples_in_the_docstrings_hold() -> None:
-    for module in (describe, dynamo):
+    for module in (describe, options):
         assert doctest.testmod(module) == doctest.TestResults(failed=0, attempted=1)
 
 

@@ -283,20 +283,6 @@ def test_a_flag_with_an_impossible_number_is_reported_at_its_place(flags, what):
     assert (problem.path, problem.line, problem.what) == (small.PATH, 4, what)
 
 
-def test_an_unknown_flag_without_a_similar_one_gets_no_suggestion():
-    _, problems = load.examine(recipe("  workers: 1\n", "  flags: {zzz-qqq: 4}\n  workers: 1\n"))
-    assert [(problem.severity, "did you mean" in problem.hint) for problem in problems] == [
-        ("warning", False)
-    ]
-
-
-def test_a_misspelt_flag_is_a_warning_with_the_nearest_name():
-    _, problems = load.examine(recipe("  workers: 1\n", "  flags: {max-num-seq: 4}\n  workers: 1\n"))
-    assert [(problem.severity, problem.hint) for problem in problems] == [
-        ("warning", "did you mean `max-num-seqs`?")
-    ]
-
-
 def test_a_model_length_below_the_workload_is_refused():
     assert (
         "shorter than isl + osl = 9216"

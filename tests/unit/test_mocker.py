@@ -68,7 +68,7 @@ def test_simulated_engines_are_those_of_the_real_deployment_that_register(name: 
     spec = launch_specs.spec(name, run_id="r")
     recipe = spec.job.recipe.model_copy(update={"dp_launch": mode})
     layout = place(recipe, 4)
-    real = dynamo.commands(recipe, served_name="LLM", model_path="/model", layout=layout)
+    real = dynamo.commands(recipe, served_name="LLM", model_path="/model", layout=layout, vllm=None)
     simulated = mocker.commands(spec, layout, mocker.MockerSettings("python", PurePath("/state"), 18000, 1.0))
     registering = [one.name for one in real if one.role in ROLES and "--headless" not in one.argv]
     assert [one.name for one in simulated] == ["frontend", *registering]

@@ -104,6 +104,37 @@ def test_what_stays_within_the_bar_is_no_change():
     assert "predicted no change of 1.0 % or more" in render.review_headline(made)
 
 
+SPECULATIVE = rows.recipe(conc=(64,), decode_flags={"speculative-config": {"method": "mtp", "num": 2}})
+
+
+def test_a_change_that_is_not_simulated_is_named_first_and_is_never_the_same():
+    names = {"--max-num-seqs": "512"}, {"--max-num-seqs": "512", "--speculative-config": '{"method":"mtp"}'}
+    sides = {OLD.id: side(OLD, "1", **names[0])}, {SPECULATIVE.id: side(SPECULATIVE, "2", **names[1])}
+    level = (pair(15.0, 100.0, 100.0), pair(26.0, 100.0, 100.0))
+    made = told(comparison(*sides, ran=((100.0, 30.0), (100.0, 30.0)), iso=level))
+    assert (made.verdict, made.prediction.kind) == ("unknown", "unseen")
+    first = render.review_headline(made)
+    assert "decode speculative-config: not simulated; effect on gb300-nvl72 6p1d-dep4-dep8 unknown" in first
+    said = render.comment(made)
+    assert said.index("Virtual time does not simulate these changes") < said.index(
+        "Points at equal concurrency"
+    )
+    assert "no change" not in said
+
+
+def test_a_predicted_loss_is_given_and_what_is_not_simulated_is_named_beside_it():
+    both = rows.recipe(conc=(64,), decode_flags={"max-num-seqs": 256, "moe-backend": "triton"})
+    sides = {OLD.id: side(OLD, "1")}, {both.id: side(both, "2", **{"--max-num-seqs": "256"})}
+    made = told(comparison(*sides))
+    assert (made.verdict, made.prediction.kind) == ("worse", "moved")
+    assert (
+        "predicted −10.0 % tok/s/GPU at conc 64; not simulated: decode moe-backend"
+        in render.review_headline(made)
+    )
+    gain = told(comparison(*sides, ran=((100.0, 30.0), (110.0, 30.0))))
+    assert (gain.verdict, gain.prediction.kind) == ("unknown", "moved")
+
+
 def test_a_shape_that_was_never_calibrated_is_unknown_in_words():
     made = told(edited(failure="no timing for decode workers DEP12 on gb300-nvl72"))
     assert made.verdict == "unknown"
@@ -227,12 +258,14 @@ def test_an_unknown_base_is_a_wrong_argument(checkout, capsys):
 
 def test_settings_that_follow_from_the_place_of_a_worker_are_left_out():
     recipe = rows.recipe("2p1d-dep4-dep8")
-    commands = dynamo.commands(recipe, served_name="m", model_path="/m", layout=layout.place(recipe, 4))
+    commands = dynamo.commands(
+        recipe, served_name="m", model_path="/m", layout=layout.place(recipe, 4), vllm=None
+    )
     alike = dynamo.alike(commands)
     assert alike["decode"]["--max-num-seqs"] == "512"
     assert alike["decode"]["--data-parallel-size"] == "8"
     assert (
-        not {"--device-ids", "--data-parallel-rank", "--data-parallel-address", "VLLM_PORT="}
+        not {"CUDA_VISIBLE_DEVICES=", "--data-parallel-rank", "--data-parallel-address", "VLLM_PORT="}
         & alike["decode"].keys()
     )
     assert WorkerPool(workers=1, tp=1, pp=1, dp=8, ep=8).gpus == sum(one.role == "decode" for one in commands)

@@ -44,6 +44,8 @@ def reason_text(reason: ChangeReason | None) -> str:
             return "no longer planned"
         case "noise unknown":
             return "one run on each side: the noise is not known yet"
+        case "not-simulated":
+            return f"virtual time does not simulate {', '.join(map(diff_text, reason.fields))}; a run on a rack decides"
         case "series differ":
             return "not comparable: the series keys differ"
         case "fields-differ":

@@ -8,6 +8,7 @@ from pipeline.render.tables import ICONS, short
 from pipeline.render.text import number
 from pipeline.render.words.length import fitted
 from pipeline.render.words.reasons import given_text, reason_text
+from pipeline.schema.reasons import FieldDiff
 from pipeline.schema.review import PlacedChange, Prediction, RecipeDiff, ReviewData
 
 
@@ -27,14 +28,48 @@ def _lines(data: ReviewData) -> list[str]:
             return [f"{found.errors} error{'s' * (found.errors > 1)} in the recipes: nothing was predicted"]
         case "unchanged":
             return [f"no recipe measures something else than at {data.base[:12]}"]
+        case "unseen":
+            return _unseen_lines(found.unseen, data.recipes)
     effect = _effect(found)
     full, *shorter = _subjects(data.recipes)
     shortened = [f"{subject}: {effect} (simulated)" for subject in (full, *shorter)]
     return [f"{full}: {effect} (simulated; not yet run on a rack)", *shortened]
 
 
+def _unseen_lines(unseen: Sequence[FieldDiff], recipes: Sequence[RecipeDiff]) -> list[str]:
+    """Return which settings are not simulated and of which recipe, the longest wording first."""
+    names = unseen_names(unseen)
+    subject = (
+        f"{recipes[0].sku} {short(recipes[0].recipe)}" if len(recipes) == 1 else f"{len(recipes)} recipes"
+    )
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    said = [", ".join(names), f"{names[0]}{more}"]
+    ends = (
+        f"; effect on {subject} unknown until it runs on a rack",
+        f"; effect on {subject} unknown",
+        "; effect unknown",
+    )
+    return [f"{one}: not simulated{end}" for one in said for end in ends]
+
+
+def unseen_names(unseen: Sequence[FieldDiff]) -> list[str]:
+    """Return fields that are not simulated as they are called in a recipe; the parts of one JSON option are one.
+
+    >>> unseen_names([FieldDiff(field=f"decode.flags.speculative-config.{key}", before=None, after="1") for key in "ab"])
+    ['decode speculative-config']
+    """
+    names = []
+    for diff in unseen:
+        role, _, rest = diff.field.partition(".")
+        kind, _, name = rest.partition(".")
+        names.append(f"{role} {name.partition('.')[0]}" if kind in ("flags", "env") else diff.field)
+    return list(dict.fromkeys(names))
+
+
 def _effect(found: Prediction) -> str:
     words = _prediction(found)
+    if found.unseen:
+        words += f"; not simulated: {', '.join(unseen_names(found.unseen))}"
     if 0 < found.points_failed < found.points:
         words += f"; not predicted: {found.points_failed} of {found.points} points"
     return words
