@@ -17,12 +17,13 @@ IDENTIFIABLE: Final = 0.10  # largest relative s.d. of a prediction by the other
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """Figures of a replay: seconds without the fixed overhead, that overhead, median TPOT."""
+    """Figures of a replay: seconds without the fixed overhead, that overhead, median TPOT, sequences of a decode rank."""
 
     duration_s: float
     overhead_s: float
     tpot_ms: float
     versions: dict[str, str]
+    decode_sequences: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

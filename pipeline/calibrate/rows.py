@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pipeline.calibrate.surrogate import RequestLengths
+from pipeline.deployment.worker_kinds import worker_kind
 from pipeline.errors import PipelineError
 from pipeline.schema.recipe import Recipe
-from pipeline.schema.timing import worker_kind
 
 
 @dataclass(frozen=True, slots=True, eq=False)

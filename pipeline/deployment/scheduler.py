@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.deployment.settings import setting
 from pipeline.errors import MeasureError
 from pipeline.schema.recipe import Recipe, Role
 
@@ -66,5 +67,5 @@ def _stated(recipe: Recipe, role: Role, name: str) -> Any:
 
 def _value(recipe: Recipe, role: Role, name: str) -> Any:
     """Return the flag, else the value under ``simulate``, else None."""
-    value, field = recipe.pools[role].flags.get(name), SIMULATE_FIELDS[name]
+    value, field = setting(recipe.pools[role], name), SIMULATE_FIELDS[name]
     return getattr(getattr(recipe.simulate, role), field) if value is None and field else value

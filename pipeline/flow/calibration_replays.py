@@ -42,7 +42,7 @@ class Replayer:
         recipe, catalogue = row.recipe, self.recipe_set.catalogue
         at_conc = recipe.model_copy(update={"conc": (row.conc,)})
         hbm = scope.hbm_of(self.recipe_set, recipe)
-        job = planning.job(at_conc, catalogue.clusters["laptop"], catalogue, None, hbm)
+        job = planning.job(at_conc, catalogue.clusters["laptop"], catalogue, (), hbm)
         return _Task(job, catalogue.skus[recipe.sku], timing, self.clock)
 
 
@@ -72,4 +72,5 @@ def _replay(task: _Task) -> Replayed:
         measured = replay.measure(settings, clock=task.clock)
     (point,) = measured.points
     seconds = point.duration_s - point.overhead_s
-    return Replayed(seconds, point.overhead_s, point.tpot_ms.p50 or math.nan, measured.versions)
+    tpot_ms = point.tpot_ms.p50 or math.nan
+    return Replayed(seconds, point.overhead_s, tpot_ms, measured.versions, point.decode_sequences)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline import collect, load
-from pipeline.deployment.simulated import sku_timing
+from pipeline.deployment.timings import sku_timing
 from pipeline.edge.clients import Clients
 from pipeline.edge.files import file_errors
 from pipeline.errors import LaunchError, PipelineError, PlanError
@@ -31,7 +31,7 @@ def spec(context: Context, plan: Plan, job: Job, *, run_id: str, attempt: int) -
         job=job,
         sku=plan.skus[recipe.sku],
         llm=plan.llms[recipe.model],
-        timing=sku_timing(plan.timing, recipe.sku) if plan.timing else None,
+        timing=sku_timing(plan.timings, recipe) if plan.cluster.is_simulated else None,
         model_path=_model_path(context, plan.cluster, recipe.model),
         run_id=run_id,
         attempt=attempt,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
 from pipeline import load
 from pipeline import plan as planning
 from pipeline.edge.git import Git
-from pipeline.errors import PipelineError, PlanError
+from pipeline.errors import PipelineError, PlanError, Problem
 from pipeline.flow.context import Context, read, texts
 from pipeline.load import RecipeSet, scope
+from pipeline.load.nodes import compose
 from pipeline.schema.cluster import Cluster
 from pipeline.schema.plan import Job
 from pipeline.schema.timing import Timing
@@ -19,24 +23,39 @@ def survey(context: Context, cluster_name: str) -> tuple[RecipeSet, dict[str, Jo
     cluster = recipe_set.catalogue.clusters.get(cluster_name)
     if cluster is None:
         return recipe_set, {}
-    return recipe_set, {job.id: job for job in jobs_of(recipe_set, cluster, timing_of(context, cluster))}
+    return recipe_set, {job.id: job for job in jobs_of(recipe_set, cluster, timings_of(context, cluster))}
 
 
-def timing_of(context: Context, cluster: Cluster) -> Timing | None:
-    """Return the timing document of a cluster; None without one, PlanError when its file is missing."""
-    if not cluster.timing:
-        return None
-    path = context.recipes / cluster.timing
+def timings_of(context: Context, cluster: Cluster) -> tuple[Timing, ...]:
+    """Return the timing documents of a cluster; PlanError when a file is missing."""
+    return tuple(_timing(context.recipes / name) for name in cluster.timings)
+
+
+def timing_problems(context: Context, recipe_set: RecipeSet) -> Iterator[Problem]:
+    """Yield every timing document that cannot be read, at its cluster, and every recipe that lacks one for its LLM."""
+    for cluster in recipe_set.catalogue.clusters.values():
+        try:
+            timings = timings_of(context, cluster)
+        except PipelineError as error:
+            file = f"clusters/{cluster.id}.yaml"
+            node, _ = compose(file, read(context.recipes / file))
+            if node is not None:
+                yield node.at(("timing",)).mark.problem(f"{error.where}: {error.what}", error.hint)
+        else:
+            yield from scope.untimed(recipe_set, cluster, timings)
+
+
+def _timing(path: Path) -> Timing:
     if not path.is_file():
         hint = "create it: python -m pipeline calibrate POINTS --out FILE"
-        raise PlanError("the timing document of the cluster is missing", where=str(path), hint=hint)
+        raise PlanError("a timing document of the cluster is missing", where=str(path), hint=hint)
     return Timing.from_json(read(path), where=str(path))
 
 
-def jobs_of(recipe_set: RecipeSet, cluster: Cluster, timing: Timing | None) -> list[Job]:
+def jobs_of(recipe_set: RecipeSet, cluster: Cluster, timings: Sequence[Timing]) -> list[Job]:
     """Return every recipe of a recipe set as a job of a cluster."""
     return [
-        planning.job(recipe, cluster, recipe_set.catalogue, timing, scope.hbm_of(recipe_set, recipe))
+        planning.job(recipe, cluster, recipe_set.catalogue, timings, scope.hbm_of(recipe_set, recipe))
         for recipe in recipe_set.recipes.values()
     ]
 
@@ -50,7 +69,7 @@ def identities_at(context: Context, since: str, cluster_name: str) -> dict[str, 
     if cluster is None:
         return {}
     try:
-        timing = Timing.from_json(shown[cluster.timing], where=cluster.timing) if cluster.timing else None
-        return {job.id: planning.identity(job) for job in jobs_of(recipe_set, cluster, timing)}
+        timings = [Timing.from_json(shown[name], where=name) for name in cluster.timings]
+        return {job.id: planning.identity(job) for job in jobs_of(recipe_set, cluster, timings)}
     except (KeyError, PipelineError):
         return {}  # no timing that this version can read: everything counts as changed

@@ -31,7 +31,15 @@ def replay(
     if not names:
         return []
     planned = PlanOptions(
-        options.cluster, "pull-request", "*", None, None, "1/1", folder / "plan.json", any_size=True
+        options.cluster,
+        "pull-request",
+        "*",
+        None,
+        None,
+        "1/1",
+        folder / "plan.json",
+        any_size=True,
+        even_untimed=True,
     )
     plan = make(context, planned)
     if plan.cluster.measure != "replay":

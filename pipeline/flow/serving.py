@@ -18,6 +18,7 @@ from pipeline.measure.points import pack
 from pipeline.measure.provenance import Attempt
 from pipeline.schema.endpoint import Endpoint
 from pipeline.schema.result import Measurement
+from pipeline.schema.timing import SkuTiming
 
 
 def measure(context: Context, attempt: Attempt, staging: Path) -> Measurement:
@@ -44,13 +45,13 @@ def _measured(context: Context, attempt: Attempt, staging: Path, logs: Path) -> 
         pack(staging / "manifest.txt", staging, "manifest.txt")
     with launching.deployed(context, cluster, spec, logs) as endpoint:
         clients = Clients(context.shell, context.http(through_proxy=False), context.clock)
-        measured = aiperf.measure(_setup(attempt, endpoint, staging), clients)
+        measured = aiperf.measure(_setup(attempt, endpoint, staging, spec.timing), clients)
         leaving = context.clock.monotonic()
     stages = {**endpoint.stages_s, **measured.stages_s, "teardown": context.clock.monotonic() - leaving}
     return measured.model_copy(update={"stages_s": stages})
 
 
-def _setup(attempt: Attempt, endpoint: Endpoint, staging: Path) -> LoadSettings:
+def _setup(attempt: Attempt, endpoint: Endpoint, staging: Path, timing: SkuTiming | None) -> LoadSettings:
     return LoadSettings(
         job=attempt.job,
         sku=attempt.plan.skus[attempt.job.recipe.sku],
@@ -60,6 +61,7 @@ def _setup(attempt: Attempt, endpoint: Endpoint, staging: Path) -> LoadSettings:
         requests_per_conc=attempt.requests_per_conc,
         seed=attempt.seed,
         staging=staging,
+        timing=timing,
     )
 
 

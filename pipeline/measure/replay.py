@@ -24,7 +24,7 @@ import numpy as np
 
 from pipeline.deployment import simulated
 from pipeline.deployment.scheduler import max_num_seqs, mean_lengths
-from pipeline.deployment.simulated import decode_timing, prefill_timing
+from pipeline.deployment.worker_kinds import decode_timing, prefill_timing
 from pipeline.edge import files
 from pipeline.edge.clock import Clock
 from pipeline.errors import MeasureError, lacking
@@ -32,7 +32,6 @@ from pipeline.measure import points
 from pipeline.measure.lengths import draw, trace
 from pipeline.measure.observation import Observation
 from pipeline.measure.requests import Request
-from pipeline.measure.validity import assess
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.plan import Job
 from pipeline.schema.recipe import Recipe, Role
@@ -111,7 +110,7 @@ def point(engine: Engine, settings: ReplaySettings, conc: int) -> Point:
         clock_step_s=0.0,
     )
     duration = float(report["duration_ms"]) / 1000 + timing.overhead_s
-    found = points.point(recipe, settings.sku, observation, assess(observation), duration_s=duration)
+    found = points.point(recipe, settings.sku, observation, duration_s=duration, timing=timing)
     return found.model_copy(update={"overhead_s": timing.overhead_s, "raw": (raw,)})
 
 

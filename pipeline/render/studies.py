@@ -34,7 +34,9 @@ def beside(report: Report, found: StudySection) -> Section:
     what += f"{study.measured_on} by the source{published}"
     axis = "The study is read at 1000 / median TPOT and at the prices of this report, as this report's own "
     axis += "figures are. Its printed tok/s/user is another statistic and has its own column. "
-    axis += "The TTFT and queue time implied by Little's law are upper bounds, since they include ramp and drain "
+    axis += (
+        "The TTFT and queue time implied by Little's law are upper bounds, since they include ramp and drain "
+    )
     axis += "of the run."
     readings = [
         (f"Published figures beside {plain(kind_text(one.kind))}:", _readings(found, one, titles))

@@ -13,7 +13,7 @@ from pipeline.schema.result import Failure, JobRecord, Point
 class HistoryRow(Stored):
     """One point of one run attempt, or (``point`` null) the failure of one concurrency."""
 
-    schema_version: int = schema(2)
+    schema_version: int = schema(3)
     date: Text = Field(description="UTC day on which the run started, YYYY-MM-DD")
     folder: Text = Field(description="name of the result folder, so also of the artifact")
     record: JobRecord

@@ -109,7 +109,7 @@ class LeftOut(Document):
 class Plan(Stored):
     """The jobs for one cluster, with every document that a runner needs."""
 
-    schema_version: int = schema(2)
+    schema_version: int = schema(3)
     plan_id: Text
     event: Literal["nightly", "pull-request", "dispatch"]
     select: str
@@ -121,7 +121,7 @@ class Plan(Stored):
     cluster: Cluster
     skus: dict[str, Sku]
     llms: dict[str, Llm]
-    timing: Timing | None
+    timings: tuple[Timing, ...]
     jobs: tuple[Job, ...]
     left_out: tuple[LeftOut, ...]
 

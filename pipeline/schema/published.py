@@ -59,6 +59,11 @@ class StatedPoint(Document):
         return ()
 
     @property
+    def extrapolated(self) -> tuple[()]:
+        """Nothing is simulated."""
+        return ()
+
+    @property
     def raw(self) -> tuple[()]:
         """The source publishes no raw files."""
         return ()

@@ -35,6 +35,11 @@ def result_1(raw: Raw) -> Raw:
     return {**raw, "points": [_point_1(point) for point in points]} if isinstance(points, list) else raw
 
 
+def result_2(raw: Raw) -> Raw:
+    """Return results.json of schema 2 as schema 3, whose points may be extrapolated."""
+    return raw
+
+
 def plan_1(raw: Raw) -> Raw:
     """Return plan.json of schema 1 as schema 2: the launcher of its cluster and that launcher's parameters are one field, ``site``.
 
@@ -53,9 +58,31 @@ def plan_1(raw: Raw) -> Raw:
     return {**raw, "cluster": {**kept, "site": site}}
 
 
+def plan_2(raw: Raw) -> Raw:
+    """Return plan.json of schema 2 as schema 3, which may hold several timing documents.
+
+    >>> plan_2({"timing": None}), plan_2({"timing": {"schema": 1}})
+    ({'timings': []}, {'timings': [{'schema': 1}]})
+    """
+    if "timing" not in raw:
+        return raw
+    kept = {name: value for name, value in raw.items() if name != "timing"}
+    return {**kept, "timings": [] if raw["timing"] is None else [raw["timing"]]}
+
+
+def timing_1(raw: Raw) -> Raw:
+    """Return a timing document of schema 1 as schema 2, which states the range that was fitted: here it is not recorded."""
+    return raw
+
+
 def history_row_1(raw: Raw) -> Raw:
     """Return a history row of schema 1 as schema 2: the new names of results.json in its point."""
     return {**raw, "point": _point_1(raw["point"])} if "point" in raw else raw
+
+
+def history_row_2(raw: Raw) -> Raw:
+    """Return a history row of schema 2 as schema 3: its point as in results.json."""
+    return raw
 
 
 def report_data_1(raw: Raw) -> Raw:
@@ -64,7 +91,10 @@ def report_data_1(raw: Raw) -> Raw:
 
 
 def report_data_2(raw: Raw) -> Raw:
-    """Return data.json of schema 2 as schema 3, which holds studies of schema 2: they have a step of their own."""
+    """Return data.json of schema 2 as schema 3, which holds rows of schema 3 and studies and timing of schema 2.
+
+    They have steps of their own.
+    """
     return raw
 
 
@@ -84,9 +114,10 @@ def _point_1(point: Any) -> Any:
 
 # Class name of a stored document -> its steps, the one from schema 1 to schema 2 first.
 STEPS: Final[Mapping[str, tuple[Step, ...]]] = {
-    "Plan": (plan_1,),
-    "Result": (result_1,),
-    "HistoryRow": (history_row_1,),
+    "Plan": (plan_1, plan_2),
+    "Result": (result_1, result_2),
+    "HistoryRow": (history_row_1, history_row_2),
     "ReportData": (report_data_1, report_data_2),
     "Study": (study_1,),
+    "Timing": (timing_1,),
 }

@@ -11,6 +11,7 @@ from pyarrow import parquet
 
 from pipeline import collect, store
 from pipeline.errors import ArtifactError
+from pipeline.schema.history import HistoryRow
 from pipeline.schema.result import ResultFolder
 from tests.fakes import results, rows
 
@@ -73,7 +74,7 @@ def test_every_reader_shows_a_stored_status_under_its_new_name(tmp_path, version
     url = history(tmp_path, version)
     found = {(row.record.job.recipe.id, row.conc): row for row in store.rows(url)}
     assert [row.point.status for row in found.values() if row.point] == ["ok", "invalid", "ok"]
-    assert [row.schema_version for row in found.values()] == [2] * 4
+    assert [row.schema_version for row in found.values()] == [HistoryRow.current_version()] * 4
     shown = store.query(url, SHOWN)
     assert [one["status"] for one in shown] == ["ok", "invalid", "failed", "ok"]
     assert [(one["recipe"], one["conc"]) for one in shown] == list(found)

@@ -13,7 +13,7 @@ from pipeline.flow.context import texts
 
 BOOK = load.read(texts(Path(__file__).parents[2] / "recipes"))
 HEAD = ",".join(calibrate.points.COLUMNS)
-LINE = "GB200 NVL72,256,3148.0,41.23,1,1,8,8,1,1,8,8"
+LINE = "deepseek-v4-pro,fp4,GB200 NVL72,8192,1024,256,3148.0,41.23,1,1,8,8,1,1,8,8"
 TRUTH = {
     "overhead_s@gb200-nvl72": 20.0,
     "tok_s_gpu.resident@gb200-nvl72": 11000.0,
@@ -103,11 +103,11 @@ def test_points_are_read_with_their_shapes():
 @pytest.mark.parametrize(
     ("text", "line", "word"),
     [
-        ("sku,conc\n", 1, "missing columns total_tok_s_gpu"),
+        ("sku,conc\n", 1, "missing columns model, precision, isl"),
         (f"{HEAD}\n", 1, "no points"),
         (f"{HEAD}\n{LINE.replace('3148.0', 'nan')}\n", 2, "total_tok_s_gpu is 'nan'"),
         (f"{HEAD}\n{LINE}\n{LINE.replace('41.23', '-1')}\n", 3, "tpot_ms is '-1'"),
-        (f"{HEAD}\n{LINE.replace('256', 'many')}\n", 2, "conc is 'many'"),
+        (f"{HEAD}\n{LINE.replace(',256,', ',many,')}\n", 2, "conc is 'many'"),
     ],
 )
 def test_points_that_are_none_are_refused_at_their_line(text, line, word):
