@@ -5,7 +5,7 @@ from pipeline.calibrate.matching import match
 from pipeline.calibrate.points import GivenPoint, given_points, read_points
 from pipeline.calibrate.ranges import with_ranges
 from pipeline.calibrate.rows import Row
-from pipeline.calibrate.surrogate import RequestLengths, closed_loop
+from pipeline.deployment.closed_loop import RequestLengths, closed_loop
 
 __all__ = [
     "Fit",

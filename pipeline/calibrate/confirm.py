@@ -24,6 +24,7 @@ class Replayed:
     tpot_ms: float
     versions: dict[str, str]
     decode_sequences: float | None = None
+    ttft_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,9 @@ def identifiable(spreads: Mapping[Row, float]) -> list[Row]:
     return [row for row, spread in spreads.items() if spread <= IDENTIFIABLE]
 
 
-def point_error(row: Row, fitted: Replayed, left_out: LeaveOneOut) -> PointError:
+def point_error(
+    row: Row, fitted: Replayed, left_out: LeaveOneOut, left_out_ttft_ms: float | None = None
+) -> PointError:
     """Return the given, the fitted and the predicted figures of one point."""
     predicted = left_out.replayed
     return PointError(
@@ -52,5 +55,8 @@ def point_error(row: Row, fitted: Replayed, left_out: LeaveOneOut) -> PointError
         fitted_tpot_ms=fitted.tpot_ms,
         left_out_total_tok_s_gpu=rate(row, predicted.duration_s, predicted.overhead_s) if predicted else None,
         left_out_tpot_ms=predicted.tpot_ms if predicted else None,
+        ttft_ms=row.ttft_ms,
+        fitted_ttft_ms=fitted.ttft_ms,
+        left_out_ttft_ms=left_out_ttft_ms,
         left_out_sd=left_out.spread if math.isfinite(left_out.spread) else None,
     )

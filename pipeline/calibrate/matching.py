@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pipeline.calibrate.points import GivenPoint
 from pipeline.calibrate.rows import Row
-from pipeline.calibrate.surrogate import RequestLengths
+from pipeline.deployment.closed_loop import RequestLengths
 from pipeline.errors import Problem, RecipeError
 from pipeline.schema.catalogue import Catalogue
 from pipeline.schema.recipe import Recipe
@@ -55,7 +55,7 @@ def _match(
         return _unpaired(point, sku.id, [one.id for one in found], where)
     recipe = found[0]
     tokens = draw(recipe, point.conc)
-    return Row(recipe, sku.hbm_tb_s, point.conc, point.total_tok_s_gpu, point.tpot_ms, tokens)
+    return Row(recipe, sku.hbm_tb_s, point.conc, point.total_tok_s_gpu, point.tpot_ms, tokens, point.ttft_ms)
 
 
 def _unpaired(point: GivenPoint, sku: str, found: Sequence[str], where: str) -> Problem:

@@ -32,6 +32,7 @@ class GivenPoint:
     decode: WorkerPool
     total_tok_s_gpu: float
     tpot_ms: float
+    ttft_ms: float | None = None  # median; where the source states it
     recipe: str | None = None  # id of the recipe that deployed it, where the source states it
 
     def is_of(self, recipe: Recipe, sku: str) -> bool:
@@ -86,6 +87,7 @@ def given_points(study: Study, lines: Sequence[int]) -> list[GivenPoint]:
             row.decode,
             row.total_tok_s_gpu,
             row.tpot_p50_ms,
+            row.ttft_p50_ms,
             row.recipe,
         )
         for line, row in zip(lines, study.rows, strict=True)
@@ -123,6 +125,7 @@ def _given(line: int, cells: dict[str, str]) -> GivenPoint:
         pool("decode"),
         number("total_tok_s_gpu"),
         number("tpot_ms"),
+        number("ttft_ms") if cells.get("ttft_ms") else None,
     )
 
 

@@ -73,4 +73,6 @@ def _replay(task: _Task) -> Replayed:
     (point,) = measured.points
     seconds = point.duration_s - point.overhead_s
     tpot_ms = point.tpot_ms.p50 or math.nan
-    return Replayed(seconds, point.overhead_s, tpot_ms, measured.versions, point.decode_sequences)
+    return Replayed(
+        seconds, point.overhead_s, tpot_ms, measured.versions, point.decode_sequences, point.ttft_ms.p50
+    )

@@ -72,6 +72,9 @@ class Point(Document):
     overhead_s: float = Field(
         default=0.0, description="fixed part of duration_s that the timing model adds; 0 when measured"
     )
+    lock_step_wait_s: float = Field(
+        default=0.0, description="part of the mean TTFT that the timing model adds; 0 when measured"
+    )
     ttft_ms: Statistics
     tpot_ms: Statistics
     e2e_ms: Statistics

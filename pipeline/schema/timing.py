@@ -43,6 +43,12 @@ class PrefillTiming(Document):
     tok_s_gpu: Annotated[float, Field(gt=0)] = Field(
         description="input tokens a second and GPU when saturated"
     )
+    pass_tokens: int | None = Field(
+        default=None,
+        gt=0,
+        exclude_if=lambda tokens: tokens is None,
+        description="tokens that a rank takes into a pass, where the ranks of a worker step together; null = they step alone",
+    )
     fitted: dict[RangeAxis, Range] = Field(
         default_factory=dict, description="what the points of the fit cover; empty = not recorded"
     )
@@ -89,6 +95,12 @@ class PointError(Document):
         default=None, description="predicted without this point; null = not identifiable"
     )
     left_out_tpot_ms: float | None = None
+    ttft_ms: float | None = Field(default=None, description="given median TTFT; null = not stated")
+    fitted_ttft_ms: float | None = Field(default=None, description="null = not recorded")
+    left_out_ttft_ms: float | None = Field(
+        default=None,
+        description="by the closed-loop model, with `pass_tokens` chosen without this point; null = not stated",
+    )
     left_out_sd: float | None = Field(
         default=None, description="relative standard deviation of that prediction; null = not identifiable"
     )

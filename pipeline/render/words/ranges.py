@@ -16,11 +16,12 @@ def extrapolated_text(found: Sequence[Extrapolation]) -> str:
     'prefill input tokens 819 (fitted 6,554 to 8,192: factor 0.12)'
     """
     return ", ".join(
-        f"{one.role} {one.axis} {short_number(one.value)} (fitted {_span(one.fitted)}: factor {one.factor:.2g})"
+        f"{one.role} {one.axis} {short_number(one.value)} (fitted {range_text(one.fitted)}: factor {one.factor:.2g})"
         for one in found
     )
 
 
-def _span(fitted: Range) -> str:
+def range_text(fitted: Range) -> str:
+    """Return a range; one number where both ends are the same."""
     low, high = short_number(fitted.low), short_number(fitted.high)
     return low if low == high else f"{low} to {high}"
