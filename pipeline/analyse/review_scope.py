@@ -41,8 +41,7 @@ def error_count(problems: Iterable[tuple[str, Problem]]) -> int:
 
 def annotation(one: Problem) -> Annotation:
     """Return a problem as an annotation of a line."""
-    message = f"{one.what} — {one.hint}" if one.hint else one.what
-    return Annotation(path=one.path, line=one.line, severity=one.severity, message=message)
+    return Annotation(path=one.path, line=one.line, severity=one.severity, message=one.message)
 
 
 def names_after(diffs: Iterable[RecipeDiff]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.schema.findings import ShapeFinding
-from pipeline.schema.plan import Hbm
+from pipeline.schema.hbm import Hbm
 from pipeline.schema.sku_comparison import ShapeCell, ShapeFit, ShapeRow, WorkerShape
 
 
@@ -32,9 +32,9 @@ def _cell(hbm: dict[str, Hbm]) -> ShapeCell:
     return ShapeCell(
         weights_share=decode.weights_gb / decode.capacity_gb,
         decode_room_gb=decode.kv_budget_gb,
-        decode_sequences=decode.max_sequences,
+        decode_sequences=decode.max_sequences or 0,
         prefill_room_gb=prefill.kv_budget_gb,
-        fits=min(prefill.max_sequences, decode.max_sequences) > 0,
+        fits=bool(prefill.max_sequences and decode.max_sequences),
     )
 
 

@@ -13,7 +13,7 @@ from pipeline.flow.context import Context
 
 def plan(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.flow import planning
-    from pipeline.plan import plan_outputs
+    from pipeline.plan import accepted, plan_outputs
 
     options = planning.PlanOptions(
         cluster=arguments.cluster,
@@ -39,6 +39,8 @@ def plan(arguments: argparse.Namespace, context: Context) -> int:
     context.log(f"{len(planned.jobs)} jobs for {planned.cluster.id} → {arguments.out}; on a rack: {cost}")
     for one in planned.left_out:
         context.log(f"left out: {one.recipe}: {one.reason}")
+    for line in accepted(planned):
+        context.log(line)
     return 0
 
 

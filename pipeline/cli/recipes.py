@@ -1,4 +1,4 @@
-"""Verbs on recipes: validate, show, fit, schema."""
+"""Verbs on recipes: validate, show, fit, schema, rules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def validate(arguments: argparse.Namespace, context: Context) -> int:
     problems = recipes.validate(context, arguments.paths)
     errors = sum(problem.severity == "error" for problem in problems)
     if arguments.json:
-        fields = ("path", "line", "col", "severity", "what", "hint")
+        fields = ("path", "line", "col", "severity", "what", "hint", "rule")
         print(
             json.dumps(
                 [{field: getattr(problem, field) for field in fields} for problem in problems],
@@ -61,6 +61,21 @@ def schema(arguments: argparse.Namespace, context: Context) -> int:
     for path in stale:
         context.log(f"{'not up to date' if arguments.check else 'written'}: {path}")
     return RecipeError.exit_code if arguments.check and stale else 0
+
+
+def rules(arguments: argparse.Namespace, context: Context) -> int:
+    from pipeline.flow import recipes
+    from pipeline.flow.context import write
+
+    text = recipes.rules_page()
+    if arguments.write is not None:
+        write(arguments.write, text)
+    elif arguments.check is None:
+        print(text, end="")
+    elif not recipes.is_fresh(arguments.check, text):
+        context.log(f"not up to date: {arguments.check}")
+        return RecipeError.exit_code
+    return 0
 
 
 def upgrade(arguments: argparse.Namespace, context: Context) -> int:
@@ -131,6 +146,18 @@ def add(verbs: Verbs) -> None:
 def _add_engines(verbs: Verbs) -> None:
     added = verbs.add("schema", schema, "write the JSON Schemas of the YAML files", "--check")
     added.add_argument("--check", action="store_true", help="list the files that are not up to date")
+    added = verbs.add(
+        "rules",
+        rules,
+        "print what validate holds against each other, and why",
+        "--check docs/rules.md",
+        needs_recipes=False,
+    )
+    which = added.add_mutually_exclusive_group()
+    which.add_argument("--write", type=Path, metavar="FILE", help="write the page to a file")
+    which.add_argument(
+        "--check", type=Path, metavar="FILE", help="exit with 3 when the file is not this page"
+    )
     added = verbs.add(
         "upgrade",
         upgrade,

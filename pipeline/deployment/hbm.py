@@ -1,94 +1,150 @@
-"""HBM of one GPU of each role by component, against the memory that vLLM may use.
+"""HBM of one GPU of each role by component, against the memory that vLLM may use (docs/decisions/0012).
 
 Formulas, in bytes per GPU:
 
 - weights: ``(routed/(tp·dp) + (shared + attention)/tp + replicated)/pp + embeddings/tp``. A pipeline stage
-  holds its share of the layers; the embeddings are counted whole, so no stage holds more than this.
+  holds its share of the layers; the embeddings are counted whole, so no stage holds more than this. Experts
+  are divided over all ``tp·dp`` GPUs also without expert parallelism: they are one tensor-parallel group then.
+- the layer for multi-token prediction, where it is loaded: the same division, whole on the last stage.
 - activations, an upper bound for T batched tokens: ``T·(4·heads/tp·head_dim + 16·hidden) + T·dp·4·hidden``.
-- KV: replicated over TP, split over DP and, by layers, over PP. It must hold max-num-seqs sequences of full
-  length; a prefill worker holds prompts only.
+- CUDA graphs: an allowance (``deployment/cuda_graphs.py``).
+- KV: by heads over TP (``deployment/kv_cache.py``), split over DP and, by layers, over PP. One sequence of
+  max-model-len must fit. What runs at once is limited by max-num-seqs and by the largest concurrency over the
+  ranks of the pool; a prefill worker holds prompts only.
 
-Not modelled: symmetric-memory and registration buffers, CUDA-graph pools, block rounding. A margin below 5 %
-of the capacity is "tight".
+Not modelled: symmetric-memory and registration buffers, block rounding. A margin below 5 % of the capacity is
+"tight".
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from math import ceil
 
+from pipeline.deployment import kv_cache, speculative
+from pipeline.deployment.cuda_graphs import graphs_gb
 from pipeline.deployment.scheduler import gpu_memory_utilization, max_num_batched_tokens, max_num_seqs
-from pipeline.schema.catalogue import Llm, Sku
-from pipeline.schema.plan import Hbm
-from pipeline.schema.recipe import ROLES, Pool, Recipe, Role
+from pipeline.deployment.settings import setting
+from pipeline.schema.catalogue import Llm, MtpLayer, Sku
+from pipeline.schema.hbm import Hbm, RoleFit, UnknownMemory
+from pipeline.schema.recipe import ROLES, Pool, Precision, Recipe, Role
 
-IndexerCache = Literal["fp8-indexer", "fp4-indexer"]
+GIB = 2**30
 
 
 def estimate(recipe: Recipe, sku: Sku, llm: Llm) -> tuple[Hbm, ...] | None:
     """Return the HBM of both roles, prefill first; None where the usable memory of the SKU is unknown."""
     if sku.hbm_bytes is None:
         return None
-    return tuple(_hbm(recipe, role, sku.hbm_bytes / 1e9, llm) for role in ROLES)
+    return tuple(_hbm(recipe, role, sku, llm) for role in ROLES)
 
 
 def offloaded_share(pool: Pool) -> float:
     """Return the share of the routed experts on the host: ``offload-num-in-group / offload-group-size``."""
-    group, offloaded = pool.flags.get("offload-group-size"), pool.flags.get("offload-num-in-group", 1)
+    group, offloaded = setting(pool, "offload-group-size"), setting(pool, "offload-num-in-group")
+    offloaded = 1 if offloaded is None else offloaded
     if isinstance(group, int) and isinstance(offloaded, int) and group > 0:
         return offloaded / group
     return 0.0
 
 
-def indexer_cache(pool: Pool) -> IndexerCache:
-    """Return the indexer cache of a pool: fp4 when its attention config asks for it, else fp8."""
-    config = pool.flags.get("attention-config")
-    is_fp4 = isinstance(config, dict) and config.get("use_fp4_indexer_cache") is True
-    return "fp4-indexer" if is_fp4 else "fp8-indexer"
-
-
 def narrowest(recipe: Recipe, role: Role, sku: Sku, llm: Llm) -> str | None:
-    """Return the narrowest shape of the same kind, in whole trays, that fits; None when no width does."""
+    """Return the narrowest shape of the same kind, in whole trays, that holds all sequences; None = no width."""
     pool = recipe.pools[role]
     axis = "dp" if pool.dp > 1 else "tp"
     for width in range(sku.gpus_per_tray, sku.domain_gpus + 1, sku.gpus_per_tray):
         if llm.experts % width or (axis == "tp" and llm.attention_heads % width):
             continue
-        wider = pool.model_copy(update={axis: width, "ep": width if pool.ep > 1 else 1, "workers": 1})
+        wider = pool.model_copy(update={axis: width, "ep": width if pool.ep > 1 else 1})
         found = estimate(recipe.model_copy(update={role: wider}), sku, llm)
-        if found and found[ROLES.index(role)].fits:
+        if found and not found[ROLES.index(role)].is_short:
             return wider.shape
     return None
 
 
-def _hbm(recipe: Recipe, role: Role, capacity_gb: float, llm: Llm) -> Hbm:
-    pool, weights = recipe.pools[role], llm.precisions[recipe.precision]
-    routed = weights.routed_gb / (pool.tp * pool.dp * pool.pp)
-    tokens = max_num_batched_tokens(recipe, role)
-    activation = (
-        tokens * (4 * llm.attention_heads / pool.tp * llm.head_dim + 16 * llm.hidden)
-        + tokens * pool.dp * 4 * llm.hidden
+def role_fits(recipe: Recipe, sku: Sku, llm: Llm) -> tuple[RoleFit, ...] | None:
+    """Return the HBM of both roles and, where it is short, the shape that would do.
+
+    None where the usable memory of the SKU is unknown.
+    """
+    roles = estimate(recipe, sku, llm)
+    if roles is None:
+        return None
+    return tuple(
+        RoleFit(
+            hbm=hbm,
+            ranks=recipe.pools[hbm.role].ranks,
+            better=narrowest(recipe, hbm.role, sku, llm) if hbm.is_short else None,
+        )
+        for hbm in roles
     )
-    kv_per_token = llm.kv.bytes_per_token[indexer_cache(pool)] / pool.pp
-    kv_per_sequence = llm.kv.bytes_per_sequence / pool.pp
-    longest = recipe.workload.isl + (recipe.workload.osl if role == "decode" else 0)
-    sequence = longest * kv_per_token + kv_per_sequence
-    sequences = max_num_seqs(recipe, role)
+
+
+def _hbm(recipe: Recipe, role: Role, sku: Sku, llm: Llm) -> Hbm:
+    pool, weights = recipe.pools[role], llm.precisions[recipe.precision]
+    routed = weights.routed_gb * _expert_copies(pool, llm) / (pool.tp * pool.dp * pool.pp)
+    mtp = speculative.mtp_layer(pool, llm.mtp, recipe.precision)
+    tokens, sequences = max_num_batched_tokens(recipe, role), max_num_seqs(recipe, role)
+    longest = _max_model_len(pool, llm)
+    kv = kv_cache.kv_bytes(pool, llm, mtp)
     return Hbm(
         role=role,
         shape=pool.shape,
-        capacity_gb=capacity_gb,
+        capacity_gb=(sku.hbm_bytes or 0) / 1e9,
         utilisation=gpu_memory_utilization(recipe, role),
         routed_gb=routed,
         shared_gb=weights.shared_gb / (pool.tp * pool.pp),
         attention_gb=weights.attention_gb / (pool.tp * pool.pp),
         embeddings_gb=weights.embeddings_gb / pool.tp,
         replicated_gb=weights.replicated_gb / pool.pp,
-        offload_gb=routed * offloaded_share(pool),
+        mtp_gb=_mtp_gb(mtp, recipe.precision, pool),
+        offload_gb=min(routed, routed * offloaded_share(pool) + _cpu_offload_gb(pool)),
         overhead_gb=llm.overhead_gb,
-        activation_gb=activation / 1e9,
-        kv_gb=sequences * sequence / 1e9,
+        activation_gb=_activation(pool, llm, tokens) / 1e9,
+        graphs_gb=graphs_gb(pool, sequences=sequences, batched_tokens=tokens),
         sequences=sequences,
-        sequence_gb=sequence / 1e9,
-        kv_bytes_per_token=kv_per_token,
-        kv_bytes_per_sequence=kv_per_sequence,
+        conc_per_rank=ceil(max(recipe.conc) / pool.ranks),
+        tokens=recipe.workload.isl + (recipe.workload.osl if role == "decode" else 0),
+        max_model_len=longest,
+        kv_bytes_per_token=kv.per_token if kv else None,
+        kv_bytes_per_sequence=kv.per_sequence if kv else None,
+        unknown=_unknown(recipe, pool, llm, longest),
+        accepted=recipe.fit.accept if recipe.fit and recipe.sku == sku.id else None,
     )
+
+
+def _expert_copies(pool: Pool, llm: Llm) -> float:
+    """Return the experts that are loaded over those of the LLM: more than 1 with redundant experts."""
+    config = setting(pool, "eplb-config")
+    redundant = config.get("num_redundant_experts") if isinstance(config, dict) else None
+    is_used = setting(pool, "enable-eplb") is True and isinstance(redundant, int)
+    return 1 + redundant / llm.experts if is_used and isinstance(redundant, int) else 1.0
+
+
+def _mtp_gb(mtp: MtpLayer | None, precision: Precision, pool: Pool) -> float:
+    if mtp is None:
+        return 0.0
+    layer = mtp.precisions[precision]
+    sharded = (layer.shared_gb + layer.attention_gb) / pool.tp
+    return layer.routed_gb / (pool.tp * pool.dp) + sharded + layer.replicated_gb
+
+
+def _cpu_offload_gb(pool: Pool) -> float:
+    """Return the weights that ``cpu-offload-gb``, in GiB of each GPU, leaves on the host."""
+    stated = setting(pool, "cpu-offload-gb")
+    return stated * GIB / 1e9 if isinstance(stated, int | float) and not isinstance(stated, bool) else 0.0
+
+
+def _activation(pool: Pool, llm: Llm, tokens: int) -> float:
+    own = 4 * llm.attention_heads / pool.tp * llm.head_dim + 16 * llm.hidden
+    return tokens * (own + pool.dp * 4 * llm.hidden)
+
+
+def _max_model_len(pool: Pool, llm: Llm) -> int | None:
+    stated = setting(pool, "max-model-len")
+    return stated if isinstance(stated, int) and stated > 0 else llm.max_model_len
+
+
+def _unknown(recipe: Recipe, pool: Pool, llm: Llm, longest: int | None) -> tuple[UnknownMemory, ...]:
+    length: tuple[UnknownMemory, ...] = ("max-model-len",) if longest is None else ()
+    draft = speculative.unknown(pool, llm.mtp, recipe.precision)
+    return kv_cache.unknown(pool, llm) + length + draft

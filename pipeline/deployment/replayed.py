@@ -1,8 +1,8 @@
 """The settings of a recipe whose effect virtual time and simulated engines compute. They see no other.
 
-A change of any other setting (engine version, image, kernels, all-to-all, speculative decoding, attention backend,
-CUDA graphs, KV transfer, UCX and NCCL variables, process layout …) has no simulated effect, which does not mean
-that it has none.
+A change of any other setting (engine version, image, kernels, all-to-all, speculative decoding, attention
+backend, CUDA graphs, KV transfer, UCX and NCCL variables, process layout …) has no simulated effect, which does
+not mean that it has none.
 """
 
 from __future__ import annotations
@@ -24,12 +24,25 @@ FLAGS: Final = frozenset(
         "enable-prefix-caching",
         "offload-group-size",
         "offload-num-in-group",
-        "attention-config.use_fp4_indexer_cache",
     }
 )
 # Flags that are read for the KV cache's size alone: what they do to speed is not simulated.
 ONLY_FOR_MEMORY: Final = frozenset(
-    {"kv-cache-dtype", "speculative-config", "max-model-len", "enforce-eager", "compilation-config"}
+    {
+        "attention-config",
+        "compilation-config",
+        "cpu-offload-gb",
+        "cudagraph-capture-sizes",
+        "enable-eplb",
+        "enforce-eager",
+        "eplb-config",
+        "kv-cache-dtype",
+        "kv-cache-memory-bytes",
+        "max-cudagraph-capture-size",
+        "max-model-len",
+        "num-gpu-blocks-override",
+        "speculative-config",
+    }
 )
 # Other fields, each with everything below it.
 FIELDS: Final = ("sku", "model", "precision", "workload", "client", "simulate", "provenance", "environment")

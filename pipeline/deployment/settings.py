@@ -1,6 +1,7 @@
 """Flags of a pool as settings: an option and its negation are one setting, and JSON text is its value.
 
-``flags`` of a recipe stay as they are written, so that digests do; everything that interprets a flag reads it here.
+``flags`` of a recipe stay as they are written, so that digests do. Everything that interprets a flag reads it
+here.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ NEGATION = "no-"
 
 
 def setting(pool: Pool, name: str) -> JsonValue:
-    """Return the value of an option, without dashes and in kebab case; None where the recipe leaves it to the engine.
+    """Return the value of an option, without dashes and in kebab case.
 
-    ``no-NAME: true`` is ``false``. Text that is a JSON mapping or list is returned parsed.
+    None where the recipe leaves it to the engine. ``no-NAME: true`` is ``false``. Text that is a JSON mapping
+    or list is returned parsed.
 
-    >>> pool = Pool(workers=1, tp=1, pp=1, dp=1, ep=1, flags={"no-numa-bind": True, "eplb-config": '{"window_size": 4}'})
+    >>> flags = {"no-numa-bind": True, "eplb-config": '{"window_size": 4}'}
+    >>> pool = Pool(workers=1, tp=1, pp=1, dp=1, ep=1, flags=flags)
     >>> setting(pool, "numa-bind"), setting(pool, "eplb-config"), setting(pool, "seed")
     (False, {'window_size': 4}, None)
     """
@@ -61,6 +64,6 @@ def parsed(value: JsonValue) -> JsonValue:
         return value
     try:
         found: JsonValue = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value  # `validate` reports it; a list option may also start with a bracket
     return found

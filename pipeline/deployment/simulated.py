@@ -30,14 +30,18 @@ def arguments(job: Job, role: Role, sku: Sku, *, sequences: int) -> dict[str, An
             where=recipe.id,
             hint=f"add hbm_usable_mib to {recipe.sku} in recipes/skus.yaml",
         )
+    if hbm.kv_bytes_per_token is None:
+        raise MeasureError(
+            f"the KV cache size of {role} is unknown: {', '.join(hbm.unknown)}",
+            where=recipe.id,
+            hint=f"run: python -m pipeline fit {recipe.id}; it names what would decide it",
+        )
     block = block_size(recipe, role)
     blocks, longest = hbm.kv_blocks(block), recipe.workload.isl + recipe.workload.osl
     if blocks * block < longest:  # Dynamo would complete no request; it reads 0 blocks as "not set"
         what = f"{role} has KV cache for {blocks * block} tokens, but one request may need {longest}"
-        hint = (
-            f"HBM has {hbm.kv_budget_gb:.1f} GB for KV, and max-num-seqs is {hbm.sequences}: "
-            "lower max-num-seqs, or use a wider worker"
-        )
+        room = f"HBM has {hbm.kv_budget_gb:.1f} GB for KV"
+        hint = f"{room}; run: python -m pipeline fit {recipe.id}; it names what would fit"
         raise MeasureError(what, where=recipe.id, hint=hint)
     return {
         "block_size": block,

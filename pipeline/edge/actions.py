@@ -46,9 +46,8 @@ def annotation(problem: Problem) -> str:
     >>> annotation(Problem("recipes/a,b.yaml", 3, 7, "no such flag: 100%", "did you mean\nthis?", "warning"))
     '::warning file=recipes/a%2Cb.yaml,line=3,col=7::no such flag: 100%25 — did you mean%0Athis?'
     """
-    advice = f" — {problem.hint}" if problem.hint else ""
     place = f"file={_property(problem.path)},line={problem.line},col={problem.col}"
-    return f"::{problem.severity} {place}::{_data(problem.what + advice)}"
+    return f"::{problem.severity} {place}::{_data(problem.message)}"
 
 
 def notice(severity: str, text: str) -> None:

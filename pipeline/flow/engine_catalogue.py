@@ -13,7 +13,7 @@ from pipeline.flow.context import Context, read, write
 
 
 def write_entry(context: Context, path: Path, out: Path | None) -> Path:
-    """Write the entry of a wheel to ``NAME/VERSION.json`` below ``out`` or the engine catalogue, and return its path."""
+    """Write the entry of a wheel, and return its path: NAME/VERSION.json below ``out`` or the engine catalogue."""
     content = read(path)
     wheel = engines.Wheel(path.name, sha256(content))
     engine = engines.extract(wheel, _sources(wheel, path, content))

@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline import collect, load
 from pipeline.deployment.timings import sku_timing
 from pipeline.edge.clients import Clients
+from pipeline.edge.endpoint import Endpoint
 from pipeline.edge.files import file_errors
 from pipeline.errors import LaunchError, PipelineError, PlanError
 from pipeline.flow.context import Context, recipes_root, texts
@@ -18,7 +19,6 @@ from pipeline.launch.base import Launcher, LaunchSpec
 from pipeline.launch.launchers import LAUNCHERS
 from pipeline.load import nearest
 from pipeline.schema.cluster import Cluster
-from pipeline.schema.endpoint import Endpoint
 from pipeline.schema.plan import Job, Plan
 
 EXIT_GRACE_S = 10.0  # for a process that measures in virtual time

@@ -45,3 +45,5 @@ def _log_left_out(context: Context, plans: Sequence[Plan]) -> None:
     for plan in plans:
         for one in plan.left_out:
             context.log(f"{plan.cluster.id}: left out: {one.recipe}: {one.reason}")
+        for line in planning.accepted(plan):
+            context.log(f"{plan.cluster.id}: {line}")

@@ -1,8 +1,9 @@
-"""validate, schema: the recipes folder, and its recipes for other verbs."""
+"""validate, schema, rules: the recipes folder, and its recipes for other verbs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline import load
@@ -11,7 +12,9 @@ from pipeline.errors import PipelineError, Problem, RecipeError
 from pipeline.flow.context import Context, texts, write
 from pipeline.flow.recipe_jobs import timing_problems
 from pipeline.launch import dynamo
+from pipeline.launch.addresses import Addresses
 from pipeline.load import RecipeSet, scope
+from pipeline.load.rules import page
 from pipeline.schema.editors import schemas
 from pipeline.schema.recipe import Recipe
 
@@ -45,7 +48,7 @@ def commands_of(recipe_set: RecipeSet, recipe: Recipe) -> tuple[dynamo.Command, 
         recipe,
         served_name=catalogue.llms[recipe.model].served_name,
         model_path="/model",
-        layout=layout.place(recipe, catalogue.skus[recipe.sku].gpus_per_tray),
+        addresses=Addresses(layout.place(recipe, catalogue.skus[recipe.sku].gpus_per_tray)),
         vllm=catalogue.engine("vllm", recipe),
     )
 
@@ -55,15 +58,25 @@ def write_schemas(context: Context, *, check: bool) -> list[str]:
     stale = []
     for name, text in schemas().items():
         path = context.recipes / "schema" / name
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        if not is_fresh(path, text):
             stale.append(str(path))
             if not check:
                 write(path, text)
     return stale
 
 
+def rules_page() -> str:
+    """Return docs/rules.md: what ``validate`` holds against each other."""
+    return page()
+
+
+def is_fresh(path: Path, text: str) -> bool:
+    """Return whether a file holds a text."""
+    return path.is_file() and path.read_text(encoding="utf-8") == text
+
+
 def _from_here(context: Context, problem: Problem) -> Problem:
     """Return the same problem with a path that the caller can open."""
     path = context.recipes / problem.path
     shown = path.resolve().relative_to(Path.cwd()) if path.resolve().is_relative_to(Path.cwd()) else path
-    return Problem(shown.as_posix(), problem.line, problem.col, problem.what, problem.hint, problem.severity)
+    return replace(problem, path=shown.as_posix())

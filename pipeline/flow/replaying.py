@@ -50,7 +50,9 @@ def replay(
         return []
     write(planned.out, plan.model_copy(update={"jobs": jobs}).to_json())
     _run(context, planned.out, options, folder)
-    ingest([folder / "results"], str(folder / "history"))
+    ingested = ingest([folder / "results"], str(folder / "history"), now=context.clock.now())
+    if ingested.lacking:
+        raise ingested.lacking
     return list(store.rows(str(folder / "history")))
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.edge.clients import Clients
+from pipeline.edge.endpoint import Endpoint
 from pipeline.errors import FileAction, FileError, PipelineError
 from pipeline.flow import launching
 from pipeline.flow.context import Context
@@ -16,7 +17,6 @@ from pipeline.measure import aiperf
 from pipeline.measure.aiperf_load import LoadSettings
 from pipeline.measure.points import pack
 from pipeline.measure.provenance import Attempt
-from pipeline.schema.endpoint import Endpoint
 from pipeline.schema.result import Measurement
 from pipeline.schema.timing import SkuTiming
 
@@ -44,7 +44,7 @@ def _measured(context: Context, attempt: Attempt, staging: Path, logs: Path) -> 
         )
         pack(staging / "manifest.txt", staging, "manifest.txt")
     with launching.deployed(context, cluster, spec, logs) as endpoint:
-        clients = Clients(context.shell, context.http(through_proxy=False), context.clock)
+        clients = Clients(context.shell, endpoint.place.http, context.clock)
         measured = aiperf.measure(_setup(attempt, endpoint, staging, spec.timing), clients)
         leaving = context.clock.monotonic()
     stages = {**endpoint.stages_s, **measured.stages_s, "teardown": context.clock.monotonic() - leaving}

@@ -38,11 +38,8 @@ def _commands(recipe_set: RecipeSet, recipe: Recipe, *, as_json: bool) -> str:
 
 
 def fit(context: Context, names: Sequence[str], sku: str | None, *, as_json: bool) -> tuple[str, bool]:
-    """Return the HBM of each recipe's roles, and whether all fit; an unknown capacity does not count against them."""
+    """Return the HBM of each recipe's roles, and whether all may run, which what is unknown or accepted may."""
     recipe_set = read_recipe_set(context)
-    recipes = [
-        (recipe.id, sku or recipe.sku, scope.hbm_of(recipe_set, recipe, sku))
-        for recipe in select.matching(recipe_set.recipes, names)
-    ]
-    fits = all(hbm.fits for _, _, roles in recipes for hbm in roles or ())
-    return render.fit_text(recipes, as_json=as_json), fits
+    recipes = [scope.fit_of(recipe_set, recipe, sku) for recipe in select.matching(recipe_set.recipes, names)]
+    goes_on = not any(role.hbm.stops for one in recipes for role in one.roles or ())
+    return render.fit_text(recipes, as_json=as_json), goes_on

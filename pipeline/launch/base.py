@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeline.edge.clients import Clients
+from pipeline.edge.endpoint import Endpoint
 from pipeline.schema.catalogue import Llm, Sku
 from pipeline.schema.cluster import Cluster
-from pipeline.schema.endpoint import Endpoint
+from pipeline.schema.engine import EngineChoice
 from pipeline.schema.plan import Job
 from pipeline.schema.timing import SkuTiming
 
@@ -29,6 +30,7 @@ class LaunchSpec:
     model_path: str  # the LLM's files at this site
     run_id: str
     attempt: int
+    vllm: EngineChoice | None = None  # catalogue entry of the recipe's vLLM version, or of the nearest one
 
 
 class Launcher(Protocol):

@@ -9,6 +9,7 @@ from pipeline.load.conform import nearest
 from pipeline.load.engine_check import engine_problems
 from pipeline.load.nodes import Node
 from pipeline.load.pool_check import PoolCheck
+from pipeline.load.rules import rule_problems
 from pipeline.schema.catalogue import Catalogue, Sku
 from pipeline.schema.recipe import ROLES, Recipe
 
@@ -47,7 +48,8 @@ def check(
     yield from _place(recipe, node, folder)
     yield from engine_problems(recipe, node, catalogue)
     for role in ROLES:
-        yield from PoolCheck(role, recipe.pools[role], node.at((role,)), sku, llm, recipe).problems()
+        yield from PoolCheck(role, recipe.pools[role], node.at((role,)), sku, recipe).problems()
+    yield from rule_problems(recipe, node, catalogue)
     if sku is not None:
         yield from _rack(recipe, node, sku)
 

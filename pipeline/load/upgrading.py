@@ -158,7 +158,7 @@ class _EngineChange:
                 yield self._finding("default-changed", roles, name, before=was.default, after=option.default)
 
     def _since(self, is_gone: Callable[[Engine], bool]) -> str | None:
-        """Return the first catalogued version after the recipe's, up to the new one, for which something holds."""
+        """Return the first catalogued version after the recipe's, up to the new one, that has a property."""
         first = release(self.old.version) if self.old else None
         last = release(self.new.version)
         known = {

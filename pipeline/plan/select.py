@@ -13,7 +13,8 @@ from pipeline.deployment.timings import choose
 from pipeline.errors import MeasureError, PlanError
 from pipeline.schema.catalogue import Catalogue
 from pipeline.schema.cluster import Cluster
-from pipeline.schema.plan import Hbm, Job, LeftOut, Plan
+from pipeline.schema.hbm import Hbm
+from pipeline.schema.plan import Job, LeftOut, Plan
 from pipeline.schema.recipe import Recipe
 from pipeline.schema.timing import Timing
 
@@ -135,6 +136,16 @@ def identity(job: Job) -> str:
     return "|".join([job.deployment_digest, client, str(job.recipe.conc), *environment])
 
 
+def accepted(plan: Plan) -> list[str]:
+    """Return a line for each role of a plan that does not fit into HBM, which its author accepts."""
+    return [
+        f"{job.id}: {hbm.role} {hbm.shape} does not fit into HBM by the estimate; accepted: {hbm.accepted}"
+        for job in plan.jobs
+        for hbm in job.hbm
+        if not hbm.fits
+    ]
+
+
 def checked(plan: Plan, *, where: str) -> Plan:
     """Return a plan that was read from a file; PlanError when it has no job, one twice, or lacks a SKU."""
     if not plan.jobs:
@@ -157,7 +168,7 @@ def _reason(
         return f"its purpose is {recipe.purpose}, but cluster {cluster.id} runs {cluster.purpose} recipes"
     if recipe.sku not in cluster.skus:
         return f"cluster {cluster.id} has no {recipe.sku}"
-    if not all(hbm.fits for hbm in one.job.hbm):
+    if any(hbm.stops for hbm in one.job.hbm):
         return f"it does not fit in HBM; run: python -m pipeline fit {recipe.id}"
     if cluster.is_simulated and not request.even_untimed and (untimed := _untimed(timings, recipe)):
         return untimed

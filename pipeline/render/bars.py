@@ -75,7 +75,7 @@ def hbm(report: Report, theme: Theme) -> Spec:
     """Return HBM of one GPU of each role by component, against the budget of vLLM and the capacity."""
     values = []
     for row in report.hbm:
-        parts = (row.hbm.weights_gb, row.hbm.kv_gb, row.hbm.activation_gb + row.hbm.overhead_gb)
+        parts = (row.hbm.weights_gb, row.hbm.kv_gb or 0.0, row.hbm.other_gb)
         same = {
             "SKU": report.sku_titles.get(row.sku, row.sku),
             "row": f"{short(row.recipe)} · {ROLES[row.hbm.role] if theme.is_narrow else row.hbm.role}",

@@ -16,6 +16,7 @@ Spec = dict[str, Any]
 SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v6.json"
 WIDE, NARROW = (860, 500), (290, 380)  # px of the plot; labels are placed for it
 BEYOND: Final = " (extrapolated)"
+MOST_LABELS: Final = 60  # the others are in the tooltips and tables
 X_TITLE, Y_TITLE = (
     "interactivity, tok/s/user (1000 / median TPOT)",
     "throughput, tok/s/GPU (input + output, GPUs counted)",
@@ -118,7 +119,11 @@ def _add_labels(values: list[Spec], limits: tuple[float, float], size: tuple[int
             lines.setdefault((value["SKU"], value["kind"]), []).append(
                 (value["x"] * x_px, height - value["y"] * y_px)
             )
-    labelled = [value for value in values if value["is_main"]]
+    labelled = _labelled([value for value in values if value["is_main"]])
+    for value in values:
+        if value["is_main"] and not any(value is one for one in labelled):
+            at = {"label_x": value["x"], "label_y": value["y"], "leader_y": value["y"]}
+            value.update(label="", align="left", is_far=False, **at)
     for value in values:
         if not value["is_main"]:
             lines[value["SKU"], f"{len(lines)}"] = 2 * [
@@ -138,6 +143,14 @@ def _add_labels(values: list[Spec], limits: tuple[float, float], size: tuple[int
             align=label.align,
             is_far=label.is_far,
         )
+
+
+def _labelled(values: list[Spec]) -> list[Spec]:
+    """Return the points that get a label, in their order: of too many, those on the frontier first."""
+    if len(values) <= MOST_LABELS:
+        return values
+    first = sorted(range(len(values)), key=lambda index: (not values[index]["is_knot"], index))
+    return [values[index] for index in sorted(first[:MOST_LABELS])]
 
 
 def _subtitle(report: Report, *, ghosts: bool) -> list[str]:

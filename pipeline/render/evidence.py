@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pipeline.render.tables import Table, deployment
 from pipeline.render.text import code, number, plain
+from pipeline.render.words.memory import verdict_text
 from pipeline.render.words.ranges import range_text
 from pipeline.render.words.reasons import coverage_text
 from pipeline.schema.report import HbmRow, ProvenanceRow, Report
@@ -32,14 +33,14 @@ def hbm(report: Report) -> Table:
 
 def _hbm(row: HbmRow, report: Report) -> tuple[str, ...]:
     hbm = row.hbm
-    parts = (hbm.weights_gb, hbm.kv_gb, hbm.overhead_gb + hbm.activation_gb, hbm.budget_gb, hbm.capacity_gb)
-    word = "" if hbm.verdict == "fits" else f"{hbm.verdict}: "
-    cells = tuple(number(part, "gb") for part in parts)
+    parts = (hbm.weights_gb, hbm.kv_gb, hbm.other_gb, hbm.budget_gb, hbm.capacity_gb)
+    word = "" if hbm.verdict == "fits" else f"{verdict_text(hbm)}: "
+    reason = f" ({hbm.accepted})" if not hbm.fits and hbm.accepted else ""
     return (
         deployment(row.recipe, row.sku, report),
         f"{hbm.role} {hbm.shape}",
-        *cells,
-        word + number(hbm.headroom_gb, "gb"),
+        *(number(part, "gb") for part in parts),
+        plain(word) + number(hbm.headroom_gb, "gb") + plain(reason),
     )
 
 

@@ -7,9 +7,10 @@ from pipeline.render.tables import Table, short
 from pipeline.render.tables import verdict as icon
 from pipeline.render.text import about, code, number, plain
 from pipeline.render.words.kinds import kind_texts
+from pipeline.render.words.memory import verdict_text
 from pipeline.render.words.reasons import given_text, reason_text, setting_text
 from pipeline.render.words.review import review_headline
-from pipeline.schema.plan import Hbm
+from pipeline.schema.hbm import Hbm
 from pipeline.schema.report import Change
 from pipeline.schema.review import RecipeDiff, ReviewData
 
@@ -51,7 +52,12 @@ def _counts(data: ReviewData) -> str:
 
 def _tightest(recipes: tuple[RecipeDiff, ...]) -> list[str]:
     """Return the role with the least headroom of all proposed recipes."""
-    roles = [(hbm.headroom_gb / hbm.capacity_gb, one, hbm) for one in recipes for hbm in one.hbm_after]
+    roles = [
+        (hbm.headroom_gb / hbm.capacity_gb, one, hbm)
+        for one in recipes
+        for hbm in one.hbm_after
+        if hbm.headroom_gb is not None
+    ]
     if not roles:
         return []
     _, one, hbm = min(roles, key=lambda item: item[0])
@@ -187,5 +193,5 @@ def _fit_row(one: RecipeDiff, hbm: Hbm, before: Hbm | None) -> tuple[str, ...]:
         short(one.recipe),
         f"{hbm.role} {hbm.shape}",
         *(number(figure, "gb", absent="none") for figure in figures),
-        hbm.verdict,
+        plain(verdict_text(hbm)),
     )

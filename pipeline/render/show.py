@@ -6,12 +6,22 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.render.terminal import fit_table
-from pipeline.schema.plan import Hbm
+from pipeline.render.fit import fit_table
+from pipeline.schema.hbm import RecipeFit
 from pipeline.schema.recipe import Recipe
 
-HBM_DERIVED = ("weights_gb", "budget_gb", "kv_budget_gb", "headroom_gb", "max_sequences", "verdict")
-RecipeMemory = tuple[str, str, Sequence[Hbm] | None]  # recipe id, SKU, HBM of each role
+HBM_DERIVED = (
+    "weights_gb",
+    "other_gb",
+    "budget_gb",
+    "kv_budget_gb",
+    "sequence_gb",
+    "longest_gb",
+    "running",
+    "kv_gb",
+    "headroom_gb",
+    "max_sequences",
+)
 
 
 def origins(leaves: Sequence[tuple[str, Any, str]], *, as_json: bool) -> str:
@@ -39,21 +49,24 @@ def recipe_text(recipe: Recipe) -> str:
         f"{recipe.gpus_counted} GPUs",
         f"digest {recipe.deployment_digest[:12]}",
     )
-    return f"# {recipe.id}: {' · '.join(facts)}\n{recipe.to_json()}"
+    accepted = f"# may exceed HBM by the estimate; accepted: {recipe.fit.accept}\n" if recipe.fit else ""
+    return f"# {recipe.id}: {' · '.join(facts)}\n{accepted}{recipe.to_json()}"
 
 
-def fit_text(recipes: Sequence[RecipeMemory], *, as_json: bool) -> str:
-    """Return the HBM of each recipe's roles as a table or as JSON."""
+def fit_text(recipes: Sequence[RecipeFit], *, as_json: bool) -> str:
+    """Return the HBM of each recipe's roles as a table with notes, or as JSON."""
     if not as_json:
         return fit_table(recipes)
     rows = [
         {
-            "recipe": recipe,
-            "sku": sku,
-            **hbm.model_dump(),
-            **{field: getattr(hbm, field) for field in HBM_DERIVED},
+            "recipe": one.recipe,
+            "sku": one.sku,
+            "verdict": role.hbm.verdict,
+            **role.hbm.model_dump(),
+            **{field: getattr(role.hbm, field) for field in HBM_DERIVED},
+            "better": role.better,
         }
-        for recipe, sku, roles in recipes
-        for hbm in roles or ()
+        for one in recipes
+        for role in one.roles or ()
     ]
     return json.dumps(rows, indent=1) + "\n"

@@ -6,53 +6,8 @@ from collections.abc import Sequence
 from statistics import median
 
 from pipeline.render.text import fixed, number, signed
-from pipeline.schema.plan import Hbm
 from pipeline.schema.report import DriftedFigure
 from pipeline.schema.timing import PointError, Timing
-
-
-def fit_table(estimates: Sequence[tuple[str, str, Sequence[Hbm] | None]]) -> str:
-    """Return HBM of one GPU of each role, GB: weights, what is left for KV cache, and what is requested of it."""
-    head: tuple[str, ...] = (
-        "recipe",
-        "SKU",
-        "role",
-        "weights",
-        "offload",
-        "activ.",
-        "budget",
-        "KV left",
-        "KV asked",
-        "headroom",
-        "seqs",
-        "verdict",
-    )
-    lines = [head]
-    for recipe, sku, roles in estimates:
-        if roles is None:
-            lines.append((recipe, sku, *["–"] * 9, "unknown: usable HBM of this SKU is not recorded"))
-        for hbm in roles or ():
-            weights = (
-                hbm.weights_gb,
-                hbm.offload_gb,
-                hbm.activation_gb,
-                hbm.budget_gb,
-                hbm.kv_budget_gb,
-                hbm.kv_gb,
-                hbm.headroom_gb,
-            )
-            figures = (fixed(value, 1) for value in weights)
-            lines.append(
-                (
-                    recipe,
-                    sku,
-                    f"{hbm.role} {hbm.shape}",
-                    *figures,
-                    f"{hbm.sequences}/{hbm.max_sequences}",
-                    hbm.verdict,
-                )
-            )
-    return aligned(lines, left=3) + "GB = 1e9 bytes of one GPU; seqs: max-num-seqs asked / that would fit\n"
 
 
 def timing_text(timing: Timing) -> str:

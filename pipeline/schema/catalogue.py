@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from pipeline.schema.base import Document, digest
 from pipeline.schema.cluster import Cluster, Positive
 from pipeline.schema.engine import Engine, EngineChoice, EngineName, nearest_engine
-from pipeline.schema.recipe import Count, Recipe, Text
+from pipeline.schema.recipe import Count, Precision, Recipe, Text
 
 PriceTier = Literal["hyperscaler", "neocloud", "rental-3y"]
+KvDtype = Literal["fp8", "bf16"]
+IndexerCache = Literal["fp8-indexer", "fp4-indexer", "no-indexer"]
 
 
 class Price(Document):
@@ -84,15 +86,56 @@ class Weights(Document):
     attention_gb: Positive = Field(description="sharded attention projections: over tp")
     embeddings_gb: Positive = Field(description="embedding and head: over tp")
     replicated_gb: Positive = Field(description="a full copy on every GPU")
+    routed_block: Count | None = Field(
+        default=None,
+        description="rows of a routed expert that share one scale and stay together; null = unknown",
+    )
+    shared_block: Count | None = Field(
+        default=None,
+        description="rows of a shared expert that share one scale and stay together; null = unknown",
+    )
 
 
 class KvCache(Document):
-    """Bytes that one sequence holds. KV is replicated over TP ranks and split over DP ranks."""
+    """Bytes that one sequence holds in the whole LLM. KV is split over DP ranks, and over TP by its heads."""
 
-    bytes_per_token: dict[Literal["fp8-indexer", "fp4-indexer"], Positive]
-    bytes_per_sequence: Positive = Field(
+    bytes_per_token: dict[IndexerCache, Positive]
+    bytes_per_sequence: Annotated[float, Field(ge=0)] = Field(
         description="sliding window and compressor state, whatever the length"
     )
+    heads: Count = Field(
+        default=1, description="KV heads: divided over tp up to their number, a copy on each GPU beyond it"
+    )
+    dtype: KvDtype = Field(default="fp8", description="kv-cache-dtype that these bytes are stated for")
+    auto: KvDtype | None = Field(
+        default=None,
+        description="what the engine takes where kv-cache-dtype is auto or absent; null = unknown",
+    )
+    is_plain: bool = Field(
+        default=False,
+        description="all bytes are keys and values, so another kv-cache-dtype changes them by its width; "
+        "false = a layout of its own, known for `dtype` only",
+    )
+
+
+class MtpWeights(Document):
+    """Bytes of the layer for multi-token prediction by how they are sharded; decimal GB.
+
+    It shares embedding and head with the LLM.
+    """
+
+    routed_gb: Annotated[float, Field(ge=0)]
+    shared_gb: Annotated[float, Field(ge=0)]
+    attention_gb: Annotated[float, Field(ge=0)]
+    replicated_gb: Annotated[float, Field(ge=0)]
+
+
+class MtpLayer(Document):
+    """The layer for multi-token prediction: on the last pipeline stage, loaded where speculative-config uses it."""
+
+    precisions: dict[Precision, MtpWeights]
+    kv_bytes_per_token: Annotated[float, Field(ge=0)]
+    kv_bytes_per_sequence: Annotated[float, Field(ge=0)]
 
 
 class Llm(Document):
@@ -112,16 +155,27 @@ class Llm(Document):
     expert_intermediate: Count
     parameters_total: Positive
     parameters_active: Positive
-    precisions: dict[Literal["fp4", "fp8", "bf16"], Weights]
+    precisions: dict[Precision, Weights]
     kv: KvCache
+    mtp: MtpLayer | None = Field(default=None, description="null = none, or not recorded")
+    max_model_len: Count | None = Field(
+        default=None, description="what vLLM takes where max-model-len is absent; null = not recorded"
+    )
     overhead_gb: Positive = Field(description="CUDA context, NCCL and other fixed memory of a process")
     source: Text
     notes: str = ""
 
     @property
     def measured_digest(self) -> str:
-        """Digest of the fields that can change a measurement."""
-        return digest(self.model_dump(mode="json", exclude={"title", "source", "notes"}))
+        """Digest of the fields that can change a measurement.
+
+        Not those that only `fit` or the rules of `validate` read. A field of later versions counts where its value
+        is not the default.
+        """
+        blocks = {"__all__": {"routed_block", "shared_block"}}
+        unread = dict.fromkeys(("title", "source", "notes", "mtp", "max_model_len"), True)
+        without: dict[str, Any] = {**unread, "precisions": blocks}
+        return digest(self.model_dump(mode="json", exclude=without, exclude_defaults=True))
 
 
 class Catalogue(Document):

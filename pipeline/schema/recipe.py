@@ -9,9 +9,12 @@ from pydantic import Field, JsonValue
 
 from pipeline.schema.base import Document, digest
 
-Count = Annotated[int, Field(ge=1)]
+LARGEST = 2**31 - 1  # of every count: what a column of the history holds
+Count = Annotated[int, Field(ge=1, le=LARGEST)]
+Conc = Annotated[int, Field(ge=1, le=100_000)]
 Role = Literal["prefill", "decode"]
 ROLES: tuple[Role, ...] = ("prefill", "decode")
+Precision = Literal["fp4", "fp8", "bf16"]
 Purpose = Literal["benchmark", "smoke"]  # smoke: reduced to what one machine without GPUs can run live
 Text = Annotated[str, Field(min_length=1)]
 
@@ -128,6 +131,14 @@ class Simulate(Document):
     decode: SimulatedPool = SimulatedPool()
 
 
+class Fit(Document):
+    """The author's answer to `fit`."""
+
+    accept: Text = Field(
+        description="reason to go on although the deployment does not fit into HBM by the estimate"
+    )
+
+
 class Recipe(Document):
     """One deployment shape and its concurrencies, with every inherited value filled in."""
 
@@ -139,7 +150,7 @@ class Recipe(Document):
     purpose: Purpose = Field(default="benchmark", description="it runs on clusters of the same purpose")
 
     model: Text
-    precision: Literal["fp4", "fp8", "bf16"]
+    precision: Precision
     model_revision: str | None = Field(
         default=None, description="revision of the checkpoint; null = not recorded"
     )
@@ -153,7 +164,7 @@ class Recipe(Document):
 
     workload: Workload
     client: Client
-    conc: Annotated[tuple[Count, ...], Field(min_length=1)]
+    conc: Annotated[tuple[Conc, ...], Field(min_length=1, max_length=100)]
 
     prefill: Pool
     decode: Pool
@@ -162,6 +173,7 @@ class Recipe(Document):
     )
     limits: Limits
     simulate: Simulate = Simulate()
+    fit: Fit | None = Field(default=None, description="null = a deployment that does not fit is an error")
 
     @property
     def pools(self) -> dict[Role, Pool]:
@@ -187,9 +199,10 @@ class Recipe(Document):
     def measured_fields(self) -> dict[str, Any]:
         """The fields that change a measurement.
 
-        Not title, notes, source, purpose, limits, concurrencies or client.
+        Not title, notes, source, purpose, limits, concurrencies, client or the override of `fit`.
         """
         drop = {"id", "was", "title", "notes", "source", "purpose", "client", "conc", "limits", "infra_trays"}
+        drop.add("fit")
         per_pool = {"gpus_stated", "crosses_trays"}
         return self.model_dump(
             mode="json", exclude={**dict.fromkeys(drop, True), "prefill": per_pool, "decode": per_pool}

@@ -24,9 +24,9 @@ from pipeline.schema.findings import (
     StudyFinding,
     StudyPeak,
 )
+from pipeline.schema.hbm import Hbm
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.lint import LintReport
-from pipeline.schema.plan import Hbm
 from pipeline.schema.published import PublishedIsoRow, Study
 from pipeline.schema.reasons import ChangeReason, CoverageProblem, FieldDiff
 from pipeline.schema.recipe import Text

@@ -8,15 +8,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from pipeline.errors import FailureKind
 from pipeline.schema.base import Document, Stored, digest, schema
 from pipeline.schema.plan import Job
 from pipeline.schema.published import StatedPoint
-from pipeline.schema.recipe import Client, Text
+from pipeline.schema.recipe import LARGEST, Client, Conc, Count, Text
 from pipeline.schema.timing import Extrapolation
 from pipeline.schema.upgrades import Raw
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it is a part of file names
 Origin = Literal["measured", "simulated", "published"]
+Number = Annotated[int, Field(ge=0, le=LARGEST)]
 DERIVED = ("total_tok_s_gpu", "input_tok_s_gpu", "output_tok_s_gpu", "interactivity")
 # An extrapolated point is shown and marked. It enters no frontier, verdict or headline.
 PointStatus = Literal["ok", "extrapolated", "invalid"]
@@ -50,7 +52,7 @@ class Point(Document):
     The rest is derived.
     """
 
-    conc: int = Field(ge=1)
+    conc: Conc
     status: PointStatus
     reasons: tuple[str, ...] = Field(
         default=(), description="why the point is invalid, each `name: what was found`"
@@ -61,9 +63,9 @@ class Point(Document):
     not_evaluated: tuple[str, ...] = Field(
         default=(), description="what could not be evaluated, and why; it does not make the point invalid"
     )
-    gpus_prefill: int = Field(ge=0)
-    gpus_decode: int = Field(ge=0)
-    gpus_held: int = Field(ge=0)
+    gpus_prefill: Number
+    gpus_decode: Number
+    gpus_held: Number
     requests: int
     completed: int
     input_tokens: int
@@ -92,11 +94,7 @@ class Point(Document):
     @property
     def total_tok_s_gpu(self) -> float:
         """(input + output) tokens per second and prefill + decode GPU."""
-        return (
-            (self.input_tokens + self.output_tokens)
-            / self.duration_s
-            / (self.gpus_prefill + self.gpus_decode)
-        )
+        return (self.input_tokens + self.output_tokens) / self.duration_s / self.gpus_counted
 
     @property
     def input_tok_s_gpu(self) -> float | None:
@@ -150,14 +148,14 @@ class Provenance(Document):
     """The origin of a result: run, code, cluster, client settings, software and machine."""
 
     run_id: Text
-    attempt: int = Field(ge=1)
+    attempt: Count
     plan_id: Text
     git_sha: str | None
     git_dirty: bool
     cluster: Text
     origin: Origin
     measure: Measure
-    requests_per_conc: int
+    requests_per_conc: Count
     seed: int
     time_scale: float | None = Field(
         default=None, description="factor by which simulated engines ran slower than calibrated; null = 1"
@@ -181,6 +179,7 @@ class Provenance(Document):
 class JobRecord(Stored):
     """job.json: the job, and where it ran."""
 
+    schema_version: int = schema(2)
     job: Job
     provenance: Provenance
 
@@ -227,7 +226,11 @@ def point_key(record: JobRecord, conc: int, *, deployment_digest: str) -> str:
 class Failure(Stored):
     """error.json: why there are no points."""
 
+    schema_version: int = schema(2)
     error: Text
+    kind: FailureKind | None = Field(
+        default=None, description="class of a failed launch; null = another error, or not classified"
+    )
     what: Text
     where: str = ""
     hint: str = ""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pipeline.schema.base import Document
 from pipeline.schema.curve_kind import CurveKind
-from pipeline.schema.plan import Hbm
+from pipeline.schema.hbm import Hbm
 from pipeline.schema.publication import Annotation
 from pipeline.schema.reasons import ChangeReason, FieldDiff
 from pipeline.schema.recipe import Text

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from pipeline.schema.base import Document
 from pipeline.schema.curve_kind import CurveKind
-from pipeline.schema.plan import Hbm
+from pipeline.schema.hbm import Hbm
 from pipeline.schema.recipe import Count, Text
 
 Positive = Annotated[float, Field(gt=0)]

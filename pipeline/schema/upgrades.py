@@ -19,6 +19,7 @@ STATUSES: Final[Mapping[str, str]] = {
     "refused": "invalid"
 }  # name of a point status in schema 1 -> today's name
 
+HBM_KV: Final = ("kv_bytes_per_token", "kv_bytes_per_sequence")
 
 # Fields of a cluster in schema 1 of a plan, and in cluster documents of that time, that are one field ``site`` today.
 SITE_FIELDS: Final = ("launcher", "local", "slurm", "kubernetes")
@@ -58,16 +59,33 @@ def plan_1(raw: Raw) -> Raw:
     return {**raw, "cluster": {**kept, "site": site}}
 
 
+def failure_1(raw: Raw) -> Raw:
+    """Return error.json of schema 1 as schema 2, in which the class of a failed launch may be stated."""
+    return raw
+
+
 def plan_2(raw: Raw) -> Raw:
-    """Return plan.json of schema 2 as schema 3, which may hold several timing documents.
+    """Return plan.json of schema 2 as schema 3: new fields in the HBM of its jobs, and any number of timing documents.
 
     >>> plan_2({"timing": None}), plan_2({"timing": {"schema": 1}})
     ({'timings': []}, {'timings': [{'schema': 1}]})
     """
-    if "timing" not in raw:
-        return raw
-    kept = {name: value for name, value in raw.items() if name != "timing"}
-    return {**kept, "timings": [] if raw["timing"] is None else [raw["timing"]]}
+    current = {name: value for name, value in raw.items() if name != "timing"}
+    if "timing" in raw:
+        current["timings"] = [] if raw["timing"] is None else [raw["timing"]]
+    jobs = raw.get("jobs")
+    return {**current, "jobs": [_job_hbm(job) for job in jobs]} if isinstance(jobs, list) else current
+
+
+def job_record_1(raw: Raw) -> Raw:
+    """Return job.json of schema 1 as schema 2: new fields in the HBM of its job."""
+    return {**raw, "job": _job_hbm(raw["job"])} if "job" in raw else raw
+
+
+def report_data_2(raw: Raw) -> Raw:
+    """Return data.json of schema 2 as schema 3: new fields in the HBM of its worker shapes; rows have their own step."""
+    fits = raw.get("fits")
+    return {**raw, "fits": [_with(fit, "hbm", _hbm) for fit in fits]} if isinstance(fits, list) else raw
 
 
 def timing_1(raw: Raw) -> Raw:
@@ -81,20 +99,12 @@ def history_row_1(raw: Raw) -> Raw:
 
 
 def history_row_2(raw: Raw) -> Raw:
-    """Return a history row of schema 2 as schema 3: its point as in results.json."""
+    """Return a history row of schema 2 as schema 3: its point as in results.json; job.json has its own step."""
     return raw
 
 
 def report_data_1(raw: Raw) -> Raw:
     """Return data.json of schema 1 as schema 2, which holds history rows of schema 2: they have a step of their own."""
-    return raw
-
-
-def report_data_2(raw: Raw) -> Raw:
-    """Return data.json of schema 2 as schema 3, which holds rows of schema 3 and studies and timing of schema 2.
-
-    They have steps of their own.
-    """
     return raw
 
 
@@ -112,9 +122,40 @@ def _point_1(point: Any) -> Any:
     return renamed
 
 
+def _job_hbm(job: Any) -> Any:
+    return _with(job, "hbm", lambda roles: [_hbm(one) for one in roles] if isinstance(roles, list) else roles)
+
+
+def _with(raw: Any, key: str, change: Callable[[Any], Any]) -> Any:
+    return {**raw, key: change(raw[key])} if isinstance(raw, dict) and key in raw else raw
+
+
+def _hbm(raw: Any) -> Any:
+    """Return HBM as it was judged then: max-num-seqs sequences of the workload had to fit, and nothing longer.
+
+    No MTP layer and no CUDA graphs were counted. Needs and sums are derived since.
+
+    >>> kv = {"kv_bytes_per_token": 1e6, "kv_bytes_per_sequence": 2e6}
+    >>> new = _hbm({"sequences": 2, "kv_gb": 0.024, "sequence_gb": 0.012, **kv})
+    >>> new["tokens"], new["conc_per_rank"], "kv_gb" in new
+    (10, 2, False)
+    """
+    if not isinstance(raw, dict) or not {"kv_gb", "sequence_gb", *HBM_KV} <= raw.keys():
+        return raw
+    per_token, per_sequence = (raw[name] for name in HBM_KV)
+    if not all(isinstance(one, int | float) and one for one in (per_token, per_sequence, raw["sequence_gb"])):
+        return raw
+    tokens = round((raw["sequence_gb"] * 1e9 - per_sequence) / per_token)
+    kept = {name: value for name, value in raw.items() if name not in ("kv_gb", "sequence_gb")}
+    added = {"mtp_gb": 0.0, "graphs_gb": 0.0, "tokens": tokens, "max_model_len": tokens}
+    return {**kept, **added, "conc_per_rank": raw.get("sequences")}
+
+
 # Class name of a stored document -> its steps, the one from schema 1 to schema 2 first.
 STEPS: Final[Mapping[str, tuple[Step, ...]]] = {
     "Plan": (plan_1, plan_2),
+    "JobRecord": (job_record_1,),
+    "Failure": (failure_1,),
     "Result": (result_1, result_2),
     "HistoryRow": (history_row_1, history_row_2),
     "ReportData": (report_data_1, report_data_2),

@@ -126,6 +126,23 @@ def test_the_cluster_of_a_plan_of_schema_1_has_its_launcher_in_its_site(former, 
     assert Plan.from_json(json.dumps(raw), where="plan.json").cluster.site == site
 
 
+def test_memory_of_earlier_schemas_means_what_it_meant():
+    """max-num-seqs sequences of the workload had to fit, and nothing else was counted."""
+    text = frozen("report-data", 2)
+    raw, data = json.loads(text), ReportData.from_json(text, where="data.json")
+    old = [one for row in raw["rows"] for one in row["record"]["job"]["hbm"]] + [
+        one["hbm"] for one in raw["fits"]
+    ]
+    new = [one for row in data.rows for one in row.record.job.hbm] + [one.hbm for one in data.fits]
+    assert len(old) == len(new) > 4
+    for was, now in zip(old, new, strict=True):
+        assert now.kv_gb == pytest.approx(was["kv_gb"])
+        assert now.sequence_gb == now.longest_gb == pytest.approx(was["sequence_gb"])
+        assert now.running == now.sequences == was["sequences"]
+        assert (now.mtp_gb, now.graphs_gb, now.unknown, now.accepted) == (0, 0, (), None)
+        assert now.headroom_gb == pytest.approx(now.kv_budget_gb - was["kv_gb"])
+
+
 def assert_says(found: object, wanted: object, place: str) -> None:
     """``found`` may say more, in fields that came later, but nothing else."""
     if isinstance(wanted, dict) and isinstance(found, dict):
@@ -221,7 +238,7 @@ def test_the_error_of_a_nested_document_names_kind_place_and_version():
         ReportData.from_json(json.dumps(raw), where="data.json")
     assert str(caught.value) == (
         "data.json: JobRecord at rows.1.record: written by a newer version of rackbench"
-        " (schema 9, this one reads up to 1) — upgrade rackbench"
+        " (schema 9, this one reads up to 2) — upgrade rackbench"
     )
 
 
@@ -236,6 +253,11 @@ def test_a_document_with_a_field_that_nobody_knows_is_refused(name, version):
     [
         ("plan", {"cluster": 5}),
         ("plan", {"cluster": {"launcher": ["slurm"]}}),
+        ("plan", {"jobs": 5}),
+        ("plan", {"jobs": [{"hbm": 5}]}),
+        ("plan", {"jobs": [{"hbm": [{"kv_gb": 1.0, "sequence_gb": "x"}]}]}),
+        ("job", {"job": 5}),
+        ("job", {"job": {"hbm": [None]}}),
         ("results", {"points": 5}),
         ("results", {"points": [1, None]}),
         ("results", {"points": [{"status": 7}]}),
@@ -244,6 +266,8 @@ def test_a_document_with_a_field_that_nobody_knows_is_refused(name, version):
         ("report-data", {"rows": {}}),
         ("report-data", {"rows": [1]}),
         ("report-data", {"timing": [], "studies": None}),
+        ("report-data", {"fits": 5}),
+        ("report-data", {"fits": [{"hbm": 5}]}),
     ],
 )
 @pytest.mark.parametrize("version", [1, 2])

@@ -16,7 +16,13 @@ from pipeline.schema.result import ResultFolder
 from tests.fakes import results, rows
 
 FROZEN = Path(__file__).parent / "frozen"
-VERSIONS = pytest.mark.parametrize("version", [1, 2])
+VERSIONS = pytest.mark.parametrize("version", [1, 2, 3])
+WRITTEN = ("results.json", "job.json")
+FOLDERS = {
+    1: (1, 1),
+    2: (2, 1),
+    3: (2, 2),
+}  # schema versions of these two that wrote history files of a version
 RECIPE = results.recipe().id
 SHOWN = "SELECT recipe, conc, status FROM points WHERE run_id = '101' ORDER BY recipe, conc"
 
@@ -41,15 +47,16 @@ def later() -> ResultFolder:
 
 
 def test_the_frozen_files_are_of_the_versions_that_they_are_named_by():
-    for version, word in ((1, b"refused"), (2, b"invalid")):
+    for version, word in ((1, b"refused"), (2, b"invalid"), (3, b"invalid")):
         (path,) = (FROZEN / f"history.{version}").rglob("*.parquet")
         table = parquet.read_table(path)
         assert table.schema.metadata[b"schema"] == str(version).encode()
         assert [json.loads(text)["schema"] for text in table["document"].to_pylist()] == [version] * 4
         assert word.decode() in table["status"].to_pylist()
         (results_json,) = (FROZEN / f"result-folder.{version}").rglob("results.json")
-        assert json.loads(results_json.read_bytes())["schema"] == version
         assert word in results_json.read_bytes()
+        written = {name: json.loads(results_json.with_name(name).read_bytes())["schema"] for name in WRITTEN}
+        assert tuple(written.values()) == FOLDERS[version]
 
 
 @VERSIONS
@@ -143,7 +150,7 @@ def test_a_run_of_any_version_is_retracted(tmp_path, version):
 )
 @pytest.mark.parametrize("metadata", [str(HistoryRow.current_version() + 1), "x"])
 def test_a_history_file_of_a_newer_version_is_refused_by_every_reader(tmp_path, read, metadata):
-    url = history(tmp_path, 2)
+    url = history(tmp_path, 3)
     (path,) = Path(url).rglob("*.parquet")
     table = parquet.read_table(path)
     parquet.write_table(table.replace_schema_metadata({"schema": metadata}), path)

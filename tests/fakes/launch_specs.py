@@ -26,6 +26,14 @@ def cluster(**site: Any) -> Cluster:
     return found.model_copy(update={"site": found.site.model_copy(update=site)})
 
 
+def slurm_cluster(work_dir: Path, **site: Any) -> Cluster:
+    """The example of a Slurm site, with simulated engines and a folder that exists."""
+    found = recipe_set().catalogue.clusters["gb200-slurm"]
+    fields = {"work_dir": str(work_dir), "time_scale": 2.0, "discovery": "file", **site}
+    update = {"engine_override": "mocker", "timing": "timing/deepseek-v4-pro-fp4.json"}
+    return found.model_copy(update={**update, "site": found.site.model_copy(update=fields)})
+
+
 def spec(
     name: str = GB300, *, run_id: str, decode: dict[str, int] | None = None, model_path: Path | str = MODEL
 ) -> LaunchSpec:

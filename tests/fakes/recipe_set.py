@@ -42,7 +42,8 @@ parameters_total: 1000000000.0
 parameters_active: 100000000.0
 precisions:
   fp4: {routed_gb: 800.0, shared_gb: 4.0, attention_gb: 16.0, embeddings_gb: 4.0, replicated_gb: 3.0}
-kv: {bytes_per_token: {fp8-indexer: 5511.0, fp4-indexer: 5031.0}, bytes_per_sequence: 23300000.0}
+kv: {bytes_per_token: {fp8-indexer: 5511.0, fp4-indexer: 5031.0}, bytes_per_sequence: 23300000.0, auto: fp8}
+max_model_len: 16384
 overhead_gb: 4.2
 source: invented
 """
@@ -79,6 +80,7 @@ prefill:
   flags: {block-size: 256, max-num-seqs: 16, max-num-batched-tokens: 16384, gpu-memory-utilization: 0.9, no-enable-prefix-caching: true}
 decode:
   flags: {block-size: 256, max-num-seqs: 64, max-num-batched-tokens: 512, gpu-memory-utilization: 0.9, no-enable-prefix-caching: true}
+both: {flags: {kv-transfer-config: {kv_connector: NixlConnector, kv_role: kv_both}}}
 """
 RECIPE = """\
 title: One prefill, one decode

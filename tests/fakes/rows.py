@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.schema.catalogue import Price, Sku
+from pipeline.schema.hbm import Hbm
 from pipeline.schema.history import HistoryRow
-from pipeline.schema.plan import Hbm, Job
+from pipeline.schema.plan import Job
 from pipeline.schema.recipe import Client, Limits, Pool, Recipe, Workload
 from pipeline.schema.report import Definition, ReportData
 from pipeline.schema.result import Failure, Host, JobRecord, Point, Provenance, RawFile, Statistics
@@ -162,7 +163,7 @@ def hbm(
     role: Any = "decode",
     *,
     capacity_gb: float = 298.01,
-    kv_gb: float = 38.0,
+    kv_gb: float = 37.9392,
     routed_gb: float = 102.8,
     offload_gb: float = 0.0,
 ) -> Hbm:
@@ -173,12 +174,15 @@ def hbm(
         "replicated_gb": 3.5,
         "overhead_gb": 4.2,
         "activation_gb": 6.0,
+        "mtp_gb": 0.0,
+        "graphs_gb": 0.0,
     }
     kv = {
-        "kv_gb": kv_gb,
         "sequences": 512,
-        "sequence_gb": 0.0741,
-        "kv_bytes_per_token": 5511.0,
+        "conc_per_rank": 512,
+        "tokens": 1,
+        "max_model_len": 1,
+        "kv_bytes_per_token": kv_gb / 512 * 1e9 - 2.33e7,
         "kv_bytes_per_sequence": 2.33e7,
     }
     capacity = {

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from pipeline import load
+from pipeline.deployment import invariants
 from pipeline.flow.recipes import commands_of
 from pipeline.launch import dynamo
 from pipeline.launch.launchers import LAUNCHERS
@@ -44,10 +46,22 @@ def manifests() -> dict[Path, str]:
             launch_specs.cluster(),
         )
         texts[HERE / "manifests" / f"local.{name}.txt"] = LAUNCHERS["local"].manifest(spec, cluster)
+    found = recipe_set()
+    for recipe in found.recipes.values():
+        if recipe.purpose == "benchmark":
+            spec = launch_specs.spec(recipe.id, run_id="26105123", model_path="/models/DeepSeek-V4-Pro")
+            spec = dataclasses.replace(spec, vllm=found.catalogue.engine("vllm", recipe))
+            script = LAUNCHERS["slurm"].manifest(spec, found.catalogue.clusters["gb200-slurm"])
+            texts[HERE / "manifests" / f"slurm.{recipe.id}.sbatch"] = script
     return texts
 
 
+def invariants_page() -> dict[Path, str]:
+    """The page of the invariants of a result."""
+    return {HERE.parent.parent / "docs" / "invariants.md": invariants.markdown()}
+
+
 if __name__ == "__main__":
-    for path, text in (commands() | manifests()).items():
+    for path, text in (commands() | manifests() | invariants_page()).items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")

@@ -307,7 +307,7 @@ def test_raw_files_that_points_do_not_know_are_refused_though_they_are_listed(tm
         (b"{", "not JSON"),
         (b"[]", "schema version expected, found None"),
         (b"\xff", "not JSON"),
-        (b'{"schema": 2}', "newer version of rackbench .schema 2, this one reads up to 1"),
+        (b'{"schema": 3}', "newer version of rackbench .schema 3, this one reads up to 2"),
         (b"[" * 100_000, "not JSON"),
     ],
     ids=["torn", "list", "bytes", "newer", "deep"],

@@ -88,8 +88,9 @@ def test_two_skus_are_read_on_the_curves_of_one_kind(capsys, history):
 def test_two_runs_are_compared_point_by_point(capsys, history):
     answer = compared(capsys, "101", "102", "--history", history, "--at", "30")
     assert [(one["verdict"], one["tok_s_gpu_change"]) for one in answer["changes"]] == [
-        ("better", pytest.approx(0.1))
+        ("unknown", pytest.approx(0.1))  # simulated figures do not contain the effect of another image
     ] * 2
+    assert {one["reason"]["kind"] for one in answer["changes"]} == {"not-simulated"}
     assert answer["changes"][0]["differs"][0]["after"] == "vllm/vllm-openai:v0.21.0"
     (one,) = answer["paired"]
     assert one["about"] == "GB300 NVL72"
@@ -99,7 +100,9 @@ def test_two_runs_are_compared_point_by_point(capsys, history):
 def test_two_images_are_compared_as_runs_are(capsys, history):
     answer = compared(capsys, "vllm/vllm-openai:v0.20.0", "vllm/vllm-openai:v0.21.0", "--history", history)
     assert answer["kind"] == "images"
-    assert {one["verdict"] for one in answer["changes"]} == {"better"}
+    assert {(one["verdict"], one["reason"]["kind"]) for one in answer["changes"]} == {
+        ("unknown", "not-simulated")
+    }
 
 
 def test_two_recipes_differ_in_what_they_ask_for(capsys):

@@ -62,7 +62,7 @@ def problems(lines: str, base: str = small.BASE) -> list[Problem]:
         ("headless-x: 1", "has no option `headless-x`", "did you mean `headless`?"),
         ("numa-bind: 3", "`numa-bind` takes no value", "given: 3"),
         ("attention-config: fast", "`attention-config` must be a mapping", "given: fast"),
-        ("moe-backend: deep_gem", "`moe-backend` is not one of its choices", "did you mean `deep_gemm`?"),
+        ("moe-backend: deep_gem", "`moe-backend` deep_gem is not a choice of vLLM 0.20.0", "did you mean `deep_gemm`?"),
         ("attention-config: {backnd: X}", "`attention-config` of vLLM 0.20.0 has no key `backnd`", "`backend`?"),
         ("attention-config: {use_fp4_indexer_cache: true}", "has no key `use_fp4_indexer_cache`", "vLLM 0.25.1 has it"),
         ("attention-config: {inner: {dept: 1}}", "`attention-config.inner` of vLLM 0.20.0 has no key", "`depth`?"),

@@ -57,7 +57,11 @@ def test_every_deployment_that_ran_fits_its_rack(recipe_set):
 def test_kv_budget_of_a_decode_worker_by_shape(
     recipe_set, shape, gb200_budget, gb300_budget, gb300_sequences
 ):
-    flags = {**recipe_set.recipes[GB300_4P].decode.flags, "max-num-batched-tokens": 512}
+    flags = {
+        **recipe_set.recipes[GB300_4P].decode.flags,
+        "max-num-batched-tokens": 512,
+        "enforce-eager": True,
+    }
     on_gb300 = hbm_of(recipe_set, GB300_4P, "decode", flags=flags, **shape)
     on_gb200 = hbm_of(recipe_set, GB300_4P, "decode", sku="gb200-nvl72", flags=flags, **shape)
     assert on_gb300.kv_budget_gb == pytest.approx(gb300_budget, abs=0.06)

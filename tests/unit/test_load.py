@@ -195,7 +195,7 @@ def test_tensor_parallelism_over_trays_must_be_meant():
 
 @pytest.mark.parametrize(
     ("ep", "word"),
-    [(3, "does not divide"), (2, "distributes experts over all"), (1, "would hold all experts")],
+    [(3, "does not divide"), (2, "distributes experts over all")],
 )
 def test_expert_parallelism_follows_the_ranks(ep, word):
     problem = only(recipe("  ep: 4", f"  ep: {ep}"))
@@ -203,12 +203,13 @@ def test_expert_parallelism_follows_the_ranks(ep, word):
     assert problem.line == 8
 
 
-def test_experts_must_divide():
+def test_experts_must_divide_for_a_backend_that_needs_it():
     llm = small.LLM.replace("experts: 96", "experts: 90")
+    text = small.RECIPE + "both: {flags: {moe-backend: deep_gemm_mega_moe}}\n"
     assert {
-        "prefill ep 4 does not divide the 90 experts of small",
-        "decode ep 8 does not divide the 90 experts of small",
-    } == {problem.what for problem in errors(small.texts(llm=llm))}
+        "prefill ep 4 does not divide the 90 experts of small, which moe-backend deep_gemm_mega_moe needs",
+        "decode ep 8 does not divide the 90 experts of small, which moe-backend deep_gemm_mega_moe needs",
+    } == {problem.what for problem in errors(small.texts(llm=llm, recipe=text))}
 
 
 def test_more_than_the_rack_is_refused():
@@ -315,14 +316,14 @@ def test_bases_merge_deeply_lists_replace_and_null_deletes():
     texts[f"{small.FOLDER}/_more.yaml"] = (
         "conc: [1, 2]\ndecode: {flags: {max-num-seqs: 32, enforce-eager: true, no-enable-prefix-caching: null}}\n"
     )
-    texts[f"{small.FOLDER}/_base.yaml"] = "decode: {flags: {async-scheduling: true, block-size: 128}}\n"
+    texts[f"{small.FOLDER}/_base.yaml"] = "decode: {flags: {async-scheduling: true, block-size: 512}}\n"
     recipe_set = load.read(texts)
     flags = recipe_set.recipes[small.ID].decode.flags
     assert recipe_set.recipes[small.ID].conc == (4,)
     assert flags["max-num-seqs"] == 32
     assert flags["async-scheduling"] is True
     assert "no-enable-prefix-caching" not in flags
-    assert flags["block-size"] == 128
+    assert flags["block-size"] == 512
     assert flags["max-num-batched-tokens"] == 512
 
 

@@ -80,10 +80,28 @@ def test_statistics_withhold_p99_below_662_requests():
 def test_a_worker_is_told_what_the_recipe_says(tmp_path):
     told = replay.worker("decode", setup("6p1d-dep4-dep8", tmp_path), 512)
     assert (told["max_num_seqs"], told["max_num_batched_tokens"], told["block_size"]) == (512, 8192, 256)
-    assert told["num_gpu_blocks"] == 82011
+    assert told["num_gpu_blocks"] == 80030
     assert told["enable_prefix_caching"] is False
     prefill = replay.worker("prefill", setup("6p1d-dep4-dep8", tmp_path), 1)
     assert (prefill["max_num_batched_tokens"], prefill["num_gpu_blocks"]) == (16384, 15174)
+
+
+def test_a_kv_cache_of_unknown_size_is_refused_with_what_is_unknown(tmp_path):
+    settings = setup("6p1d-dep4-dep8", tmp_path)
+    unknown = {"kv_bytes_per_token": None, "kv_bytes_per_sequence": None, "unknown": ("kv-cache-dtype",)}
+    hbm = tuple(one.model_copy(update=unknown) for one in settings.job.hbm)
+    with pytest.raises(MeasureError, match="size of decode is unknown: kv-cache-dtype") as caught:
+        simulated.arguments(settings.job.model_copy(update={"hbm": hbm}), "decode", settings.sku, sequences=1)
+    assert "python -m pipeline fit deepseek-v4-pro-fp4" in caught.value.hint
+
+
+def test_an_accepted_deployment_without_kv_cache_is_refused_in_virtual_time_only(tmp_path):
+    settings = setup("6p1d-dep4-dep8", tmp_path)
+    hbm = tuple(one.model_copy(update={"routed_gb": 500.0, "accepted": "x"}) for one in settings.job.hbm)
+    assert not any(one.stops for one in hbm)
+    with pytest.raises(MeasureError, match="decode has KV cache for 0 tokens") as caught:
+        simulated.arguments(settings.job.model_copy(update={"hbm": hbm}), "decode", settings.sku, sequences=1)
+    assert "names what would fit" in caught.value.hint
 
 
 def test_the_timing_table_says_the_parameters(tmp_path):

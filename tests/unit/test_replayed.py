@@ -86,7 +86,7 @@ def flag_edits(recipe: Recipe) -> Iterator[tuple[Role, str, Recipe]]:
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda recipe: recipe.id)
 def test_what_a_replay_reads_of_the_flags_is_declared(recipe: Recipe) -> None:
-    declared = replayed.FLAGS | replayed.ONLY_FOR_MEMORY | {"attention-config"}
+    declared = replayed.FLAGS | replayed.ONLY_FOR_MEMORY
     seen = {positive(name) for _, name, edited in flag_edits(recipe) if is_seen(recipe, edited)}
     assert seen <= declared
 

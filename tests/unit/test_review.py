@@ -8,6 +8,7 @@ import pytest
 from pipeline import analyse, cli, render
 from pipeline.deployment import layout
 from pipeline.launch import dynamo
+from pipeline.launch.addresses import Addresses
 from pipeline.schema.publication import Annotation
 from pipeline.schema.recipe import WorkerPool
 from pipeline.schema.report import IsoCell
@@ -252,7 +253,7 @@ def test_an_unknown_base_is_a_wrong_argument(checkout, capsys):
 def test_settings_that_follow_from_the_place_of_a_worker_are_left_out():
     recipe = rows.recipe("2p1d-dep4-dep8")
     commands = dynamo.commands(
-        recipe, served_name="m", model_path="/m", layout=layout.place(recipe, 4), vllm=None
+        recipe, served_name="m", model_path="/m", addresses=Addresses(layout.place(recipe, 4)), vllm=None
     )
     alike = dynamo.alike(commands)
     assert alike["decode"]["--max-num-seqs"] == "512"
