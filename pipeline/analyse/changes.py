@@ -215,7 +215,7 @@ def _unlike(pair: PointPair, differs: tuple[FieldDiff, ...]) -> ChangeReason | N
 
 
 def _extrapolated(pair: PointPair) -> ChangeReason | None:
-    """Return what of the point now, else of the one before, is outside of the range that its timing was fitted to."""
+    """Return what of the point now, else of the one before, is outside of its fitted range."""
     sides: tuple[tuple[Side, HistoryRow | None], ...] = (("now", pair.now), ("before", pair.before))
     for side, row in sides:
         if row is not None and row.point is not None and row.point.status == "extrapolated":

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from pipeline.calibrate.fitting import rate
 from pipeline.calibrate.rows import Row
+from pipeline.schema.result import Point
 from pipeline.schema.timing import PointError
 
 CLOSE: Final = 0.005  # a surrogate that is off by more than this (log) is corrected and the fit repeated once
@@ -17,7 +18,7 @@ IDENTIFIABLE: Final = 0.10  # largest relative s.d. of a prediction by the other
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """Figures of a replay: seconds without the fixed overhead, that overhead, median TPOT, sequences of a decode rank."""
+    """Figures of a replay: seconds without the fixed overhead, that overhead, medians, sequences a decode rank."""
 
     duration_s: float
     overhead_s: float
@@ -25,6 +26,12 @@ class Replayed:
     versions: dict[str, str]
     decode_sequences: float | None = None
     ttft_ms: float | None = None
+
+    @classmethod
+    def of(cls, point: Point, versions: dict[str, str]) -> Self:
+        """Return the figures of a replayed point."""
+        seconds, tpot_ms = point.duration_s - point.overhead_s, point.tpot_ms.p50 or math.nan
+        return cls(seconds, point.overhead_s, tpot_ms, versions, point.decode_sequences, point.ttft_ms.p50)
 
 
 @dataclass(frozen=True, slots=True)

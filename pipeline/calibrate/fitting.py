@@ -9,9 +9,10 @@ Parameters of a SKU:
   share it per worker kind. A kind with a single point takes the slope of the kind of its family that has the
   most points.
 
-Residuals are log(fitted / given) of rate and TPOT. A rate of few requests counts less: their lengths are drawn, and
-the source draws others. Parameters move on a log scale. One parameter is not of a SKU: ``pass_tokens``, what a rank
-takes into a pass of a worker whose ranks step together. It is chosen by the given TTFTs, which nothing else is. Names read
+Residuals are log(fitted / given) of rate and TPOT. A rate of few requests counts less: their lengths are
+drawn, and the source draws others. Parameters move on a log scale. One parameter is not of a SKU:
+``pass_tokens``, what a rank takes into a pass of a worker whose ranks step in lock-step. It is chosen by the
+given TTFTs, which nothing else is. Names read
 ``word.kind@scope``, where the scope is a SKU or an HBM bandwidth.
 """
 
@@ -76,7 +77,7 @@ class Fit:
         return self.parameters
 
     def ttft_without(self, row: Row) -> float | None:
-        """Return the median TTFT in ms of a point, with ``pass_tokens`` chosen by the others; None where none is given."""
+        """Return the median TTFT in ms of a point, with ``pass_tokens`` chosen by the others; None without one."""
         if row.ttft_ms is None:
             return None
         chosen = self._best_pass_tokens([one for one in self.rows if one is not row])
@@ -84,7 +85,7 @@ class Fit:
         return self._run([loop])[0].ttft_p50_ms
 
     def _best_pass_tokens(self, rows: Sequence[Row]) -> int:
-        """Return the candidate with the smallest squared log errors of the given TTFTs; today's where none is given."""
+        """Return the candidate with the smallest squared log errors of the given TTFTs; without any, today's."""
         given = [row for row in rows if row.ttft_ms]
         if not given:
             return self.pass_tokens

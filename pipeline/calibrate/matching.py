@@ -62,7 +62,8 @@ def _unpaired(point: GivenPoint, sku: str, found: Sequence[str], where: str) -> 
     """Return the problem of a point that no recipe deploys, or several do."""
     prefill, decode = point.prefill, point.decode
     shape = f"{prefill.workers} x {prefill.shape} + {decode.workers} x {decode.shape}"
-    what = f"{point.model} in {point.precision}, {shape}, {point.isl}/{point.osl} tokens, at {point.conc} on {sku}"
+    what = f"{point.model} in {point.precision}, {shape}, {point.isl}/{point.osl} tokens, "
+    what += f"at {point.conc} on {sku}"
     if not found:
         return Problem(where, point.line, 1, f"no recipe deploys {what}", "write the recipe first")
     hint = f"name one of them in `recipe` of a study's row: {', '.join(found)}"

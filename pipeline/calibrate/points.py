@@ -69,9 +69,9 @@ def read_points(text: str, *, where: str) -> list[GivenPoint]:
 
 
 def given_points(study: Study, lines: Sequence[int]) -> list[GivenPoint]:
-    """Return the rows of a study that state their workers and their TPOT; ``lines`` are the line numbers of its rows.
+    """Return the rows of a study that state their workers and their TPOT.
 
-    None where the study does not state its lengths: what was measured is not known then.
+    ``lines`` are the line numbers of its rows. There are none where the study does not state its lengths.
     """
     lengths = study.lengths
     return [

@@ -1,9 +1,10 @@
-"""A simplified replay that takes a few hundred milliseconds: it models what determines throughput, TPOT and TTFT.
+"""A simplified replay that takes a few hundred milliseconds.
 
-Prefill ranks process one prompt at a time, first in, first out; or the ranks of a worker step together: each takes
-up to ``pass_tokens`` of its queue into a pass, the pass lasts as long as that of its longest rank, and its prompts
-end together. A step of a decode rank takes ``step + per_token · resident KV`` for its whole batch. Requests go to
-the ranks in turn. The fit needs hundreds of such runs; reported figures come from the replay itself.
+It models what determines throughput, TPOT and TTFT. Prefill ranks process one prompt at a time, first in,
+first out; or the ranks of a worker are in lock-step: each takes up to ``pass_tokens`` of its queue into a pass,
+the pass lasts as long as that of its longest rank, and its prompts end at once. A step of a decode rank takes
+``step + per_token · resident KV`` for its whole batch. Requests go to the ranks in turn. The fit needs hundreds
+of such runs; reported figures come from the replay itself.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The wait for the first token that the ranks of a prefill worker cause each other: they step together.
+"""The wait for the first token that the ranks of a prefill worker cause each other in lock-step.
 
-A request waits for the running pass of all ranks of its worker, and a pass lasts as long as that of its longest rank.
-Dynamo's replay has no such ranks: each of its schedulers steps alone. What lock-step adds to the mean wait is
-therefore computed in a model of the same closed loop, with the same requests and the same timing, once with ranks
-that step together and once with independent ones. The replay adds it to the hand-over of each request, in
+A request waits for the running pass of all ranks of its worker, and a pass lasts as long as that of its longest
+rank. Dynamo's replay has no such ranks: each of its schedulers steps alone. What lock-step adds to the mean wait
+is therefore computed in a model of the same closed loop, with the same requests and the same timing, once with
+ranks in lock-step and once with independent ones. The replay adds it to the hand-over of each request, in
 proportion to its prompt (docs/decisions/0005).
 """
 
@@ -19,11 +19,11 @@ from pipeline.schema.timing import SkuTiming
 
 
 def lock_step_wait_s(recipe: Recipe, timing: SkuTiming, conc: int, lengths: RequestLengths) -> float:
-    """Return the seconds that lock-step adds to the mean TTFT at a concurrency; 0 where the timing does not know it."""
+    """Return the seconds that lock-step adds to the mean TTFT; 0 where the timing does not know it."""
     prefill, decode = prefill_timing(recipe, timing), decode_timing(recipe, timing)
     if prefill.pass_tokens is None:
         return 0.0
-    together = Loop(
+    locked = Loop(
         conc=conc,
         lengths=lengths,
         prefill_ranks=recipe.prefill.ranks,
@@ -35,5 +35,5 @@ def lock_step_wait_s(recipe: Recipe, timing: SkuTiming, conc: int, lengths: Requ
         step_s=decode.step_ms / 1e3,
         per_token_s=decode.us_per_kv_ktoken / 1e9,
     )
-    alone = closed_loop(replace(together, pass_tokens=None))
-    return max(0.0, closed_loop(together).ttft_mean_ms - alone.ttft_mean_ms) / 1e3
+    alone = closed_loop(replace(locked, pass_tokens=None))
+    return max(0.0, closed_loop(locked).ttft_mean_ms - alone.ttft_mean_ms) / 1e3

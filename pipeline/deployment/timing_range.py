@@ -1,6 +1,6 @@
 """The range of batch and context that timing was fitted to, and what of a recipe or point is outside of it.
 
-Passes and steps take a time that is linear in tokens. That is known for the fitted points and between them only.
+Passes and steps take a time that is linear in tokens. That is known for the fitted points, and between them.
 
 ==================  =================================================================================
 input tokens        of a prompt: shortest and longest of the workload
@@ -81,7 +81,7 @@ def _outside(recipe: Recipe, timing: SkuTiming, sequences: float | None) -> Iter
 
 
 def _farthest(span: Range, fitted: Range) -> float | None:
-    """Return the end of a range that is farther outside of the fitted one, by its factor; None where it is inside."""
+    """Return the end of a range that is farther outside of the fitted one; None where it is inside."""
     above = span.high / fitted.high if fitted.high else 1.0
     below = fitted.low / span.low if span.low else 1.0
     if max(above, below) <= 1 + MARGIN:

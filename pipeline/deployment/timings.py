@@ -1,4 +1,4 @@
-"""Which timing a recipe is simulated with. Timing belongs to an LLM, precision, SKU and worker kind; another is refused."""
+"""Which timing a recipe is simulated with: that of its LLM, precision, SKU and worker kinds. Another is refused."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ CALIBRATE = "python -m pipeline calibrate POINTS --out FILE"
 
 
 def choose(timings: Sequence[Timing], recipe: Recipe) -> Timing:
-    """Return the document for the LLM, precision, SKU and worker kinds of a recipe; MeasureError names what is missing.
+    """Return the document for the LLM, precision, SKU and worker kinds of a recipe.
 
-    Of several, the one whose fitted ranges hold most of the recipe.
+    MeasureError names what is missing. Of several, the one whose fitted ranges hold most of the recipe.
     """
     gaps = [_gap(one, recipe) for one in timings]
     suitable = [one for one, gap in zip(timings, gaps, strict=True) if gap is None]
@@ -30,13 +30,14 @@ def choose(timings: Sequence[Timing], recipe: Recipe) -> Timing:
         raise MeasureError(f"no timing for {_llm(recipe)}", where=recipe.id, hint=f"calibrate: {CALIBRATE}")
     if nearest.depth == 0:  # every document is for another LLM
         known = ", ".join(sorted({f"{one.model} in {one.precision}" for one in timings}))
-        hint = f"there is timing for {known}; calibrate this LLM ({CALIBRATE}), and list FILE under `timing` of the cluster"
+        hint = f"there is timing for {known}; calibrate this LLM ({CALIBRATE}), "
+        hint += "and list FILE under `timing` of the cluster"
         raise MeasureError(nearest.what, where=recipe.id, hint=hint)
     raise MeasureError(nearest.what, where=recipe.id, hint=nearest.hint)
 
 
 def sku_timing(timings: Sequence[Timing], recipe: Recipe) -> SkuTiming:
-    """Return the parameters of a recipe's SKU, from the document for its LLM; MeasureError names what is missing."""
+    """Return the parameters of a recipe's SKU and LLM; MeasureError names what is missing."""
     return _own(choose(timings, recipe), recipe.sku)
 
 

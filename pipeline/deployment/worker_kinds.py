@@ -11,9 +11,9 @@ from pipeline.schema.timing import DecodeTiming, PrefillTiming, SkuTiming
 
 
 def worker_kind(recipe: Recipe, role: Role) -> str:
-    """Return which timing parameters a pool uses: its worker shape, and whether expert weights are offloaded to the host.
+    """Return which timing parameters a pool uses: its worker shape, and whether expert weights are offloaded.
 
-    Offloaded weights are fetched in every pass, so such a worker is calibrated apart from the same shape without.
+    Offloaded weights are fetched from the host in every pass, so such a worker is calibrated on its own.
     """
     pool = recipe.pools[role]
     return pool.shape + ("-offload" if setting(pool, "offload-group-size") is not None else "")

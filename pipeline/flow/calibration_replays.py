@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,8 +70,4 @@ def _replay(task: _Task) -> Replayed:
         )
         measured = replay.measure(settings, clock=task.clock)
     (point,) = measured.points
-    seconds = point.duration_s - point.overhead_s
-    tpot_ms = point.tpot_ms.p50 or math.nan
-    return Replayed(
-        seconds, point.overhead_s, tpot_ms, measured.versions, point.decode_sequences, point.ttft_ms.p50
-    )
+    return Replayed.of(point, measured.versions)

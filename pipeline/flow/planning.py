@@ -11,8 +11,9 @@ from pipeline import plan as planning
 from pipeline.edge.git import Git
 from pipeline.errors import PlanError
 from pipeline.flow.context import Context, read, write
-from pipeline.flow.recipe_jobs import identities_at, jobs_of, timings_of
+from pipeline.flow.recipe_jobs import identities_at, jobs_of
 from pipeline.flow.recipes import read_recipe_set
+from pipeline.flow.timing_files import timings_of
 from pipeline.load import RecipeSet, nearest
 from pipeline.schema.cluster import Cluster
 from pipeline.schema.plan import Job, Plan

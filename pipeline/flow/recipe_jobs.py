@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from pipeline import load
 from pipeline import plan as planning
 from pipeline.edge.git import Git
-from pipeline.errors import PipelineError, PlanError, Problem
-from pipeline.flow.context import Context, read, texts
+from pipeline.errors import PipelineError
+from pipeline.flow.context import Context, texts
+from pipeline.flow.timing_files import timings_of
 from pipeline.load import RecipeSet, scope
-from pipeline.load.nodes import compose
 from pipeline.schema.cluster import Cluster
 from pipeline.schema.plan import Job
 from pipeline.schema.timing import Timing
@@ -24,32 +23,6 @@ def survey(context: Context, cluster_name: str) -> tuple[RecipeSet, dict[str, Jo
     if cluster is None:
         return recipe_set, {}
     return recipe_set, {job.id: job for job in jobs_of(recipe_set, cluster, timings_of(context, cluster))}
-
-
-def timings_of(context: Context, cluster: Cluster) -> tuple[Timing, ...]:
-    """Return the timing documents of a cluster; PlanError when a file is missing."""
-    return tuple(_timing(context.recipes / name) for name in cluster.timings)
-
-
-def timing_problems(context: Context, recipe_set: RecipeSet) -> Iterator[Problem]:
-    """Yield every timing document that cannot be read, at its cluster, and every recipe that lacks one for its LLM."""
-    for cluster in recipe_set.catalogue.clusters.values():
-        try:
-            timings = timings_of(context, cluster)
-        except PipelineError as error:
-            file = f"clusters/{cluster.id}.yaml"
-            node, _ = compose(file, read(context.recipes / file))
-            if node is not None:
-                yield node.at(("timing",)).mark.problem(f"{error.where}: {error.what}", error.hint)
-        else:
-            yield from scope.untimed(recipe_set, cluster, timings)
-
-
-def _timing(path: Path) -> Timing:
-    if not path.is_file():
-        hint = "create it: python -m pipeline calibrate POINTS --out FILE"
-        raise PlanError("a timing document of the cluster is missing", where=str(path), hint=hint)
-    return Timing.from_json(read(path), where=str(path))
 
 
 def jobs_of(recipe_set: RecipeSet, cluster: Cluster, timings: Sequence[Timing]) -> list[Job]:

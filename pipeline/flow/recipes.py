@@ -10,7 +10,7 @@ from pipeline import load
 from pipeline.deployment import layout
 from pipeline.errors import PipelineError, Problem, RecipeError
 from pipeline.flow.context import Context, texts, write
-from pipeline.flow.recipe_jobs import timing_problems
+from pipeline.flow.timing_files import timing_problems
 from pipeline.launch import dynamo
 from pipeline.launch.addresses import Addresses
 from pipeline.load import RecipeSet, scope

@@ -1,6 +1,6 @@
-"""Findings about a folder of recipes that need more than one file: deployments that do not fit, recipes without timing.
+"""Findings about a folder of recipes that need more than one file.
 
-Also the findings of some paths only.
+Deployments that do not fit, recipes without timing; also the findings of some paths only.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def unfit(recipe_set: RecipeSet) -> Iterator[Problem]:
 
 
 def untimed(recipe_set: RecipeSet, cluster: Cluster, timings: Sequence[Timing]) -> Iterator[Problem]:
-    """Yield a warning for each recipe that a cluster of simulated engines runs, and has no timing for its LLM.
+    """Yield a warning for each recipe that a cluster of simulated engines runs without timing for its LLM.
 
     ``timings``: the documents that the cluster names.
     """
@@ -60,7 +60,8 @@ def untimed(recipe_set: RecipeSet, cluster: Cluster, timings: Sequence[Timing]) 
             continue
         if not any(is_for(one, recipe) for one in timings):
             known = ", ".join(dict.fromkeys(f"{one.model} in {one.precision}" for one in timings)) or "no LLM"
-            what = f"cluster {cluster.id} cannot simulate {recipe.model} in {recipe.precision}: it has timing for {known}"
+            what = f"cluster {cluster.id} cannot simulate {recipe.model} in {recipe.precision}: "
+            what += f"it has timing for {known}"
             hint = f"calibrate it ({CALIBRATE}), and add FILE to `timing` of clusters/{cluster.id}.yaml"
             yield recipe_set.mark(recipe.id, "model").warning(what, hint)
 

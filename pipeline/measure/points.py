@@ -29,7 +29,8 @@ def point(
 ) -> Point:
     """Return sums and statistics over the whole answers, and what every gate says of the loop.
 
-    ``duration_s`` is the run's wall clock, ramp and drain included; ``timing`` that of simulated engines, None on hardware.
+    ``duration_s`` is the run's wall clock, ramp and drain included. ``timing`` is that of simulated engines;
+    None on hardware.
     """
     whole = [request for request in observation.requests if request.is_whole]
     assessment = assess(observation)
@@ -61,7 +62,7 @@ def point(
 
 
 def _unknown_range(recipe: Recipe, timing: SkuTiming, sequences: float | None) -> tuple[Reason, ...]:
-    """Return why it is not known whether a simulated point is inside the range that its timing was fitted to."""
+    """Return why it is not known whether a simulated point is inside the range of its fit."""
     if not is_recorded(recipe, timing):
         text = "the timing document does not state what it was fitted to; calibrate again"
         return (Reason("fitted range", text),)

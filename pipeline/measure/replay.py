@@ -3,8 +3,8 @@
 There is one simulated worker for each DP rank.
 
 Simulated: continuous batching, chunked prefill, the KV block pool, hand-off, queueing. Not simulated:
-kernels, expert imbalance, HTTP and tokenisation. Pass and step times come from the calibrated timing tables. What
-ranks that step together add to the wait for the first token is added to the hand-over (deployment/lock_step.py).
+kernels, expert imbalance, HTTP and tokenisation. Pass and step times come from the calibrated timing tables.
+What ranks in lock-step add to the wait for the first token is added to the hand-over (deployment/lock_step.py).
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class ReplayedLoop:
-    """One closed loop: its requests, and the seconds that lock-step adds to the mean hand-over of a prompt."""
+    """One closed loop: its requests, and what lock-step adds to the mean hand-over of a prompt."""
 
     conc: int
     lengths: RequestLengths
@@ -102,9 +102,9 @@ class ReplayedLoop:
 
 
 def with_wait(prefill: Mapping[str, Any], loop: ReplayedLoop) -> dict[str, Any]:
-    """Return the arguments of a prefill worker with a bandwidth at which the mean hand-over takes the wait longer.
+    """Return the arguments of a prefill worker, with a hand-over that takes the wait longer on average.
 
-    Dynamo takes ``tokens · kv_bytes_per_token / bandwidth`` for a hand-over, beside the passes of other prompts.
+    Dynamo takes ``tokens · kv_bytes_per_token / bandwidth`` for it, and runs passes meanwhile.
     """
     bandwidth = prefill["kv_transfer_bandwidth"]
     transfer_s = float(np.mean(loop.lengths.inputs)) * prefill["kv_bytes_per_token"] / (bandwidth * 1e9)

@@ -96,7 +96,7 @@ def effective_conc(requests: Sequence[Request], window: Window) -> float | None:
 
 
 def decoding(requests: Sequence[Request], window: Window) -> float | None:
-    """Return the mean number of whole requests behind their first token over the window; None when it is empty."""
+    """Return the mean number of whole requests that decode over the window; None when it is empty."""
     spans = [
         (r.start_s + r.ttft_ms / 1000, r.end_s) for r in requests if r.is_whole and r.ttft_ms is not None
     ]

@@ -87,7 +87,7 @@ class Point(Document):
     steady_s: float | None = Field(default=None, description="length of the steady window")
     decode_sequences: float | None = Field(
         default=None,
-        description="sequences that a decode rank runs at once, mean over the steady window; null = there was none",
+        description="sequences of a decode rank at once, mean over the steady window; null = no window",
     )
     raw: tuple[RawFile, ...] = ()
 

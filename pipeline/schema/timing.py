@@ -47,7 +47,7 @@ class PrefillTiming(Document):
         default=None,
         gt=0,
         exclude_if=lambda tokens: tokens is None,
-        description="tokens that a rank takes into a pass, where the ranks of a worker step together; null = they step alone",
+        description="what a rank takes into a pass, where ranks are in lock-step; null = they step alone",
     )
     fitted: dict[RangeAxis, Range] = Field(
         default_factory=dict, description="what the points of the fit cover; empty = not recorded"
@@ -99,7 +99,7 @@ class PointError(Document):
     fitted_ttft_ms: float | None = Field(default=None, description="null = not recorded")
     left_out_ttft_ms: float | None = Field(
         default=None,
-        description="by the closed-loop model, with `pass_tokens` chosen without this point; null = not stated",
+        description="by the closed-loop model, `pass_tokens` chosen without it; null = not stated",
     )
     left_out_sd: float | None = Field(
         default=None, description="relative standard deviation of that prediction; null = not identifiable"
@@ -107,7 +107,7 @@ class PointError(Document):
 
 
 class Timing(Stored):
-    """Result of ``calibrate`` for one LLM and precision: parameters per SKU and worker kind, never per point."""
+    """Result of ``calibrate`` for one LLM and precision: parameters per SKU and worker kind, none per point."""
 
     schema_version: int = schema(2)
     model: Text

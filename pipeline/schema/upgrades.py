@@ -65,7 +65,7 @@ def failure_1(raw: Raw) -> Raw:
 
 
 def plan_2(raw: Raw) -> Raw:
-    """Return plan.json of schema 2 as schema 3: new fields in the HBM of its jobs, and any number of timing documents.
+    """Return plan.json of schema 2 as schema 3: new fields in the HBM of its jobs, and a list of timing documents.
 
     >>> plan_2({"timing": None}), plan_2({"timing": {"schema": 1}})
     ({'timings': []}, {'timings': [{'schema': 1}]})
@@ -83,13 +83,13 @@ def job_record_1(raw: Raw) -> Raw:
 
 
 def report_data_2(raw: Raw) -> Raw:
-    """Return data.json of schema 2 as schema 3: new fields in the HBM of its worker shapes; rows have their own step."""
+    """Return data.json of schema 2 as schema 3: new fields in the HBM of its worker shapes."""
     fits = raw.get("fits")
     return {**raw, "fits": [_with(fit, "hbm", _hbm) for fit in fits]} if isinstance(fits, list) else raw
 
 
 def timing_1(raw: Raw) -> Raw:
-    """Return a timing document of schema 1 as schema 2, which states the range that was fitted: here it is not recorded."""
+    """Return a timing document of schema 1 as schema 2: the range that was fitted is not recorded."""
     return raw
 
 
@@ -99,7 +99,7 @@ def history_row_1(raw: Raw) -> Raw:
 
 
 def history_row_2(raw: Raw) -> Raw:
-    """Return a history row of schema 2 as schema 3: its point as in results.json; job.json has its own step."""
+    """Return a history row of schema 2 as schema 3; its job.json has its own step."""
     return raw
 
 

@@ -16,7 +16,8 @@ def extrapolated_text(found: Sequence[Extrapolation]) -> str:
     'prefill input tokens 819 (fitted 6,554 to 8,192: factor 0.12)'
     """
     return ", ".join(
-        f"{one.role} {one.axis} {short_number(one.value)} (fitted {range_text(one.fitted)}: factor {one.factor:.2g})"
+        f"{one.role} {one.axis} {short_number(one.value)} "
+        f"(fitted {range_text(one.fitted)}: factor {one.factor:.2g})"
         for one in found
     )
 
