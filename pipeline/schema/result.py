@@ -13,12 +13,15 @@ from pipeline.schema.base import Document, Stored, digest, schema
 from pipeline.schema.plan import Job
 from pipeline.schema.published import StatedPoint
 from pipeline.schema.recipe import LARGEST, Client, Conc, Count, Text
+from pipeline.schema.timing import Extrapolation
 from pipeline.schema.upgrades import Raw
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it is a part of file names
 Origin = Literal["measured", "simulated", "published"]
 Number = Annotated[int, Field(ge=0, le=LARGEST)]
 DERIVED = ("total_tok_s_gpu", "input_tok_s_gpu", "output_tok_s_gpu", "interactivity")
+# An extrapolated point is shown and marked. It enters no frontier, verdict or headline.
+PointStatus = Literal["ok", "extrapolated", "invalid"]
 Measure = Literal["replay", "aiperf", "sa-bench", "article"]
 
 
@@ -50,9 +53,12 @@ class Point(Document):
     """
 
     conc: Conc
-    status: Literal["ok", "invalid"]
+    status: PointStatus
     reasons: tuple[str, ...] = Field(
         default=(), description="why the point is invalid, each `name: what was found`"
+    )
+    extrapolated: tuple[Extrapolation, ...] = Field(
+        default=(), description="what is outside of the range that the timing was fitted to; () when measured"
     )
     not_evaluated: tuple[str, ...] = Field(
         default=(), description="what could not be evaluated, and why; it does not make the point invalid"
@@ -68,6 +74,9 @@ class Point(Document):
     overhead_s: float = Field(
         default=0.0, description="fixed part of duration_s that the timing model adds; 0 when measured"
     )
+    lock_step_wait_s: float = Field(
+        default=0.0, description="part of the mean TTFT that the timing model adds; 0 when measured"
+    )
     ttft_ms: Statistics
     tpot_ms: Statistics
     e2e_ms: Statistics
@@ -76,6 +85,10 @@ class Point(Document):
         default=None, description="requests in flight on the steady window; null = there was none"
     )
     steady_s: float | None = Field(default=None, description="length of the steady window")
+    decode_sequences: float | None = Field(
+        default=None,
+        description="sequences of a decode rank at once, mean over the steady window; null = no window",
+    )
     raw: tuple[RawFile, ...] = ()
 
     @property
@@ -228,7 +241,7 @@ class Failure(Stored):
 class Result(Stored):
     """results.json: the points of one job."""
 
-    schema_version: int = schema(2)
+    schema_version: int = schema(3)
     points: Annotated[tuple[Point, ...], Field(min_length=1)]
 
     def to_json(self) -> str:
