@@ -261,6 +261,24 @@ def live(session: nox.Session) -> None:
     session.run(*own, str(PYTHON), "-m", "pytest", "tests/live/test_launch.py", *session.posargs)
 
 
+SLURM = ("-m", "tests.slurm.bed", "--racks", "2", "--", str(PYTHON))  # python on the login node of two racks
+
+
+@nox.session(venv_backend="none")
+def slurm(session: nox.Session) -> None:
+    """Test the launcher on a Slurm of real daemons: two racks of 18 trays, simulated engines, AIPerf; needs root and Debian's Slurm."""
+    path = with_client(session)
+    some = ("-m", "pytest", "tests/slurm", "-m", "quick", *session.posargs)
+    session.run(str(PYTHON), *SLURM, *some, env=path)
+
+
+@nox.session(name="slurm-faults", venv_backend="none")
+def slurm_faults(session: nox.Session) -> None:
+    """Test every fault on the Slurm of real daemons: nodes, network, controller, processes, limits, preemption."""
+    path = with_client(session)
+    session.run(str(PYTHON), *SLURM, "-m", "pytest", "tests/slurm/test_faults.py", *session.posargs, env=path)
+
+
 @nox.session
 def browser(session: nox.Session) -> None:
     """Test the report page in Chromium: no network, tooltips, filters, phone width, dark and light; pictures in build/browser."""
@@ -293,6 +311,10 @@ def oracle(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure time and memory of whole commands; readings beside SciPy's PCHIP."""
+    if session.posargs[:1] == ["slurm"]:
+        set_up(session)
+        session.run(str(PYTHON), *SLURM, "-m", "tests.slurm.bench", external=True)
+        return
     if session.posargs[:1] not in (["live"], ["aggregate"]):
         session.install("--quiet", "--require-hashes", "-r", str(LOCKS / "bench.txt"))
         session.run("python", "-m", "tests.bench_curves")

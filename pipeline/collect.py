@@ -36,6 +36,7 @@ from pipeline.schema.result import (
 
 SUMS = "SHA256SUMS"
 DOCUMENTS = ("job.json", "results.json", "error.json")
+EVENTS = "events.jsonl"
 LARGEST_DOCUMENT = {"results.json": 16 << 20, SUMS: 4 << 20}
 LARGEST_RECORD = 2 << 20  # of the other documents: each row of the history holds one
 SHOWN = 10  # names in one line
@@ -130,8 +131,10 @@ def _staged(staging: Path) -> dict[str, Path]:
         if (staging / "raw").is_dir()
         else {}
     )
+    if (staging / EVENTS).is_file():
+        files[EVENTS] = staging / EVENTS
     for name, path in files.items():
-        if not RAW_PATH.fullmatch(name):
+        if name != EVENTS and not RAW_PATH.fullmatch(name):
             raise ArtifactError(
                 f"unusual name of a raw file: {name!r}",
                 where=str(staging),
@@ -340,8 +343,8 @@ def _sums(listed: bytes, where: Path) -> dict[str, str]:
     for number, line in enumerate(listed.decode("utf-8", errors="replace").splitlines(), start=1):
         match = SUMS_LINE.fullmatch(line)
         name = match[2] if match else ""
-        if match is None or name in sums or (name not in DOCUMENTS and not RAW_PATH.fullmatch(name)):
-            hint = f"each line is a SHA-256, two spaces and one of {', '.join(DOCUMENTS)} or a file below raw/, once"
+        if match is None or name in sums or not (name in (*DOCUMENTS, EVENTS) or RAW_PATH.fullmatch(name)):
+            hint = f"each line is a SHA-256, two spaces and one of {', '.join((*DOCUMENTS, EVENTS))} or a file below raw/, once"
             raise ArtifactError(
                 f"line is not understood: {line[:120]!r}", where=f"{where}:{number}", hint=hint
             )

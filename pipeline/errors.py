@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import PurePath
-from typing import ClassVar, Final, Literal, Self
+from typing import Final, Literal, Self
 
 from pipeline.plaintext import LONG, lines, one_line
 
@@ -27,7 +28,7 @@ class PipelineError(Exception):
     """
 
     exit_code: int = 2
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
         self.what, self.where, self.hint = what, where, hint
@@ -88,11 +89,41 @@ class PlanError(PipelineError):
     exit_code = 4
 
 
+class FailureKind(StrEnum):
+    """Why a deployment failed: decides whether another try can help."""
+
+    REJECTED = "rejected"  # the scheduler refuses the request
+    NEVER_SCHEDULED = "never-scheduled"
+    IMAGE = "image"
+    CONTRADICTION = "contradiction"  # a node is not what the recipe needs, or not like the others
+    NODE_LOST = "node-lost"
+    PREEMPTED = "preempted"
+    CANCELLED = "cancelled"
+    TIME_LIMIT = "time-limit"
+    OUT_OF_MEMORY = "out-of-memory"
+    ENGINE_DIED = "engine-died"
+    NEVER_READY = "never-ready"
+    UNKNOWN = "unknown"  # the scheduler does not say how the job ended
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the site, not the recipe, was the cause, so that another try can succeed."""
+        return self in (FailureKind.NEVER_SCHEDULED, FailureKind.NODE_LOST, FailureKind.PREEMPTED)
+
+
 class LaunchError(PipelineError):
     """A deployment was rejected, never became ready, or died."""
 
     exit_code = 5
     retryable = True
+
+    def __init__(
+        self, what: str, *, where: str = "", hint: str = "", kind: FailureKind | None = None
+    ) -> None:
+        self.kind = kind
+        if kind is not None:
+            self.retryable = kind.retryable
+        super().__init__(what, where=where, hint=hint)
 
 
 class MeasureError(PipelineError):

@@ -1,8 +1,9 @@
-"""Verbs around a live deployment: manifest, sweep."""
+"""Verbs around a live deployment: manifest, status, sweep."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,18 @@ def manifest(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline.flow import launching
 
     print(launching.manifest(context, arguments.plan, arguments.job, arguments.run_id), end="")
+    return 0
+
+
+def status(arguments: argparse.Namespace, context: Context) -> int:
+    from pipeline.flow import status as flow
+    from pipeline.render.terminal import status_table
+
+    found = flow.status(context, arguments.run_id, arguments.cluster, plan=arguments.plan, out=arguments.out)
+    if arguments.json:
+        print(json.dumps([one.model_dump(mode="json") for one in found], indent=1))
+    else:
+        print(status_table(found), end="")
     return 0
 
 
@@ -48,6 +61,17 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
         metavar="RUN",
         help="id of the run (default: GitHub's)",
     )
+    added = verbs.add(
+        "status",
+        status,
+        "print where the jobs of a run are",
+        "26105123 --cluster gb200-slurm",
+    )
+    added.add_argument("run_id", type=run_id, metavar="RUN", help="id of the run")
+    added.add_argument("--cluster", required=True, metavar="NAME", help="cluster that the run is on")
+    added.add_argument("--plan", type=Path, metavar="FILE", help="plan.json: also list jobs that wait")
+    added.add_argument("--out", type=Path, metavar="DIR", help="also list the results in this folder")
+    added.add_argument("--json", action="store_true", help="print JSON")
     added = verbs.add(
         "sweep",
         sweep,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.edge.clock import Clock
 from pipeline.edge.http import Http
+from pipeline.edge.journal import Journal
 from pipeline.edge.shell import Shell
 
 
@@ -16,3 +17,4 @@ class Clients:
     shell: Shell
     http: Http
     clock: Clock
+    journal: Journal = field(default_factory=Journal)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import time
@@ -20,6 +21,7 @@ from pipeline.edge.files import file_errors
 from pipeline.errors import PipelineError
 
 POLL_S = 0.05
+GRACE_S = 5.0  # for a program that answers lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,46 @@ class Child:
         self.end()
 
 
+class Dialogue:
+    """A running program that answers one line for each line that it reads; the end of the ``with`` block ends it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], stdin: IO[bytes], stdout: IO[bytes]) -> None:
+        self._process, self._stdin, self._stdout, self._read = process, stdin, stdout, b""
+
+    def ask(self, line: bytes, *, timeout_s: float) -> bytes | None:
+        """Send a line and return the answer; None where the program has ended or does not answer in time."""
+        try:
+            self._stdin.write(line + b"\n")
+            self._stdin.flush()
+        except OSError:
+            return None
+        deadline = time.monotonic() + timeout_s
+        while b"\n" not in self._read:
+            if not (part := self._part(deadline - time.monotonic())):
+                return None
+            self._read += part
+        answer, _, self._read = self._read.partition(b"\n")
+        return answer
+
+    def _part(self, timeout_s: float) -> bytes:
+        output = self._stdout.fileno()
+        ready, _, _ = select.select([output], [], [], max(0.0, timeout_s))
+        return os.read(output, 1 << 16) if ready else b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(OSError), self._process:
+            self._stdin.close()  # it has nothing more to answer
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(timeout=GRACE_S)
+                _signal_group(self._process.pid, number)
+
+
 def end_all(children: Sequence[Child], *, grace_s: float) -> None:
     """End several groups at once: SIGTERM to each, then SIGKILL to those that still run after ``grace_s``."""
     for child in children:
@@ -110,7 +152,9 @@ class Shell:
         env: Mapping[str, str] | None = None,
     ) -> Completed:
         """Run a program to its end; raise PipelineError when it is not installed or takes longer than ``timeout_s``."""
-        process = _start(argv, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = _start(
+            argv, cwd=cwd, env=env, streams=(subprocess.DEVNULL, subprocess.PIPE, subprocess.PIPE)
+        )
         with process:
             try:
                 stdout, stderr = process.communicate(timeout=timeout_s)
@@ -129,7 +173,18 @@ class Shell:
         with file_errors("write", log):
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("ab") as output:
-                return Child(_start(argv, cwd=cwd, env=env, stdout=output, stderr=output))
+                return Child(_start(argv, cwd=cwd, env=env, streams=(subprocess.DEVNULL, output, output)))
+
+    def talk(self, argv: Sequence[str], *, log: Path) -> Dialogue:
+        """Start a program that answers lines; its stderr is appended to ``log``."""
+        with file_errors("write", log):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("ab") as output:
+                pipe = subprocess.PIPE
+                process = _start(argv, cwd=None, env=None, streams=(pipe, pipe, output))
+        if process.stdin is None or process.stdout is None:
+            raise PipelineError(f"{argv[0]} was started without pipes", where=" ".join(argv))
+        return Dialogue(process, process.stdin, process.stdout)
 
 
 def _start(
@@ -137,17 +192,16 @@ def _start(
     *,
     cwd: Path | None,
     env: Mapping[str, str] | None,
-    stdout: int | IO[bytes],
-    stderr: int | IO[bytes],
+    streams: tuple[int | IO[bytes], int | IO[bytes], int | IO[bytes]],
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             list(argv),
             cwd=cwd,
             env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
+            stdin=streams[0],
+            stdout=streams[1],
+            stderr=streams[2],
             start_new_session=True,
         )
     except FileNotFoundError as error:

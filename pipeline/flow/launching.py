@@ -7,35 +7,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline import collect, load
-from pipeline.deployment.simulated import sku_timing
 from pipeline.edge.clients import Clients
+from pipeline.edge.endpoint import Endpoint
 from pipeline.edge.files import file_errors
+from pipeline.edge.journal import Journal
 from pipeline.errors import LaunchError, PipelineError, PlanError
-from pipeline.flow.context import Context, recipes_root, texts
+from pipeline.flow import launch_specs
+from pipeline.flow.context import Context, texts
 from pipeline.flow.planning import one_job, read_plan
 from pipeline.launch import machine
 from pipeline.launch.base import Launcher, LaunchSpec
 from pipeline.launch.launchers import LAUNCHERS
 from pipeline.load import nearest
 from pipeline.schema.cluster import Cluster
-from pipeline.schema.endpoint import Endpoint
-from pipeline.schema.plan import Job, Plan
+from pipeline.schema.event import JobStatus
 
 EXIT_GRACE_S = 10.0  # for a process that measures in virtual time
-
-
-def spec(context: Context, plan: Plan, job: Job, *, run_id: str, attempt: int) -> LaunchSpec:
-    """Return a planned job with everything that its launcher needs."""
-    recipe = job.recipe
-    return LaunchSpec(
-        job=job,
-        sku=plan.skus[recipe.sku],
-        llm=plan.llms[recipe.model],
-        timing=sku_timing(plan.timing, recipe.sku) if plan.timing else None,
-        model_path=_model_path(context, plan.cluster, recipe.model),
-        run_id=run_id,
-        attempt=attempt,
-    )
 
 
 def manifest(context: Context, path: Path, job_id: str | None, run_id: str) -> str:
@@ -44,16 +31,25 @@ def manifest(context: Context, path: Path, job_id: str | None, run_id: str) -> s
     jobs = plan.jobs if job_id is None else [one_job(plan, job_id, path)]
     launcher = _launcher(plan.cluster)
     return "\n".join(
-        launcher.manifest(spec(context, plan, job, run_id=run_id, attempt=1), plan.cluster) for job in jobs
+        launcher.manifest(launch_specs.spec(context, plan, job, run_id=run_id, attempt=1), plan.cluster)
+        for job in jobs
     )
 
 
 @contextmanager
-def deployed(context: Context, cluster: Cluster, spec: LaunchSpec, logs: Path) -> Iterator[Endpoint]:
+def deployed(
+    context: Context, cluster: Cluster, spec: LaunchSpec, logs: Path, journal: Journal
+) -> Iterator[Endpoint]:
     """Yield the deployment, started by the launcher of the cluster; LaunchError when it has none."""
     launcher = _launcher(cluster)
-    with launcher.deployed(spec, cluster, clients=_clients(context), logs=logs) as endpoint:
+    with launcher.deployed(spec, cluster, clients=_clients(context, journal), logs=logs) as endpoint:
         yield endpoint
+
+
+def status(context: Context, run_id: str, on: str) -> list[JobStatus]:
+    """Return where the jobs of a run are that have not ended, as far as the launcher of the cluster knows."""
+    cluster = _cluster(context, on)
+    return _launcher(cluster).status(run_id, cluster, clients=_clients(context))
 
 
 def sweep(context: Context, run_id: str, on: str, *, job: str | None, out: Path | None) -> list[str]:
@@ -61,16 +57,19 @@ def sweep(context: Context, run_id: str, on: str, *, job: str | None, out: Path 
 
     Return one line for each. Broken recipes do not matter: only the cluster is read.
     """
-    recipe_set, _ = load.examine(texts(context.recipes))
-    clusters = recipe_set.catalogue.clusters
-    cluster = clusters.get(on)
-    if cluster is None:
-        raise PlanError(f"unknown cluster {on!r}", hint=nearest(on, clusters))
+    cluster = _cluster(context, on)
     if cluster.launcher:
         lines = _launcher(cluster).sweep(run_id, cluster, clients=_clients(context), job=job)
     else:
         lines = machine.end_run(run_id, job, grace_s=EXIT_GRACE_S)
     return lines + _remove_unfinished(out, run_id) if out else lines
+
+
+def _cluster(context: Context, name: str) -> Cluster:
+    clusters = load.examine(texts(context.recipes))[0].catalogue.clusters
+    if name not in clusters:
+        raise PlanError(f"unknown cluster {name!r}", hint=nearest(name, clusters))
+    return clusters[name]
 
 
 def _remove_unfinished(out: Path, run_id: str) -> list[str]:
@@ -93,18 +92,7 @@ def _launcher(cluster: Cluster) -> Launcher:
     return launcher
 
 
-def _clients(context: Context) -> Clients:
-    return Clients(context.shell, context.http(through_proxy=False), context.clock)
-
-
-def _model_path(context: Context, cluster: Cluster, model: str) -> str:
-    stated = cluster.model_paths.get(model)
-    if stated is None:
-        raise LaunchError(
-            f"no files of {model} on this cluster",
-            where=f"cluster {cluster.id}",
-            hint=f"set model_paths.{model} in the cluster document",
-        )
-    if not cluster.site.on_this_machine or Path(stated).is_absolute():
-        return stated
-    return str((recipes_root(context.recipes) / stated).resolve())
+def _clients(context: Context, journal: Journal | None = None) -> Clients:
+    return Clients(
+        context.shell, context.http(through_proxy=False), context.clock, journal or Journal(context.clock)
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import collect
-from pipeline.deployment import invariants, simulated
+from pipeline.deployment import invariants, timings
 from pipeline.edge.files import file_errors
 from pipeline.edge.scratch import sole
 from pipeline.errors import ArtifactError, PipelineError, PlanError
@@ -88,7 +88,7 @@ def _measure(context: Context, attempt: Attempt, staging: Path) -> Measurement:
         from pipeline.flow import serving
 
         return _marked(attempt, serving.measure(context, attempt, staging))
-    if plan.timing is None:
+    if not plan.timings:
         where = f"cluster {plan.cluster.id}"
         raise PlanError("the plan has no timing for a replay", where=where, hint="plan again")
     from pipeline.measure import replay
@@ -96,7 +96,7 @@ def _measure(context: Context, attempt: Attempt, staging: Path) -> Measurement:
     settings = replay.ReplaySettings(
         job=attempt.job,
         sku=plan.skus[sku],
-        timing=simulated.sku_timing(plan.timing, sku),
+        timing=timings.sku_timing(plan.timings, attempt.job.recipe),
         requests_per_conc=attempt.requests_per_conc,
         seed=attempt.seed,
         staging=staging,

@@ -10,7 +10,9 @@ from pipeline import load
 from pipeline.deployment import layout
 from pipeline.errors import PipelineError, Problem, RecipeError
 from pipeline.flow.context import Context, texts, write
+from pipeline.flow.timing_files import timing_problems
 from pipeline.launch import dynamo
+from pipeline.launch.addresses import Addresses
 from pipeline.load import RecipeSet, scope
 from pipeline.load.rules import page
 from pipeline.schema.editors import schemas
@@ -21,7 +23,7 @@ def validate(context: Context, paths: Sequence[Path]) -> list[Problem]:
     """Return every problem of all recipes, or of these files and folders; paths are relative to the current folder."""
     files = texts(context.recipes)
     recipe_set, found = load.examine(files)
-    problems = sorted({*found, *scope.unfit(recipe_set)})
+    problems = sorted({*found, *scope.unfit(recipe_set), *timing_problems(context, recipe_set)})
     if missing := next((path for path in paths if not path.exists()), None):
         hint = "name a file or folder below recipes/"
         raise PipelineError("no such file", where=str(missing.resolve()), hint=hint)
@@ -46,7 +48,7 @@ def commands_of(recipe_set: RecipeSet, recipe: Recipe) -> tuple[dynamo.Command, 
         recipe,
         served_name=catalogue.llms[recipe.model].served_name,
         model_path="/model",
-        layout=layout.place(recipe, catalogue.skus[recipe.sku].gpus_per_tray),
+        addresses=Addresses(layout.place(recipe, catalogue.skus[recipe.sku].gpus_per_tray)),
         vllm=catalogue.engine("vllm", recipe),
     )
 

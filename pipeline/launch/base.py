@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeline.edge.clients import Clients
+from pipeline.edge.endpoint import Endpoint
 from pipeline.schema.catalogue import Llm, Sku
 from pipeline.schema.cluster import Cluster
-from pipeline.schema.endpoint import Endpoint
+from pipeline.schema.engine import EngineChoice
+from pipeline.schema.event import JobStatus
 from pipeline.schema.plan import Job
 from pipeline.schema.timing import SkuTiming
 
@@ -29,6 +31,8 @@ class LaunchSpec:
     model_path: str  # the LLM's files at this site
     run_id: str
     attempt: int
+    vllm: EngineChoice | None = None  # catalogue entry of the recipe's vLLM version, or of the nearest one
+    dynamo: EngineChoice | None = None  # the same of Dynamo
 
 
 class Launcher(Protocol):
@@ -50,6 +54,10 @@ class Launcher(Protocol):
 
         Raise LaunchError when it cannot be started, exits early, or does not answer in time.
         """
+        ...
+
+    def status(self, run_id: str, cluster: Cluster, *, clients: Clients) -> list[JobStatus]:
+        """Return where the jobs of a run are that have not ended; LaunchError where that cannot be asked."""
         ...
 
     def sweep(self, run_id: str, cluster: Cluster, *, clients: Clients, job: str | None = None) -> list[str]:

@@ -1,6 +1,6 @@
 """Command lines of the processes of a deployment.
 
-Trays have names (``n0``, ``n1``), which a launcher replaces with addresses.
+Trays have the addresses that a launcher states, or names (``n0``, ``n1``).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pipeline.deployment.layout import Layout, Process
+from pipeline.launch.addresses import HTTP_PORT, SYSTEM_PORT, Addresses, tray_name
 from pipeline.launch.describe import Command, describe, settings
 from pipeline.launch.options import render_flags
 from pipeline.schema.engine import Engine, EngineChoice
@@ -17,12 +18,8 @@ from pipeline.schema.recipe import ROLES, Pool, Recipe, Role
 
 __all__ = ["Command", "alike", "commands", "describe", "tray_name"]
 
-HTTP_PORT = 8000
-NATS_PORT = 4222
-ETCD_PORT, ETCD_PEER_PORT = 2379, 2380
 KV_EVENT_PORT = 5200  # + first GPU of the process
 NIXL_PORT = 5400  # + first GPU of the worker; vLLM adds the data-parallel rank
-SYSTEM_PORT = 7500  # + first GPU of the process
 DP_RPC_PORT = 13345  # + first GPU of the worker on its leader's tray
 VLLM_PORT, VLLM_PORTS = 20000, 50  # a block for each GPU
 PLACE = re.compile(
@@ -36,13 +33,18 @@ class _Devices(NamedTuple):
 
 
 def commands(
-    recipe: Recipe, *, served_name: str, model_path: str, layout: Layout, vllm: EngineChoice | None
+    recipe: Recipe,
+    *,
+    served_name: str,
+    model_path: str,
+    addresses: Addresses,
+    vllm: EngineChoice | None,
 ) -> tuple[Command, ...]:
     """Return the commands of a deployment in the order of starting: services, workers, frontend.
 
     ``vllm`` is the catalogue entry of the recipe's vLLM version, or of the nearest one; None where there is none.
     """
-    shared = _addresses(layout)
+    layout, shared = addresses.layout, addresses.variables()
     engine = vllm.engine if vllm else None
     workers = []
     for process in layout.processes:
@@ -56,14 +58,14 @@ def commands(
             "--disaggregation-mode",
             process.role,
         ]
-        parallel = _parallel(pool, process, processes, per_tray=recipe.dp_launch == "per-tray")
+        parallel = _parallel(pool, process, processes, addresses, per_tray=recipe.dp_launch == "per-tray")
         gpus = _devices(process, engine)
         flags = _worker_flags(pool, process, [*gpus.argv, *parallel], engine)
         argv = ["python3", "-m", "dynamo.vllm", *model, *flags]
-        ports = _ports(process, crosses_trays=processes[-1].tray != processes[0].tray)
+        ports = _ports(process, addresses, crosses_trays=processes[-1].tray != processes[0].tray)
         env = {**pool.env, **shared, **ports, **gpus.env}
         workers.append(Command(process.name, process.role, tray_name(process.tray), tuple(argv), env))
-    return (*_services(layout), *workers, _frontend(layout, shared))
+    return (*addresses.services(), *workers, _frontend(layout, shared))
 
 
 def alike(commands: Sequence[Command]) -> dict[Role, dict[str, str]]:
@@ -76,11 +78,6 @@ def alike(commands: Sequence[Command]) -> dict[Role, dict[str, str]]:
         }
         found[role] = {name: value for name, value in shared.items() if not PLACE.fullmatch(name)}
     return found
-
-
-def tray_name(tray: int) -> str:
-    """Return the name of a tray, which a launcher replaces with its address."""
-    return f"n{tray}"
 
 
 def _devices(process: Process, vllm: Engine | None) -> _Devices:
@@ -109,11 +106,13 @@ def _worker_flags(pool: Pool, process: Process, place: list[str], vllm: Engine |
     ]
 
 
-def _parallel(pool: Pool, process: Process, processes: tuple[Process, ...], *, per_tray: bool) -> list[str]:
+def _parallel(
+    pool: Pool, process: Process, processes: tuple[Process, ...], addresses: Addresses, *, per_tray: bool
+) -> list[str]:
     """Return the parallelism arguments: shape, part of this process, and address of the worker's leader."""
     leader = processes[0]
     is_cut = processes[-1].headless  # tensor or pipeline parallelism of one rank crosses trays
-    address = tray_name(leader.tray)
+    address = addresses.of(leader.tray)
     argv = ["--tensor-parallel-size", str(pool.tp), "--pipeline-parallel-size", str(pool.pp)]
     if pool.dp > 1:
         argv += ["--data-parallel-size", str(pool.dp)]
@@ -139,46 +138,17 @@ def _parallel(pool: Pool, process: Process, processes: tuple[Process, ...], *, p
     return [*argv, "--enable-expert-parallel"] if pool.ep > 1 else argv
 
 
-def _ports(process: Process, *, crosses_trays: bool) -> dict[str, str]:
+def _ports(process: Process, addresses: Addresses, *, crosses_trays: bool) -> dict[str, str]:
     """Return ports that differ between the processes of a tray."""
     first = process.devices[0]
     ports = {
         "DYN_SYSTEM_PORT": str(SYSTEM_PORT + first),
         "DYN_VLLM_KV_EVENT_PORT": str(KV_EVENT_PORT + first),
-        "VLLM_NIXL_SIDE_CHANNEL_HOST": tray_name(process.tray),
+        "VLLM_NIXL_SIDE_CHANNEL_HOST": addresses.of(process.tray),
         "VLLM_NIXL_SIDE_CHANNEL_PORT": str(NIXL_PORT + process.seat),
     }
     # Unset for a worker on several trays, whose processes would compete for the same block.
     return ports if crosses_trays else {**ports, "VLLM_PORT": str(VLLM_PORT + VLLM_PORTS * first)}
-
-
-def _addresses(layout: Layout) -> dict[str, str]:
-    """Return the addresses of the services and the head."""
-    services = tray_name(layout.services_tray)
-    return {
-        "DYN_REQUEST_PLANE": "tcp",
-        "ETCD_ENDPOINTS": f"http://{services}:{ETCD_PORT}",
-        "HEAD_NODE_IP": tray_name(layout.head_tray),
-        "NATS_SERVER": f"nats://{services}:{NATS_PORT}",
-    }
-
-
-def _services(layout: Layout) -> tuple[Command, Command]:
-    """Return the commands of NATS and etcd."""
-    tray = tray_name(layout.services_tray)
-    clients = [
-        "--listen-client-urls",
-        f"http://0.0.0.0:{ETCD_PORT}",
-        "--advertise-client-urls",
-        f"http://{tray}:{ETCD_PORT}",
-    ]
-    peer = f"http://{tray}:{ETCD_PEER_PORT}"
-    peers = ["--listen-peer-urls", f"http://0.0.0.0:{ETCD_PEER_PORT}", "--initial-advertise-peer-urls", peer]
-    etcd = ("etcd", "--name", "default", *clients, *peers, "--initial-cluster", f"default={peer}")
-    return (
-        Command("nats", "nats", tray, ("nats-server", "--jetstream", "--port", str(NATS_PORT)), {}),
-        Command("etcd", "etcd", tray, etcd, {}),
-    )
 
 
 def _frontend(layout: Layout, shared: dict[str, str]) -> Command:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pipeline.launch import local
+from pipeline.launch import local, slurm
 from pipeline.launch.base import Launcher
 
-LAUNCHERS: Final[dict[str, Launcher]] = {"local": local}
+LAUNCHERS: Final[dict[str, Launcher]] = {"local": local, "slurm": slurm}

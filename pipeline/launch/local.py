@@ -16,15 +16,18 @@ from pathlib import Path, PurePath
 from pipeline.deployment.layout import Layout, instances, place
 from pipeline.edge import network, processes
 from pipeline.edge.clients import Clients
+from pipeline.edge.endpoint import Endpoint
 from pipeline.edge.files import file_errors
+from pipeline.edge.place import Here
 from pipeline.edge.shell import Child, end_all
-from pipeline.errors import FileError, LaunchError, PipelineError
+from pipeline.errors import FileError, LaunchError
 from pipeline.launch import machine, mocker, ready
 from pipeline.launch.base import ATTEMPT, JOB, PROCESS, RUN, LaunchSpec
 from pipeline.launch.describe import Command, describe
 from pipeline.schema.cluster import Cluster, LocalSite
-from pipeline.schema.endpoint import Cause, DeploymentChange, Endpoint, Instance, scratch_prefix
-from pipeline.schema.recipe import ROLES, Role
+from pipeline.schema.endpoint import Cause, DeploymentChange, Instance, scratch_prefix
+from pipeline.schema.event import JobStatus
+from pipeline.schema.recipe import ROLES
 
 TAIL = 12  # lines of a log in an error
 TIMED_OUT = 124  # exit code of coreutils' timeout
@@ -78,14 +81,26 @@ def deployed(spec: LaunchSpec, cluster: Cluster, *, clients: Clients, logs: Path
             served_name=expected.served_name,
             tokenizer=spec.model_path,
             instances=_instances(commands),
-            logs=logs,
+            place=Here(clients.http, lambda argv: [*_prefix(_marks(spec, "client"), site), *argv]),
             frontend_log=logs / "frontend.log",
-            beside=lambda argv: [*_prefix(_marks(spec, "client"), site), *argv],
-            changes=partial(_changes, exits, partial(_instance_changes, ids, expected.url, clients)),
+            changes=partial(_changes, exits, partial(ready.changes, ids, expected.url, clients.http)),
             versions=versions,
             stages_s={"start": started - began, "ready": clients.clock.monotonic() - started},
             commands=argvs,
         )
+
+
+def status(run_id: str, cluster: Cluster, *, clients: Clients) -> list[JobStatus]:
+    """Return the jobs of a run that have processes on this machine."""
+    del cluster, clients
+    marks = {
+        (one.settings.get(JOB, ""), one.settings.get(ATTEMPT, "1")) for one in processes.marked({RUN: run_id})
+    }
+    return [
+        JobStatus(job=job, attempt=int(attempt), stage="unknown", state="", what="has processes")
+        for job, attempt in sorted(marks)
+        if job
+    ]
 
 
 def sweep(run_id: str, cluster: Cluster, *, clients: Clients, job: str | None = None) -> list[str]:
@@ -227,12 +242,3 @@ def _changes(
     answer.
     """
     return exits() or ((found := instance_changes()) and (exits() or found))
-
-
-def _instance_changes(ids: dict[Role, frozenset[str]], url: str, clients: Clients) -> list[DeploymentChange]:
-    """Return the roles whose instances are not those with these ids."""
-    try:
-        now = ready.instances(url, clients.http)
-    except PipelineError:
-        return [DeploymentChange(Cause.FRONTEND_UNREACHABLE, "frontend")]
-    return [DeploymentChange(Cause.INSTANCES_CHANGED, role) for role in ROLES if now[role] != ids[role]]

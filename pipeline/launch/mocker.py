@@ -1,6 +1,6 @@
 """Command lines of a deployment with Dynamo's simulated engine.
 
-The topology is the real one, on one machine and without etcd or NATS.
+The topology is the real one: on trays, or on one machine without etcd or NATS.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pipeline.deployment.layout import Layout, Process
 from pipeline.deployment.scheduler import max_num_seqs
 from pipeline.edge.files import file_errors
 from pipeline.errors import LaunchError
+from pipeline.launch.addresses import HTTP_PORT, SYSTEM_PORT, Addresses, tray_name
 from pipeline.launch.base import LaunchSpec
 from pipeline.launch.describe import Command
 from pipeline.schema.recipe import ROLES, Role
@@ -23,6 +24,15 @@ from pipeline.schema.recipe import ROLES, Role
 HOST = "127.0.0.1"
 # In a prefill rank: with free slots, Dynamo 1.4.2 holds finished prompts back (docs/decisions/0004).
 PROMPTS_AT_ONCE = 1
+PLAIN = {
+    "DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS": '["generate"]',
+    "DYN_LOG": "info",
+    "DYN_LOGGING_CONSOLE_FORMAT": "plain",
+    "DYN_SDK_DISABLE_ANSI_LOGGING": "1",
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "TRANSFORMERS_VERBOSITY": "critical",
+}  # plain logs, and nothing is downloaded
 FLAGS = {
     "block_size": "block-size",
     "num_gpu_blocks": "num-gpu-blocks-override",
@@ -35,11 +45,11 @@ FLAGS = {
 
 @dataclass(frozen=True, slots=True)
 class MockerSettings:
-    """The Python to run, a folder for discovery and timing tables, the first port, and the time scale."""
+    """The Python to run, a folder for discovery and timing tables, the network, and the time scale."""
 
     python: str
     state: PurePath
-    first_port: int
+    network: int | Addresses  # the first port on the loopback interface, or the trays
     time_scale: float
 
 
@@ -49,23 +59,29 @@ def commands(spec: LaunchSpec, layout: Layout, settings: MockerSettings) -> tupl
     A process with several data-parallel ranks simulates as many schedulers; a headless one registers no
     instance and is omitted.
     """
-    shared = _shared(settings)
-    frontend = (
-        settings.python,
-        "-m",
-        "dynamo.frontend",
-        "--http-host",
-        HOST,
-        "--http-port",
-        str(settings.first_port),
-    )
-    found = [Command("frontend", "frontend", "this machine", frontend, shared)]
-    for number, process in enumerate((one for one in layout.processes if not one.headless), start=1):
-        env = {**shared, "DYN_SYSTEM_PORT": str(settings.first_port + number)}
-        found.append(
-            Command(process.name, process.role, "this machine", _worker(spec, process, settings), env)
+    network = settings.network
+    processes = [one for one in layout.processes if not one.headless]
+    if isinstance(network, Addresses):
+        variables, here = PLAIN | network.variables(), tray_name(layout.head_tray)
+        http = ["--http-port", str(HTTP_PORT)]
+        places = [(tray_name(one.tray), SYSTEM_PORT + one.devices[0]) for one in processes]
+        services = network.services()
+    else:
+        variables, here, services = PLAIN | _loopback(settings), "this machine", ()
+        http = ["--http-host", HOST, "--http-port", str(network)]
+        places = [(here, network + number) for number in range(1, len(processes) + 1)]
+    frontend = (settings.python, "-m", "dynamo.frontend", *http)
+    workers = [
+        Command(
+            one.name,
+            one.role,
+            tray,
+            _worker(spec, one, settings),
+            {**variables, "DYN_SYSTEM_PORT": str(port)},
         )
-    return tuple(found)
+        for one, (tray, port) in zip(processes, places, strict=True)
+    ]
+    return (*services, Command("frontend", "frontend", here, frontend, variables), *workers)
 
 
 def table_path(role: Role, settings: MockerSettings) -> PurePath:
@@ -123,8 +139,8 @@ def _worker(spec: LaunchSpec, process: Process, settings: MockerSettings) -> tup
     return tuple(argv)
 
 
-def _shared(settings: MockerSettings) -> dict[str, str]:
-    """Return the shared environment: discovery by files, TCP, ZeroMQ, loopback only, plain logs."""
+def _loopback(settings: MockerSettings) -> dict[str, str]:
+    """Return the environment of processes on one machine: discovery by files, TCP, ZeroMQ, loopback only."""
     return {
         "DYN_DISCOVERY_BACKEND": "file",
         "DYN_FILE_KV": str(settings.state / "discovery"),
@@ -135,12 +151,5 @@ def _shared(settings: MockerSettings) -> dict[str, str]:
         "DYN_SYSTEM_HOST": HOST,
         "DYN_HTTP_HOST": HOST,
         "DYN_TCP_RESPONSE_STREAM_HOST": "lo",  # Dynamo 1.4.2 expects the name of an interface here
-        "DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS": '["generate"]',
-        "DYN_LOG": "info",
-        "DYN_LOGGING_CONSOLE_FORMAT": "plain",
-        "DYN_SDK_DISABLE_ANSI_LOGGING": "1",
-        "HF_HUB_OFFLINE": "1",
-        "TRANSFORMERS_OFFLINE": "1",
-        "TRANSFORMERS_VERBOSITY": "critical",
         "TMPDIR": str(settings.state),  # each process of Dynamo 1.4.2 leaves a file there
     }

@@ -13,9 +13,10 @@ from typing import Any
 from pipeline.edge import prometheus
 from pipeline.edge.clock import Clock
 from pipeline.edge.http import Http
-from pipeline.errors import LaunchError, PipelineError
-from pipeline.schema.endpoint import DeploymentChange, describe_with_output
-from pipeline.schema.recipe import Role
+from pipeline.errors import FailureKind, LaunchError, PipelineError
+from pipeline.launch import failures
+from pipeline.schema.endpoint import Cause, DeploymentChange
+from pipeline.schema.recipe import ROLES, Role
 
 COMPONENTS: dict[str, Role] = {"prefill": "prefill", "backend": "decode"}  # Dynamo's names of the roles
 SERVED = "dynamo_component_requests_total"
@@ -53,14 +54,13 @@ def wait(expected: Expected, watch: Watch) -> dict[Role, frozenset[str]]:
     while True:
         found, missing = _look(expected, watch, deadline)
         if exits := watch.exits():
-            others = ", ".join(one.subject for one in exits[1:])
-            hint = f"also ended: {others}" if others else ""
-            raise LaunchError(describe_with_output(exits[0]), where=expected.url, hint=hint)
+            raise failures.error(exits, expected.url)
         if not missing:
             return found
         if watch.clock.monotonic() >= deadline:
             what = f"not ready after {watch.limit_s:g} s: {missing}"
-            raise LaunchError(what, where=expected.url, hint="see the logs of its processes")
+            hint = "see the logs of its processes"
+            raise LaunchError(what, where=expected.url, hint=hint, kind=FailureKind.NEVER_READY)
         watch.clock.sleep(POLL_S)
 
 
@@ -73,6 +73,15 @@ def instances(url: str, http: Http) -> dict[Role, frozenset[str]]:
         if role is not None and one.get("endpoint") == "generate":
             found[role].add(str(one.get("instance_id")))
     return {role: frozenset(ids) for role, ids in found.items()}
+
+
+def changes(ids: Mapping[Role, frozenset[str]], url: str, http: Http) -> list[DeploymentChange]:
+    """Return the roles whose instances are not those with these ids, or that the frontend does not answer."""
+    try:
+        now = instances(url, http)
+    except PipelineError:
+        return [DeploymentChange(Cause.FRONTEND_UNREACHABLE, "frontend")]
+    return [DeploymentChange(Cause.INSTANCES_CHANGED, role) for role in ROLES if now[role] != ids[role]]
 
 
 def served(metrics_url: str, http: Http) -> float:

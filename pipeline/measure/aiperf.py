@@ -14,14 +14,13 @@ from itertools import pairwise
 from pathlib import Path
 
 from pipeline.edge.clients import Clients
+from pipeline.edge.endpoint import Endpoint
 from pipeline.measure import aiperf_files, aiperf_load, aiperf_run, counters, surroundings
 from pipeline.measure.aiperf_files import AiperfOutput
 from pipeline.measure.aiperf_load import LoadSettings
 from pipeline.measure.aiperf_run import INSTALL, ClientRun
 from pipeline.measure.observation import Observation
 from pipeline.measure.points import pack, point, span_s
-from pipeline.measure.validity import assess
-from pipeline.schema.endpoint import Endpoint
 from pipeline.schema.result import Measurement, Point, RawFile
 
 __all__ = ["INSTALL", "Clients", "measure"]
@@ -69,7 +68,7 @@ def measure(settings: LoadSettings, clients: Clients) -> Measurement:
             **settings.endpoint.commands,
             "aiperf": tuple(aiperf_load.command(settings, Path("ARTIFACTS"))),
         },
-        gpus=surroundings.gpus(clients.shell, settings.endpoint.beside),
+        gpus=settings.endpoint.gpus or surroundings.gpus(clients.shell, settings.endpoint.place.command),
     )
 
 
@@ -130,8 +129,8 @@ def _point(settings: LoadSettings, client_run: ClientRun, output: AiperfOutput, 
         settings.job.recipe,
         settings.sku,
         observation,
-        assess(observation),
         duration_s=span_s(observation.requests) or spent,
+        timing=settings.timing,
     )
 
 
@@ -140,7 +139,7 @@ def _observation(settings: LoadSettings, client_run: ClientRun, output: AiperfOu
     conc, endpoint = client_run.concs[at], settings.endpoint
     first, second = client_run.snapshots[at], client_run.snapshots[at + 1]
     before, after = first.counts, second.counts
-    lost = counters.lost_streams(endpoint.frontend_log, before, after)
+    lost = counters.lost_streams(endpoint.place, endpoint.frontend_log, before, after)
     changes = client_run.changes if at == client_run.last else []
     trouble = client_run.trouble if at == client_run.last else ""
     steady_s = second.monotonic_s - first.monotonic_s

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.edge.place import Place
 from pipeline.errors import MeasureError
 from pipeline.measure.requests import Request
 
@@ -36,19 +37,15 @@ class AiperfOutput:
 class Log:
     """AIPerf's log while it is written: the phases that have started and ended so far."""
 
-    path: Path
+    place: Place
+    path: Path  # there
     started: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
     _read: int = 0
 
     def update(self) -> None:
         """Read the lines that were added since the last update."""
-        try:
-            with self.path.open("rb") as file:
-                file.seek(self._read)
-                whole, newline, _ = file.read().rpartition(b"\n")
-        except FileNotFoundError:
-            return
+        whole, newline, _ = (self.place.read(self.path, start=self._read) or b"").rpartition(b"\n")
         self._read += len(whole) + len(newline)
         for match in PHASE.finditer(whole):
             (self.started if match["what"] == b"started" else self.ended).add(match["name"].decode())

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.edge.endpoint import Endpoint
 from pipeline.measure import prompts
 from pipeline.measure.lengths import draw
 from pipeline.schema.catalogue import Sku
-from pipeline.schema.endpoint import Endpoint
 from pipeline.schema.plan import Job
+from pipeline.schema.timing import SkuTiming
 
 CONFIG, PROMPTS, ASKED = "load.json", "prompts.jsonl", "asked.json"
 PAUSE_S, READ_S = (
@@ -40,6 +41,7 @@ class LoadSettings:
     requests_per_conc: int
     seed: int
     staging: Path
+    timing: SkuTiming | None  # of simulated engines; None on hardware
     secrets: tuple[str, ...] = ()  # values that no file keeps
 
     def sent(self, conc: int) -> int:
@@ -92,7 +94,7 @@ def write(settings: LoadSettings, concs: Sequence[int], out: Path) -> dict[str, 
 
 def command(settings: LoadSettings, out: Path) -> list[str]:
     """Return AIPerf's command line; everything else is in the config."""
-    return [settings.program, "profile", "--config", str(out / CONFIG)]
+    return [settings.program, "profile", "--config", str(settings.endpoint.place.path(out) / CONFIG)]
 
 
 def config(settings: LoadSettings, concs: Sequence[int], out: Path) -> dict[str, Any]:
@@ -112,7 +114,7 @@ def config(settings: LoadSettings, concs: Sequence[int], out: Path) -> dict[str,
             {
                 "name": "main",
                 "type": "file",
-                "path": str(out / PROMPTS),
+                "path": str(endpoint.place.path(out) / PROMPTS),
                 "format": "single_turn",
                 "sampling": "sequential",
                 "prompts": {"corpus": "random"},
@@ -121,7 +123,7 @@ def config(settings: LoadSettings, concs: Sequence[int], out: Path) -> dict[str,
         "phases": [
             phase for at, conc in enumerate(concs) for phase in _phases(settings, conc, is_first=at == 0)
         ],
-        "artifacts": {"dir": str(out), "records": ["jsonl"], "autoPlot": False},
+        "artifacts": {"dir": str(endpoint.place.path(out)), "records": ["jsonl"], "autoPlot": False},
         "gpuTelemetry": {"enabled": False},
         "serverMetrics": {"enabled": False},
         "runtime": {"ui": "none"},

@@ -5,8 +5,7 @@ Counters are read between its loops.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -77,14 +76,20 @@ class ClientRun:
 
 def run(settings: LoadSettings, clients: Clients, concs: Sequence[int], out: Path) -> ClientRun:
     """Run AIPerf to its end, or to the end of the loop in which the deployment changed."""
-    client_run, log = ClientRun(concs, [_snapshot(settings, clients)]), Log(out / aiperf_files.LOG)
+    place = settings.endpoint.place
+    place.put(out)
+    client_run, log = (
+        ClientRun(concs, [_snapshot(settings, clients)]),
+        Log(place, place.path(out) / aiperf_files.LOG),
+    )
     console = out / "console.log"
-    with tempfile.TemporaryDirectory(prefix=scratch_prefix(settings.run_id, settings.job.id)) as scratch:
+    with place.scratch(scratch_prefix(settings.run_id, settings.job.id)) as scratch:
         variables = _environment(scratch, settings.job.recipe.limits.time_s)
-        argv = settings.endpoint.beside([*variables, *aiperf_load.command(settings, out)])
+        argv = place.command([*variables, *aiperf_load.command(settings, out)])
         with clients.shell.spawn(argv, log=console) as child:
             code = _follow(settings, clients, child, client_run, log)
     log.update()
+    place.get(out)
     client_run.loop_started = any(aiperf_load.loop(conc) in log.started for conc in concs)
     if code in NOT_FOUND:
         last = aiperf_files.last_message(console)
@@ -171,14 +176,19 @@ def _exit_reason(code: int, console: Path) -> str:
     return f"exit code {code}: {without_secrets(aiperf_files.last_message(console))}"
 
 
-def _environment(scratch: str, limit_s: int) -> list[str]:
+def _environment(scratch: Mapping[str, str], limit_s: int) -> list[str]:
     """Return the `env` command of AIPerf.
 
     Reading all prompts may take as long as the recipe allows, not five minutes.
     """
     unset = [argument for name in UNSET for argument in ("-u", name)]
     timeouts = ("AIPERF_DATASET_CONFIGURATION_TIMEOUT", "AIPERF_SERVICE_PROFILE_CONFIGURE_TIMEOUT")
-    return ["env", *unset, f"TMPDIR={scratch}", *(f"{name}={limit_s}" for name in timeouts)]
+    return [
+        "env",
+        *unset,
+        *(f"{name}={value}" for name, value in scratch.items()),
+        *(f"{name}={limit_s}" for name in timeouts),
+    ]
 
 
 def _snapshot(settings: LoadSettings, clients: Clients) -> Snapshot:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.edge import prometheus
+from pipeline.edge.endpoint import Endpoint
 from pipeline.edge.http import Http
+from pipeline.edge.place import Place
 from pipeline.edge.prometheus import Metrics
-from pipeline.schema.endpoint import Cause, DeploymentChange, Endpoint, Instance
+from pipeline.schema.endpoint import Cause, DeploymentChange, Instance
 from pipeline.schema.recipe import ROLES
 
 SERVED, MIGRATED = "dynamo_component_requests_total", "dynamo_frontend_model_migration_total"
@@ -43,7 +45,7 @@ def read(endpoint: Endpoint, http: Http) -> CounterSnapshot:
     frontend = prometheus.read(f"{endpoint.url}/metrics", http, timeout_s=TIMEOUT_S)
     migrations = None if frontend is None else _migrations(frontend)
     workers = {one.name: _worker(one, http) for one in endpoint.instances}
-    return CounterSnapshot(workers, migrations, _size(endpoint.frontend_log))
+    return CounterSnapshot(workers, migrations, endpoint.place.size(endpoint.frontend_log))
 
 
 def unread(counts: CounterSnapshot) -> CounterSnapshot:
@@ -90,7 +92,7 @@ def migrated(before: CounterSnapshot, after: CounterSnapshot, lost: int) -> int 
     return max(0, after.migrations - before.migrations - lost)
 
 
-def lost_streams(log: Path, before: CounterSnapshot, after: CounterSnapshot) -> int | None:
+def lost_streams(place: Place, log: Path, before: CounterSnapshot, after: CounterSnapshot) -> int | None:
     """Return the streams that the frontend's log reports as lost in between.
 
     None without a log, or where it was truncated.
@@ -98,13 +100,8 @@ def lost_streams(log: Path, before: CounterSnapshot, after: CounterSnapshot) -> 
     wanted = after.log_bytes - before.log_bytes
     if wanted < 0:
         return None
-    try:
-        with log.open("rb") as file:
-            file.seek(before.log_bytes)
-            part = file.read(wanted)
-    except OSError:
-        return None
-    return part.count(LOST_STREAM) if len(part) == wanted else None
+    part = place.read(log, start=before.log_bytes, size=wanted)
+    return part.count(LOST_STREAM) if part is not None and len(part) == wanted else None
 
 
 def _migrations(metrics: Metrics) -> int | None:
@@ -140,10 +137,3 @@ def _worker(instance: Instance, http: Http) -> Worker | None:
 def _whole(count: float) -> int | None:
     """Return a count as an integer; None for NaN and infinity."""
     return round(count) if math.isfinite(count) else None
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

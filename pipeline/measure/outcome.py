@@ -15,6 +15,7 @@ def failure(error: PipelineError) -> Failure:
     """Return error.json; secrets are removed, because an error may quote the end of a log."""
     return Failure(
         error=type(error).__name__,
+        kind=error.kind if isinstance(error, LaunchError) else None,
         what=redaction.without_secrets(error.what),
         where=redaction.without_secrets(error.where),
         hint=redaction.without_secrets(error.hint),

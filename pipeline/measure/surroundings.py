@@ -7,9 +7,9 @@ import platform
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 from pipeline import secret_values
+from pipeline.deployment.driver import described
 from pipeline.edge.shell import Shell
 from pipeline.errors import PipelineError
 from pipeline.measure import redaction
@@ -30,15 +30,6 @@ READ_BY_ENGINES = (
 )
 QUERY = ("nvidia-smi", "-q", "-x")
 QUERY_S = 60.0
-UNKNOWN = {
-    "",
-    "N/A",
-    "Unknown Error",
-    "Not Supported",
-    "Insufficient Permissions",
-    "Requested functionality has been deprecated",
-}
-NO_CLUSTER = re.compile(r"[0-]+")
 
 
 def host() -> Host:
@@ -70,48 +61,6 @@ def gpus(shell: Shell, beside: Callable[[Sequence[str]], list[str]]) -> tuple[Gp
     except PipelineError:
         return None
     return described(found.stdout, node.stdout.strip() or "unknown") if not found.code else None
-
-
-def described(text: str, node: str) -> tuple[Gpu, ...] | None:
-    """Return the GPUs in the XML of ``nvidia-smi -q -x``; None for other text.
-
-    Written from the documentation of the driver; unproven on a rack.
-    """
-    try:
-        log = ET.fromstring(text[text.index("<nvidia_smi_log") :])  # noqa: S314  # a driver's output
-    except (ValueError, ET.ParseError):
-        return None
-    driver = _text(log, "driver_version")
-    return tuple(_gpu(one, index, node, driver) for index, one in enumerate(log.iter("gpu")))
-
-
-def _gpu(one: ET.Element, index: int, node: str, driver: str | None) -> Gpu:
-    power = _number(one, "gpu_power_readings/current_power_limit")
-    cluster = _text(one, "fabric/clusterUuid")
-    return Gpu(
-        node=node,
-        index=str(index),
-        name=_text(one, "product_name"),
-        uuid=_text(one, "uuid"),
-        driver=driver,
-        vbios=_text(one, "vbios_version"),
-        sm_mhz=_number(one, "clocks/sm_clock"),
-        memory_mhz=_number(one, "clocks/mem_clock"),
-        power_limit_w=_number(one, "power_readings/power_limit") if power is None else power,
-        fabric_cluster=None if cluster is None or NO_CLUSTER.fullmatch(cluster) else cluster,
-        fabric_clique=_text(one, "fabric/cliqueId"),
-    )
-
-
-def _text(element: ET.Element, path: str) -> str | None:
-    found = (element.findtext(path) or "").strip()
-    return None if found.strip("[]") in UNKNOWN else found
-
-
-def _number(element: ET.Element, path: str) -> float | None:
-    """Return the number of a text such as ``1965 MHz`` or ``1000.00 W``."""
-    found = re.match(r"\d+(\.\d+)?", _text(element, path) or "")
-    return float(found[0]) if found else None
 
 
 def _cpu(path: Path) -> str | None:

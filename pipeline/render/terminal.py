@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from statistics import median
 
 from pipeline.render.text import fixed, number, signed
+from pipeline.schema.event import JobStatus
 from pipeline.schema.report import DriftedFigure
 from pipeline.schema.timing import PointError, Timing
 
 
 def timing_text(timing: Timing) -> str:
     """Return the parameters and errors of a calibration."""
-    prefill = [("SKU", "worker", "input tok/s/GPU")]
+    prefill = [("SKU", "worker", "input tok/s/GPU", "tokens of a rank in a pass")]
     decode = [("SKU", "worker", "step ms", "µs per 1,000 KV tokens", "slope of")]
     for sku in timing.skus:
-        prefill += [(sku.sku, one.kind, fixed(one.tok_s_gpu, 0)) for one in sku.prefill]
+        prefill += [
+            (sku.sku, one.kind, fixed(one.tok_s_gpu, 0), str(one.pass_tokens or "–")) for one in sku.prefill
+        ]
         decode += [
             (sku.sku, one.kind, fixed(one.step_ms, 2), fixed(one.us_per_kv_ktoken, 2), one.slope_of)
             for one in sku.decode
@@ -36,11 +39,16 @@ def timing_text(timing: Timing) -> str:
         "left out",
     )
     errors = [head, *(_error(point) for point in timing.errors)]
+    waits = [
+        ("recipe", "conc", "TTFT s given", "fitted", "error", "left out"),
+        *map(_wait, _with_ttft(timing)),
+    ]
     tables = (
         aligned(prefill, left=2),
         aligned(decode, left=2),
         overheads,
         aligned(errors, left=1),
+        aligned(waits, left=1) if len(waits) > 1 else "no TTFT was given\n",
         _summary(timing),
     )
     return "\n".join(tables)
@@ -76,6 +84,22 @@ def _error(point: PointError) -> tuple[str, ...]:
     )
 
 
+def _with_ttft(timing: Timing) -> list[PointError]:
+    return [one for one in timing.errors if one.ttft_ms is not None]
+
+
+def _wait(point: PointError) -> tuple[str, ...]:
+    given, fitted, left_out = point.ttft_ms, point.fitted_ttft_ms, point.left_out_ttft_ms
+    return (
+        point.recipe,
+        str(point.conc),
+        number(given, "seconds"),
+        number(fitted, "seconds"),
+        signed(fitted / given - 1) if fitted and given else "unknown",
+        signed(left_out / given - 1) if left_out and given else "unknown",
+    )
+
+
 def _summary(timing: Timing) -> str:
     errors = timing.relative_errors
     left_out = timing.relative_left_out_errors
@@ -86,6 +110,16 @@ def _summary(timing: Timing) -> str:
         if left_out
         else f"{line}\n"
     )
+
+
+def status_table(found: Sequence[JobStatus]) -> str:
+    """Return a line for each job: stage, state, since when, and on which nodes."""
+    head = ("JOB", "ATTEMPT", "STAGE", "STATE", "SINCE", "NODES", "")
+    rows = [
+        (one.job, str(one.attempt), one.stage, one.state, one.since[:19], one.nodes, one.what)
+        for one in found
+    ]
+    return aligned([head, *rows], left=len(head))
 
 
 def aligned(lines: Sequence[Sequence[str]], *, left: int) -> str:

@@ -90,14 +90,58 @@ class SlurmSite(Site):
     launcher: Literal["slurm"]
     account: str | None = None
     partition: Text
-    segment: bool = Field(description="ask for --segment so that a job stays in one NVLink domain")
+    work_dir: str | None = Field(
+        default=None,
+        description="folder, absolute, that the machine of the pipeline and all trays see at the same path;"
+        " each job has a folder in it; required to launch",
+    )
+    segment: bool = Field(
+        description="keep a job in one NVLink domain: --segment, or --switches=1 where this Slurm lacks it"
+    )
     gpus_per_node_directive: bool = True
+    sbatch_options: tuple[str, ...] = Field(default=(), description="further options, e.g. --qos=bench")
     container_mounts: tuple[str, ...] = ()
+    container_writable: bool = False
+    environment: dict[str, str] = Field(
+        default_factory=dict, description="variables of every process, e.g. UCX_NET_DEVICES"
+    )
+    discovery: Literal["etcd", "file"] = Field(
+        default="etcd",
+        description="etcd: etcd and NATS on the first tray; file: a folder below work_dir, and neither of them",
+    )
+    services_image: str | None = Field(
+        default=None, description="container with nats-server and etcd; null = programs of the tray"
+    )
+    client_image: str | None = Field(
+        default=None, description="container of the load client; null = a program of the tray"
+    )
+    time_scale: Positive | None = Field(
+        default=None,
+        description="for simulated engines: they take this many times as long; part of the point key",
+    )
+    queue_s: Count = Field(default=86_400, description="limit of the wait in the queue")
+    stop_s: Count = Field(default=30, description="time that processes have to stop before they are killed")
+    watchdog_s: Count = Field(
+        default=300, description="a job ends itself when the pipeline has shown no sign of life for this long"
+    )
 
     @property
     def measured(self) -> dict[str, JsonValue]:
-        """Whether KV may have to leave its NVLink domain."""
-        return {"segment": self.segment}
+        """Whether KV may have to leave its NVLink domain; variables of every process and the time scale, if any."""
+        found: dict[str, JsonValue] = {"segment": self.segment}
+        if self.environment:
+            found["environment"] = dict(self.environment)
+        return found if self.time_scale is None else {**found, "time_scale": self.time_scale}
+
+    @property
+    def slowdown(self) -> float | None:
+        """The time scale."""
+        return self.time_scale
+
+    @property
+    def teardown_s(self) -> int:
+        """The stop time."""
+        return self.stop_s
 
 
 class KubernetesSite(Site):
@@ -134,8 +178,9 @@ class Cluster(Document):
         default="benchmark", description="which recipes run here: those of the same purpose"
     )
     racks: Count = Field(description="deployments that can run at once; the matrix's max-parallel")
-    timing: str | None = Field(
-        default=None, description="timing document below recipes/, for simulated engines"
+    timing: Text | Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
+        default=None,
+        description="timing document below recipes/, or several of them, for simulated engines",
     )
     model_paths: dict[str, str] = Field(
         default_factory=dict,
@@ -149,6 +194,16 @@ class Cluster(Document):
         description="program of the load client, for measure aiperf: on PATH, or an absolute path",
     )
     notes: str = ""
+
+    @property
+    def timings(self) -> tuple[str, ...]:
+        """Timing documents below recipes/; of several, the one for the LLM of a recipe counts."""
+        return (self.timing,) if isinstance(self.timing, str) else self.timing or ()
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether its figures come from timing documents."""
+        return self.measure == "replay" or self.engine_override == "mocker"
 
     @property
     def launcher(self) -> str | None:

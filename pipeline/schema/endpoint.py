@@ -1,12 +1,8 @@
-"""The interface between a launcher and a measure: a deployment that answers.
-
-It is live, so it is never stored.
-"""
+"""What a launcher and a measure both know of a deployment: its instances, and what can change while it is measured."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -40,6 +36,12 @@ class Cause(StrEnum):
     INSTANCES_CHANGED = "instances_changed"
     PROCESS_REPLACED = "process_replaced"
     FRONTEND_UNREACHABLE = "frontend_unreachable"
+    NEVER_RAN = "never_ran"
+    NODE_LOST = "node_lost"
+    NODE_SILENT = "node_silent"
+    PREEMPTED = "preempted"
+    CANCELLED = "cancelled"
+    JOB_ENDED = "job_ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class DeploymentChange:
     code: int | None = None  # exit code of the process; negative = signal
     log: Path | None = None
     last_output: tuple[str, ...] = ()  # last lines of the log
+    node: str = ""  # where the process ran; empty for this machine
 
     @property
     def signal(self) -> int | None:
@@ -64,13 +67,20 @@ def describe(change: DeploymentChange) -> str:
     >>> describe(DeploymentChange(Cause.KILLED, "decode-0", code=-9))
     'decode-0 was killed by signal 9'
     """
+    subject = f"{change.subject} on {change.node}" if change.node else change.subject
     texts = {
-        Cause.EXITED: f"{change.subject} exited with {change.code}",
-        Cause.KILLED: f"{change.subject} was killed by signal {change.signal}",
-        Cause.TIME_LIMIT: f"{change.subject} reached its wall-clock limit",
+        Cause.EXITED: f"{subject} exited with {change.code}",
+        Cause.KILLED: f"{subject} was killed by signal {change.signal}",
+        Cause.TIME_LIMIT: f"{subject} reached its wall-clock limit",
         Cause.INSTANCES_CHANGED: f"{change.subject} instances are not those from the start",
         Cause.PROCESS_REPLACED: f"{change.subject} is another process than before",
         Cause.FRONTEND_UNREACHABLE: f"the {change.subject} does not answer",
+        Cause.NEVER_RAN: f"{subject} was never started",
+        Cause.NODE_SILENT: f"node {change.subject} does not answer",
+        Cause.NODE_LOST: f"node {change.subject} was lost",
+        Cause.PREEMPTED: f"{change.subject} was preempted",
+        Cause.CANCELLED: f"{change.subject} was cancelled from outside",
+        Cause.JOB_ENDED: f"{change.subject} has ended",
     }
     return texts[change.cause]
 
@@ -90,22 +100,3 @@ class Instance:
     name: str
     role: Role
     metrics_url: str | None  # Prometheus text; None where there are no metrics
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A deployment that is ready; valid only inside the ``with`` of its launcher."""
-
-    url: str  # of the frontend, without a path
-    served_name: str
-    tokenizer: (
-        str  # folder with the model's tokenizer.json, on the machine of the pipeline and the load client
-    )
-    instances: tuple[Instance, ...]
-    logs: Path  # one file for each process; kept with the raw files
-    frontend_log: Path
-    beside: Callable[[Sequence[str]], list[str]]  # wraps a command so that it runs next to the frontend
-    changes: Callable[[], list[DeploymentChange]]  # since the deployment was ready; empty while it is intact
-    versions: dict[str, str]
-    stages_s: dict[str, float]  # seconds from start to ready, by stage
-    commands: dict[str, tuple[str, ...]] = field(default_factory=dict)  # argument list of each process

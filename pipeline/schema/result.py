@@ -8,11 +8,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from pipeline.errors import FailureKind
 from pipeline.plaintext import safe_line
 from pipeline.schema.base import Document, Stored, digest, schema
 from pipeline.schema.plan import Job
 from pipeline.schema.published import StatedPoint
 from pipeline.schema.recipe import LARGEST, Client, Conc, Count, Text
+from pipeline.schema.timing import Extrapolation
 from pipeline.schema.upgrades import Raw
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it is a part of file names
@@ -20,6 +22,8 @@ Origin = Literal["measured", "simulated", "published"]
 Line = Annotated[str, AfterValidator(safe_line)]  # of logs and of strangers
 Number = Annotated[int, Field(ge=0, le=LARGEST)]
 DERIVED = ("total_tok_s_gpu", "input_tok_s_gpu", "output_tok_s_gpu", "interactivity")
+# An extrapolated point is shown and marked. It enters no frontier, verdict or headline.
+PointStatus = Literal["ok", "extrapolated", "invalid"]
 Measure = Literal["replay", "aiperf", "sa-bench", "article"]
 
 
@@ -51,9 +55,12 @@ class Point(Document):
     """
 
     conc: Conc
-    status: Literal["ok", "invalid"]
+    status: PointStatus
     reasons: tuple[Line, ...] = Field(
         default=(), description="why the point is invalid, each `name: what was found`"
+    )
+    extrapolated: tuple[Extrapolation, ...] = Field(
+        default=(), description="what is outside of the range that the timing was fitted to; () when measured"
     )
     not_evaluated: tuple[Line, ...] = Field(
         default=(), description="what could not be evaluated, and why; it does not make the point invalid"
@@ -69,6 +76,9 @@ class Point(Document):
     overhead_s: float = Field(
         default=0.0, description="fixed part of duration_s that the timing model adds; 0 when measured"
     )
+    lock_step_wait_s: float = Field(
+        default=0.0, description="part of the mean TTFT that the timing model adds; 0 when measured"
+    )
     ttft_ms: Statistics
     tpot_ms: Statistics
     e2e_ms: Statistics
@@ -77,6 +87,10 @@ class Point(Document):
         default=None, description="requests in flight on the steady window; null = there was none"
     )
     steady_s: float | None = Field(default=None, description="length of the steady window")
+    decode_sequences: float | None = Field(
+        default=None,
+        description="sequences of a decode rank at once, mean over the steady window; null = no window",
+    )
     raw: tuple[RawFile, ...] = ()
 
     @property
@@ -214,7 +228,11 @@ def point_key(record: JobRecord, conc: int, *, deployment_digest: str) -> str:
 class Failure(Stored):
     """error.json: why there are no points."""
 
+    schema_version: int = schema(2)
     error: Line
+    kind: FailureKind | None = Field(
+        default=None, description="class of a failed launch; null = another error, or not classified"
+    )
     what: Line
     where: Line = ""
     hint: Line = ""
@@ -225,7 +243,7 @@ class Failure(Stored):
 class Result(Stored):
     """results.json: the points of one job."""
 
-    schema_version: int = schema(2)
+    schema_version: int = schema(3)
     points: Annotated[tuple[Point, ...], Field(min_length=1)]
 
     def to_json(self) -> str:

@@ -70,7 +70,7 @@ def jobs_measured_whole(rows: Iterable[HistoryRow]) -> list[Job]:
         provenance, job = row.record.provenance, row.record.job
         client = job.recipe.client
         is_full = (provenance.requests_per_conc, provenance.seed) == (client.requests_per_conc, client.seed)
-        if row.point is not None and row.point.status == "ok" and is_full:
+        if row.point is not None and row.point.status != "invalid" and is_full:
             good.setdefault((*row.run, job.id), set()).add(row.conc)
             jobs[*row.run, job.id] = job
     return [job for key, job in jobs.items() if good[key] == set(job.recipe.conc)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import os
 import typing
@@ -23,6 +24,7 @@ from pipeline.schema.recipe import ROLES
 from tests.fakes import launch_specs
 from tests.fakes.clock import FakeClock
 from tests.fakes.dynamo import FakeDynamo, FakeShell
+from tests.fakes.slurm import FakeJob, FakeSlurm
 
 RUN = f"contract.{os.getpid()}"  # two sessions on one machine do not meet
 
@@ -47,7 +49,7 @@ class Lab:
     ]  # run, job: something that nobody took down; is it there?
 
 
-def local_lab() -> Lab:
+def local_lab(_folder: Path) -> Lab:
     cluster = launch_specs.cluster(isolation="none")
 
     def clients(dying: dict[str, str] | None = None, *, missing: bool = False) -> Clients:
@@ -77,7 +79,42 @@ def left_process(run: str, job: str) -> Iterator[Callable[[], bool]]:
         yield lambda: child.poll() is None
 
 
-LABS: dict[str, Callable[[], Lab]] = {"local": local_lab}
+def with_limits(spec: LaunchSpec, **limits: int) -> LaunchSpec:
+    recipe = spec.job.recipe
+    recipe = recipe.model_copy(update={"limits": recipe.limits.model_copy(update=limits)})
+    return dataclasses.replace(spec, job=spec.job.model_copy(update={"recipe": recipe}))
+
+
+def slurm_lab(folder: Path) -> Lab:
+    world: dict[str, FakeJob] = {}  # the queue, which outlives the launcher
+    cluster = launch_specs.slurm_cluster(folder)
+
+    def clients(dying: dict[str, str] | None = None, *, missing: bool = False) -> Clients:
+        served = launch_specs.spec(run_id=RUN).llm.served_name
+        dynamo = FakeDynamo(served, {"prefill": 1, "backend": 2 - missing})
+        return Clients(FakeSlurm(dynamo, dying or {}, world), dynamo, FakeClock())  # type: ignore[arg-type]  # stands in for it
+
+    @contextmanager
+    def left_job(run: str, job: str) -> Iterator[Callable[[], bool]]:
+        left = FakeJob(str(len(world)), "any", f"rackbench:{run}:{job}:1")
+        world[left.id] = left
+        yield lambda: left.state == "RUNNING"
+
+    return Lab(
+        cluster=cluster,
+        spec=lambda: with_limits(launch_specs.spec(run_id=RUN), ready_s=60),
+        clients=clients,
+        running=lambda clients: clients.shell.running,  # type: ignore[attr-defined]  # ours
+        limit="#SBATCH --time=08:00:00",
+        process="decode-1",
+        incomplete=cluster.model_copy(update={"site": cluster.site.model_copy(update={"work_dir": None})}),
+        needed="site.work_dir",
+        lose=lambda clients: clients.http.instances.update(backend=1),  # type: ignore[attr-defined]  # ours
+        left=left_job,
+    )
+
+
+LABS: dict[str, Callable[[Path], Lab]] = {"local": local_lab, "slurm": slurm_lab}
 
 
 @pytest.fixture(params=LAUNCHERS)
@@ -86,8 +123,10 @@ def launcher(request) -> Launcher:
 
 
 @pytest.fixture
-def lab(request, launcher) -> Lab:
-    return LABS[request.node.callspec.params["launcher"]]()
+def lab(request, launcher, tmp_path) -> Lab:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    return LABS[request.node.callspec.params["launcher"]](folder)
 
 
 def test_every_launcher_is_tried_here_and_can_be_named_by_a_cluster():
@@ -97,7 +136,7 @@ def test_every_launcher_is_tried_here_and_can_be_named_by_a_cluster():
     assert LAUNCHERS.keys() <= set(named)
 
 
-@pytest.mark.parametrize("function", ["manifest", "deployed", "sweep"])
+@pytest.mark.parametrize("function", ["manifest", "deployed", "status", "sweep"])
 def test_a_launcher_has_the_functions_of_the_protocol(launcher, function):
     wanted = [name for name in inspect.signature(getattr(Launcher, function)).parameters if name != "self"]
     assert list(inspect.signature(getattr(launcher, function)).parameters) == wanted
@@ -119,9 +158,8 @@ def test_a_deployment_is_up_inside_its_with_and_down_after_it(launcher, lab, tmp
         assert endpoint.url.startswith("http://")
         assert endpoint.served_name == lab.spec().llm.served_name
         assert {one.role for one in endpoint.instances} == set(ROLES)
-        assert list(endpoint.beside(["aiperf", "--help"]))[-2:] == ["aiperf", "--help"]
-        assert endpoint.frontend_log.is_file()
-        assert endpoint.frontend_log.is_relative_to(endpoint.logs)
+        assert list(endpoint.place.command(["aiperf", "--help"]))[-2:] == ["aiperf", "--help"]
+        assert endpoint.place.read(endpoint.frontend_log, start=0) is not None
         assert endpoint.versions
         assert {one.name for one in endpoint.instances} <= endpoint.commands.keys()
         assert all(RUN in " ".join(argv) for argv in endpoint.commands.values())
@@ -165,6 +203,14 @@ def test_a_cluster_document_without_a_field_that_is_needed_is_refused_by_its_nam
     assert lab.incomplete.id in caught.value.where
     with pytest.raises(LaunchError, match=lab.needed):
         launcher.deployed(lab.spec(), lab.incomplete, clients=lab.clients(), logs=Path("unused")).__enter__()
+
+
+def test_a_status_names_the_jobs_of_the_run_and_no_others(launcher, lab):
+    with lab.left(RUN, "a"), lab.left(f"{RUN}-2", "b"):
+        found = launcher.status(RUN, lab.cluster, clients=lab.clients())
+        assert [(one.job, one.attempt) for one in found] == [("a", 1)]
+        launcher.sweep(RUN, lab.cluster, clients=lab.clients())
+        assert launcher.status(RUN, lab.cluster, clients=lab.clients()) == []
 
 
 def test_there_is_nothing_to_sweep_of_a_run_that_never_was(launcher, lab):

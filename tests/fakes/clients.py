@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from pipeline.edge.endpoint import Endpoint
 from pipeline.edge.http import Response
+from pipeline.edge.place import Here
 from pipeline.edge.shell import Completed
 from pipeline.errors import PipelineError
-from pipeline.schema.endpoint import DeploymentChange, Endpoint, Instance
+from pipeline.schema.endpoint import DeploymentChange, Instance
 from tests.fakes.launch_specs import MODEL
 
 PLAYED = Path(__file__).parents[1] / "unit" / "aiperf"
@@ -57,9 +59,8 @@ def endpoint(logs: Path, *, changes: Callable[[], list[DeploymentChange]] = list
         served_name="deepseek-ai/DeepSeek-V4-Pro",
         tokenizer=str(MODEL),
         instances=tuple(Instance(name, role, f"http://127.0.0.1/{name}") for name, role in NAMES.items()),
-        logs=logs,
+        place=Here(FakeHttp(), lambda argv: ["beside", *argv]),
         frontend_log=logs / "frontend.log",
-        beside=lambda argv: ["beside", *argv],
         changes=changes,
         versions={"ai-dynamo": "1.4.2"},
         stages_s={"start": 0.5, "ready": 4.0},

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from pipeline.edge.http import Response
 
@@ -26,6 +27,12 @@ class FakeChild:
         self.ask()
         assert self.code is not None
         return self.code
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
 
 @dataclass

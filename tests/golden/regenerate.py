@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from pipeline import load
@@ -45,6 +46,13 @@ def manifests() -> dict[Path, str]:
             launch_specs.cluster(),
         )
         texts[HERE / "manifests" / f"local.{name}.txt"] = LAUNCHERS["local"].manifest(spec, cluster)
+    found = recipe_set()
+    for recipe in found.recipes.values():
+        if recipe.purpose == "benchmark":
+            spec = launch_specs.spec(recipe.id, run_id="26105123", model_path="/models/DeepSeek-V4-Pro")
+            spec = dataclasses.replace(spec, vllm=found.catalogue.engine("vllm", recipe))
+            script = LAUNCHERS["slurm"].manifest(spec, found.catalogue.clusters["gb200-slurm"])
+            texts[HERE / "manifests" / f"slurm.{recipe.id}.sbatch"] = script
     return texts
 
 

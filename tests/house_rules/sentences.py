@@ -24,6 +24,11 @@ SETS = frozenset({"set", "frozenset", "tuple", "list", "dict", "Counter"})
 # Path glob, part of the reported text, and why it is right there: text that other programs write, or a closed set of values.
 ALLOWED: tuple[tuple[str, str, str], ...] = (
     ("pipeline/*", "cannot lock ref|failed to update ref", "git's own words for a push that came second"),
+    (
+        "pipeline/launch/*",
+        "Invalid job id specified",
+        "Slurm's own words: its exit code is that of any error",
+    ),
     ("pipeline/*", "PRIVATE KEY-----", "the PEM format"),
     ("pipeline/*", "model name", "a key of /proc/cpuinfo"),
     ("pipeline/*", "Unknown Error", "a value of nvidia-smi"),

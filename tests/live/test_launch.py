@@ -245,7 +245,7 @@ def test_an_error_of_whoever_measures_takes_everything_down(run_id, tmp_path):
 
 def test_a_client_that_was_forgotten_ends_with_the_deployment(run_id, tmp_path):
     with deployed(run_id, tmp_path) as endpoint:
-        client = subprocess.Popen(endpoint.beside(["sleep", "1000"]), start_new_session=True)
+        client = subprocess.Popen(endpoint.place.command(["sleep", "1000"]), start_new_session=True)
         wait_for(lambda: processes.marked({RUN: run_id, PROCESS: "client"}))
     assert client.wait(timeout=60) != 0
 

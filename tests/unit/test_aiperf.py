@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.edge.clients import Clients
+from pipeline.edge.place import Files
 from pipeline.errors import MeasureError, PipelineError
 from pipeline.measure import aiperf, aiperf_files, aiperf_load, aiperf_run
 from pipeline.measure.lengths import draw
@@ -158,7 +159,7 @@ def test_a_session_that_was_not_requested_is_an_error(tmp_path):
 def test_the_log_is_followed_while_it_grows(tmp_path):
     said = played("whole", "aiperf.log")
     middle = said.index("Phase c2 (profiling) complete") + 20  # in the midst of a line
-    log = aiperf_files.Log(tmp_path / "aiperf.log")
+    log = aiperf_files.Log(Files(), tmp_path / "aiperf.log")
     log.update()
     (tmp_path / "aiperf.log").write_text(said[:middle])
     log.update()

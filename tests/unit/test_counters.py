@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.edge.http import Response
+from pipeline.edge.place import Files
 from pipeline.measure import counters
 from pipeline.measure.counters import CounterSnapshot
 from tests.fakes.clients import endpoint
@@ -19,8 +20,8 @@ def test_streams_lost_before_and_after_a_loop_are_not_its_own(tmp_path):
         CounterSnapshot({}, 0, log_bytes=len(earlier)),
         CounterSnapshot({}, 0, log_bytes=len(earlier + during)),
     )
-    assert counters.lost_streams(log, before, after) == 1
-    assert counters.lost_streams(tmp_path / "none", before, after) is None
+    assert counters.lost_streams(Files(), log, before, after) == 1
+    assert counters.lost_streams(Files(), tmp_path / "none", before, after) is None
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def test_a_log_that_shrank_tells_of_no_streams(tmp_path, before, after):
     log.write_bytes(b"0123456789")
     assert (
         counters.lost_streams(
-            log, CounterSnapshot({}, 0, log_bytes=before), CounterSnapshot({}, 0, log_bytes=after)
+            Files(), log, CounterSnapshot({}, 0, log_bytes=before), CounterSnapshot({}, 0, log_bytes=after)
         )
         is None
     )

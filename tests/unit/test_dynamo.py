@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.deployment import layout
 from pipeline.launch import describe, dynamo, options
+from pipeline.launch.addresses import Addresses
 from pipeline.schema.recipe import Pool, Recipe
 from tests.golden.regenerate import commands, recipe_set
 
@@ -30,7 +31,11 @@ PACKED = LOW.model_copy(
 def started(recipe: Recipe, mode: str = "per-gpu") -> tuple[dynamo.Command, ...]:
     recipe = recipe.model_copy(update={"dp_launch": mode})
     return dynamo.commands(
-        recipe, served_name="org/LLM", model_path="/model", layout=layout.place(recipe, 4), vllm=None
+        recipe,
+        served_name="org/LLM",
+        model_path="/model",
+        addresses=Addresses(layout.place(recipe, 4)),
+        vllm=None,
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.deployment import layout
 from pipeline.schema.recipe import Pool, Recipe
@@ -129,3 +131,57 @@ def test_names_are_unique_so_that_no_two_processes_write_one_log() -> None:
     for name in EXPECTED:
         names = [process.name for process in placed(name).processes]
         assert len(set(names)) == len(names)
+
+
+def pools() -> st.SearchStrategy[Pool]:
+    """Pools whose workers fill trays evenly, or share one."""
+    shape = st.tuples(
+        st.sampled_from([1, 2, 4, 8]), st.sampled_from([1, 2]), st.sampled_from([1, 2, 4, 8, 16])
+    )
+    return st.builds(
+        lambda workers, shape: Pool(workers=workers, tp=shape[0], pp=shape[1], dp=shape[2], ep=1),
+        st.integers(1, 6),
+        shape.filter(lambda one: one[0] * one[1] * one[2] <= 32),
+    )
+
+
+def expected_trays(recipe: Recipe) -> list[tuple[str, int, set[int]]]:
+    """Role, worker and places (4 · tray + GPU) by the rules of srt-slurm, counted worker by worker.
+
+    Trays of the services come first, then each worker takes whole trays in the order of prefill and decode; workers
+    that are smaller than a tray fill one from its first GPU on. srt-slurm lets a prefill worker and a decode worker
+    share a tray only where it is told to, which ours never does.
+    """
+    found, tray, used = [], recipe.infra_trays, 0
+    for role, pool in recipe.pools.items():
+        for worker in range(pool.workers):
+            size = pool.tp * pool.pp * pool.dp
+            if used + size > 4:
+                tray, used = tray + (used > 0), 0
+            first = 4 * tray + used
+            found.append((role, worker, set(range(first, first + size))))
+            whole, rest = divmod(used + size, 4)
+            tray, used = tray + whole, rest
+        tray, used = tray + (used > 0), 0
+    return found
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    prefill=pools(), decode=pools(), infra=st.integers(0, 2), mode=st.sampled_from(["per-gpu", "per-tray"])
+)
+def test_random_layouts_use_each_gpu_once_and_stand_where_srt_slurm_puts_them(
+    prefill: Pool, decode: Pool, infra: int, mode: str
+) -> None:
+    changes = {"prefill": prefill, "decode": decode, "infra_trays": infra, "dp_launch": mode}
+    recipe = RECIPES[f"{GB200}.1p1d-dep8-dep8"].model_copy(update=changes)
+    found = layout.place(recipe, 4)
+    each = [4 * one.tray + device for one in found.processes for device in one.devices]
+    assert len(each) == len(set(each)) == recipe.gpus_counted
+    assert all(place % 4 >= 0 and place // 4 < found.trays for place in each)
+    assert found.gpus_held == recipe.gpus_held(4)
+    for role, worker, places in expected_trays(recipe):
+        processes = found.worker(role, worker)
+        own = [4 * one.tray + device for one in processes for device in one.devices]
+        assert set(own) == places
+        assert sum(not one.headless for one in processes) >= 1

@@ -18,6 +18,7 @@ from pipeline.errors import FileError, LaunchError, PipelineError
 from pipeline.flow import launching
 from pipeline.flow.context import Context
 from pipeline.launch import base, dynamo, local, machine, mocker
+from pipeline.launch.addresses import Addresses
 from pipeline.schema.cluster import Cluster, LocalSite
 from pipeline.schema.endpoint import Cause, describe, describe_with_output, scratch_prefix
 from pipeline.schema.recipe import ROLES
@@ -53,7 +54,7 @@ def value(command: dynamo.Command, option: str) -> str:
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 def test_manifests_are_as_reviewed(path: Path) -> None:
     assert GOLDEN[path] == path.read_text("utf-8"), "python -m tests.golden.regenerate, then read the diff"
-    assert GOLDEN[path].count("\n") <= 60
+    assert path.suffix == ".sbatch" or GOLDEN[path].count("\n") <= 60
 
 
 def test_no_golden_manifest_is_left_over() -> None:
@@ -68,7 +69,9 @@ def test_simulated_engines_are_those_of_the_real_deployment_that_register(name: 
     spec = launch_specs.spec(name, run_id="r")
     recipe = spec.job.recipe.model_copy(update={"dp_launch": mode})
     layout = place(recipe, 4)
-    real = dynamo.commands(recipe, served_name="LLM", model_path="/model", layout=layout, vllm=None)
+    real = dynamo.commands(
+        recipe, served_name="LLM", model_path="/model", addresses=Addresses(layout), vllm=None
+    )
     simulated = mocker.commands(spec, layout, mocker.MockerSettings("python", PurePath("/state"), 18000, 1.0))
     registering = [one.name for one in real if one.role in ROLES and "--headless" not in one.argv]
     assert [one.name for one in simulated] == ["frontend", *registering]

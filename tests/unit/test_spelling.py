@@ -9,6 +9,7 @@ from pipeline import load
 from pipeline.deployment import launcher_owned, layout
 from pipeline.deployment.settings import opposite, positive, setting
 from pipeline.launch import dynamo
+from pipeline.launch.addresses import Addresses
 from pipeline.launch.options import render_flags
 from pipeline.schema.engine import EngineOption
 from pipeline.schema.recipe import ROLES, Recipe
@@ -92,7 +93,9 @@ def test_a_wrong_spelling_is_an_error_at_its_line(lines: str, what: str, hint: s
 def test_everything_that_the_launcher_adds_to_an_engine_is_owned_by_it(recipe: Recipe) -> None:
     placed = layout.place(recipe, 4)
     for vllm in (None, engines.choice(engines.vllm(device_ids=EngineOption()))):
-        commands = dynamo.commands(recipe, served_name="m", model_path="/m", layout=placed, vllm=vllm)
+        commands = dynamo.commands(
+            recipe, served_name="m", model_path="/m", addresses=Addresses(placed), vllm=vllm
+        )
         for one in commands:
             if one.role in ROLES:
                 pool = recipe.pools[one.role]
@@ -145,7 +148,11 @@ def test_gpus_are_an_option_where_the_version_has_it_and_a_variable_elsewhere(*,
     recipe = next(iter(RECIPES.values()))
     engine = engines.vllm(device_ids=EngineOption()) if has_option else engines.vllm()
     commands = dynamo.commands(
-        recipe, served_name="m", model_path="/m", layout=layout.place(recipe, 4), vllm=engines.choice(engine)
+        recipe,
+        served_name="m",
+        model_path="/m",
+        addresses=Addresses(layout.place(recipe, 4)),
+        vllm=engines.choice(engine),
     )
     workers = [one for one in commands if one.role in ROLES]
     assert {"--device-ids" in one.argv for one in workers} == {has_option}
