@@ -5,23 +5,42 @@ Checked file by file on reading, since their origin is unknown.
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import re
 import shutil
 import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
+from pipeline.deployment import invariants
+from pipeline.deployment.invariants import REFUSED
 from pipeline.edge import files as local_files
 from pipeline.edge.scratch import sole
-from pipeline.errors import ArtifactError, FileError
-from pipeline.schema.result import RUN_ID, Failure, JobRecord, Measurement, Point, Result, ResultFolder
+from pipeline.errors import ArtifactError, FileError, PipelineError
+from pipeline.plaintext import one_line
+from pipeline.schema.result import (
+    DERIVED,
+    RUN_ID,
+    Failure,
+    JobRecord,
+    Measurement,
+    Point,
+    Result,
+    ResultFolder,
+)
 
 SUMS = "SHA256SUMS"
 DOCUMENTS = ("job.json", "results.json", "error.json")
 EVENTS = "events.jsonl"
-LARGEST_DOCUMENT = 16 << 20
+LARGEST_DOCUMENT = {"results.json": 16 << 20, SUMS: 4 << 20}
+LARGEST_RECORD = 2 << 20  # of the other documents: each row of the history holds one
+SHOWN = 10  # names in one line
+DEPTH, LOOKED = 4, 1_000  # levels and folders that are looked at for results that were not found
 LARGEST_RAW = 512 << 20
 RAW_PATH = re.compile(r"raw(/[A-Za-z0-9_][A-Za-z0-9_.+=-]*)+")
 SUMS_LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
@@ -177,12 +196,91 @@ def find(paths: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def overlooked(
+    paths: Iterable[Path], found: Iterable[Path], known: Iterable[Path] = ()
+) -> tuple[list[ArtifactError], list[str]]:
+    """Return an error for each folder that looks like a result and was not found, and a line on other entries.
+
+    Of the other entries only those of the named folders themselves, without ``known``; hidden ones are unfinished.
+    """
+    alike, others = _unfound(paths, found)
+    named = {path.absolute() for path in known}
+    names = [path.name for path in others if path.absolute() not in named and path not in alike]
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    line = f"passed over, no results: {one_line(', '.join(names[:SHOWN]))}{more}"
+    what = "looks like a result and was not taken"
+    return [ArtifactError(what, where=str(path), hint="name it") for path in alike], [line] if names else []
+
+
+def _unfound(paths: Iterable[Path], found: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the folders that look like results, and all entries of the named folders."""
+    taken = {path.absolute() for path in found}
+    alike: list[Path] = []
+    others: list[Path] = []
+    for root in paths:
+        if root.absolute() in taken:
+            continue
+        for folder, names, files in os.walk(root):
+            here = Path(folder)
+            if here != root and _is_alike(here, files):
+                alike.append(here)
+            deeper = [name for name in sorted(names) if not name.startswith(".")]
+            names[:] = [
+                name for name in deeper if (here / name).absolute() not in taken and here not in alike
+            ]
+            if here == root:
+                others += [here / name for name in sorted({*files, *names}) if not name.startswith(".")]
+            if len(alike) > LOOKED or here.relative_to(root).parts[DEPTH:]:
+                names.clear()
+    return alike, others
+
+
+def _is_alike(folder: Path, files: Iterable[str]) -> bool:
+    return folder.name.startswith("bench-") or bool({SUMS, *DOCUMENTS}.intersection(files))
+
+
 def read(folder: Path) -> ResultFolder:
-    """Return a result folder; ArtifactError unless every file is the one in SHA256SUMS and the name the one in job.json."""
+    """Return a result folder; ArtifactError unless its files are those in SHA256SUMS and its name that in job.json.
+
+    Whatever is wrong with one folder is one ArtifactError, or a FileError where it cannot be read.
+    """
     if not os.path.lexists(folder):
         raise ArtifactError("missing: no such folder", where=str(folder), hint="fetch it again")
-    with local_files.file_errors("read"):
-        return _read(folder)
+    try:
+        with local_files.file_errors("read"):
+            return _read(folder)
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+        what = f"cannot be read: {type(error).__name__}: {one_line(str(error))}"
+        raise ArtifactError(what, where=str(folder), hint="it is damaged or not one of rackbench") from error
+
+
+@dataclass(slots=True)
+class Arrived:
+    """Whole folders, odd ones with their errors, and lines on clocks."""
+
+    whole: list[ResultFolder] = field(default_factory=list)
+    damaged: list[tuple[Path, PipelineError]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+
+def read_all(
+    folders: Iterable[Path], *, now: datetime, run_id: str | None, made: Mapping[str, datetime]
+) -> Arrived:
+    """Return the folders as they are read, each held against itself, its job, its plan, the run and the clock.
+
+    ``made`` is when each plan was made, by its id.
+    """
+    arrived = Arrived()
+    for folder in folders:
+        try:
+            one = read(folder)
+            points = [point for point in one.points if isinstance(point, Point)]
+            invariants.refuse_broken(one.record, points, where=one.folder, run_id=run_id)
+            arrived.lines += invariants.refuse_times(one.record, now, made=made, where=one.folder)
+            arrived.whole.append(one)
+        except (ArtifactError, FileError) as error:
+            arrived.damaged.append((folder, error))
+    return arrived
 
 
 def _read(folder: Path) -> ResultFolder:
@@ -205,6 +303,7 @@ def _read(folder: Path) -> ResultFolder:
         failure = Failure.from_json(content["error.json"], where=str(files["error.json"]))
         return ResultFolder(folder=name, record=record, failure=failure, sums_sha256=digest)
     points = Result.from_json(content["results.json"], where=str(files["results.json"])).points
+    _refuse_other_rates(content["results.json"], points, files["results.json"])
     _refuse_other_concs(folder, record, points)
     _refuse_other_raw(folder, points, sums)
     return ResultFolder(folder=name, record=record, points=points, sums_sha256=digest)
@@ -311,6 +410,17 @@ def _refuse_other_concs(folder: Path, record: JobRecord, points: Iterable[Point]
         )
 
 
+def _refuse_other_rates(text: bytes, points: Iterable[Point], where: Path) -> None:
+    """Compute every derived figure once; ArtifactError where the file states another one."""
+    for written, point in zip(json.loads(text)["points"], points, strict=True):
+        for name in DERIVED:
+            stated, found = written.get(name), getattr(point, name)
+            is_same = stated is None or (found is not None and math.isclose(stated, found, rel_tol=1e-6))
+            if not is_same:
+                what = f"rates: {name} is {stated}, tokens and wall clock give {found}"
+                raise ArtifactError(what, where=f"{where}: conc {point.conc}", hint=REFUSED)
+
+
 def _refuse_other_raw(folder: Path, points: Iterable[Point], sums: Mapping[str, str]) -> None:
     for raw in (raw for point in points for raw in point.raw):
         if sums.get(raw.path) != raw.sha256:
@@ -323,7 +433,7 @@ def _refuse_other_raw(folder: Path, points: Iterable[Point], sums: Mapping[str, 
 
 
 def _document(path: Path) -> bytes:
-    _refuse_large(path, LARGEST_DOCUMENT)
+    _refuse_large(path, LARGEST_DOCUMENT.get(path.name, LARGEST_RECORD))
     return path.read_bytes()
 
 

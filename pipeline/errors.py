@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import PurePath
 from typing import Final, Literal, Self
 
+from pipeline.plaintext import LONG, one_line
+
 FileAction = Literal["read", "write", "create", "remove", "lock", "access"]
 FILE_HINTS: Final = {
     errno.ENOSPC: "free some space",
@@ -64,7 +66,7 @@ class Problem:
 
     def __str__(self) -> str:
         word = "" if self.severity == "error" else "warning: "
-        return f"{self.path}:{self.line}:{self.col}: {word}{self.message}"
+        return one_line(f"{self.path}:{self.line}:{self.col}: {word}{self.message}", LONG)
 
 
 class RecipeError(PipelineError):

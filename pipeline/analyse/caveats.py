@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from pipeline.analyse.curves import Family
-from pipeline.schema.findings import Calibration, Caveats
+from pipeline.schema.findings import Calibration, Caveats, ExtrapolatedPoints
 from pipeline.schema.report import CoverageRow
 from pipeline.schema.timing import Timing
 
@@ -18,11 +18,21 @@ def caveats(families: Sequence[Family], coverage: Sequence[CoverageRow]) -> Cave
         simulated=next((kind for kind in kinds if kind.origin == "simulated"), None),
         has_published=any(kind.origin == "published" for kind in kinds),
         reduced=tuple(family.kind for family in families if family.is_reduced),
+        extrapolated=_extrapolated(families),
         incomplete=sum(row.is_gap for row in coverage),
         deployments=len(coverage),
         has_curves=any(family.curves for family in families),
         kinds=kinds,
     )
+
+
+def _extrapolated(families: Sequence[Family]) -> ExtrapolatedPoints | None:
+    points = [point for family in families for curve in family.curves for point in curve.points]
+    beyond = [point for point in points if point.status == "extrapolated"]
+    if not beyond:
+        return None
+    axes = dict.fromkeys(one.axis for point in beyond for one in point.extrapolated)
+    return ExtrapolatedPoints(count=len(beyond), points=len(points), axes=tuple(axes))
 
 
 def calibration(timing: Timing | None) -> Calibration | None:

@@ -88,10 +88,11 @@ def _change(pair: PointPair, relevant_change: float) -> Change:
         differing(_fields(pair.before.record), _fields(pair.now.record)) if pair.before and pair.now else ()
     )
     unlike = _unlike(pair, differs)
-    reason = _absence(pair) or unlike
+    reason = _absence(pair) or unlike or _extrapolated(pair)
     before = Figures() if unlike else _figures(pair.before)
     after = _figures(pair.now)
-    change = relative(before.total_tok_s_gpu, after.total_tok_s_gpu)
+    is_known = reason is None or reason.kind != "extrapolated"
+    change = relative(before.total_tok_s_gpu, after.total_tok_s_gpu) if is_known else None
     is_simulated = pair.row.record.provenance.origin == "simulated"
     unseen = tuple(diff for diff in differs if is_simulated and not is_replayed(diff.field))
     if reason is None and not is_simulated:
@@ -111,8 +112,8 @@ def _change(pair: PointPair, relevant_change: float) -> Change:
         before_interactivity=before.interactivity,
         after_interactivity=after.interactivity,
         tok_s_gpu_change=change,
-        interactivity_change=relative(before.interactivity, after.interactivity),
-        ttft_p50_change=relative(before.ttft_p50_ms, after.ttft_p50_ms),
+        interactivity_change=relative(before.interactivity, after.interactivity) if is_known else None,
+        ttft_p50_change=relative(before.ttft_p50_ms, after.ttft_p50_ms) if is_known else None,
         differs=differs,
         unseen=unseen,
     )
@@ -213,7 +214,16 @@ def _unlike(pair: PointPair, differs: tuple[FieldDiff, ...]) -> ChangeReason | N
     return None if is_same else ChangeReason(kind="series differ")
 
 
+def _extrapolated(pair: PointPair) -> ChangeReason | None:
+    """Return what of the point now, else of the one before, is outside of its fitted range."""
+    sides: tuple[tuple[Side, HistoryRow | None], ...] = (("now", pair.now), ("before", pair.before))
+    for side, row in sides:
+        if row is not None and row.point is not None and row.point.status == "extrapolated":
+            return ChangeReason(kind="extrapolated", side=side, extrapolated=row.point.extrapolated)
+    return None
+
+
 def _figures(row: HistoryRow | None) -> Figures:
-    if row is None or row.point is None or row.point.status != "ok":
+    if row is None or row.point is None or row.point.status == "invalid":
         return Figures()
     return Figures(row.point.total_tok_s_gpu, row.point.interactivity, row.point.ttft_ms.p50)

@@ -50,7 +50,7 @@ def _ran(rows: list[HistoryRow], *, is_planned: bool) -> CoverageRow:
         if (found := problem_of(row))
     ]
     problems += [CoverageProblem(conc=conc, kind="missing") for conc in missing]
-    valid = sum(row.point is not None and row.point.status == "ok" for row in rows)
+    valid = sum(row.point is not None and row.point.status != "invalid" for row in rows)
     return CoverageRow(
         recipe=recipe.id,
         sku=recipe.sku,

@@ -155,6 +155,7 @@ def _curve_point(row: HistoryRow, point: Point | StatedPoint, usd_per_gpu_hour: 
         conc=row.conc,
         status=point.status,
         reasons=point.reasons,
+        extrapolated=point.extrapolated,
         not_evaluated=() if isinstance(point, StatedPoint) else point.not_evaluated,
         total_tok_s_gpu=throughput,
         output_tok_s_gpu=point.output_tok_s_gpu,

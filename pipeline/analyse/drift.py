@@ -36,7 +36,7 @@ def _figures(data: ReportData) -> dict[tuple[str, int, str], float]:
 
 
 def _of(row: HistoryRow) -> Iterator[tuple[str, float | None]]:
-    if row.point is not None and row.point.status == "ok":  # an invalid point counts as missing
+    if row.point is not None and row.point.status != "invalid":  # an invalid point counts as missing
         yield from zip(
             FIGURES, (row.point.total_tok_s_gpu, row.point.tpot_ms.p50, row.point.ttft_ms.p50), strict=True
         )

@@ -3,8 +3,9 @@
 from pipeline.calibrate.fitting import Fit, rate, sku_timing
 from pipeline.calibrate.matching import match
 from pipeline.calibrate.points import GivenPoint, given_points, read_points
+from pipeline.calibrate.ranges import with_ranges
 from pipeline.calibrate.rows import Row
-from pipeline.calibrate.surrogate import RequestLengths, closed_loop
+from pipeline.deployment.closed_loop import RequestLengths, closed_loop
 
 __all__ = [
     "Fit",
@@ -17,4 +18,5 @@ __all__ = [
     "rate",
     "read_points",
     "sku_timing",
+    "with_ranges",
 ]

@@ -13,28 +13,37 @@ from pipeline.schema.published import Study
 from pipeline.schema.recipe import Recipe, WorkerPool
 
 SHAPE = tuple(f"{role}_{field}" for role in ("prefill", "decode") for field in ("workers", "tp", "dp", "ep"))
-COLUMNS = ("sku", "conc", "total_tok_s_gpu", "tpot_ms", *SHAPE)
+TEXTS, NUMBERS = ("model", "precision", "sku"), ("isl", "osl", "conc", "total_tok_s_gpu", "tpot_ms")
+COLUMNS = (*TEXTS, *NUMBERS, *SHAPE)
 
 
 @dataclass(frozen=True, slots=True)
 class GivenPoint:
-    """One given point: rates in tok/s/GPU over counted GPUs, median TPOT in ms."""
+    """One given point: nominal lengths, rates in tok/s/GPU over counted GPUs, median TPOT in ms."""
 
     line: int
+    model: str
+    precision: str
     sku: str
+    isl: int
+    osl: int
     conc: int
     prefill: WorkerPool
     decode: WorkerPool
     total_tok_s_gpu: float
     tpot_ms: float
+    ttft_ms: float | None = None  # median; where the source states it
+    recipe: str | None = None  # id of the recipe that deployed it, where the source states it
 
     def is_of(self, recipe: Recipe, sku: str) -> bool:
-        """Return whether a recipe for ``sku`` has this shape and this concurrency."""
-        own = (_shape(self.prefill), _shape(self.decode))
+        """Return whether a recipe for ``sku`` has this LLM, precision, workload, shape and concurrency."""
+        own = (sku, self.model, self.precision, self.isl, self.osl)
+        workload = recipe.workload
         return (
-            sku == recipe.sku
+            own == (recipe.sku, recipe.model, recipe.precision, workload.isl, workload.osl)
             and self.conc in recipe.conc
-            and own == (_shape(recipe.prefill), _shape(recipe.decode))
+            and _shape(self.prefill) == _shape(recipe.prefill)
+            and _shape(self.decode) == _shape(recipe.decode)
         )
 
 
@@ -51,7 +60,7 @@ def read_points(text: str, *, where: str) -> list[GivenPoint]:
         try:
             points.append(_given(line, cells))
         except ValueError as error:
-            problems.append(Problem(where, line, 1, str(error), "give a positive number"))
+            problems.append(Problem(where, line, 1, str(error), "give a positive number, or a name"))
     if problems or not points:
         raise RecipeError(
             problems or [Problem(where, 1, 1, "no points below the header", "add one row per point")]
@@ -60,11 +69,29 @@ def read_points(text: str, *, where: str) -> list[GivenPoint]:
 
 
 def given_points(study: Study, lines: Sequence[int]) -> list[GivenPoint]:
-    """Return the rows of a study that state their workers and their TPOT; ``lines`` are the line numbers of its rows."""
+    """Return the rows of a study that state their workers and their TPOT.
+
+    ``lines`` are the line numbers of its rows. There are none where the study does not state its lengths.
+    """
+    lengths = study.lengths
     return [
-        GivenPoint(line, row.sku, row.conc, row.prefill, row.decode, row.total_tok_s_gpu, row.tpot_p50_ms)
+        GivenPoint(
+            line,
+            study.model,
+            study.precision,
+            row.sku,
+            lengths.isl,
+            lengths.osl,
+            row.conc,
+            row.prefill,
+            row.decode,
+            row.total_tok_s_gpu,
+            row.tpot_p50_ms,
+            row.ttft_p50_ms,
+            row.recipe,
+        )
         for line, row in zip(lines, study.rows, strict=True)
-        if row.prefill and row.decode and row.tpot_p50_ms
+        if lengths and row.prefill and row.decode and row.tpot_p50_ms
     ]
 
 
@@ -83,14 +110,22 @@ def _given(line: int, cells: dict[str, str]) -> GivenPoint:
             pp=1, **{field: int(number(f"{role}_{field}")) for field in ("workers", "tp", "dp", "ep")}
         )
 
+    for column in TEXTS:
+        if not cells[column]:
+            raise ValueError(f"{column} is empty")
     return GivenPoint(
         line,
+        cells["model"],
+        cells["precision"],
         cells["sku"],
+        int(number("isl")),
+        int(number("osl")),
         int(number("conc")),
         pool("prefill"),
         pool("decode"),
         number("total_tok_s_gpu"),
         number("tpot_ms"),
+        number("ttft_ms") if cells.get("ttft_ms") else None,
     )
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pipeline.calibrate.surrogate import RequestLengths
+from pipeline.deployment.closed_loop import RequestLengths
+from pipeline.deployment.worker_kinds import worker_kind
 from pipeline.errors import PipelineError
 from pipeline.schema.recipe import Recipe
-from pipeline.schema.timing import worker_kind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +23,7 @@ class Row:
     total_tok_s_gpu: float
     tpot_ms: float
     lengths: RequestLengths
+    ttft_ms: float | None = None  # median; None where it is not stated
 
     @property
     def tokens(self) -> int:

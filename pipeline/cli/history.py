@@ -20,7 +20,9 @@ def ingest(arguments: argparse.Namespace, context: Context) -> int:
     published = publishing.ingest(context, studies, arguments.history) if studies else []
     ingested = ingesting.Ingested(published, [], None)
     if folders or arguments.plan:
-        ingested = ingesting.ingest(folders, arguments.history, arguments.plan)
+        ingested = ingesting.ingest(
+            folders, arguments.history, arguments.plan, now=context.clock.now(), run_id=arguments.run_id
+        )
         ingested.summaries[:0] = published
     if arguments.json:
         print(json.dumps([summary.model_dump() for summary in ingested.summaries], indent=1))
@@ -87,6 +89,9 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
         default=[],
         metavar="FILE",
         help="exit 7 when a job of these plans did not arrive; the others are stored",
+    )
+    added.add_argument(
+        "--run-id", metavar="RUN", help="refuse folders of any other run (default: folders of all runs)"
     )
     added.add_argument("--json", action="store_true", help="print a summary of each run as JSON")
     added = verbs.add(

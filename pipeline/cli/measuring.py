@@ -105,7 +105,7 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
         "calibrate",
         calibrate,
         "fit timing parameters to measured or published points",
-        "reports/published/2026-05-22-gb300-vs-gb200.csv --out timing.json",
+        "reports/published/2026-05-22-gb300-vs-gb200.yaml --out timing.json",
     )
     added.add_argument("points", type=Path, metavar="POINTS", help="CSV of points, or YAML of a study")
     added.add_argument("--out", type=Path, required=True, metavar="FILE", help="timing document to write")

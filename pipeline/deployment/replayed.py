@@ -31,11 +31,16 @@ ONLY_FOR_MEMORY: Final = frozenset(
     {
         "attention-config",
         "compilation-config",
+        "cpu-offload-gb",
         "cudagraph-capture-sizes",
+        "enable-eplb",
         "enforce-eager",
+        "eplb-config",
         "kv-cache-dtype",
+        "kv-cache-memory-bytes",
         "max-cudagraph-capture-size",
         "max-model-len",
+        "num-gpu-blocks-override",
         "speculative-config",
     }
 )

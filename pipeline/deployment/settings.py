@@ -64,6 +64,6 @@ def parsed(value: JsonValue) -> JsonValue:
         return value
     try:
         found: JsonValue = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value  # `validate` reports it; a list option may also start with a bracket
     return found

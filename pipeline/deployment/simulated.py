@@ -5,14 +5,16 @@ Keys are Dynamo's names.
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 from pipeline.deployment.scheduler import block_size, max_num_batched_tokens, max_num_seqs, mean_lengths
+from pipeline.deployment.settings import setting
+from pipeline.deployment.worker_kinds import decode_timing, prefill_timing
 from pipeline.errors import MeasureError
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.plan import Job
 from pipeline.schema.recipe import Recipe, Role
-from pipeline.schema.timing import DecodeTiming, PrefillTiming, SkuTiming, Timing, worker_kind
+from pipeline.schema.timing import SkuTiming
 
 LONGEST_PASS = 1 << 20  # tokens; the tables are linear, so two points define them
 MOST_KV = 1 << 25  # tokens
@@ -46,38 +48,10 @@ def arguments(job: Job, role: Role, sku: Sku, *, sequences: int) -> dict[str, An
         "num_gpu_blocks": blocks,
         "max_num_seqs": sequences,
         "max_num_batched_tokens": max_num_batched_tokens(recipe, role),
-        "enable_prefix_caching": not recipe.pools[role].flags.get("no-enable-prefix-caching", False),
+        "enable_prefix_caching": setting(recipe.pools[role], "enable-prefix-caching") is not False,
         "kv_bytes_per_token": round(hbm.kv_bytes_per_token),
         "kv_transfer_bandwidth": sku.scaleup_gb_s,
     }
-
-
-def sku_timing(timing: Timing, sku: str) -> SkuTiming:
-    """Return the parameters of one SKU; MeasureError when none were calibrated."""
-    found = next((one for one in timing.skus if one.sku == sku), None)
-    if found is None:
-        raise MeasureError(
-            f"no timing for {sku}",
-            where=timing.points,
-            hint="calibrate this SKU: python -m pipeline calibrate POINTS --out FILE",
-        )
-    return found
-
-
-def prefill_timing(recipe: Recipe, timing: SkuTiming) -> PrefillTiming:
-    """Return the timing of the prefill workers; MeasureError when their worker kind was not calibrated."""
-    kind = worker_kind(recipe, "prefill")
-    return next((one for one in timing.prefill if one.kind == kind), None) or _refuse_kind(
-        "prefill", kind, timing, recipe
-    )
-
-
-def decode_timing(recipe: Recipe, timing: SkuTiming) -> DecodeTiming:
-    """Return the timing of the decode workers; MeasureError when their worker kind was not calibrated."""
-    kind = worker_kind(recipe, "decode")
-    return next((one for one in timing.decode if one.kind == kind), None) or _refuse_kind(
-        "decode", kind, timing, recipe
-    )
 
 
 def table(role: Role, recipe: Recipe, timing: SkuTiming) -> dict[str, list[Any]]:
@@ -106,9 +80,3 @@ def table(role: Role, recipe: Recipe, timing: SkuTiming) -> dict[str, list[Any]]
         "decode_context_length": tokens,
         "decode_itl": [[step, step] for step in steps],
     }
-
-
-def _refuse_kind(role: Role, kind: str, timing: SkuTiming, recipe: Recipe) -> NoReturn:
-    known = sorted(one.kind for one in (timing.prefill if role == "prefill" else timing.decode))
-    hint = f"calibrated: {', '.join(known)}; add a point of this worker kind, and calibrate again"
-    raise MeasureError(f"no timing for {role} workers {kind} on {timing.sku}", where=recipe.id, hint=hint)

@@ -13,7 +13,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 
 from pipeline.errors import ArtifactError, FileAction, FileError
 
@@ -35,8 +35,11 @@ def temporary_beside(path: Path) -> Path:
 
 
 def read(path: Path) -> bytes:
-    """Return the content of a file, or raise FileError."""
+    """Return the content of a file, or raise FileError, also for a pipe or device: it may never end."""
     with file_errors("read", path):
+        kind = stat.S_IFMT(path.stat().st_mode)
+        if kind not in (stat.S_IFREG, stat.S_IFDIR):
+            raise FileError(f"cannot read {path}: a pipe or device", hint="write it to a file first")
         return path.read_bytes()
 
 
@@ -50,6 +53,33 @@ def read_regular(path: Path, *, max_bytes: int) -> bytes:
         if state is None or not stat.S_ISREG(state.st_mode) or state.st_size > max_bytes:
             raise ArtifactError(f"not a regular file of at most {max_bytes >> 20} MiB", where=str(path))
         return path.read_bytes()
+
+
+def below(root: Path, *, is_read: Callable[[PurePosixPath], bool]) -> Iterator[tuple[str, Path]]:
+    """Yield name and path of what ``is_read`` selects below a folder, of any kind, and of links to folders.
+
+    Links are not followed. Bytes of a name that are no text are written out in the name.
+    """
+    for folder, folders, plain in os.walk(root):
+        folders.sort()
+        links = {name for name in folders if Path(folder, name).is_symlink()}
+        for name in sorted({*plain, *folders}):
+            path = Path(folder, name)
+            relative = path.relative_to(root).as_posix()
+            if name in links or is_read(PurePosixPath(relative)):
+                yield relative.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"), path
+
+
+def why_unreadable(path: Path, max_bytes: int) -> str:
+    """Return why a stranger's file is not read; empty for a regular file of at most this size."""
+    with file_errors("read", path):
+        state = path.lstat()
+    kinds = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe"}
+    if not stat.S_ISREG(state.st_mode):
+        return f"{kinds.get(stat.S_IFMT(state.st_mode), 'a device or socket')} and no regular file"
+    if state.st_size > max_bytes:
+        return f"the file has {state.st_size} bytes, more than {max_bytes >> 20} MiB"
+    return ""
 
 
 def write(path: Path, content: str | bytes) -> None:

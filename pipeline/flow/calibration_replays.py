@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +41,7 @@ class Replayer:
         recipe, catalogue = row.recipe, self.recipe_set.catalogue
         at_conc = recipe.model_copy(update={"conc": (row.conc,)})
         hbm = scope.hbm_of(self.recipe_set, recipe)
-        job = planning.job(at_conc, catalogue.clusters["laptop"], catalogue, None, hbm)
+        job = planning.job(at_conc, catalogue.clusters["laptop"], catalogue, (), hbm)
         return _Task(job, catalogue.skus[recipe.sku], timing, self.clock)
 
 
@@ -71,5 +70,4 @@ def _replay(task: _Task) -> Replayed:
         )
         measured = replay.measure(settings, clock=task.clock)
     (point,) = measured.points
-    seconds = point.duration_s - point.overhead_s
-    return Replayed(seconds, point.overhead_s, point.tpot_ms.p50 or math.nan, measured.versions)
+    return Replayed.of(point, measured.versions)

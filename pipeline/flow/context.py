@@ -7,11 +7,12 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from pipeline.edge import files
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, Problem, RecipeError
+from pipeline.load.limits import MAX_BYTES, MAX_FILES, Unreadable
 
 if TYPE_CHECKING:
     from pipeline.edge.clock import Clock
@@ -54,17 +55,24 @@ def recipes_root(start: Path) -> Path:
     )
 
 
-def texts(root: Path) -> dict[str, bytes]:
-    """Return every YAML file below recipes/ and the engine catalogue by relative path.
+def texts(root: Path) -> dict[str, bytes | Unreadable]:
+    """Return the YAML files below recipes/ and the engine catalogue by relative path.
 
-    YAML files count whatever the spelling of their suffix.
+    YAML files count whatever the spelling of their suffix; RecipeError for too many. What has the name of
+    one and is no regular file, and a link to a folder, is ``Unreadable``.
     """
-    return {
-        path.relative_to(root).as_posix(): read(path)
-        for pattern in ("**/*.y*ml", "engines/*/*.json")
-        for path in sorted(root.glob(pattern))
-        if path.is_file()
-    }
+    found: dict[str, bytes | Unreadable] = {}
+    for name, path in files.below(root, is_read=_is_text):
+        if len(found) == MAX_FILES:
+            what = f"more than {MAX_FILES} YAML files"
+            raise RecipeError([Problem(name, 1, 1, what, "no repository of recipes needs as many")])
+        why = files.why_unreadable(path, MAX_BYTES)
+        found[name] = Unreadable(why) if why else read(path)
+    return found
+
+
+def _is_text(name: PurePosixPath) -> bool:
+    return name.suffix.lower() in (".yaml", ".yml") or name.match("engines/*/*.json")
 
 
 def read(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""fetch: download the newest complete attempt of each job of a run; a second call continues."""
+"""fetch: download every complete attempt of each job of a run; a second call continues."""
 
 from __future__ import annotations
 
@@ -61,11 +61,12 @@ def _fetch_job(  # noqa: PLR0913, PLR0917  # one call site
     fetched: Fetched,
 ) -> None:
     errors: list[ArtifactError] = []
+    before = len(fetched.known) + len(fetched.new)
     for one in attempts:
         target = options.out / one.name
         if _is_whole(target):
             fetched.known.append(target)
-            break
+            continue
         try:
             folder = fetch.download(github, options.repository, one, unpacked)
             collect.read(folder)
@@ -74,10 +75,9 @@ def _fetch_job(  # noqa: PLR0913, PLR0917  # one call site
             continue
         _replace(folder, target)
         fetched.new.append(target)
-        break
-    else:
+    if len(fetched.known) + len(fetched.new) == before:
         fetched.lost += errors[:1]
-        return
+        errors = errors[1:]
     for passed in errors:
         context.log(f"passed over: {passed}")
 

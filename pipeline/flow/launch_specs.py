@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline import load
-from pipeline.deployment.simulated import sku_timing
+from pipeline.deployment.timings import sku_timing
 from pipeline.errors import LaunchError
 from pipeline.flow.context import Context, recipes_root, texts
 from pipeline.launch.base import LaunchSpec
@@ -22,7 +22,7 @@ def spec(context: Context, plan: Plan, job: Job, *, run_id: str, attempt: int) -
         job=job,
         sku=plan.skus[recipe.sku],
         llm=plan.llms[recipe.model],
-        timing=sku_timing(plan.timing, recipe.sku) if plan.timing else None,
+        timing=sku_timing(plan.timings, recipe) if plan.cluster.is_simulated else None,
         model_path=_model_path(context, plan.cluster, recipe.model),
         run_id=run_id,
         attempt=attempt,

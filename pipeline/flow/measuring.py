@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import collect
-from pipeline.deployment import simulated
+from pipeline.deployment import invariants, timings
 from pipeline.edge.files import file_errors
 from pipeline.edge.scratch import sole
 from pipeline.errors import ArtifactError, PipelineError, PlanError
@@ -85,8 +85,8 @@ def _measure(context: Context, attempt: Attempt, staging: Path) -> Measurement:
     if plan.cluster.measure == "aiperf":
         from pipeline.flow import serving
 
-        return serving.measure(context, attempt, staging)
-    if plan.timing is None:
+        return _marked(attempt, serving.measure(context, attempt, staging))
+    if not plan.timings:
         where = f"cluster {plan.cluster.id}"
         raise PlanError("the plan has no timing for a replay", where=where, hint="plan again")
     from pipeline.measure import replay
@@ -94,9 +94,16 @@ def _measure(context: Context, attempt: Attempt, staging: Path) -> Measurement:
     settings = replay.ReplaySettings(
         job=attempt.job,
         sku=plan.skus[sku],
-        timing=simulated.sku_timing(plan.timing, sku),
+        timing=timings.sku_timing(plan.timings, attempt.job.recipe),
         requests_per_conc=attempt.requests_per_conc,
         seed=attempt.seed,
         staging=staging,
     )
-    return replay.measure(settings, clock=context.clock)
+    return _marked(attempt, replay.measure(settings, clock=context.clock))
+
+
+def _marked(attempt: Attempt, measured: Measurement) -> Measurement:
+    """Return the measurement with points invalid where they break an invariant (docs/invariants.md)."""
+    recipe, tray = attempt.job.recipe, attempt.plan.skus[attempt.job.recipe.sku].gpus_per_tray
+    made = [invariants.Made(recipe, attempt.requests_per_conc, point, tray) for point in measured.points]
+    return measured.model_copy(update={"points": tuple(map(invariants.marked, made))})

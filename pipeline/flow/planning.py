@@ -11,8 +11,9 @@ from pipeline import plan as planning
 from pipeline.edge.git import Git
 from pipeline.errors import PlanError
 from pipeline.flow.context import Context, read, write
-from pipeline.flow.recipe_jobs import identities_at, jobs_of, timing_of
+from pipeline.flow.recipe_jobs import identities_at, jobs_of
 from pipeline.flow.recipes import read_recipe_set
+from pipeline.flow.timing_files import timings_of
 from pipeline.load import RecipeSet, nearest
 from pipeline.schema.cluster import Cluster
 from pipeline.schema.plan import Job, Plan
@@ -31,6 +32,7 @@ class PlanOptions:
     out: Path
     plan_id: str | None = None
     any_size: bool = False
+    even_untimed: bool = False
 
 
 def plan(context: Context, options: PlanOptions) -> Plan:
@@ -44,7 +46,7 @@ def make(context: Context, options: PlanOptions) -> Plan:
     """Return the plan for the options."""
     recipe_set = read_recipe_set(context)
     cluster = _cluster(recipe_set, options.cluster)
-    timing = timing_of(context, cluster)
+    timings = timings_of(context, cluster)
     sha, dirty = Git(context.shell, context.recipes).head()
     request = planning.PlanRequest(
         plan_id=options.plan_id or context.new_id(),
@@ -56,9 +58,10 @@ def make(context: Context, options: PlanOptions) -> Plan:
         git_dirty=dirty,
         created_at=context.clock.now().isoformat(timespec="seconds"),
         any_size=options.any_size,
+        even_untimed=options.even_untimed,
     )
-    candidates = _candidates(context, options, jobs_of(recipe_set, cluster, timing))
-    return planning.plan(request, cluster, recipe_set.catalogue, timing, candidates)
+    candidates = _candidates(context, options, jobs_of(recipe_set, cluster, timings))
+    return planning.plan(request, cluster, recipe_set.catalogue, timings, candidates)
 
 
 def _candidates(context: Context, options: PlanOptions, jobs: Sequence[Job]) -> list[planning.PlanCandidate]:

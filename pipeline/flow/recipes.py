@@ -10,6 +10,7 @@ from pipeline import load
 from pipeline.deployment import layout
 from pipeline.errors import PipelineError, Problem, RecipeError
 from pipeline.flow.context import Context, texts, write
+from pipeline.flow.timing_files import timing_problems
 from pipeline.launch import dynamo
 from pipeline.launch.addresses import Addresses
 from pipeline.load import RecipeSet, scope
@@ -22,7 +23,7 @@ def validate(context: Context, paths: Sequence[Path]) -> list[Problem]:
     """Return every problem of all recipes, or of these files and folders; paths are relative to the current folder."""
     files = texts(context.recipes)
     recipe_set, found = load.examine(files)
-    problems = sorted({*found, *scope.unfit(recipe_set)})
+    problems = sorted({*found, *scope.unfit(recipe_set), *timing_problems(context, recipe_set)})
     if missing := next((path for path in paths if not path.exists()), None):
         hint = "name a file or folder below recipes/"
         raise PipelineError("no such file", where=str(missing.resolve()), hint=hint)

@@ -30,8 +30,9 @@ def replay(
     """Replay these recipes; one that cannot be replayed has its reason in its rows."""
     if not names:
         return []
+    out = folder / "plan.json"
     planned = PlanOptions(
-        options.cluster, "pull-request", "*", None, None, "1/1", folder / "plan.json", any_size=True
+        options.cluster, "pull-request", "*", None, None, "1/1", out, any_size=True, even_untimed=True
     )
     plan = make(context, planned)
     if plan.cluster.measure != "replay":
@@ -42,7 +43,9 @@ def replay(
         return []
     write(planned.out, plan.model_copy(update={"jobs": jobs}).to_json())
     _run(context, planned.out, options, folder)
-    ingest([folder / "results"], str(folder / "history"))
+    ingested = ingest([folder / "results"], str(folder / "history"), now=context.clock.now())
+    if ingested.lacking:
+        raise ingested.lacking
     return list(store.rows(str(folder / "history")))
 
 

@@ -19,6 +19,7 @@ from pipeline.measure.aiperf_load import LoadSettings
 from pipeline.measure.points import pack
 from pipeline.measure.provenance import Attempt
 from pipeline.schema.result import Measurement
+from pipeline.schema.timing import SkuTiming
 
 
 def measure(context: Context, attempt: Attempt, staging: Path) -> Measurement:
@@ -50,7 +51,7 @@ def _measured(context: Context, attempt: Attempt, staging: Path, logs: Path, jou
     with launching.deployed(context, cluster, spec, logs, journal) as endpoint:
         clients = Clients(context.shell, endpoint.place.http, context.clock)
         journal.add("measure")
-        measured = aiperf.measure(_setup(attempt, endpoint, staging), clients)
+        measured = aiperf.measure(_setup(attempt, endpoint, staging, spec.timing), clients)
         journal.add("teardown")
         leaving = context.clock.monotonic()
     stages = {**endpoint.stages_s, **measured.stages_s, "teardown": context.clock.monotonic() - leaving}
@@ -58,7 +59,7 @@ def _measured(context: Context, attempt: Attempt, staging: Path, logs: Path, jou
     return measured.model_copy(update={"stages_s": stages})
 
 
-def _setup(attempt: Attempt, endpoint: Endpoint, staging: Path) -> LoadSettings:
+def _setup(attempt: Attempt, endpoint: Endpoint, staging: Path, timing: SkuTiming | None) -> LoadSettings:
     return LoadSettings(
         job=attempt.job,
         sku=attempt.plan.skus[attempt.job.recipe.sku],
@@ -68,6 +69,7 @@ def _setup(attempt: Attempt, endpoint: Endpoint, staging: Path) -> LoadSettings:
         requests_per_conc=attempt.requests_per_conc,
         seed=attempt.seed,
         staging=staging,
+        timing=timing,
     )
 
 

@@ -25,7 +25,8 @@ def upgrade(
     chosen = select.matching(recipe_set.recipes, names)
     found = [upgrading.upgraded(recipe_set, recipe, versions) for recipe in chosen]
     made = edits.upgrade_edits(recipe_set, found, versions, image)
-    before = {path: text.decode("utf-8") for path, text in texts(context.recipes).items()}
+    files = texts(context.recipes).items()
+    before = {path: text.decode("utf-8") for path, text in files if isinstance(text, bytes)}
     after = edits.apply(before, made.edits)
     if writes:
         for path, text in after.items():

@@ -12,7 +12,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import Problem
+from pipeline.load import limits
 from pipeline.load.nodes import Node
+from pipeline.plaintext import one_line
 from pipeline.schema.base import Document
 from pipeline.schema.recipe import Recipe
 
@@ -33,7 +35,7 @@ EXPECTED: Mapping[str, str] = {  # by pydantic's type of error, in YAML's terms
 
 def closest(word: str, known: Iterable[str]) -> str | None:
     """Return the known name that is most similar to a word, or None where none is similar."""
-    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word[:200], sorted(known), n=1, cutoff=0.6)
     return close[0] if close else None
 
 
@@ -65,7 +67,8 @@ def conform(model: type[D], node: Node, extra: dict[str, Any]) -> tuple[D | None
     inner = {detail["loc"][:depth] for detail in details for depth in range(len(detail["loc"]))}
     # pydantic counts the valid items of a list only: one with an invalid item is not too short
     causes = [one for one in details if one["type"] != "too_short" or one["loc"] not in inner]
-    return None, [*problems, *(_problem(model, node, detail) for detail in causes)]
+    found = [*problems, *(_problem(model, node, detail) for detail in causes[: limits.MAX_FINDINGS])]
+    return None, limits.counted(found, limits.MAX_FINDINGS, total=len(problems) + len(causes))
 
 
 def salvage(model: type[D], node: Node, extra: dict[str, Any], stand_ins: Mapping[str, Any]) -> D | None:
@@ -104,7 +107,7 @@ def _problem(model: type[BaseModel], node: Node, detail: ErrorDetails) -> Proble
     location, message = _without_tags(model, detail["loc"]), detail["msg"]
     found = node.at(location)
     where = found.key or found.mark
-    path = ".".join(map(str, location))
+    path = one_line(".".join(map(str, location)), 120)
     if detail["type"] == "extra_forbidden":
         names = _names_at(model, detail["loc"][:-1])
         return where.problem(f"unknown key `{path}`", nearest(str(location[-1]), names, what="keys here"))
@@ -119,8 +122,8 @@ def _problem(model: type[BaseModel], node: Node, detail: ErrorDetails) -> Proble
 def _hint(detail: ErrorDetails) -> str:
     given = detail["input"]
     if detail["type"] == "string_type" and isinstance(given, int | float | bool):
-        return f'quote it: "{json.dumps(given)}"'
-    return f"given: {json.dumps(given)[:60]}"
+        return f'quote it: "{one_line(json.dumps(given), 60)}"'
+    return f"given: {one_line(json.dumps(given), 60)}"
 
 
 def _without_tags(model: type[BaseModel], location: tuple[str | int, ...]) -> tuple[str | int, ...]:

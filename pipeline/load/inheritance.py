@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from pipeline.deployment.settings import opposite
 from pipeline.errors import Problem
+from pipeline.load import limits
 from pipeline.load.conform import nearest
 from pipeline.load.nodes import Node, merge
 from pipeline.schema.recipe import ROLES
@@ -19,11 +20,13 @@ class Inheritance:
 
     files: Mapping[str, Node]
     problems: list[Problem]
+    left: int = limits.MAX_LAYERS  # partials that the recipe in hand may still be merged from
 
     def layers(self, path: str) -> list[Node]:
         """Return what a recipe is merged from: bases from the top folder down, partials, the file itself."""
         folders = reversed(PurePosixPath(path).parents)
         bases = [self.files[base] for base in _files(folders, "_base") if base in self.files]
+        self.left = limits.MAX_LAYERS
         return [_by_role(layer) for layer in (*bases, *self._with_partials(path, ()))]
 
     def _with_partials(self, path: str, extending: tuple[str, ...]) -> list[Node]:
@@ -37,12 +40,27 @@ class Inheritance:
             what = "`extends` must be a list of partials"
             self.problems.append(extends.mark.problem(what, "write extends: [_name]"))
         for name in names if isinstance(names, list) else []:
-            layers += self._partial(name, path, extending)
+            if self._may_extend(name, extending):
+                layers += self._partial(name, path, extending)
         return [*layers, Node(entries, node.mark, node.key)]
+
+    def _may_extend(self, name: Node, extending: tuple[str, ...]) -> bool:
+        """Return whether one more partial may be merged; the first beyond a limit is a problem."""
+        self.left -= 1
+        if self.left > 0 and len(extending) < limits.MAX_EXTENDS:
+            return True
+        if self.left >= 0:
+            what = (
+                f"`extends` here leads to more than {limits.MAX_LAYERS} partials, "
+                f"or to more than {limits.MAX_EXTENDS} one after another"
+            )
+            self.problems.append(name.mark.problem(what, "put the values into fewer partials"))
+        self.left = -1
+        return False
 
     def _partial(self, name: Node, path: str, extending: tuple[str, ...]) -> list[Node]:
         """Return the layers of one partial; a problem where it does not exist or extends itself."""
-        word = str(name.plain)
+        word = str(name.plain)[:200]
         candidates = _files(PurePosixPath(path).parents, word) if word.startswith("_") else ()
         found = next((file for file in candidates if file in self.files), None)
         if found is None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pipeline.errors import Problem, RecipeError
 from pipeline.load import clusters as cluster_rules
-from pipeline.load import engine_files
+from pipeline.load import engine_files, limits
 from pipeline.load.check import check
 from pipeline.load.conform import conform, salvage
 from pipeline.load.inheritance import Inheritance, resolved
@@ -21,7 +21,7 @@ from pipeline.schema.cluster import Cluster
 from pipeline.schema.recipe import Recipe
 
 D = TypeVar("D", bound=Document)
-Texts = Mapping[str, str | bytes]
+Texts = Mapping[str, str | bytes | limits.Unreadable]
 STAND_INS: Mapping[str, Any] = {  # for wrong values of fields that the checks of shapes and flags do not read
     "title": "-",
     "source": "-",
@@ -44,6 +44,7 @@ STAND_INS: Mapping[str, Any] = {  # for wrong values of fields that the checks o
     "limits": {"time_s": 10**9, "ready_s": 1},
 }
 PATHS = "<llm>-<precision>/<sku>/<isl-osl>/<shape>.yaml, models/NAME.yaml, clusters/NAME.yaml, skus.yaml or engines/NAME/VERSION.json"
+REGULAR = "recipes are regular files: write the file itself here"
 SUFFIXES = (".yaml", ".json")  # of the files below recipes/ that are read
 RESERVED = ("models", "clusters", "schema", "timing", "engines")
 
@@ -64,6 +65,8 @@ def examine(texts: Texts) -> tuple[RecipeSet, list[Problem]]:
     recipes: dict[str, Recipe] = {}
     nodes: dict[str, Node] = {}
     for path in sorted(loader.files):
+        if path in loader.unread:
+            continue  # its problem is enough
         if not is_read(path):
             loader.problems.append(
                 Mark(path, 1, 1).problem("no command reads this file", f"expected: {PATHS}")
@@ -73,7 +76,7 @@ def examine(texts: Texts) -> tuple[RecipeSet, list[Problem]]:
             if recipe is not None:
                 recipes[recipe.id], nodes[recipe.id] = recipe, node
     loader.problems += _conflicts(recipes, nodes)
-    return RecipeSet(recipes, catalogue, nodes), sorted(set(loader.problems))
+    return RecipeSet(recipes, catalogue, nodes), limits.cut(loader.problems)
 
 
 def recipe_id(path: str) -> str:
@@ -103,14 +106,22 @@ class _RecipeLoader:
     texts: Texts
     files: dict[str, Node] = field(default_factory=dict)
     unreadable: set[str] = field(default_factory=set)
+    unread: set[str] = field(default_factory=set)  # of these, the ones that are no regular files
     problems: list[Problem] = field(default_factory=list)
     inheritance: Inheritance = field(init=False)
 
     def __post_init__(self) -> None:
         for path in sorted(self.texts):
+            text = self.texts[path]
             if engine_files.is_engine(path):
                 continue
-            node, problems = compose(path, self.texts[path])
+            if isinstance(text, limits.Unreadable):
+                self.problems.append(Mark(path, 1, 1).problem(text.why, REGULAR))
+                self.unreadable.add(path)
+                self.unread.add(path)
+                self.files[path] = Node({}, Mark(path, 1, 1))
+                continue
+            node, problems = compose(path, text)
             self.problems += problems
             self.files[path] = node or Node({}, Mark(path, 1, 1))
             if node is None:
@@ -119,7 +130,7 @@ class _RecipeLoader:
 
     def catalogue(self) -> Catalogue:
         skus = {name: self.document(Sku, node, {"id": name}) for name, node in self.skus().items()}
-        llms = {name: self.document(Llm, node, {"id": name}) for name, node in self.folder("models")}
+        llms = {name: self.llm(name, node) for name, node in self.folder("models")}
         clusters = {name: self.cluster(name, node) for name, node in self.folder("clusters")}
         found = Catalogue(
             skus={name: sku for name, sku in skus.items() if sku},
@@ -131,6 +142,18 @@ class _RecipeLoader:
             node = self.files[f"clusters/{name}.yaml"]
             self.problems += cluster_rules.findings(cluster, node, frozenset(self.skus()))
         return found
+
+    def llm(self, name: str, node: Node) -> Llm | None:
+        """Return the document of an LLM; one that lacks what a recipe may ask for is a problem."""
+        llm = self.document(Llm, node, {"id": name})
+        stated = llm.kv.bytes_per_token if llm else {}
+        wanted = [] if llm is None or "no-indexer" in stated else ["fp8-indexer", "fp4-indexer"]
+        missing = [cache for cache in wanted if cache not in stated]
+        if missing:
+            what = f"`kv.bytes_per_token` lacks {', '.join(missing)}"
+            hint = "state the bytes of a token for each indexer cache: a recipe may ask for any"
+            self.problems.append(node.at(("kv", "bytes_per_token")).mark.problem(what, hint))
+        return None if missing else llm
 
     def cluster(self, name: str, node: Node) -> Cluster | None:
         """Return a cluster document; a former spelling is a problem, and the cluster is still known."""
@@ -165,6 +188,11 @@ class _RecipeLoader:
         layers = self.inheritance.layers(path)
         start = Mark(path, 1, 1)
         node = Node(resolved(layers, Node({}, start)).value, start)
+        if (values := node.size) > limits.MAX_MERGED:
+            most = limits.MAX_MERGED
+            what = f"this recipe and what it inherits have {values} keys and values, more than {most}"
+            self.problems.append(start.problem(what, "remove what no recipe needs"))
+            return None, Node({}, start)
         if self.unreadable & {layer.mark.path for layer in layers}:
             return None, node  # the problem of the unreadable file is enough
         extra = {"id": recipe_id(path)}

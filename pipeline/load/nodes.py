@@ -13,9 +13,12 @@ from typing import Any
 import yaml
 
 from pipeline.errors import Problem
+from pipeline.load import limits
+from pipeline.plaintext import one_line
 
 Scalar = str | int | float | bool | None
 INT = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+DIGITS = 40  # characters of a decimal number
 FLOAT = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+")
 WORDS: Mapping[str, Scalar] = {"true": True, "false": False, "null": None}
 BOOLEAN = "some YAML parsers read it as a boolean"
@@ -91,6 +94,12 @@ class Node:
             return [node.plain for node in self.value]
         return self.value
 
+    @property
+    def size(self) -> int:
+        """The number of keys and values below this one."""
+        inside = list(self.value.values()) if isinstance(self.value, dict) else self.value
+        return sum(1 + node.size for node in inside) if isinstance(inside, list) else 0
+
     def at(self, location: tuple[str | int, ...]) -> Node:
         """Return the node at a location, or the deepest existing node on the way to it."""
         here = self
@@ -144,7 +153,7 @@ class _Reader:
             elif key_node.value in entries:
                 first = entries[key_node.value].key
                 hint = f"keep one; the first is {f'at line {first.line}' if first else 'above'}"
-                self.problems.append(mark.problem(f"duplicate key `{key_node.value}`", hint))
+                self.problems.append(mark.problem(f"duplicate key `{one_line(key_node.value, 80)}`", hint))
             else:
                 entries[key_node.value] = self.read(value_node, mark)
         return entries
@@ -153,7 +162,9 @@ class _Reader:
         text: str = node.value
         if not node.tag.endswith(":str"):
             self.problems.append(
-                mark.problem(f"YAML tags are not supported: {node.tag}", "write the plain value")
+                mark.problem(
+                    f"YAML tags are not supported: {one_line(node.tag, 80)}", "write the plain value"
+                )
             )
         if node.style:  # quoted or a block; libyaml says "" for plain, the Python parser None
             return text
@@ -162,10 +173,15 @@ class _Reader:
         if INT.fullmatch(text):
             return int(text)
         if FLOAT.fullmatch(text):
+            if len(text) > DIGITS:
+                self.problems.append(
+                    mark.problem(f"a number of {len(text)} characters", f"write at most {DIGITS} digits")
+                )
+                return 0.0
             return float(text)
         for pattern, why, hint in AMBIGUOUS:
             if pattern.fullmatch(text):
-                shown = f"`{text}`" if text else "an empty value"
+                shown = f"`{one_line(text, 80)}`" if text else "an empty value"
                 self.problems.append(mark.problem(f"{shown} is ambiguous: {why}", hint))
                 break
         return text
@@ -174,8 +190,14 @@ class _Reader:
 def compose(path: str, text: str | bytes) -> tuple[Node | None, list[Problem]]:
     """Return the top-level mapping of a YAML file, or None where it cannot be read, and every problem."""
     top = Mark(path, 1, 1)
+    if len(text) > limits.MAX_BYTES:
+        what = f"the file has {len(text)} bytes, more than {limits.MAX_BYTES >> 20} MiB"
+        return None, [top.problem(what, "remove what no command reads, or split the file")]
     try:
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text
+        if beyond := limits.excess(decoded, _YamlLoader):
+            place = Mark(path, beyond.line, beyond.col)
+            return None, [place.problem(beyond.what, "no document of this project needs as many")]
         root = yaml.compose(decoded, _YamlLoader)
     except UnicodeDecodeError as error:
         return None, [top.problem(f"the file is not UTF-8: byte {error.start}", "save it as UTF-8")]
@@ -183,11 +205,10 @@ def compose(path: str, text: str | bytes) -> tuple[Node | None, list[Problem]]:
         mark = error.problem_mark or error.context_mark
         place = Mark(path, mark.line + 1, mark.column + 1) if mark else top
         hint = STAR if isinstance(error, yaml.composer.ComposerError) else SYNTAX
-        return None, [place.problem(f"the file is not valid YAML: {error.problem or error.context}", hint)]
+        what = one_line(f"the file is not valid YAML: {error.problem or error.context}")
+        return None, [place.problem(what, hint)]
     except yaml.YAMLError as error:
-        return None, [top.problem(f"the file is not valid YAML: {str(error).splitlines()[0]}", SYNTAX)]
-    except RecursionError:
-        return None, [top.problem("the YAML is nested too deeply", "use fewer levels of nesting")]
+        return None, [top.problem(one_line(f"the file is not valid YAML: {error}"), SYNTAX)]
     if root is None:
         return Node({}, top), []
     reader = _Reader(path)

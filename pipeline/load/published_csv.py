@@ -10,9 +10,11 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from pipeline.errors import Problem, RecipeError
+from pipeline.load import limits, numbers
 from pipeline.load.conform import nearest
 from pipeline.load.tables import Line, decimals, header
 from pipeline.load.tables import lines as rows_of
+from pipeline.plaintext import one_line
 from pipeline.schema.catalogue import Catalogue
 from pipeline.schema.published import PointTable, PublishedIso, PublishedIsoRow, PublishedRow
 from pipeline.schema.recipe import ROLES
@@ -134,7 +136,7 @@ def _unknown_skus(named: Iterable[tuple[int, str]], where: str, catalogue: Catal
     names = {name.lower() for sku in catalogue.skus.values() for name in (sku.id, *sku.aliases)}
     unknown = [(number, name) for number, name in named if catalogue.sku(name) is None]
     return [
-        Problem(where, number, 1, f"unknown SKU `{name}`", nearest(name.lower(), names))
+        Problem(where, number, 1, f"unknown SKU `{one_line(name, 60)}`", nearest(name.lower(), names))
         for number, name in unknown
     ]
 
@@ -178,11 +180,13 @@ def _each(
             for finding in error.errors():
                 place = ".".join(map(str, finding["loc"]))
                 what = f"`{place}`: {finding['msg'].lower()}"
-                problems.append(Problem(where, line.number, 1, what, f"given: {finding['input']!r}"))
+                problems.append(
+                    Problem(where, line.number, 1, what, f"given: {one_line(repr(finding['input']), 60)}")
+                )
         except _CellError as error:
             problems.append(Problem(where, line.number, 1, str(error), error.hint))
     if problems:
-        raise RecipeError(sorted(problems, key=lambda one: one.line))
+        raise RecipeError(limits.cut(problems))
     return rows
 
 
@@ -221,14 +225,14 @@ class _CellError(ValueError):
 
     def __init__(self, line: Line, column: str, hint: str) -> None:
         self.hint = hint
-        super().__init__(f"`{column}` is {line.cells[column]!r}")
+        super().__init__(f"`{column}` is {one_line(line.cells[column], 40)!r}")
 
 
 def _integer(line: Line, column: str) -> int:
-    try:
-        return int(line.cells[column])
-    except ValueError as error:
-        raise _CellError(line, column, "give an integer") from error
+    value = numbers.count(line.cells[column])
+    if value is None:
+        raise _CellError(line, column, "give an integer")
+    return value
 
 
 def _number(line: Line, column: str) -> float | None:
@@ -236,7 +240,7 @@ def _number(line: Line, column: str) -> float | None:
     text = line.cells[column]
     if text.strip("_ ").lower() in ("", "unreachable"):
         return None
-    try:
-        return float(text)
-    except ValueError as error:
-        raise _CellError(line, column, "give a number, or leave the cell empty") from error
+    value = numbers.figure(text)
+    if value is None:
+        raise _CellError(line, column, "give a number, or leave the cell empty")
+    return value

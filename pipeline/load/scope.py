@@ -1,4 +1,7 @@
-"""Findings about a folder of recipes that need more than one file: deployments that do not fit, and those of some paths only."""
+"""Findings about a folder of recipes that need more than one file.
+
+Deployments that do not fit, recipes without timing; also the findings of some paths only.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.deployment import hbm as memory
+from pipeline.deployment.timings import CALIBRATE, is_for
 from pipeline.errors import PipelineError, Problem
 from pipeline.load.conform import nearest
 from pipeline.load.recipe_set import RecipeSet
 from pipeline.schema.catalogue import Sku
+from pipeline.schema.cluster import Cluster
 from pipeline.schema.hbm import Hbm, RecipeFit
 from pipeline.schema.recipe import Recipe
+from pipeline.schema.timing import Timing
 
 
 def hbm_of(recipe_set: RecipeSet, recipe: Recipe) -> tuple[Hbm, ...] | None:
@@ -40,6 +46,24 @@ def unfit(recipe_set: RecipeSet) -> Iterator[Problem]:
         if recipe.fit and roles and all(hbm.fits and not hbm.unknown for hbm in roles):
             what = f"{recipe.id} fits into HBM: there is nothing to accept"
             yield recipe_set.mark(recipe.id, "fit", "accept").warning(what, "remove `fit`")
+
+
+def untimed(recipe_set: RecipeSet, cluster: Cluster, timings: Sequence[Timing]) -> Iterator[Problem]:
+    """Yield a warning for each recipe that a cluster of simulated engines runs without timing for its LLM.
+
+    ``timings``: the documents that the cluster names.
+    """
+    if not cluster.is_simulated:
+        return
+    for recipe in recipe_set.recipes.values():
+        if (recipe.purpose, recipe.sku in cluster.skus) != (cluster.purpose, True):
+            continue
+        if not any(is_for(one, recipe) for one in timings):
+            known = ", ".join(dict.fromkeys(f"{one.model} in {one.precision}" for one in timings)) or "no LLM"
+            what = f"cluster {cluster.id} cannot simulate {recipe.model} in {recipe.precision}: "
+            what += f"it has timing for {known}"
+            hint = f"calibrate it ({CALIBRATE}), and add FILE to `timing` of clusters/{cluster.id}.yaml"
+            yield recipe_set.mark(recipe.id, "model").warning(what, hint)
 
 
 def _unfit(recipe_set: RecipeSet, recipe: Recipe, hbm: Hbm) -> Problem:

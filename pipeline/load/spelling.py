@@ -53,7 +53,7 @@ def _flag(role: Role, name: str, value: JsonValue, where: Mark) -> Iterator[Prob
 def _json_text(name: str, text: str, where: Mark) -> Iterator[Problem]:
     try:
         json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         what = f"the value of `{name}` is not valid JSON: {error}"
         yield where.problem(what, "write it as a YAML mapping: `key: value` lines below the flag")
 

@@ -22,10 +22,11 @@ T = TypeVar("T", bound=Tables)
 def study(path: PurePath, content: bytes, catalogue: Catalogue) -> Study:
     """Return a study whose SKUs are known and whose rows match its columns; raise RecipeError with every problem at its line."""
     document = _tables(Study, path, content, catalogue)
-    if document.schema_version != 1:
-        what = f"Study schema version 1 expected, found {document.schema_version}"
-        raise ArtifactError(what, where=str(path))
-    return document
+    newest = Study.current_version()
+    if document.schema_version > newest:
+        what = f"Study schema version {newest} or older expected, found {document.schema_version}"
+        raise ArtifactError(what, where=str(path), hint="upgrade rackbench")
+    return document.model_copy(update={"schema_version": newest})  # every field of older versions is the same
 
 
 def tables(path: PurePath, content: bytes, catalogue: Catalogue, tier: str) -> Tables:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import Problem, RecipeError
+from pipeline.load import limits, numbers
 from pipeline.load.conform import nearest
+from pipeline.plaintext import one_line
 
+MAX_COLUMNS = 1_000
+MAX_CHARACTERS = 16 << 20
 QUOTES = "check for a missing comma, or a comma or quote within a cell that is not quoted"
 
 
@@ -34,6 +38,9 @@ class CsvPoint:
 
 def lines(text: str, *, where: str, needed: Sequence[str]) -> list[Line]:
     """Return every row; RecipeError for missing or duplicate columns, rows of another length, or no rows."""
+    if len(text) > MAX_CHARACTERS:
+        what = f"the table has {len(text)} characters, more than {MAX_CHARACTERS >> 20} Mi"
+        raise RecipeError([Problem(where, 1, 1, what, "split it")])
     reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
     try:
         rows = [
@@ -48,6 +55,9 @@ def lines(text: str, *, where: str, needed: Sequence[str]) -> list[Line]:
     if not rows:
         raise RecipeError([Problem(where, 1, 1, "the file is empty", f"needed columns: {', '.join(needed)}")])
     (_, header), body = rows[0], rows[1:]
+    if len(header) > MAX_COLUMNS:
+        what = f"the header has {len(header)} columns, more than {MAX_COLUMNS}"
+        raise RecipeError([Problem(where, 1, 1, what, "keep the columns that are read")])
     problems = [
         Problem(where, 1, 1, f"no column `{name}`", nearest(name, header, what="columns here"))
         for name in needed
@@ -55,8 +65,8 @@ def lines(text: str, *, where: str, needed: Sequence[str]) -> list[Line]:
     ]
     problems += [
         Problem(where, 1, 1, f"duplicate column `{name}`", "keep one")
-        for name in dict.fromkeys(header)
-        if header.count(name) > 1
+        for name, count in Counter(header).items()
+        if count > 1
     ]
     problems += [
         Problem(where, number, 1, f"the row has {len(row)} cells, the header has {len(header)}", QUOTES)
@@ -66,7 +76,7 @@ def lines(text: str, *, where: str, needed: Sequence[str]) -> list[Line]:
     if not body and not problems:
         problems = [Problem(where, 1, 1, "no rows below the header", "add one row per point")]
     if problems:
-        raise RecipeError(problems)
+        raise RecipeError(limits.cut(problems))
     return [Line(number, dict(zip(header, row, strict=True))) for number, row in body]
 
 
@@ -101,7 +111,7 @@ def csv_points(text: str, *, where: str, x: str, y: str) -> list[CsvPoint]:
         what = f"rows of several origins: {', '.join(origins)}"
         problems.append(Problem(where, 1, 1, what, "keep one; two origins never share a frontier"))
     if problems:
-        raise RecipeError(problems)
+        raise RecipeError(limits.cut(problems))
     return points
 
 
@@ -116,12 +126,9 @@ def decimals(text: str) -> int:
 
 def _number(line: Line, column: str, where: str, problems: list[Problem]) -> float | None:
     text = line.cells[column]
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if math.isfinite(value):
+    value = numbers.figure(text)
+    if value is not None:
         return value
-    what = f"`{column}` is empty" if not text else f"`{column}` is {text!r}"
+    what = f"`{column}` is empty" if not text else f"`{column}` is {one_line(text, 40)!r}"
     problems.append(Problem(where, line.number, 1, what, "give a finite number, or remove the row"))
     return None

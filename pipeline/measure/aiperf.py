@@ -21,7 +21,6 @@ from pipeline.measure.aiperf_load import LoadSettings
 from pipeline.measure.aiperf_run import INSTALL, ClientRun
 from pipeline.measure.observation import Observation
 from pipeline.measure.points import pack, point, span_s
-from pipeline.measure.validity import assess
 from pipeline.schema.result import Measurement, Point, RawFile
 
 __all__ = ["INSTALL", "Clients", "measure"]
@@ -130,8 +129,8 @@ def _point(settings: LoadSettings, client_run: ClientRun, output: AiperfOutput, 
         settings.job.recipe,
         settings.sku,
         observation,
-        assess(observation),
         duration_s=span_s(observation.requests) or spent,
+        timing=settings.timing,
     )
 
 

@@ -18,6 +18,7 @@ from pipeline.measure import prompts
 from pipeline.measure.lengths import draw
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.plan import Job
+from pipeline.schema.timing import SkuTiming
 
 CONFIG, PROMPTS, ASKED = "load.json", "prompts.jsonl", "asked.json"
 PAUSE_S, READ_S = (
@@ -40,6 +41,7 @@ class LoadSettings:
     requests_per_conc: int
     seed: int
     staging: Path
+    timing: SkuTiming | None  # of simulated engines; None on hardware
 
     def sent(self, conc: int) -> int:
         """Return the number of requests of one measured loop."""

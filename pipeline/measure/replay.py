@@ -3,8 +3,8 @@
 There is one simulated worker for each DP rank.
 
 Simulated: continuous batching, chunked prefill, the KV block pool, hand-off, queueing. Not simulated:
-kernels, lock-step of DP ranks, expert imbalance, HTTP and tokenisation. Pass and step times come from the
-calibrated timing tables.
+kernels, expert imbalance, HTTP and tokenisation. Pass and step times come from the calibrated timing tables.
+What ranks in lock-step add to the wait for the first token is added to the hand-over (deployment/lock_step.py).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module, metadata
@@ -23,8 +23,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.deployment import simulated
+from pipeline.deployment.closed_loop import RequestLengths
+from pipeline.deployment.lock_step import lock_step_wait_s
 from pipeline.deployment.scheduler import max_num_seqs, mean_lengths
-from pipeline.deployment.simulated import decode_timing, prefill_timing
+from pipeline.deployment.worker_kinds import decode_timing, prefill_timing
 from pipeline.edge import files
 from pipeline.edge.clock import Clock
 from pipeline.errors import MeasureError, lacking
@@ -32,7 +34,6 @@ from pipeline.measure import points
 from pipeline.measure.lengths import draw, trace
 from pipeline.measure.observation import Observation
 from pipeline.measure.requests import Request
-from pipeline.measure.validity import assess
 from pipeline.schema.catalogue import Sku
 from pipeline.schema.plan import Job
 from pipeline.schema.recipe import Recipe, Role
@@ -91,13 +92,34 @@ class Engine:
             raise lacking("virtual-time measurement", "simulate", error.name) from error
 
 
+@dataclass(frozen=True, slots=True)
+class ReplayedLoop:
+    """One closed loop: its requests, and what lock-step adds to the mean hand-over of a prompt."""
+
+    conc: int
+    lengths: RequestLengths
+    lock_step_wait_s: float
+
+
+def with_wait(prefill: Mapping[str, Any], loop: ReplayedLoop) -> dict[str, Any]:
+    """Return the arguments of a prefill worker, with a hand-over that takes the wait longer on average.
+
+    Dynamo takes ``tokens · kv_bytes_per_token / bandwidth`` for it, and runs passes meanwhile.
+    """
+    bandwidth = prefill["kv_transfer_bandwidth"]
+    transfer_s = float(np.mean(loop.lengths.inputs)) * prefill["kv_bytes_per_token"] / (bandwidth * 1e9)
+    return {**prefill, "kv_transfer_bandwidth": bandwidth * transfer_s / (transfer_s + loop.lock_step_wait_s)}
+
+
 def point(engine: Engine, settings: ReplaySettings, conc: int) -> Point:
     """Measure one closed loop at ``conc``; MeasureError when a request was lost or cut."""
     recipe, timing = settings.job.recipe, settings.timing
     requests = conc * settings.requests_per_conc
     inputs, outputs = draw(recipe.workload, recipe.client, requests=requests, seed=settings.seed)
     requests_file = settings.staging / f"requests-c{conc}.jsonl"
-    report = _replay(engine, settings, conc, trace(inputs, outputs, block=TRACE_BLOCK), requests_file)
+    lengths = RequestLengths(tuple(inputs.tolist()), tuple(outputs.tolist()))
+    wait_s = lock_step_wait_s(recipe, timing, conc, lengths)
+    report = _replay(engine, settings, ReplayedLoop(conc, lengths, wait_s), requests_file)
     _refuse_incomplete(report, requests, settings.job, conc)
     raw, records = keep(requests_file, settings.staging / "raw" / f"{requests_file.name}.gz")
     _refuse_short(records, outputs.tolist(), settings.job, conc)
@@ -111,8 +133,9 @@ def point(engine: Engine, settings: ReplaySettings, conc: int) -> Point:
         clock_step_s=0.0,
     )
     duration = float(report["duration_ms"]) / 1000 + timing.overhead_s
-    found = points.point(recipe, settings.sku, observation, assess(observation), duration_s=duration)
-    return found.model_copy(update={"overhead_s": timing.overhead_s, "raw": (raw,)})
+    found = points.point(recipe, settings.sku, observation, duration_s=duration, timing=timing)
+    added = {"overhead_s": timing.overhead_s, "lock_step_wait_s": wait_s}
+    return found.model_copy(update={**added, "raw": (raw,)})
 
 
 def _request(record: Mapping[str, Any]) -> Request:
@@ -129,15 +152,20 @@ def _request(record: Mapping[str, Any]) -> Request:
 
 
 def _replay(
-    engine: Engine, settings: ReplaySettings, conc: int, lines: Iterable[str], requests_file: Path
+    engine: Engine,
+    settings: ReplaySettings,
+    loop: ReplayedLoop,
+    requests_file: Path,
 ) -> Mapping[str, Any]:
-    recipe = settings.job.recipe
+    recipe, conc = settings.job.recipe, loop.conc
+    lines = trace(*map(np.array, (loop.lengths.inputs, loop.lengths.outputs)), block=TRACE_BLOCK)
+    prefill = worker("prefill", settings, prompts_at_once(settings, conc))
     trace_file = requests_file.with_name(f"trace-c{conc}.jsonl")
     trace_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     replay = partial(
         engine.replay,
         str(trace_file),
-        prefill_engine_args=engine.arguments(**worker("prefill", settings, prompts_at_once(settings, conc))),
+        prefill_engine_args=engine.arguments(**with_wait(prefill, loop)),
         decode_engine_args=engine.arguments(**worker("decode", settings, max_num_seqs(recipe, "decode"))),
         num_prefill_workers=recipe.prefill.ranks,
         num_decode_workers=recipe.decode.ranks,

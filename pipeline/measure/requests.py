@@ -92,8 +92,20 @@ def steady_window(requests: Sequence[Request], conc: int) -> Window:
 
 def effective_conc(requests: Sequence[Request], window: Window) -> float | None:
     """Return the mean number of requests in flight over the window; None when it is empty."""
+    return _mean_present([(r.start_s, r.end_s) for r in requests], window)
+
+
+def decoding(requests: Sequence[Request], window: Window) -> float | None:
+    """Return the mean number of whole requests that decode over the window; None when it is empty."""
+    spans = [
+        (r.start_s + r.ttft_ms / 1000, r.end_s) for r in requests if r.is_whole and r.ttft_ms is not None
+    ]
+    return _mean_present(spans, window)
+
+
+def _mean_present(spans: Sequence[tuple[float, float]], window: Window) -> float | None:
     if window.seconds <= 0:
         return None
-    starts, ends = np.array([r.start_s for r in requests]), np.array([r.end_s for r in requests])
+    starts, ends = np.array([start for start, _ in spans]), np.array([end for _, end in spans])
     inside = np.minimum(ends, window.end_s) - np.maximum(starts, window.start_s)
     return math.fsum(np.maximum(inside, 0.0)) / window.seconds

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pipeline.deployment.invariants import ENOUGH_FOR_P99
 from pipeline.schema.result import Statistics
-
-ENOUGH_FOR_P99 = 662
 
 
 def summarise(values: ArrayLike) -> Statistics:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from math import ceil
 from typing import Literal
 
 from pipeline.deployment.scheduler import mean_lengths
-from pipeline.errors import PlanError
+from pipeline.deployment.timings import choose
+from pipeline.errors import MeasureError, PlanError
 from pipeline.schema.catalogue import Catalogue
 from pipeline.schema.cluster import Cluster
 from pipeline.schema.hbm import Hbm
@@ -24,7 +25,8 @@ MAX_JOBS = 256  # in the matrix of one GitHub workflow run
 class PlanRequest:
     """What to plan.
 
-    With ``any_size``, an empty plan is no error, and neither is one of more jobs than GitHub takes.
+    With ``any_size``, an empty plan is no error, and neither is one of more jobs than GitHub takes. With
+    ``even_untimed``, a recipe without timing is planned, so that its run states the reason.
     """
 
     plan_id: str
@@ -36,6 +38,7 @@ class PlanRequest:
     git_dirty: bool = False
     created_at: str = ""
     any_size: bool = False
+    even_untimed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def plan(
     request: PlanRequest,
     cluster: Cluster,
     catalogue: Catalogue,
-    timing: Timing | None,
+    timings: Sequence[Timing],
     candidates: Iterable[PlanCandidate],
 ) -> Plan:
     """Return the jobs of a cluster in order of their ids, and the recipes left out, each with its reason.
@@ -62,7 +65,7 @@ def plan(
     left_out: list[LeftOut] = []
     selected = [one for one in candidates if fnmatchcase(one.job.id, request.select)]
     for one in sorted(selected, key=lambda one: one.job.id):
-        reason = _reason(one, request, cluster)
+        reason = _reason(one, request, cluster, timings)
         if reason is None:
             jobs.append(one.job)
         else:
@@ -87,16 +90,21 @@ def plan(
         cluster=cluster,
         skus={name: catalogue.skus[name] for name in sorted({recipe.sku for recipe in recipes})},
         llms={name: catalogue.llms[name] for name in sorted({recipe.model for recipe in recipes})},
-        timing=timing,
+        timings=tuple(timings),
         jobs=tuple(jobs),
         left_out=tuple(left_out),
     )
 
 
 def job(
-    recipe: Recipe, cluster: Cluster, catalogue: Catalogue, timing: Timing | None, hbm: tuple[Hbm, ...] | None
+    recipe: Recipe,
+    cluster: Cluster,
+    catalogue: Catalogue,
+    timings: Sequence[Timing],
+    hbm: tuple[Hbm, ...] | None,
 ) -> Job:
     """Return a recipe as a job of a cluster: its digests, its HBM, its estimated GPU-hours."""
+    timing = _timing(timings, recipe)
     environment = {
         "sku": catalogue.skus[recipe.sku].measured_digest,
         "llm": catalogue.llms[recipe.model].measured_digest,
@@ -112,6 +120,13 @@ def job(
         hbm=hbm or (),
         gpu_hours=_gpu_hours(recipe, catalogue.skus[recipe.sku].gpus_per_tray, timing),
     )
+
+
+def _timing(timings: Sequence[Timing], recipe: Recipe) -> Timing | None:
+    try:
+        return choose(timings, recipe)
+    except MeasureError:
+        return None  # ``plan`` leaves the recipe out with this error as the reason
 
 
 def identity(job: Job) -> str:
@@ -144,7 +159,9 @@ def checked(plan: Plan, *, where: str) -> Plan:
     return plan
 
 
-def _reason(one: PlanCandidate, request: PlanRequest, cluster: Cluster) -> str | None:
+def _reason(
+    one: PlanCandidate, request: PlanRequest, cluster: Cluster, timings: Sequence[Timing]
+) -> str | None:
     """Return why a job is left out, as text for people, or None."""
     recipe = one.job.recipe
     if recipe.purpose != cluster.purpose:
@@ -153,11 +170,22 @@ def _reason(one: PlanCandidate, request: PlanRequest, cluster: Cluster) -> str |
         return f"cluster {cluster.id} has no {recipe.sku}"
     if any(hbm.stops for hbm in one.job.hbm):
         return f"it does not fit in HBM; run: python -m pipeline fit {recipe.id}"
+    if cluster.is_simulated and not request.even_untimed and (untimed := _untimed(timings, recipe)):
+        return untimed
     if request.since is not None and one.was_identity == identity(one.job):
         return f"unchanged since {request.since}"
     if one.is_measured:
         return "measured already: the history has this deployment in the same environment"
     return None
+
+
+def _untimed(timings: Sequence[Timing], recipe: Recipe) -> str:
+    """Return why a recipe cannot be simulated, and what would be needed; an empty text when it can."""
+    try:
+        choose(timings, recipe)
+    except MeasureError as error:
+        return f"{error.what} ({error.hint})"
+    return ""
 
 
 def _check_size(jobs: list[Job], left_out: list[LeftOut], request: PlanRequest, cluster: Cluster) -> None:

@@ -11,8 +11,8 @@ from pipeline.schema.result import Origin
 
 FENCE = re.compile(r"^\s*(`{3,}|~{3,})")
 LOCAL_IMAGE = re.compile(r'((?:src|srcset)=")(?!\w+:|/)([^"]+")')
-PICTURE = re.compile(r"<picture>.*?</picture>", re.DOTALL)
-LOCAL_MARKDOWN_IMAGE = re.compile(r"!\[[^\]]*\]\((?!\w+:)[^)]+\)")
+PICTURE = re.compile(r"<picture>(?:(?!<picture>).)*?</picture>", re.DOTALL)  # each text is scanned once
+LOCAL_MARKDOWN_IMAGE = re.compile(r"!\[[^\]\n]{0,300}\]\((?!\w{1,20}:)[^)\n]{1,500}\)")
 MAX_BYTES: Final = 65_000  # GitHub accepts 65,536 characters
 MORE: Final = "\n\n_The text is truncated here: it is longer than GitHub accepts. {more}_\n"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from math import ceil
 from typing import Final
 
-from pipeline.render.charts import SCHEMA, Spec
+from pipeline.render.charts import BEYOND, SCHEMA, Spec
 from pipeline.render.tables import short
 from pipeline.render.text import number, plot, signed
 from pipeline.render.theme import Theme
@@ -25,12 +25,12 @@ def ttft(report: Report, theme: Theme) -> Spec:
         (curve, point)
         for curve in report.curves
         for point in curve.points
-        if point.ttft_p50_ms is not None and point.status == "ok"
+        if point.ttft_p50_ms is not None and point.status != "invalid"
     ]
     values = [
         {
             "SKU": report.sku_titles[curve.sku],
-            "row": f"{point.shape} c{point.conc}",
+            "row": f"{point.shape} c{point.conc}" + BEYOND * (point.status == "extrapolated"),
             "p50": plot((point.ttft_p50_ms or 0.0) / 1000),
             "p99": plot(point.ttft_p99_ms / 1000) if point.ttft_p99_ms is not None else None,
             "end": plot(max(point.ttft_p50_ms or 0.0, point.ttft_p99_ms or 0.0) / 1000),

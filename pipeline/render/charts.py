@@ -15,6 +15,8 @@ Spec = dict[str, Any]
 
 SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v6.json"
 WIDE, NARROW = (860, 500), (290, 380)  # px of the plot; labels are placed for it
+BEYOND: Final = " (extrapolated)"
+MOST_LABELS: Final = 60  # the others are in the tooltips and tables
 X_TITLE, Y_TITLE = (
     "interactivity, tok/s/user (1000 / median TPOT)",
     "throughput, tok/s/GPU (input + output, GPUs counted)",
@@ -30,7 +32,7 @@ def pareto(report: Report, theme: Theme) -> Spec:
         (curve, point)
         for curve in report.curves
         for point in curve.points
-        if point.status == "ok" and point.interactivity
+        if point.status != "invalid" and point.interactivity
     ]
     ghosts = [
         change
@@ -75,14 +77,14 @@ def _limits(points: list[tuple[Curve, CurvePoint]], ghosts: list[Change]) -> tup
 
 def _datum(curve: Curve, point: CurvePoint, report: Report, theme: Theme) -> Spec:
     shown = {
-        "deployment": f"{point.shape} c{point.conc}",
+        "deployment": f"{point.shape} c{point.conc}" + BEYOND * (point.status == "extrapolated"),
         "shape": point.shape,
         "conc": str(point.conc),
         "tok/s/GPU": number(point.total_tok_s_gpu, "tok_s_gpu"),
         "tok/s/user": number(point.interactivity, "interactivity"),
         "TTFT p50 s": number(point.ttft_p50_ms, "seconds", absent="not stated").strip("_"),
         "USD/Mtok": number(point.usd_per_mtok, "usd_per_mtok", absent="no price").strip("_"),
-        "place": "on the frontier" if point.is_knot else "dominated",
+        "place": _place(point),
     }
     where = {
         "x": plot(point.interactivity),
@@ -101,6 +103,12 @@ def _datum(curve: Curve, point: CurvePoint, report: Report, theme: Theme) -> Spe
     }
 
 
+def _place(point: CurvePoint) -> str:
+    if point.status == "extrapolated":
+        return "extrapolated: on no frontier"
+    return "on the frontier" if point.is_knot else "dominated"
+
+
 def _add_labels(values: list[Spec], limits: tuple[float, float], size: tuple[int, int]) -> None:
     """Add the place of its label, in units of the axes, to every datum of the main kind."""
     width, height = size
@@ -111,7 +119,11 @@ def _add_labels(values: list[Spec], limits: tuple[float, float], size: tuple[int
             lines.setdefault((value["SKU"], value["kind"]), []).append(
                 (value["x"] * x_px, height - value["y"] * y_px)
             )
-    labelled = [value for value in values if value["is_main"]]
+    labelled = _labelled([value for value in values if value["is_main"]])
+    for value in values:
+        if value["is_main"] and not any(value is one for one in labelled):
+            at = {"label_x": value["x"], "label_y": value["y"], "leader_y": value["y"]}
+            value.update(label="", align="left", is_far=False, **at)
     for value in values:
         if not value["is_main"]:
             lines[value["SKU"], f"{len(lines)}"] = 2 * [
@@ -133,13 +145,22 @@ def _add_labels(values: list[Spec], limits: tuple[float, float], size: tuple[int
         )
 
 
+def _labelled(values: list[Spec]) -> list[Spec]:
+    """Return the points that get a label, in their order: of too many, those on the frontier first."""
+    if len(values) <= MOST_LABELS:
+        return values
+    first = sorted(range(len(values)), key=lambda index: (not values[index]["is_knot"], index))
+    return [values[index] for index in sorted(first[:MOST_LABELS])]
+
+
 def _subtitle(report: Report, *, ghosts: bool) -> list[str]:
     kinds = kind_texts(curve.kind for curve in report.curves)
     previous = " · grey: the run before" if ghosts else ""
+    beyond = " or extrapolated" if report.caveats.extrapolated else ""
     others = f" · dashed and small: {' and '.join(kinds[1:])}" if kinds[1:] else ""
     return [
         f"{kinds[0] if kinds else NOTHING_RAN} · run {', '.join(report.runs) or 'none'}",
-        f"filled: on the Pareto frontier · hollow: dominated{previous}{others}",
+        f"filled: on the Pareto frontier · hollow: dominated{beyond}{previous}{others}",
     ]
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pipeline.render.tables import Table, deployment
 from pipeline.render.text import code, number, plain
 from pipeline.render.words.memory import verdict_text
+from pipeline.render.words.ranges import range_text
 from pipeline.render.words.reasons import coverage_text
 from pipeline.schema.report import HbmRow, ProvenanceRow, Report
 from pipeline.schema.result import Host, RawFile
-from pipeline.schema.timing import PointError, SkuTiming
+from pipeline.schema.timing import PointError, Range, RangeAxis, SkuTiming
 
 STATES = {"ran": "✅", "invalid": "⛔", "failed": "❌", "missing": "❓", "not-planned": "➕"}
 
@@ -121,6 +124,12 @@ def _parameters(timing: SkuTiming, title: str) -> list[tuple[str, ...]]:
         rows.append(
             (title, worker, code("tok_s_gpu"), number(prefill.tok_s_gpu, "count"), "tok/s/GPU", saturated)
         )
+        if prefill.pass_tokens is not None:
+            taken = "taken by a rank into a pass; the ranks of a worker step together"
+            rows.append(
+                (title, worker, code("pass_tokens"), number(prefill.pass_tokens, "count"), "tokens", taken)
+            )
+        rows += _fitted(title, worker, prefill.fitted)
     for decode in timing.decode:
         worker, growth = f"decode {plain(decode.kind)}", "added to a step by 1,000 more resident KV tokens"
         if decode.slope_of != decode.kind:
@@ -138,7 +147,14 @@ def _parameters(timing: SkuTiming, title: str) -> list[tuple[str, ...]]:
         rows.append(
             (title, worker, code("us_per_kv_ktoken"), number(decode.us_per_kv_ktoken, "ms"), "µs", growth)
         )
+        rows += _fitted(title, worker, decode.fitted)
     return rows
+
+
+def _fitted(title: str, worker: str, ranges: Mapping[RangeAxis, Range]) -> list[tuple[str, ...]]:
+    """Return the range of each quantity that the points of a fit cover."""
+    meaning = "covered by the points of the fit"
+    return [(title, worker, axis, range_text(span), "", meaning) for axis, span in ranges.items()]
 
 
 def errors(report: Report, metric: str) -> Table:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
 CHARACTER, LINE = 5.9, 13.0  # px of the renderer's own font at size 10.5
 DIRECTIONS = ((1, 0), (1, -1), (1, 1), (-1, 0), (-1, 1), (-1, -1), (0, -1), (0, 1))
 DISTANCES = (9, 18, 30, 44, 60)
+CELL = 24.0  # px of a cell of the index
 SAMPLES = 24  # points at which a segment of a line is tested
 
 Align = Literal["left", "right", "center"]
@@ -31,6 +33,25 @@ class Box:
         return max(0.0, width) * max(0.0, height)
 
 
+@dataclass(slots=True)
+class Boxes:
+    """Rectangles by the cells of a grid that they touch."""
+
+    boxes: list[Box] = field(default_factory=list)
+    cells: dict[tuple[int, int], list[int]] = field(default_factory=dict)
+
+    def add(self, box: Box) -> None:
+        """Add a rectangle."""
+        for cell in _cells(box):
+            self.cells.setdefault(cell, []).append(len(self.boxes))
+        self.boxes.append(box)
+
+    def near(self, box: Box) -> list[Box]:
+        """Return the rectangles in the cells of another one, in the order in which they were added."""
+        found = {index for cell in _cells(box) for index in self.cells.get(cell, ())}
+        return [self.boxes[index] for index in sorted(found)]
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """A placed text: its anchor in pixels, the side of the anchor, and the end of its leader."""
@@ -47,22 +68,35 @@ def place(
     texts: Sequence[str],
     lines: Sequence[Sequence[tuple[float, float]]],
     frame: Box,
-) -> list[Label]:
+) -> tuple[Label, ...]:
     """Return one label per anchor, in order, each at the nearest free place, else where it covers least."""
-    taken = [_around(x, y, 6) for x, y in anchors] + [box for line in lines for box in _along(line)]
-    written: list[Box] = []
+    return _placed(tuple(anchors), tuple(texts), tuple(map(tuple, lines)), frame)
+
+
+@lru_cache(maxsize=8)  # the themes of one chart have the same labels
+def _placed(
+    anchors: tuple[tuple[float, float], ...],
+    texts: tuple[str, ...],
+    lines: tuple[tuple[tuple[float, float], ...], ...],
+    frame: Box,
+) -> tuple[Label, ...]:
+    taken, written = Boxes(), Boxes()
+    for box in [_around(x, y, 6) for x, y in anchors] + [box for line in lines for box in _along(line)]:
+        taken.add(box)
     labels = []
     for anchor, text in zip(anchors, texts, strict=True):
-        candidates = _candidates(anchor)
-        costs = [
-            _covered(_box(label, text), _leader(label, anchor), taken, written)
-            + _outside(_box(label, text), frame)
-            for label in candidates
-        ]
-        label = candidates[costs.index(min(costs))]
+        best = float("inf")
+        for candidate in _candidates(anchor):
+            box = _box(candidate, text)
+            cost = _covered(box, _leader(candidate, anchor), taken, written) + _outside(box, frame)
+            if cost < best:
+                label, best = candidate, cost
+            if not cost:
+                break
         labels.append(label)
-        written += [_box(label, text), *_leader(label, anchor)]
-    return labels
+        for box in (_box(label, text), *_leader(label, anchor)):
+            written.add(box)
+    return tuple(labels)
 
 
 def _candidates(anchor: tuple[float, float]) -> list[Label]:
@@ -83,10 +117,10 @@ def _label(anchor: tuple[float, float], right: int, down: int, distance: float) 
     )
 
 
-def _covered(box: Box, leader: list[Box], taken: list[Box], written: list[Box]) -> float:
+def _covered(box: Box, leader: list[Box], taken: Boxes, written: Boxes) -> float:
     """Return what a label would cover, px²: marks, lines and labels by its text, labels by its leader."""
-    crossed = sum(piece.overlap(other) for piece in leader for other in written)
-    return sum(box.overlap(other) for other in [*taken, *written]) + crossed
+    crossed = sum(piece.overlap(other) for piece in leader for other in written.near(piece))
+    return sum(box.overlap(other) for other in (*taken.near(box), *written.near(box))) + crossed
 
 
 def _box(label: Label, text: str) -> Box:
@@ -110,6 +144,12 @@ def _along(line: Sequence[tuple[float, float]]) -> list[Box]:
         for (x0, y0), (x1, y1) in pairwise(line)
         for u in steps
     ]
+
+
+def _cells(box: Box) -> Iterator[tuple[int, int]]:
+    for column in range(int(box.left // CELL), int(box.right // CELL) + 1):
+        for row in range(int(box.top // CELL), int(box.bottom // CELL) + 1):
+            yield column, row
 
 
 def _outside(box: Box, frame: Box) -> float:

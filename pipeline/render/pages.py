@@ -71,7 +71,7 @@ def _pictures(report: Report) -> list[Picture]:
         point.ttft_p50_ms is not None
         for curve in report.curves
         for point in curve.points
-        if point.status == "ok"
+        if point.status != "invalid"
     ):
         wanted.append(("ttft", "Time to first token at every point", bars.ttft))
     if report.hbm:

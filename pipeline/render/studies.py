@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.render.sections import Section
 from pipeline.render.tables import MOST_COLUMNS, Table, marked
@@ -34,8 +34,10 @@ def beside(report: Report, found: StudySection) -> Section:
     what += f"{study.measured_on} by the source{published}"
     axis = "The study is read at 1000 / median TPOT and at the prices of this report, as this report's own "
     axis += "figures are. Its printed tok/s/user is another statistic and has its own column. "
-    axis += "It publishes no TTFT: the TTFT and queue time "
-    axis += "implied by Little's law are upper bounds, since they include ramp and drain of the run."
+    axis += (
+        "The TTFT and queue time implied by Little's law are upper bounds, since they include ramp and drain "
+    )
+    axis += "of the run."
     readings = [
         (f"Published figures beside {plain(kind_text(one.kind))}:", _readings(found, one, titles))
         for one in found.beside
@@ -47,6 +49,9 @@ def beside(report: Report, found: StudySection) -> Section:
         (f"Points of {plain(title)} as published:", _points(found, sku))
         for sku, title in report.sku_titles.items()
     ]
+    waits = _waits(found, report.sku_titles)
+    if waits.rows:
+        points.append(("Median TTFT as published, beside this report's:", waits))
     again = tuple(_again(found, report.sku_titles))
     return Section(
         "Published figures beside ours", (f"{what}, {plain(study.url)}.", axis), "", (*tables, *points), again
@@ -152,12 +157,6 @@ def _points(found: StudySection, sku: str) -> Table:
 
 def _point(point: StudyPoint) -> tuple[str, ...]:
     wait = None if point.implied_wait_s is None else 1000 * point.implied_wait_s
-    change = None if point.ours_tok_s_gpu is None else point.ours_tok_s_gpu / point.total_tok_s_gpu - 1
-    ours = (
-        "_not run_"
-        if change is None
-        else f"{number(point.ours_tok_s_gpu, 'tok_s_gpu')} ({number(change, 'change')})"
-    )
     return (
         point.shape,
         number(point.conc, "conc"),
@@ -166,8 +165,39 @@ def _point(point: StudyPoint) -> tuple[str, ...]:
         number(point.interactivity, "interactivity", absent="not stated"),
         number(point.usd_per_mtok_as_printed, "usd", absent="not stated"),
         number(wait, "seconds"),
-        ours,
+        _ours(point.ours_tok_s_gpu, point.total_tok_s_gpu, "tok_s_gpu"),
     )
+
+
+def _waits(found: StudySection, titles: Mapping[str, str]) -> Table:
+    """Return the median TTFTs that the study states beside ours and beside what Little's law implies."""
+    headers = (
+        "SKU",
+        "published deployment",
+        "conc",
+        "median TTFT s",
+        "this report median TTFT s",
+        "implied TTFT + queue s",
+    )
+    rows = (
+        (
+            plain(titles[point.sku]),
+            point.shape,
+            number(point.conc, "conc"),
+            number(point.ttft_p50_ms, "seconds"),
+            _ours(point.ours_ttft_p50_ms, point.ttft_p50_ms, "seconds"),
+            number(None if point.implied_wait_s is None else 1000 * point.implied_wait_s, "seconds"),
+        )
+        for point in found.points
+        if point.ttft_p50_ms is not None
+    )
+    return Table(headers, "llrrrr", tuple(rows))
+
+
+def _ours(value: float | None, published: float | None, quantity: str) -> str:
+    """Return a figure of ours with its relative difference from the published one, where there is one."""
+    text = number(value, quantity, absent="not run")
+    return f"{text} ({number(value / published - 1, 'change')})" if value and published else text
 
 
 def _again(found: StudySection, names: dict[str, str]) -> Iterable[tuple[str, Table]]:

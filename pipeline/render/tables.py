@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeline.render.text import THIN_P99, about, best, code, number, plain
+from pipeline.render.words.ranges import extrapolated_text
 from pipeline.render.words.reasons import reason_text, setting_text
 from pipeline.schema.report import Change, Curve, CurvePoint, IsoRow, Report
 
@@ -166,6 +167,8 @@ def _point(point: CurvePoint) -> tuple[str, ...]:
     place = "" if point.is_knot else " _dominated_"
     if point.status == "invalid":
         place = f" _invalid: {plain('; '.join(point.reasons))}_"
+    if point.status == "extrapolated":
+        place = f" _extrapolated: {plain(extrapolated_text(point.extrapolated))}_"
     return (
         point.shape + place,
         number(point.conc, "conc"),

@@ -13,10 +13,12 @@ from pipeline.schema.timing import PointError, Timing
 
 def timing_text(timing: Timing) -> str:
     """Return the parameters and errors of a calibration."""
-    prefill = [("SKU", "worker", "input tok/s/GPU")]
+    prefill = [("SKU", "worker", "input tok/s/GPU", "tokens of a rank in a pass")]
     decode = [("SKU", "worker", "step ms", "µs per 1,000 KV tokens", "slope of")]
     for sku in timing.skus:
-        prefill += [(sku.sku, one.kind, fixed(one.tok_s_gpu, 0)) for one in sku.prefill]
+        prefill += [
+            (sku.sku, one.kind, fixed(one.tok_s_gpu, 0), str(one.pass_tokens or "–")) for one in sku.prefill
+        ]
         decode += [
             (sku.sku, one.kind, fixed(one.step_ms, 2), fixed(one.us_per_kv_ktoken, 2), one.slope_of)
             for one in sku.decode
@@ -37,11 +39,16 @@ def timing_text(timing: Timing) -> str:
         "left out",
     )
     errors = [head, *(_error(point) for point in timing.errors)]
+    waits = [
+        ("recipe", "conc", "TTFT s given", "fitted", "error", "left out"),
+        *map(_wait, _with_ttft(timing)),
+    ]
     tables = (
         aligned(prefill, left=2),
         aligned(decode, left=2),
         overheads,
         aligned(errors, left=1),
+        aligned(waits, left=1) if len(waits) > 1 else "no TTFT was given\n",
         _summary(timing),
     )
     return "\n".join(tables)
@@ -74,6 +81,22 @@ def _error(point: PointError) -> tuple[str, ...]:
         fixed(point.fitted_tpot_ms, 2),
         signed(point.fitted_tpot_ms / point.tpot_ms - 1),
         unknown if tpot is None else signed(tpot / point.tpot_ms - 1),
+    )
+
+
+def _with_ttft(timing: Timing) -> list[PointError]:
+    return [one for one in timing.errors if one.ttft_ms is not None]
+
+
+def _wait(point: PointError) -> tuple[str, ...]:
+    given, fitted, left_out = point.ttft_ms, point.fitted_ttft_ms, point.left_out_ttft_ms
+    return (
+        point.recipe,
+        str(point.conc),
+        number(given, "seconds"),
+        number(fitted, "seconds"),
+        signed(fitted / given - 1) if fitted and given else "unknown",
+        signed(left_out / given - 1) if left_out and given else "unknown",
     )
 
 

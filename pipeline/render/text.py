@@ -67,6 +67,15 @@ def number(value: float | None, quantity: str, *, absent: str = "unknown") -> st
     return f"_{absent}_" if value is None else QUANTITIES[quantity](value)
 
 
+def short_number(value: float) -> str:
+    """Return a number with as many digits as its size needs.
+
+    >>> short_number(8192.0), short_number(16.0), short_number(2.22)
+    ('8,192', '16', '2.2')
+    """
+    return fixed(value, 0) if value >= 10 else f"{value:.2g}"
+
+
 def about(text: str, *, directional: bool) -> str:
     """Return a figure, marked where it was read between knots that are far apart.
 

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pipeline.errors import ArtifactError
 from pipeline.schema import upgrades
 
+SMALLEST, BIGGEST = 1e-30, 1e30  # of every figure in a document, if it is not 0
+
 
 class Document(BaseModel):
     """A value that may pass between two packages."""
@@ -62,7 +64,7 @@ class Stored(Document):
         ArtifactError names ``where``, the kind and the place inside the document when it is torn, foreign or newer.
         """
         try:
-            raw = json.loads(text)
+            raw = json.loads(text, parse_int=_integer, parse_float=_figure, parse_constant=_figure)
         except (ValueError, RecursionError) as error:
             raise ArtifactError(
                 f"not JSON: {error}", where=where, hint="the file is incomplete or not one of rackbench"
@@ -79,6 +81,21 @@ class Stored(Document):
     def without_derived(cls, raw: upgrades.Raw) -> upgrades.Raw:
         """Return the raw document without what ``to_json`` adds for the reader only."""
         return raw
+
+
+def _integer(text: str) -> int:
+    """Return an integer of a document; ValueError beyond what every column and reader holds."""
+    if len(text) > 20 or abs(value := int(text)) >= 2**63:
+        raise ValueError(f"{text[:20]} is no count of anything here")
+    return value
+
+
+def _figure(text: str) -> float:
+    """Return a number of a document; ValueError for a size whose products or reciprocals leave the range."""
+    value = float(text)
+    if value and not SMALLEST <= abs(value) <= BIGGEST:
+        raise ValueError(f"{text[:20]} is no size of anything here")
+    return value
 
 
 class _Place(NamedTuple):

@@ -178,8 +178,9 @@ class Cluster(Document):
         default="benchmark", description="which recipes run here: those of the same purpose"
     )
     racks: Count = Field(description="deployments that can run at once; the matrix's max-parallel")
-    timing: str | None = Field(
-        default=None, description="timing document below recipes/, for simulated engines"
+    timing: Text | Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
+        default=None,
+        description="timing document below recipes/, or several of them, for simulated engines",
     )
     model_paths: dict[str, str] = Field(
         default_factory=dict,
@@ -193,6 +194,16 @@ class Cluster(Document):
         description="program of the load client, for measure aiperf: on PATH, or an absolute path",
     )
     notes: str = ""
+
+    @property
+    def timings(self) -> tuple[str, ...]:
+        """Timing documents below recipes/; of several, the one for the LLM of a recipe counts."""
+        return (self.timing,) if isinstance(self.timing, str) else self.timing or ()
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether its figures come from timing documents."""
+        return self.measure == "replay" or self.engine_override == "mocker"
 
     @property
     def launcher(self) -> str | None:

@@ -12,6 +12,7 @@ from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.recipe import Text
 from pipeline.schema.result import Origin
 from pipeline.schema.sku_comparison import WorkerShape
+from pipeline.schema.timing import RangeAxis
 
 Winner = Literal["first", "last", "level", "direction_only", "only_first", "only_last"]
 
@@ -217,6 +218,14 @@ class Calibration(Document):
     largest_error: float | None
 
 
+class ExtrapolatedPoints(Document):
+    """How many points are outside of the range that their timing was fitted to, and in which quantities."""
+
+    count: int
+    points: int = Field(description="shown in all")
+    axes: tuple[RangeAxis, ...]
+
+
 class Caveats(Document):
     """What a reader must know before reading a number."""
 
@@ -225,6 +234,7 @@ class Caveats(Document):
     )
     has_published: bool
     reduced: tuple[CurveKind, ...] = Field(description="kinds with fewer requests than their recipes ask for")
+    extrapolated: ExtrapolatedPoints | None = Field(default=None, description="null = no point is")
     incomplete: int = Field(description="planned deployments without all of their points")
     deployments: int
     has_curves: bool

@@ -51,7 +51,7 @@ class Plan(Stored):
     cluster: Cluster
     skus: dict[str, Sku]
     llms: dict[str, Llm]
-    timing: Timing | None
+    timings: tuple[Timing, ...]
     jobs: tuple[Job, ...]
     left_out: tuple[LeftOut, ...]
 

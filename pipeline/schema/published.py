@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.schema.base import Document, Stored
+from pipeline.schema.base import Document, Stored, schema
 from pipeline.schema.claims import Assertion, Axis, CostMode, Positive, Printed, Quantity
 from pipeline.schema.recipe import Count, Text, WorkerPool
 
@@ -56,6 +56,11 @@ class StatedPoint(Document):
     @property
     def reasons(self) -> tuple[str, ...]:
         """A published row is never invalid, so there are none."""
+        return ()
+
+    @property
+    def extrapolated(self) -> tuple[()]:
+        """Nothing is simulated."""
         return ()
 
     @property
@@ -108,6 +113,9 @@ class PublishedRow(Document):
     total_tok_s_gpu: Positive
     interactivity_as_printed: Positive | None = None
     tpot_p50_ms: Positive | None = None
+    ttft_p50_ms: Positive | None = Field(
+        default=None, description="median TTFT, queueing included; null = not published"
+    )
     usd_per_mtok: Positive | None = None
 
     @property
@@ -198,6 +206,7 @@ class Tables(Document):
 class Study(Stored, Tables):
     """A published study: where it comes from, its tables as printed, what its text claims."""
 
+    schema_version: int = schema(2)
     source: Text
     url: Text
     measured_on: Day = Field(description="day of the run, as the source states it")

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from pipeline.schema.base import Document
 from pipeline.schema.recipe import Text
+from pipeline.schema.timing import Extrapolation
 
 Side = Literal["before", "now"]
 Problem = Literal["missing", "failed", "invalid"]
@@ -21,6 +22,7 @@ NoVerdict = Literal[
     "series differ",
     "noise unknown",
     "not-simulated",
+    "extrapolated",
 ]
 
 
@@ -59,6 +61,9 @@ class ChangeReason(Document):
     fields: tuple[FieldDiff, ...] = Field(
         default=(),
         description="those that differ: settings of the series, or settings that are not simulated",
+    )
+    extrapolated: tuple[Extrapolation, ...] = Field(
+        default=(), description="what is outside of the range that the timing of a side was fitted to"
     )
 
     @property

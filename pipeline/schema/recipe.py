@@ -9,7 +9,9 @@ from pydantic import Field, JsonValue
 
 from pipeline.schema.base import Document, digest
 
-Count = Annotated[int, Field(ge=1)]
+LARGEST = 2**31 - 1  # of every count: what a column of the history holds
+Count = Annotated[int, Field(ge=1, le=LARGEST)]
+Conc = Annotated[int, Field(ge=1, le=100_000)]
 Role = Literal["prefill", "decode"]
 ROLES: tuple[Role, ...] = ("prefill", "decode")
 Precision = Literal["fp4", "fp8", "bf16"]
@@ -162,7 +164,7 @@ class Recipe(Document):
 
     workload: Workload
     client: Client
-    conc: Annotated[tuple[Count, ...], Field(min_length=1)]
+    conc: Annotated[tuple[Conc, ...], Field(min_length=1, max_length=100)]
 
     prefill: Pool
     decode: Pool

@@ -30,7 +30,7 @@ from pipeline.schema.lint import LintReport
 from pipeline.schema.published import PublishedIsoRow, Study
 from pipeline.schema.reasons import ChangeReason, CoverageProblem, FieldDiff
 from pipeline.schema.recipe import Text
-from pipeline.schema.result import Host, Origin, RawFile
+from pipeline.schema.result import Host, Origin, PointStatus, RawFile
 from pipeline.schema.sku_comparison import (
     Ceiling,
     Confounder,
@@ -43,7 +43,7 @@ from pipeline.schema.sku_comparison import (
     SpecRow,
     WhatIf,
 )
-from pipeline.schema.timing import PointError, SkuTiming, Timing
+from pipeline.schema.timing import Extrapolation, PointError, SkuTiming, Timing
 
 Verdict = Literal["better", "worse", "same", "unknown"]
 
@@ -122,8 +122,9 @@ class CurvePoint(Document):
     sku: Text
     shape: Text
     conc: int
-    status: Literal["ok", "invalid"]
+    status: PointStatus
     reasons: tuple[str, ...]
+    extrapolated: tuple[Extrapolation, ...] = ()
     not_evaluated: tuple[str, ...] = Field(
         default=(), description="checks that could not be evaluated, and why"
     )
@@ -329,6 +330,7 @@ class StudyPoint(Document):
     implied_wait_s: float | None = Field(
         description="TTFT and queue that Little's law implies, at the mean length"
     )
+    ttft_p50_ms: float | None = Field(description="as published; null = not published")
     ours_tok_s_gpu: float | None = Field(description="of the curves that the tables read; null = none")
     ours_interactivity: float | None
     ours_ttft_p50_ms: float | None

@@ -12,12 +12,16 @@ from pipeline.errors import FailureKind
 from pipeline.schema.base import Document, Stored, digest, schema
 from pipeline.schema.plan import Job
 from pipeline.schema.published import StatedPoint
-from pipeline.schema.recipe import Client, Text
+from pipeline.schema.recipe import LARGEST, Client, Conc, Count, Text
+from pipeline.schema.timing import Extrapolation
 from pipeline.schema.upgrades import Raw
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it is a part of file names
 Origin = Literal["measured", "simulated", "published"]
+Number = Annotated[int, Field(ge=0, le=LARGEST)]
 DERIVED = ("total_tok_s_gpu", "input_tok_s_gpu", "output_tok_s_gpu", "interactivity")
+# An extrapolated point is shown and marked. It enters no frontier, verdict or headline.
+PointStatus = Literal["ok", "extrapolated", "invalid"]
 Measure = Literal["replay", "aiperf", "sa-bench", "article"]
 
 
@@ -48,17 +52,20 @@ class Point(Document):
     The rest is derived.
     """
 
-    conc: int = Field(ge=1)
-    status: Literal["ok", "invalid"]
+    conc: Conc
+    status: PointStatus
     reasons: tuple[str, ...] = Field(
         default=(), description="why the point is invalid, each `name: what was found`"
+    )
+    extrapolated: tuple[Extrapolation, ...] = Field(
+        default=(), description="what is outside of the range that the timing was fitted to; () when measured"
     )
     not_evaluated: tuple[str, ...] = Field(
         default=(), description="what could not be evaluated, and why; it does not make the point invalid"
     )
-    gpus_prefill: int = Field(ge=0)
-    gpus_decode: int = Field(ge=0)
-    gpus_held: int = Field(ge=0)
+    gpus_prefill: Number
+    gpus_decode: Number
+    gpus_held: Number
     requests: int
     completed: int
     input_tokens: int
@@ -66,6 +73,9 @@ class Point(Document):
     duration_s: float = Field(gt=0, description="wall clock of the run, ramp and drain included")
     overhead_s: float = Field(
         default=0.0, description="fixed part of duration_s that the timing model adds; 0 when measured"
+    )
+    lock_step_wait_s: float = Field(
+        default=0.0, description="part of the mean TTFT that the timing model adds; 0 when measured"
     )
     ttft_ms: Statistics
     tpot_ms: Statistics
@@ -75,16 +85,16 @@ class Point(Document):
         default=None, description="requests in flight on the steady window; null = there was none"
     )
     steady_s: float | None = Field(default=None, description="length of the steady window")
+    decode_sequences: float | None = Field(
+        default=None,
+        description="sequences of a decode rank at once, mean over the steady window; null = no window",
+    )
     raw: tuple[RawFile, ...] = ()
 
     @property
     def total_tok_s_gpu(self) -> float:
         """(input + output) tokens per second and prefill + decode GPU."""
-        return (
-            (self.input_tokens + self.output_tokens)
-            / self.duration_s
-            / (self.gpus_prefill + self.gpus_decode)
-        )
+        return (self.input_tokens + self.output_tokens) / self.duration_s / self.gpus_counted
 
     @property
     def input_tok_s_gpu(self) -> float | None:
@@ -138,14 +148,14 @@ class Provenance(Document):
     """The origin of a result: run, code, cluster, client settings, software and machine."""
 
     run_id: Text
-    attempt: int = Field(ge=1)
+    attempt: Count
     plan_id: Text
     git_sha: str | None
     git_dirty: bool
     cluster: Text
     origin: Origin
     measure: Measure
-    requests_per_conc: int
+    requests_per_conc: Count
     seed: int
     time_scale: float | None = Field(
         default=None, description="factor by which simulated engines ran slower than calibrated; null = 1"
@@ -231,7 +241,7 @@ class Failure(Stored):
 class Result(Stored):
     """results.json: the points of one job."""
 
-    schema_version: int = schema(2)
+    schema_version: int = schema(3)
     points: Annotated[tuple[Point, ...], Field(min_length=1)]
 
     def to_json(self) -> str:

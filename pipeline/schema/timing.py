@@ -6,10 +6,34 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.schema.base import Document, Stored, digest
-from pipeline.schema.recipe import Recipe, Role, Text
+from pipeline.schema.base import Document, Stored, digest, schema
+from pipeline.schema.recipe import Role, Text
 
 Milliseconds = Annotated[float, Field(ge=0)]
+RangeAxis = Literal["input tokens", "prompts per pass", "context tokens", "sequences per rank"]
+NOT_MEASURED = {role: {"__all__": {"fitted"}} for role in ("prefill", "decode")}  # says nothing of a speed
+
+
+class Range(Document):
+    """The smallest and the largest value of one quantity at the points of a fit."""
+
+    low: Annotated[float, Field(ge=0)]
+    high: Annotated[float, Field(ge=0)]
+
+
+class Extrapolation(Document):
+    """A quantity of a simulated point that is outside of the range that its timing was fitted to."""
+
+    role: Role
+    axis: RangeAxis
+    value: float
+    fitted: Range
+
+    @property
+    def factor(self) -> float:
+        """The value over the end of the range that is nearest to it; over 1 = above, under 1 = below."""
+        end = self.fitted.high if self.value > self.fitted.high else self.fitted.low
+        return self.value / end if end else float("inf")
 
 
 class PrefillTiming(Document):
@@ -18,6 +42,15 @@ class PrefillTiming(Document):
     kind: Text
     tok_s_gpu: Annotated[float, Field(gt=0)] = Field(
         description="input tokens a second and GPU when saturated"
+    )
+    pass_tokens: int | None = Field(
+        default=None,
+        gt=0,
+        exclude_if=lambda tokens: tokens is None,
+        description="what a rank takes into a pass, where ranks are in lock-step; null = they step alone",
+    )
+    fitted: dict[RangeAxis, Range] = Field(
+        default_factory=dict, description="what the points of the fit cover; empty = not recorded"
     )
 
 
@@ -33,6 +66,9 @@ class DecodeTiming(Document):
     )
     slope_of: Text = Field(
         description="worker kind that the slope was fitted on; another kind where this one has a single point"
+    )
+    fitted: dict[RangeAxis, Range] = Field(
+        default_factory=dict, description="what the points of the fit cover; empty = not recorded"
     )
 
 
@@ -59,14 +95,21 @@ class PointError(Document):
         default=None, description="predicted without this point; null = not identifiable"
     )
     left_out_tpot_ms: float | None = None
+    ttft_ms: float | None = Field(default=None, description="given median TTFT; null = not stated")
+    fitted_ttft_ms: float | None = Field(default=None, description="null = not recorded")
+    left_out_ttft_ms: float | None = Field(
+        default=None,
+        description="by the closed-loop model, `pass_tokens` chosen without it; null = not stated",
+    )
     left_out_sd: float | None = Field(
         default=None, description="relative standard deviation of that prediction; null = not identifiable"
     )
 
 
 class Timing(Stored):
-    """Result of ``calibrate``: one set of parameters per SKU and worker kind, never one per point."""
+    """Result of ``calibrate`` for one LLM and precision: parameters per SKU and worker kind, none per point."""
 
+    schema_version: int = schema(2)
     model: Text
     precision: Text
     points: Text = Field(description="name of the file that was fitted")
@@ -95,13 +138,4 @@ class Timing(Stored):
     @property
     def measured_digest(self) -> str:
         """Digest of the parameters alone."""
-        return digest([sku.model_dump(mode="json") for sku in self.skus])
-
-
-def worker_kind(recipe: Recipe, role: Role) -> str:
-    """Return which timing parameters a pool uses: its worker shape, and whether expert weights are offloaded to the host.
-
-    Offloaded weights are fetched in every pass, so such a worker is calibrated apart from the same shape without.
-    """
-    pool = recipe.pools[role]
-    return pool.shape + ("-offload" if "offload-group-size" in pool.flags else "")
+        return digest([sku.model_dump(mode="json", exclude=NOT_MEASURED) for sku in self.skus])

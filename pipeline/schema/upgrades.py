@@ -36,6 +36,11 @@ def result_1(raw: Raw) -> Raw:
     return {**raw, "points": [_point_1(point) for point in points]} if isinstance(points, list) else raw
 
 
+def result_2(raw: Raw) -> Raw:
+    """Return results.json of schema 2 as schema 3, whose points may be extrapolated."""
+    return raw
+
+
 def plan_1(raw: Raw) -> Raw:
     """Return plan.json of schema 1 as schema 2: the launcher of its cluster and that launcher's parameters are one field, ``site``.
 
@@ -60,9 +65,16 @@ def failure_1(raw: Raw) -> Raw:
 
 
 def plan_2(raw: Raw) -> Raw:
-    """Return plan.json of schema 2 as schema 3: new fields in the HBM of its jobs."""
+    """Return plan.json of schema 2 as schema 3: new fields in the HBM of its jobs, and a list of timing documents.
+
+    >>> plan_2({"timing": None}), plan_2({"timing": {"schema": 1}})
+    ({'timings': []}, {'timings': [{'schema': 1}]})
+    """
+    current = {name: value for name, value in raw.items() if name != "timing"}
+    if "timing" in raw:
+        current["timings"] = [] if raw["timing"] is None else [raw["timing"]]
     jobs = raw.get("jobs")
-    return {**raw, "jobs": [_job_hbm(job) for job in jobs]} if isinstance(jobs, list) else raw
+    return {**current, "jobs": [_job_hbm(job) for job in jobs]} if isinstance(jobs, list) else current
 
 
 def job_record_1(raw: Raw) -> Raw:
@@ -76,18 +88,28 @@ def report_data_2(raw: Raw) -> Raw:
     return {**raw, "fits": [_with(fit, "hbm", _hbm) for fit in fits]} if isinstance(fits, list) else raw
 
 
+def timing_1(raw: Raw) -> Raw:
+    """Return a timing document of schema 1 as schema 2: the range that was fitted is not recorded."""
+    return raw
+
+
 def history_row_1(raw: Raw) -> Raw:
     """Return a history row of schema 1 as schema 2: the new names of results.json in its point."""
     return {**raw, "point": _point_1(raw["point"])} if "point" in raw else raw
 
 
 def history_row_2(raw: Raw) -> Raw:
-    """Return a history row of schema 2 as schema 3: it holds job.json of schema 2, which has its own step."""
+    """Return a history row of schema 2 as schema 3; its job.json has its own step."""
     return raw
 
 
 def report_data_1(raw: Raw) -> Raw:
     """Return data.json of schema 1 as schema 2, which holds history rows of schema 2: they have a step of their own."""
+    return raw
+
+
+def study_1(raw: Raw) -> Raw:
+    """Return a study of schema 1 as schema 2, whose rows may state their median TTFT."""
     return raw
 
 
@@ -133,8 +155,10 @@ def _hbm(raw: Any) -> Any:
 STEPS: Final[Mapping[str, tuple[Step, ...]]] = {
     "Plan": (plan_1, plan_2),
     "JobRecord": (job_record_1,),
-    "Result": (result_1,),
     "Failure": (failure_1,),
+    "Result": (result_1, result_2),
     "HistoryRow": (history_row_1, history_row_2),
     "ReportData": (report_data_1, report_data_2),
+    "Study": (study_1,),
+    "Timing": (timing_1,),
 }

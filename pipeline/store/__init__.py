@@ -1,9 +1,9 @@
-"""History: one immutable Parquet file per run attempt below a URL, and tombstones for what is taken back.
+"""History: one immutable Parquet file per run attempt and day below a URL, and tombstones for what is taken back.
 
 ``URL/points/date=YYYY-MM-DD/RUN-ATTEMPT.parquet`` (``…+2.parquet`` for jobs that arrive later) · ``URL/tombstones/RUN[-ATTEMPT].json``
 """
 
-from pipeline.store.ingest import ingest
+from pipeline.store.ingest import ingest, sorted_out
 from pipeline.store.published import result_folders as published
 from pipeline.store.query import query, query_text
 from pipeline.store.rows import current_and_previous, latest, rows
@@ -21,4 +21,5 @@ __all__ = [
     "query_text",
     "retract",
     "rows",
+    "sorted_out",
 ]

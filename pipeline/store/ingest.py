@@ -1,8 +1,11 @@
-"""Result folders into history: all are checked before anything is written, and none is stored twice."""
+"""Result folders into history: all are checked before anything is written, and none is stored twice.
+
+The same folders give the same history, in whatever order and in however many calls they arrive.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -13,13 +16,14 @@ from pipeline.store import table
 from pipeline.store.storage import Storage, at
 
 RunKey = tuple[str, int]
+DayKey = tuple[str, int, str]  # with the UTC day on which jobs started
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """The new jobs of one run attempt, and the file to write for them; ``path`` is None if nothing is new."""
+    """The new jobs of one day of a run attempt, and their file; ``path`` is None if nothing is new."""
 
-    run: RunKey
+    run: DayKey
     result_folders: Sequence[ResultFolder]
     known: int
     path: str | None
@@ -34,17 +38,19 @@ class _Batch:
 
 
 def ingest(url: str | Storage, result_folders: Sequence[ResultFolder]) -> list[RunSummary]:
-    """Store the new jobs, one file per run attempt, and return a summary of each.
+    """Store the new jobs, one file per run attempt and day, and return a summary of each.
 
     ArtifactError when a known job has other content now; nothing is written then.
     """
     storage = at(url)
-    runs: dict[RunKey, dict[str, ResultFolder]] = {}
-    for result_folder in result_folders:
-        _refuse_inconsistent(result_folder)
-        _keep(result_folder, runs.setdefault(_run(result_folder), {}))
     stored = table.files(storage)
-    batches = [_batch(storage, run, list(jobs.values()), stored) for run, jobs in sorted(runs.items())]
+    good, refused = sorted_out(storage, result_folders, stored)
+    if refused:
+        raise refused[0]
+    runs: dict[DayKey, list[ResultFolder]] = {}
+    for result_folder in good:
+        runs.setdefault((*_run(result_folder), _day(result_folder)), []).append(result_folder)
+    batches = [_batch(storage, run, jobs, stored) for run, jobs in sorted(runs.items())]
     with ExitStack() as stack:
         staged = [
             (batch, stack.enter_context(storage.staged(batch.path, batch.content)) if batch.path else None)
@@ -70,12 +76,6 @@ def _run(result_folder: ResultFolder) -> RunKey:
     return result_folder.record.provenance.run_id, result_folder.record.provenance.attempt
 
 
-def _keep(result_folder: ResultFolder, jobs: dict[str, ResultFolder]) -> None:
-    earlier = jobs.setdefault(result_folder.record.job.id, result_folder)
-    if earlier.sums_sha256 != result_folder.sums_sha256:
-        _refuse_conflict(result_folder, "another folder of this ingest")
-
-
 def _refuse_inconsistent(result_folder: ResultFolder) -> None:
     record = result_folder.record
     concs = [point.conc for point in result_folder.points]
@@ -90,36 +90,72 @@ def _refuse_inconsistent(result_folder: ResultFolder) -> None:
     }
     for what, is_so in problems.items():
         if is_so:
-            raise ArtifactError(
-                what, where=result_folder.folder, hint="nothing was stored; leave the folder out"
-            )
+            raise ArtifactError(what, where=result_folder.folder, hint="it was not stored; leave it out")
+    _day(result_folder)
 
 
-def _refuse_conflict(result_folder: ResultFolder, other: str) -> None:
+def sorted_out(
+    url: str | Storage, result_folders: Sequence[ResultFolder], stored: Sequence[str] | None = None
+) -> tuple[list[ResultFolder], list[ArtifactError]]:
+    """Return the folders that can be stored, each job once, and the error of each other one.
+
+    Two folders of one job and attempt with different content are both refused: neither is known to be right.
+    """
+    storage = at(url)
+    paths = table.files(storage) if stored is None else stored
+    jobs: dict[tuple[str, int, str], dict[str, ResultFolder]] = {}
+    refused: list[ArtifactError] = []
+    for one in result_folders:
+        try:
+            _refuse_inconsistent(one)
+        except ArtifactError as error:
+            refused.append(error)
+            continue
+        jobs.setdefault((*_run(one), one.record.job.id), {}).setdefault(one.sums_sha256, one)
+    known = _known(storage, {(run, attempt) for run, attempt, _ in jobs}, paths)
+    good: list[ResultFolder] = []
+    for key, folders in jobs.items():
+        content = {known[key]} if key in known else set(folders)
+        other = "in history" if key in known else "another folder of this ingest"
+        refused += [_conflict(one, other) for sums, one in folders.items() if content != {sums}]
+        good += [one for sums, one in folders.items() if content == {sums}]
+    return good, refused
+
+
+def _known(
+    storage: Storage, runs: Collection[RunKey], paths: Sequence[str]
+) -> dict[tuple[str, int, str], str]:
+    """Return the identity of the content of each stored job of these run attempts."""
+    return {
+        (*run, key.recipe): key.sums_sha256
+        for path in paths
+        if (run := _run_of(path)) in runs and run is not None
+        for key in table.keys(storage, path)
+    }
+
+
+def _conflict(result_folder: ResultFolder, other: str) -> ArtifactError:
     run_id, attempt = _run(result_folder)
     what = f"run {run_id} attempt {attempt} already has {result_folder.record.job.id} with other content ({other})"
-    raise ArtifactError(
-        what,
-        where=result_folder.folder,
-        hint="nothing was stored; use a new attempt for a retry, or retract the wrong run",
-    )
+    hint = "it was not stored; use a new attempt for a retry, or retract the wrong run"
+    return ArtifactError(what, where=result_folder.folder, hint=hint)
 
 
 def _batch(
-    storage: Storage, run: RunKey, result_folders: Sequence[ResultFolder], stored: Sequence[str]
+    storage: Storage, run: DayKey, result_folders: Sequence[ResultFolder], stored: Sequence[str]
 ) -> _Batch:
-    own = [path for path in stored if _run_of(path) == run]
-    known = {key.recipe: key.sums_sha256 for path in own for key in table.keys(storage, path)}
-    for result_folder in result_folders:
-        if known.get(result_folder.record.job.id, result_folder.sums_sha256) != result_folder.sums_sha256:
-            _refuse_conflict(result_folder, "in history")
-    new = [result_folder for result_folder in result_folders if result_folder.record.job.id not in known]
+    run_id, attempt, date = run
+    own = [path for path in stored if _run_of(path) == (run_id, attempt)]
+    known = _known(storage, {(run_id, attempt)}, own)
+    for one in result_folders:
+        if known.get((run_id, attempt, one.record.job.id), one.sums_sha256) != one.sums_sha256:
+            raise _conflict(one, "in history")  # another process stored it meanwhile
+    new = [one for one in result_folders if (run_id, attempt, one.record.job.id) not in known]
     if not new:
         return _Batch(run, result_folders, len(result_folders), None, b"")
-    folder = own[0].rpartition("/")[0] if own else f"{table.POINTS}/date={_first_day(new)}"
-    part = max((_part_of(path) for path in own), default=0) + 1
-    path = f"{folder}/{run[0]}-{run[1]}{f'+{part}' if part > 1 else ''}.parquet"
-    date = folder.rpartition("=")[2]
+    folder = f"{table.POINTS}/date={date}/"
+    part = max((_part_of(path) for path in own if path.startswith(folder)), default=0) + 1
+    path = f"{folder}{run_id}-{attempt}{f'+{part}' if part > 1 else ''}.parquet"
     rows = [
         row
         for result_folder in sorted(new, key=lambda one: one.record.job.id)
@@ -128,12 +164,10 @@ def _batch(
     return _Batch(run, result_folders, len(result_folders) - len(new), path, table.pack(rows))
 
 
-def _first_day(result_folders: Sequence[ResultFolder]) -> str:
-    return (
-        min(table.utc(one.record.provenance.started_at, where=one.folder) for one in result_folders)
-        .date()
-        .isoformat()
-    )
+def _day(result_folder: ResultFolder) -> str:
+    """Return the UTC day on which a job started."""
+    moment = table.utc(result_folder.record.provenance.started_at, where=result_folder.folder)
+    return moment.date().isoformat()
 
 
 def _rows(result_folder: ResultFolder, date: str) -> list[HistoryRow]:

@@ -43,6 +43,7 @@ def _point(row: PublishedRow, gpus_held: int) -> StatedPoint:
         total_tok_s_gpu=row.total_tok_s_gpu,
         interactivity_as_printed=row.interactivity_as_printed,
         tpot_ms=StatedStatistics(p50=row.tpot_p50_ms),
+        ttft_ms=StatedStatistics(p50=row.ttft_p50_ms),
         usd_per_mtok_as_printed=row.usd_per_mtok,
     )
 

@@ -14,7 +14,12 @@ from pipeline.store.storage import Storage, at
 from pipeline.store.table import Key
 from pipeline.store.tombstones import Retracted
 
-PRECEDENCE = ("failed", "invalid", "ok")  # an attempt replaces attempts of an earlier status in this list
+PRECEDENCE = (
+    "failed",
+    "invalid",
+    "extrapolated",
+    "ok",
+)  # an attempt replaces attempts of an earlier status in this list
 READERS = 4  # files whose keys are read at once: an object store answers many requests, each slowly
 
 RowPair = tuple[tuple[HistoryRow, ...], tuple[HistoryRow, ...]]

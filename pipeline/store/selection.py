@@ -14,40 +14,26 @@ from pipeline.schema.result import ResultFolder
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Folders to store, lines about those that are not, and the errors of jobs of which no attempt is whole."""
+    """Whole attempts, lines about the damaged ones, and the errors of jobs of which no attempt is whole."""
 
-    newest: list[ResultFolder]
+    whole: list[ResultFolder]
     passed_over: list[str]
     lost: list[PipelineError]
 
 
-def select(
-    whole: Sequence[ResultFolder], damaged: Sequence[tuple[Path, PipelineError]], *, keeps_lost: bool
-) -> Selection:
-    """Select the newest whole attempt of each job; ``keeps_lost``: a job without one is passed over, too."""
-    newest = newest_attempts(whole)
-    passed_over = [f"{one.folder}: a newer attempt replaces it" for one in whole if one not in newest]
-    lost = [error for folder, error in damaged if not has_whole_attempt(folder, newest)]
-    passed_over += [f"passed over: {error}" for _, error in damaged if keeps_lost or error not in lost]
-    return Selection(newest, passed_over, lost)
+def select(whole: Sequence[ResultFolder], damaged: Sequence[tuple[Path, PipelineError]]) -> Selection:
+    """Select every whole attempt: readers of the history take the newest good one of each job.
+
+    A damaged attempt is passed over where another one of its job is whole, and lost elsewhere.
+    """
+    lost = [error for folder, error in damaged if not has_whole_attempt(folder, whole)]
+    passed_over = [f"passed over: {error}" for _, error in damaged]
+    return Selection(list(whole), passed_over, lost)
 
 
-def newest_attempts(whole: Sequence[ResultFolder]) -> list[ResultFolder]:
-    """Return the newest attempt of each job of each run; two folders of one attempt both stay, the history tells them apart."""
-    attempts: dict[tuple[str, str], int] = {}
-    for one in whole:
-        job = one.record.provenance.run_id, one.record.job.id
-        attempts[job] = max(attempts.get(job, 0), one.record.provenance.attempt)
-    return [
-        one
-        for one in whole
-        if attempts[one.record.provenance.run_id, one.record.job.id] == one.record.provenance.attempt
-    ]
-
-
-def has_whole_attempt(folder: Path, newest: Sequence[ResultFolder]) -> bool:
+def has_whole_attempt(folder: Path, whole: Sequence[ResultFolder]) -> bool:
     """Return whether another attempt of the run and job in a damaged folder's name is whole."""
-    for one in newest:
+    for one in whole:
         before, after = f"bench-{one.record.provenance.run_id}-", f"-{one.record.job.id}"
         attempt = folder.name.removeprefix(before).removesuffix(after)
         if attempt.isdecimal() and folder.name == f"{before}{attempt}{after}":
@@ -56,17 +42,24 @@ def has_whole_attempt(folder: Path, newest: Sequence[ResultFolder]) -> bool:
 
 
 def missing_jobs(
-    plans: Mapping[Path, Plan], arrived: Sequence[ResultFolder], lost: Sequence[PipelineError]
+    plans: Mapping[Path, Plan],
+    arrived: Sequence[ResultFolder],
+    lost: Sequence[PipelineError],
+    where: Sequence[Path] = (),
 ) -> ArtifactError | None:
-    """Return the error that names the planned jobs that did not arrive (by id and deployment) or arrived damaged; None without any."""
+    """Return the error that names planned jobs that did not arrive, and what cannot be stored; None without any.
+
+    Planned jobs are compared by id and deployment.
+    """
     found = {(one.record.job.id, one.record.job.deployment_digest) for one in arrived}
     jobs = [job for plan in plans.values() for job in plan.jobs]
     missing = sorted(job.id for job in jobs if (job.id, job.deployment_digest) not in found)
-    parts = [f"damaged: {error.where}" for error in lost]
+    parts = [f"not stored: {error.where}: {error.what}" for error in lost]
     if missing:
         parts.insert(0, f"{len(missing)} of {len(jobs)} planned jobs did not arrive: {', '.join(missing)}")
-    hint = "what arrived is stored; run the failed legs again, then ingest again"
-    return ArtifactError("; ".join(parts), where=", ".join(map(str, plans)), hint=hint) if parts else None
+    hint = "what arrived whole is stored; run the failed legs again, or leave the folders out"
+    places = ", ".join(map(str, plans or where))
+    return ArtifactError("; ".join(parts), where=places, hint=hint) if parts else None
 
 
 def jobs_measured_whole(rows: Iterable[HistoryRow]) -> list[Job]:
@@ -77,7 +70,7 @@ def jobs_measured_whole(rows: Iterable[HistoryRow]) -> list[Job]:
         provenance, job = row.record.provenance, row.record.job
         client = job.recipe.client
         is_full = (provenance.requests_per_conc, provenance.seed) == (client.requests_per_conc, client.seed)
-        if row.point is not None and row.point.status == "ok" and is_full:
+        if row.point is not None and row.point.status != "invalid" and is_full:
             good.setdefault((*row.run, job.id), set()).add(row.conc)
             jobs[*row.run, job.id] = job
     return [job for key, job in jobs.items() if good[key] == set(job.recipe.conc)]

@@ -9,12 +9,13 @@ import contextlib
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Self
 
 import pyarrow as pa
 from pyarrow import parquet
 
+from pipeline.deployment.invariants import moment
 from pipeline.errors import ArtifactError
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.published import StatedPoint
@@ -96,19 +97,7 @@ class Key:
 
 def utc(text: str, *, where: str) -> datetime:
     """Return a stored moment in UTC; ArtifactError names ``where`` if it is none."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ArtifactError(
-            f"not a time: {text!r}", where=where, hint="ISO 8601 with an offset, 2026-05-22T01:30:00+00:00"
-        ) from error
-    if moment.tzinfo is None:
-        raise ArtifactError(
-            f"a time without an offset: {text!r}",
-            where=where,
-            hint="ISO 8601 with an offset, 2026-05-22T01:30:00+00:00",
-        )
-    return moment.astimezone(UTC)
+    return moment(text, where=where)
 
 
 def flat(row: HistoryRow) -> dict[str, Any]:

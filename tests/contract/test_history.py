@@ -11,6 +11,7 @@ from pyarrow import parquet
 
 from pipeline import collect, store
 from pipeline.errors import ArtifactError
+from pipeline.schema.history import HistoryRow
 from pipeline.schema.result import ResultFolder
 from tests.fakes import results, rows
 
@@ -80,7 +81,7 @@ def test_every_reader_shows_a_stored_status_under_its_new_name(tmp_path, version
     url = history(tmp_path, version)
     found = {(row.record.job.recipe.id, row.conc): row for row in store.rows(url)}
     assert [row.point.status for row in found.values() if row.point] == ["ok", "invalid", "ok"]
-    assert [row.schema_version for row in found.values()] == [3] * 4
+    assert [row.schema_version for row in found.values()] == [HistoryRow.current_version()] * 4
     shown = store.query(url, SHOWN)
     assert [one["status"] for one in shown] == ["ok", "invalid", "failed", "ok"]
     assert [(one["recipe"], one["conc"]) for one in shown] == list(found)
@@ -147,13 +148,15 @@ def test_a_run_of_any_version_is_retracted(tmp_path, version):
 @pytest.mark.parametrize(
     "read", [store.rows, lambda url: store.latest(url, {RECIPE: ()}), lambda url: store.query(url, SHOWN)]
 )
-@pytest.mark.parametrize("metadata", ["4", "x"])
+@pytest.mark.parametrize("metadata", [str(HistoryRow.current_version() + 1), "x"])
 def test_a_history_file_of_a_newer_version_is_refused_by_every_reader(tmp_path, read, metadata):
     url = history(tmp_path, 3)
     (path,) = Path(url).rglob("*.parquet")
     table = parquet.read_table(path)
     parquet.write_table(table.replace_schema_metadata({"schema": metadata}), path)
-    with pytest.raises(ArtifactError, match=f"schema {metadata}, .* reads up to 3") as caught:
+    with pytest.raises(
+        ArtifactError, match=f"schema {metadata}, .* reads up to {HistoryRow.current_version()}"
+    ) as caught:
         read(url)
     assert caught.value.where.endswith("101-1.parquet")
     assert caught.value.hint == "upgrade rackbench"

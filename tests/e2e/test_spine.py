@@ -346,8 +346,7 @@ def test_a_worker_kind_that_was_never_calibrated_is_refused_by_name(place):
     folder = place.folder / "recipes/deepseek-v4-pro-fp4/gb300-nvl72/8k1k"
     head = "extends: [_dep4-dep8]\ntitle: wider decode\nsource: ours\n"
     (folder / "2p1d-dep4-dep12.yaml").write_text(head + "prefill: {workers: 2}\ndecode: {dp: 12, ep: 12}\n")
-    place.plan("*dep12")
-    refused = place.run("run", "plan.json", "--out", "results", "--quick", code=6)
+    refused = place.run("plan", "--cluster", "laptop", "--select", "*dep12", "--out", "plan.json", code=4)
     assert "no timing for decode workers DEP12 on gb300-nvl72" in refused.stderr
 
 

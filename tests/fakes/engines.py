@@ -12,6 +12,7 @@ OPTIONS = {
     "cudagraph-capture-sizes": EngineOption(type="int", nargs="+"),
     "max-num-seqs": EngineOption(type="int"),
     "hf-overrides": EngineOption(type="json"),
+    "kv-transfer-config": EngineOption(type="json"),
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline import plan as planning
 from pipeline.deployment import hbm
-from pipeline.deployment.simulated import sku_timing
+from pipeline.deployment.timings import sku_timing
 from pipeline.launch.base import LaunchSpec
 from pipeline.schema.cluster import Cluster
 from pipeline.schema.timing import Timing
@@ -46,7 +46,6 @@ def spec(
         found.catalogue.skus[recipe.sku],
         found.catalogue.llms[recipe.model],
     )
-    assert here.timing is not None
-    timing = Timing.from_json((RECIPES / here.timing).read_text("utf-8"), where=here.timing)
-    job = planning.job(recipe, here, found.catalogue, timing, hbm.estimate(recipe, sku, llm))
-    return LaunchSpec(job, sku, llm, sku_timing(timing, sku.id), str(model_path), run_id, attempt=1)
+    timings = [Timing.from_json((RECIPES / name).read_text("utf-8"), where=name) for name in here.timings]
+    job = planning.job(recipe, here, found.catalogue, timings, hbm.estimate(recipe, sku, llm))
+    return LaunchSpec(job, sku, llm, sku_timing(timings, recipe), str(model_path), run_id, attempt=1)

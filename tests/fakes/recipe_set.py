@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pipeline.schema.engine import Engine
+from pipeline.schema.timing import DecodeTiming, PrefillTiming, SkuTiming, Timing
+from tests.fakes import rows
 
 SKUS = """\
 tiny-2x4:
@@ -99,6 +101,17 @@ decode:
 FOLDER = "small-fp4/tiny-2x4/8k1k"
 PATH = f"{FOLDER}/1p1d-dep4-dep8.yaml"
 ID = "small-fp4.tiny-2x4.8k1k.1p1d-dep4-dep8"
+
+
+def timing() -> Timing:
+    """A timing document for the LLM, the SKU and both worker kinds of the recipe."""
+    one = SkuTiming(
+        sku="tiny-2x4",
+        overhead_s=1.0,
+        prefill=(PrefillTiming(kind="DEP4", tok_s_gpu=10000.0),),
+        decode=(DecodeTiming(kind="DEP8", step_ms=20.0, us_per_kv_ktoken=4.0, slope_of="DEP8"),),
+    )
+    return rows.timing().model_copy(update={"model": "small", "skus": (one,)})
 
 
 def texts(*engines: Engine, **changed: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from pipeline import load
+from pipeline.deployment import invariants
 from pipeline.flow.recipes import commands_of
 from pipeline.launch import dynamo
 from pipeline.launch.launchers import LAUNCHERS
@@ -55,7 +56,12 @@ def manifests() -> dict[Path, str]:
     return texts
 
 
+def invariants_page() -> dict[Path, str]:
+    """The page of the invariants of a result."""
+    return {HERE.parent.parent / "docs" / "invariants.md": invariants.markdown()}
+
+
 if __name__ == "__main__":
-    for path, text in (commands() | manifests()).items():
+    for path, text in (commands() | manifests() | invariants_page()).items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")

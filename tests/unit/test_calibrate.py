@@ -12,8 +12,9 @@ from pipeline.errors import PipelineError, RecipeError
 from pipeline.flow.context import texts
 
 BOOK = load.read(texts(Path(__file__).parents[2] / "recipes"))
+PASS = 16384
 HEAD = ",".join(calibrate.points.COLUMNS)
-LINE = "GB200 NVL72,256,3148.0,41.23,1,1,8,8,1,1,8,8"
+LINE = "deepseek-v4-pro,fp4,GB200 NVL72,8192,1024,256,3148.0,41.23,1,1,8,8,1,1,8,8"
 TRUTH = {
     "overhead_s@gb200-nvl72": 20.0,
     "tok_s_gpu.resident@gb200-nvl72": 11000.0,
@@ -36,14 +37,16 @@ def simulate(loops):
 def made(shape: str, conc: int) -> Row:
     blank = row(shape, conc)
     names = Fit([blank, row(shape, conc)], simulate).names[blank]
-    duration, tpot = closed_loop(_loop(blank, names, TRUTH))
+    duration, tpot, *_ = closed_loop(_loop(blank, names, TRUTH, PASS))
     return row(shape, conc, (calibrate.rate(blank, duration, TRUTH["overhead_s@gb200-nvl72"]), tpot))
 
 
 def test_one_request_takes_its_prefill_and_its_steps():
     blank = row("1p1d-dep8-dep8", 1)
     fit = Fit([blank, row("1p1d-dep8-dep8", 2)], simulate)
-    duration, tpot = closed_loop(_loop(blank, fit.names[blank], {**TRUTH, "slope.DEP8@8 TB/s": 0.0}))
+    duration, tpot, *_ = closed_loop(
+        _loop(blank, fit.names[blank], {**TRUTH, "slope.DEP8@8 TB/s": 0.0}, PASS)
+    )
     assert tpot == pytest.approx(40.0)
     assert duration == pytest.approx(sum(blank.lengths.inputs) / 11000 + sum(blank.lengths.outputs) * 0.040)
 
@@ -71,7 +74,7 @@ def test_the_document_names_the_kind_that_a_slope_was_fitted_on():
         row("7p2d-dep4-dep16", 8, sku="gb300-nvl72"),
     ]
     fit = Fit(rows, simulate)
-    timing = calibrate.sku_timing("gb300-nvl72", rows, fit.parameters)
+    timing = calibrate.sku_timing("gb300-nvl72", rows, fit.parameters, PASS)
     assert {one.kind: one.slope_of for one in timing.decode} == {"DEP16": "DEP8", "DEP8": "DEP8"}
     assert [one.kind for one in timing.prefill] == ["DEP4"]
 
@@ -103,11 +106,11 @@ def test_points_are_read_with_their_shapes():
 @pytest.mark.parametrize(
     ("text", "line", "word"),
     [
-        ("sku,conc\n", 1, "missing columns total_tok_s_gpu"),
+        ("sku,conc\n", 1, "missing columns model, precision, isl"),
         (f"{HEAD}\n", 1, "no points"),
         (f"{HEAD}\n{LINE.replace('3148.0', 'nan')}\n", 2, "total_tok_s_gpu is 'nan'"),
         (f"{HEAD}\n{LINE}\n{LINE.replace('41.23', '-1')}\n", 3, "tpot_ms is '-1'"),
-        (f"{HEAD}\n{LINE.replace('256', 'many')}\n", 2, "conc is 'many'"),
+        (f"{HEAD}\n{LINE.replace(',256,', ',many,')}\n", 2, "conc is 'many'"),
     ],
 )
 def test_points_that_are_none_are_refused_at_their_line(text, line, word):

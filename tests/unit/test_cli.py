@@ -147,7 +147,7 @@ def test_a_bug_is_called_one(folder, monkeypatch, capsys):
 def test_a_file_is_told_what_is_wrong_with_what_it_inherits(folder, capsys):
     (folder / "_base.yaml").write_text(small.BASE + "bogus: 1\n")
     assert cli.run(["validate", f"recipes/{small.PATH}"], {}) == 3
-    assert "recipes/_base.yaml:24:1: unknown key `bogus`" in capsys.readouterr().out
+    assert "recipes/_base.yaml:25:1: unknown key `bogus`" in capsys.readouterr().out
     (folder.parent / "other.yaml").write_text("a: b\n")
     assert cli.run(["validate", "other.yaml"], {}) == 2
     assert "nothing here that validate reads" in capsys.readouterr().err

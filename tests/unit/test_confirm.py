@@ -6,7 +6,7 @@ import math
 
 from pipeline.calibrate.confirm import IDENTIFIABLE, LeaveOneOut, Replayed, identifiable, point_error
 from pipeline.calibrate.rows import Row
-from pipeline.calibrate.surrogate import RequestLengths
+from pipeline.deployment.closed_loop import RequestLengths
 from tests.fakes.rows import recipe
 
 ROW = Row(recipe("1p1d-dep4-dep4"), 8.0, 4, 100.0, 10.0, RequestLengths((800, 800), (100, 100)))

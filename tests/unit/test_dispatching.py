@@ -12,7 +12,6 @@ from pipeline import cli
 from pipeline import plan as planning
 from tests.fakes import github as fake
 from tests.fakes import recipe_set as small
-from tests.fakes import rows
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,7 +34,7 @@ def folder(tmp_path, monkeypatch):
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
     (tmp_path / "recipes/timing").mkdir()
-    (tmp_path / "recipes/timing/small.json").write_text(rows.timing().to_json())
+    (tmp_path / "recipes/timing/small.json").write_text(small.timing().to_json())
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -110,7 +110,7 @@ def test_a_fetch_that_was_cut_short_by_a_limit_continues(fake, tmp_path):
     assert all(name.startswith("bench-") for name in here(tmp_path))
 
 
-def test_the_newest_complete_attempt_of_each_job_comes(fake, tmp_path):
+def test_every_complete_attempt_of_each_job_comes(fake, tmp_path):
     upload(fake, tmp_path, NAMES[0], attempt=1)
     upload(fake, tmp_path, NAMES[0], attempt=2)
     upload(fake, tmp_path, NAMES[1], attempt=1)
@@ -118,14 +118,14 @@ def test_the_newest_complete_attempt_of_each_job_comes(fake, tmp_path):
     (torn / "SHA256SUMS").unlink()
     fake.add_artifact(101, torn.name, zipped(torn))
     fetched = fetch(fake, tmp_path)
-    assert [path.name.split("-")[2] for path in fetched.new] == ["2", "1"]
+    assert [path.name.split("-")[2] for path in fetched.new] == ["2", "1", "1"]
     assert fetched.lost == []
 
 
 def test_an_older_attempt_comes_when_it_is_asked_for(fake, tmp_path):
     for attempt in (1, 2, 3):
         upload(fake, tmp_path, attempt=attempt)
-    assert [path.name.split("-")[2] for path in fetch(fake, tmp_path, attempt=2).new] == ["2"]
+    assert [path.name.split("-")[2] for path in fetch(fake, tmp_path, attempt=2).new] == ["2", "1"]
 
 
 def test_an_artifact_that_holds_its_folder_is_its_folder(fake, tmp_path):
@@ -300,3 +300,18 @@ def test_a_fetch_leaves_alone_what_another_is_at_work_in(fake, tmp_path):
         (folder,) = first.result(600).new
     assert collect.read(folder).points
     assert here(tmp_path) == [folder.name]
+
+
+@pytest.mark.parametrize("compress", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_only_stored_and_deflated_entries_are_read(tmp_path, compress):
+    refused(tmp_path, packed(("a", b"x" * 100), compress=compress), "not stored or deflated")
+    whole = packed(("a", b"x" * 1000), compress=compress)
+    refused(tmp_path, whole[:45] + b"\0\0\0\0" + whole[49:], "not stored or deflated")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("a", "a/b"), ("a/b", "a"), ("a/b/c", "a/b", "d"), ("A", "a/b"), ("n" * 300,), ("n/" * 700 + "n",)],
+)
+def test_names_that_no_folder_can_hold_cost_that_artifact(tmp_path, names):
+    refused(tmp_path, packed(*((name, b"x") for name in names)), "below a file|too long a name|invalid path")

@@ -88,11 +88,13 @@ def test_a_job_with_nothing_but_a_torn_attempt_is_missing(place, capsys):
     assert NAMES[1] in capsys.readouterr().err
 
 
-def test_without_a_plan_a_torn_folder_stops_everything(place, capsys):
+@pytest.mark.parametrize("words", [(), ("--plan",)])
+def test_a_torn_folder_costs_its_job_and_is_named(words, place, capsys):
     arrive(NAMES[0])
     (arrive(NAMES[1]) / "SHA256SUMS").unlink()
-    assert ingest() == 7
-    assert not Path("history").exists()
+    assert ingest(*words, *([plan(*NAMES[:2])] if words else [])) == 7
+    assert stored() == {(NAMES[0], 1)}
+    assert f"not stored: artifacts/bench-101-1-{results.recipe(NAMES[1]).id}: torn" in capsys.readouterr().err
 
 
 def test_another_deployment_of_a_planned_recipe_is_not_what_was_planned(place, capsys):

@@ -32,7 +32,7 @@ TIMING = SkuTiming(
 
 def setup(shape: str, staging: Path = Path()) -> replay.ReplaySettings:
     recipe = BOOK.recipes[f"deepseek-v4-pro-fp4.gb300-nvl72.8k1k.{shape}"]
-    (job,) = (job for job in jobs_of(BOOK, BOOK.catalogue.clusters["laptop"], None) if job.id == recipe.id)
+    (job,) = (job for job in jobs_of(BOOK, BOOK.catalogue.clusters["laptop"], ()) if job.id == recipe.id)
     return replay.ReplaySettings(
         job, BOOK.catalogue.skus[recipe.sku], TIMING, requests_per_conc=10, seed=0, staging=staging
     )

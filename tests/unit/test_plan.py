@@ -24,7 +24,7 @@ def candidates(recipe_set, *, count=1, **changed):
             recipe.model_copy(update={"id": f"{recipe.id}{n or ''}"}),
             cluster(recipe_set),
             recipe_set.catalogue,
-            None,
+            [small.timing()],
             None,
         )
         for n in range(count)
@@ -41,7 +41,7 @@ def plan(recipe_set, candidates, **changed) -> Plan:
         planning.PlanRequest("p", "dispatch", created_at="now", **changed),
         cluster(recipe_set),
         recipe_set.catalogue,
-        None,
+        [small.timing()],
         candidates,
     )
 
@@ -119,7 +119,7 @@ def test_what_does_not_fit_in_hbm_is_left_out(recipe_set):
     recipe, catalogue = one.job.recipe, recipe_set.catalogue
     huge = catalogue.llms["small"].model_copy(update={"overhead_gb": 1000.0})
     roles = hbm.estimate(recipe, catalogue.skus[recipe.sku], huge)
-    job = planning.job(recipe, cluster(recipe_set), catalogue, None, roles)
+    job = planning.job(recipe, cluster(recipe_set), catalogue, [small.timing()], roles)
     with pytest.raises(PlanError) as caught:
         plan(recipe_set, [planning.PlanCandidate(job)])
     assert f"does not fit in HBM; run: python -m pipeline fit {small.ID}" in caught.value.hint

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import cli, load, store
+from pipeline import analyse, cli, load, store
 from pipeline.analyse.curves import families
 from pipeline.calibrate import read_points
 from pipeline.errors import ArtifactError, RecipeError
 from pipeline.flow.context import texts
 from pipeline.flow.published import given_by, read_study
+from pipeline.render.studies import beside
 from pipeline.schema.published import Study
 from pipeline.store import published
 from tests.fakes import results, rows, studies
@@ -51,7 +52,9 @@ def test_every_row_of_the_study_is_deployed_by_the_recipe_that_it_names():
 def test_the_study_says_what_the_points_of_the_calibration_say():
     given = read_points((FILE.with_suffix(".csv")).read_text("utf-8"), where="csv")
     mine = given_by(FILE, BOOK.catalogue)
-    assert [replace(one, line=0, sku="") for one in mine] == [replace(one, line=0, sku="") for one in given]
+    assert [replace(one, line=0, sku="", recipe=None) for one in mine] == [
+        replace(one, line=0, sku="") for one in given
+    ]
     assert [BOOK.catalogue.sku(one.sku).id for one in given] == [one.sku for one in mine]
     assert FILE.read_text("utf-8").splitlines()[mine[0].line - 1].strip().startswith("- recipe:")
 
@@ -83,6 +86,44 @@ def test_a_stated_row_has_rates_and_times_and_nothing_that_was_not_stated(tmp_pa
         "777",
         "2026-05-22",
     )
+
+
+def test_a_published_ttft_is_stored_and_stands_beside_ours_in_the_report(tmp_path):
+    slow = study(points=points(studies.row(recipe=recipe_id(), conc=4, ttft_p50_ms=2008.0)))
+    store.ingest(str(tmp_path), published(slow, RECIPES, where="study"))
+    (stored,) = store.rows(str(tmp_path))
+    assert stored.point.ttft_ms.p50 == 2008.0
+    ours = rows.row(recipe(), 4, (1200.0, 20.0), ttft_s=1.004)
+    report = analyse.analyse(rows.report_data(ours, studies=(slow,)))
+    (section,) = report.studies
+    assert [(one.ttft_p50_ms, one.ours_ttft_p50_ms) for one in section.points] == [(2008.0, 1004.0)]
+    (table,) = [table for name, table in beside(report, section).tables if name.startswith("Median TTFT")]
+    assert table.rows[0][3:5] == ("2.0", "1.0 (−50.0 %)")
+
+
+def test_the_study_states_the_ttft_of_every_point_of_one_sku_and_of_none_of_the_other():
+    stated = [(row.sku, row.conc, row.ttft_p50_ms) for row in STUDY.rows]
+    assert all(ttft is None for sku, _, ttft in stated if sku == GB300)
+    assert [ttft for sku, _, ttft in stated if sku == GB200] == [
+        663.0,
+        2316.0,
+        17643.0,
+        2008.0,
+        2341.0,
+        40520.0,
+        117686.0,
+        51781.0,
+    ]
+
+
+def test_a_study_of_schema_1_is_read_and_a_newer_one_is_refused(tmp_path):
+    text = FILE.read_text("utf-8")
+    old, newer = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    old.write_text(text.replace("schema: 2", "schema: 1", 1), "utf-8")
+    newer.write_text(text.replace("schema: 2", "schema: 3", 1), "utf-8")
+    assert read_study(old, BOOK.catalogue) == STUDY
+    with pytest.raises(ArtifactError, match="version 2 or older expected, found 3"):
+        read_study(newer, BOOK.catalogue)
 
 
 def test_columns_of_a_stated_row_are_null_where_the_source_says_nothing(tmp_path):

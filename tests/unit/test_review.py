@@ -13,7 +13,6 @@ from pipeline.schema.publication import Annotation
 from pipeline.schema.recipe import WorkerPool
 from pipeline.schema.report import IsoCell
 from pipeline.schema.review import IsoPair, ReviewFindings
-from pipeline.schema.timing import DecodeTiming, PrefillTiming, SkuTiming
 from tests.fakes import recipe_set as small
 from tests.fakes import rows
 
@@ -212,14 +211,8 @@ def checkout(tmp_path, monkeypatch):
         target = tmp_path / "recipes" / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
-    prefill, decode = (
-        PrefillTiming(kind="DEP4", tok_s_gpu=10000.0),
-        DecodeTiming(kind="DEP8", step_ms=20.0, us_per_kv_ktoken=4.0, slope_of="DEP8"),
-    )
-    one = SkuTiming(sku="tiny-2x4", overhead_s=1.0, prefill=(prefill,), decode=(decode,))
-    timing = rows.timing().model_copy(update={"model": "small", "skus": (one,)})
     (tmp_path / "recipes/timing").mkdir()
-    (tmp_path / "recipes/timing/small.json").write_text(timing.to_json())
+    (tmp_path / "recipes/timing/small.json").write_text(small.timing().to_json())
     git(tmp_path, "init", "-q", "-b", "main")
     git(tmp_path, "add", "-A")
     git(tmp_path, "commit", "-q", "-m", "base")

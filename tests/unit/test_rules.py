@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 
@@ -252,7 +254,7 @@ def test_recipes_that_ran_elsewhere_break_no_rule(catalogue, capsys):
         ),
         (flags("decode", f"kv-transfer-config: {{{MULTI}}}"), "the connector is inside"),
         (
-            flags("decode", "enforce-eager: true, compilation-config: {cudagraph_mode: NONE}"),
+            flags("decode", "enforce-eager: true, compilation-config: {cudagraph_mode: none}"),
             "both say the same",
         ),
         (
@@ -289,6 +291,77 @@ def test_a_default_of_the_engine_version_counts_where_the_catalogue_has_it():
     found = [one for one in load.examine(files)[1] if one.rule]
     assert [one.rule for one in found] == ["kv-handshake"]
     assert found[0].what == "kv-cache-dtype is fp8 in prefill and auto, the default, in decode"
+
+
+def test_a_length_that_its_author_accepts_is_not_reported_again():
+    text = flags("decode", "max-model-len: 40000000")
+    assert "length-over-kv" in [one.rule for one in found_in(text)]
+    assert "length-over-kv" not in [one.rule for one in found_in(text + "fit: {accept: measured}\n")]
+
+
+def test_the_json_of_validate_names_the_rule(tmp_path, capsys):
+    for path, text in small.texts(recipe=flags("decode", "max-num-batched-tokens: 32")).items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    assert run(["validate", "--json", "--recipes", str(tmp_path)], {}) == 3
+    rules = {one["rule"] for one in json.loads(capsys.readouterr().out)}
+    assert "budget-below-seqs" in rules
+
+
+READ = [
+    "max-num-seqs",
+    "max-num-batched-tokens",
+    "max-model-len",
+    "block-size",
+    "gpu-memory-utilization",
+    "enable-chunked-prefill",
+    "max-cudagraph-capture-size",
+    "cudagraph-capture-sizes",
+    "compilation-config",
+    "enforce-eager",
+    "speculative-config",
+    "kv-transfer-config",
+    "attention-config",
+    "attention-backend",
+    "kv-cache-dtype",
+    "dtype",
+    "eplb-config",
+    "enable-eplb",
+    "moe-backend",
+    "numa-bind",
+    "numa-bind-nodes",
+    "offload-group-size",
+    "offload-num-in-group",
+    "tokenizer-mode",
+    "optimization-level",
+]
+JUNK: list[Any] = [
+    *(None, True, False, 0, -1, 7, 1.5, "x", "", "[", "{}", [], [1, "a", None], {}),
+    {"kv_connector": [1]},
+    {"kv_connector": "NixlConnector", "kv_connector_extra_config": 3},
+    {
+        "kv_connector": "MultiConnector",
+        "kv_connector_extra_config": {"connectors": [1, {"kv_connector": None}, {}]},
+    },
+    {"method": [1], "num_speculative_tokens": "3"},
+    {"method": "mtp", "num_speculative_tokens": -3},
+    {"cudagraph_mode": [1], "cudagraph_capture_sizes": "x", "max_cudagraph_capture_size": True},
+    {"num_redundant_experts": "x", "backend": {}},
+]
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_no_value_of_another_type_ends_validate(seed):
+    random = Random(seed)  # noqa: S311  # the same cases each time
+    text = small.RECIPE
+    for role in ("prefill", "decode"):
+        chosen = {name: random.choice(JUNK) for name in random.sample(READ, random.randint(1, 6))}
+        tls = random.choice(["", ",", "^", "^,^", "a,^b", "all", "cuda,ib", "^all", "rc:aux,cuda_copy"])
+        added = f"  flags: {json.dumps(chosen)}\n  env: {json.dumps({'UCX_TLS': tls})}\n"
+        text = text.replace(f"{role}:\n", f"{role}:\n{added}")
+    text = text.replace("tp: 1", f"tp: {random.choice([1, 2, 3, 8])}", 1)
+    problems = load.examine(small.texts(recipe=text))[1]
+    assert all(one.what for one in problems)
 
 
 def test_rules_about_an_llm_are_silent_without_its_facts():

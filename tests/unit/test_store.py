@@ -104,7 +104,7 @@ def test_other_content_of_a_known_job_is_refused_before_anything_is_written(url)
 
 
 def test_jobs_that_arrive_later_go_to_a_file_of_their_own_beside_the_first(url):
-    late = [result_folder(recipe(name), started_at=on_day(24)) for name in (OTHER, "3p1d-dep4-dep8")]
+    late = [result_folder(recipe(name), started_at=on_day(23)) for name in (OTHER, "3p1d-dep4-dep8")]
     store.ingest(url, [result_folder(started_at=on_day(23))])
     (second,) = store.ingest(url, [result_folder(started_at=on_day(23)), late[0]])
     (third,) = store.ingest(url, late)
@@ -117,7 +117,7 @@ def test_jobs_that_arrive_later_go_to_a_file_of_their_own_beside_the_first(url):
     assert len(store.rows(url)) == 6
 
 
-def test_each_run_attempt_has_its_file_on_the_utc_day_of_its_first_job(url):
+def test_each_run_attempt_has_a_file_for_each_utc_day_on_which_its_jobs_started(url):
     eve = result_folder(started_at="2026-11-24T01:30:00+02:00")
     day = result_folder(recipe(OTHER), started_at="2026-11-24T00:30:00Z")
     paths = [
@@ -126,8 +126,9 @@ def test_each_run_attempt_has_its_file_on_the_utc_day_of_its_first_job(url):
             url, [day, eve, result_folder(run="102", attempt=2, started_at=on_day(25))]
         )
     ]
-    assert paths == ["points/date=2026-11-23/101-1.parquet", "points/date=2026-11-25/102-2.parquet"]
-    assert {row.date for row in store.rows(url, date_from="2026-11-24")} == {"2026-11-25"}
+    days = ("2026-11-23/101-1", "2026-11-24/101-1", "2026-11-25/102-2")
+    assert paths == [f"points/date={name}.parquet" for name in days]
+    assert {row.date for row in store.rows(url, date_from="2026-11-24")} == {"2026-11-24", "2026-11-25"}
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def _length_over_kv(case: Case) -> Iterator[Finding]:
                 f"{hbm.role} {LENGTH} {hbm.max_model_len}: beside the weights, "
                 f"KV memory holds one sequence of at most {fits} tokens"
             )
-            hint = f"set {LENGTH} to {fits} or less, the longest request has {hbm.tokens} tokens"
+            hint = f"set {LENGTH} to {fits} or less; the workload needs {hbm.tokens}"
             yield Finding(case.place(hbm.role, LENGTH), what, hint)
 
 
@@ -35,9 +35,11 @@ def _estimate(case: Case) -> tuple[Hbm, ...]:
 
 
 def _states_limits(case: Case, role: Role) -> bool:
-    share = case.setting(role, UTILIZATION)
+    """Return whether the estimate has every number that it needs; wrong values are findings of their own."""
+    share, length = case.setting(role, UTILIZATION), case.setting(role, LENGTH)
     limits = (case.integer(role, name) for name in scheduler.SIMULATE_FIELDS if name != UTILIZATION)
-    return isinstance(share, int | float) and all(limits)
+    is_share = isinstance(share, int | float) and not isinstance(share, bool)
+    return is_share and all(limits) and (length is None or case.integer(role, LENGTH) is not None)
 
 
 RULES = (

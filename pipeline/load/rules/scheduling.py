@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pydantic import JsonValue
+
 from pipeline.load.rules.case import Case, Finding, Rule
 from pipeline.schema.recipe import ROLES, Role
 
@@ -13,6 +15,8 @@ GRAPH_SIZE, GRAPH_SIZES, COMPILATION = (
     "cudagraph-capture-sizes",
     "compilation-config",
 )
+
+NO_GRAPHS = ("NONE", 0)
 
 
 def _budget_below_seqs(case: Case) -> Iterator[Finding]:
@@ -82,21 +86,20 @@ def _graph_capture(case: Case) -> Iterator[Finding]:
         return
     needed = running * (1 + case.drafts)
     if largest < needed:
-        tokens = f" x {1 + case.drafts} tokens" if case.drafts else ""
+        each = f" of {1 + case.drafts} tokens" if case.drafts else ""
         yield Finding(
             _graph_place(case, "decode"),
-            f"decode captures CUDA graphs for at most {largest} tokens, but at conc {case.conc} "
-            f"{running} sequences{tokens} = {needed} run at once",
+            f"decode captures CUDA graphs for at most {largest} tokens, but a step at conc {case.conc} "
+            f"has {needed}: {running} sequences{each}",
             f"set {GRAPH_SIZE} to {needed} or more",
         )
 
 
 def _graphs_unused(case: Case) -> Iterator[Finding]:
     for role in ROLES:
-        mode = case.mapping(role, COMPILATION).get("cudagraph_mode")
         if case.setting(role, "enforce-eager") is not True:
             continue
-        if _largest_graph(case, role) is not None or mode not in (None, "NONE", 0):
+        if _largest_graph(case, role) is not None or _graph_mode(case, role) not in (None, *NO_GRAPHS):
             yield Finding(
                 _graph_place(case, role),
                 f"{role} sets CUDA graphs, but enforce-eager turns them off",
@@ -119,10 +122,15 @@ def _graph_sizes_disagree(case: Case) -> Iterator[Finding]:
 
 
 def _uses_graphs(case: Case, role: Role) -> bool:
-    mode = case.mapping(role, COMPILATION).get("cudagraph_mode")
-    if case.setting(role, "enforce-eager") is True or mode in ("NONE", 0):
+    mode = _graph_mode(case, role)
+    if case.setting(role, "enforce-eager") is True or mode in NO_GRAPHS:
         return False
     return not (mode is None and case.setting(role, "optimization-level") in (0, "0"))
+
+
+def _graph_mode(case: Case, role: Role) -> JsonValue:
+    mode = case.mapping(role, COMPILATION).get("cudagraph_mode")
+    return mode.upper() if isinstance(mode, str) else mode
 
 
 def _sizes(case: Case, role: Role) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from pipeline.render.words.ranges import extrapolated_text
 from pipeline.schema.reasons import ChangeReason, CoverageProblem, FieldDiff, Problem
 
 NOT_SET: Final = "not set"
@@ -50,6 +51,8 @@ def reason_text(reason: ChangeReason | None) -> str:
             return "not comparable: the series keys differ"
         case "fields-differ":
             return f"not comparable: {', '.join(map(diff_text, reason.fields))}"
+        case "extrapolated":
+            return f"extrapolated {reason.side}: {extrapolated_text(reason.extrapolated)}"
         case kind:
             side = "" if reason.side is None else f" {reason.side}"
             return _problem(kind, side, reason.error, reason.reasons)

@@ -19,6 +19,13 @@ def banners(report: Report) -> Iterator[str]:
         yield _simulated(found.simulated, report.calibration)
     if found.has_published:
         yield "published: figures from other sources, reprinted here and not measured by this project"
+    if found.extrapolated is not None:
+        counted = f"{found.extrapolated.count} of {found.extrapolated.points} points"
+        axes = ", ".join(found.extrapolated.axes)
+        yield (
+            f"extrapolated: {counted} are outside of the range that the timing was fitted to ({axes}); they are "
+            "shown, and are on no frontier and in no reading, ratio or verdict"
+        )
     for kind in found.reduced:
         text = plain(kind_text(kind))
         yield f"reduced request count: {text}; for trials only, never compared with full runs"
