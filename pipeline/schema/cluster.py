@@ -43,6 +43,11 @@ class Site(Document):
         """How often a launch that failed because of the site is tried again."""
         return 0
 
+    @property
+    def queued_s(self) -> int:
+        """Longest wait in a queue, in seconds, before a deployment starts."""
+        return 0
+
 
 class NoLauncher(Site):
     """No deployment: points come from a replay in virtual time."""
@@ -155,6 +160,11 @@ class SlurmSite(Site):
     def retries(self) -> int:
         """How often a launch that failed because of the site is tried again."""
         return self.tries - 1
+
+    @property
+    def queued_s(self) -> int:
+        """The limit of the wait in the queue."""
+        return self.queue_s
 
 
 class KubernetesSite(Site):
