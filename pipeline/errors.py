@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import PurePath
 from typing import Final, Literal, Self
 
-from pipeline.plaintext import LONG, one_line
+from pipeline.plaintext import LONG, lines, one_line
 
 FileAction = Literal["read", "write", "create", "remove", "lock", "access"]
 FILE_HINTS: Final = {
@@ -37,7 +37,7 @@ class PipelineError(Exception):
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
         advice = f" — {self.hint}" if self.hint else ""
-        return f"{place}{self.what}{advice}"
+        return lines(f"{place}{self.what}{advice}")
 
 
 def lacking(who: str, extra: str, package: str | None) -> PipelineError:

@@ -27,18 +27,26 @@ def one_line(text: str, most: int = MOST) -> str:
     >>> one_line("::error::a"), one_line("a\udcffb"), one_line("abcdef", 4)
     (': :error::a', 'a\\udcffb', 'abc…')
     """
-    text = text[: 8 * most + 64]
-    text = INVISIBLE.sub("", CONTROLS.sub(" ", ESCAPES.sub("", text)))
-    text = " ".join(text.encode("utf-8", "backslashreplace").decode("utf-8").split())
-    text = RUNNER_COMMAND.sub(_broken, text)
-    return text if len(text) <= most else text[: most - 1].rstrip() + ELLIPSIS
+    clean = CONTROLS.sub(" ", ESCAPES.sub("", text[: 8 * most + 64]))
+    return safe_line(" ".join(clean.split()), most)
 
 
-def lines(text: str, *, most: int = LONG, count: int = 200) -> str:
-    """Return a text of several lines, each as ``one_line`` gives it, and at most ``count`` of them."""
-    found = text.splitlines()
-    kept = [one_line(line, most) for line in found[:count]]
-    return "\n".join([*kept, f"… {len(found) - count} more lines"] if len(found) > count else kept)
+def lines(text: str, *, most: int = LONG, count: int = 2_500) -> str:
+    r"""Return a text of several lines, each safe as ``one_line`` gives it but with its blanks; at most ``count``.
+
+    >>> lines("a  b\r\n  ::error::x\x07\n\n", most=12)
+    'a  b\n  : :error:…\n\n'
+    """
+    found = text.split("\n", count)
+    kept = [safe_line(line.rstrip("\r"), most) for line in found[:count]]
+    return "\n".join([*kept, "… more lines"] if len(found) > count else kept)
+
+
+def safe_line(line: str, most: int = LONG) -> str:
+    """Return a text in one line with its blanks, without control characters and commands, cut to a length."""
+    line = INVISIBLE.sub("", CONTROLS.sub(" ", ESCAPES.sub("", line[: 8 * most + 64])))
+    line = RUNNER_COMMAND.sub(_broken, line.encode("utf-8", "backslashreplace").decode("utf-8"))
+    return line if len(line) <= most else line[: most - 1].rstrip() + ELLIPSIS
 
 
 def _broken(found: re.Match[str]) -> str:

@@ -70,7 +70,8 @@ def read_csv(
     left_out: list[NotOnFrontier] = []
     knots: dict[str, Knots] = {}
     for sku, found in by_sku(points, catalogue).items():
-        kept = frontier(found, x=lambda one: one.x, y=lambda one: one.rank, better=better)
+        positive = [one for one in found if one.y > 0 and one.rank > 0]  # nothing served is no knot
+        kept = frontier(positive, x=lambda one: one.x, y=lambda one: one.rank, better=better)
         knots[sku] = Knots(tuple(one.x for one in kept), tuple(one.y for one in kept))
         left_out += not_on_frontier(sku, found, kept)
     prices = prices_of(knots, catalogue, request.tier) if is_throughput else {}

@@ -115,8 +115,9 @@ class Knots:
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[float | None, float | None]]) -> Self:
-        """Return the frontier of points (x, y)."""
-        kept = frontier(pairs, x=lambda pair: pair[0], y=lambda pair: pair[1])
+        """Return the frontier of points (x, y); a point without throughput is no knot."""
+        positive = [pair for pair in pairs if (pair[1] or 0.0) > 0]
+        kept = frontier(positive, x=lambda pair: pair[0], y=lambda pair: pair[1])
         return cls(tuple(pair[0] or 0.0 for pair in kept), tuple(pair[1] or 0.0 for pair in kept))
 
     def read(self, at: Sequence[float]) -> list[float | None]:

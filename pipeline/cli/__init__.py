@@ -14,12 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from pipeline import __version__
+from pipeline import __version__, secret_values
 from pipeline.cli import compare, dispatching, github, history, live, measuring, recipes, report, reviewing
 from pipeline.cli.arguments import Verb, Verbs, program
 from pipeline.edge.interrupts import INTERRUPTS
 from pipeline.errors import InterruptedRunError, PipelineError, RecipeError
 from pipeline.flow.context import Context, recipes_root
+from pipeline.plaintext import lines
 
 if TYPE_CHECKING:
     from pipeline.edge.http import HttpDownloads
@@ -44,29 +45,30 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
         return verb(arguments, _context(arguments, env))
     except RecipeError as error:
         _annotate(error, env)
-        _print_error(f"{error}\n{error.what}")
+        _print_error(f"{error}\n{error.what}", env)
         return error.exit_code
     except PipelineError as error:
-        _print_error(f"error: {error}")
+        _print_error(f"error: {error}", env)
         return error.exit_code
     except KeyboardInterrupt as error:
-        _print_error(f"{error}" or "interrupted")
+        _print_error(f"{error}" or "interrupted", env)
         return InterruptedRunError.exit_code
     except BrokenPipeError:
         # the reader of stdout (such as `head`) has ended, which is no error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception:
-        traceback.print_exc()
+        _print_error(traceback.format_exc().rstrip(), env)
         _print_error(
-            f"this is a bug; rackbench {__version__}, Python {platform.python_version()}, {platform.platform()}"
+            f"this is a bug; rackbench {__version__}, Python {platform.python_version()}, {platform.platform()}",
+            env,
         )
         return BUG
 
 
-def _print_error(text: str) -> None:
+def _print_error(text: str, env: Mapping[str, str]) -> None:
     with suppress(OSError):  # stderr was closed: the exit code stands
-        print(text, file=sys.stderr)
+        print(lines(secret_values.without(text, secret_values.of(env))), file=sys.stderr)
 
 
 def _install_signal_handlers() -> None:

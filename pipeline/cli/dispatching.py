@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline.cli.arguments import Verbs, add_selection, expecting, number
+from pipeline.cli.arguments import Verbs, add_selection, expecting, number, run_id
 from pipeline.cli.github import add_repository, github_client
 from pipeline.errors import GitHubError
 from pipeline.flow.context import Context
@@ -149,6 +149,7 @@ def _add_matrix(verbs: Verbs, env: Mapping[str, str]) -> None:
     )
     added.add_argument(
         "--plan-id",
+        type=lambda text: run_id(text) if text else "",
         default="",
         metavar="ID",
         help="plan id of the run whose further shard this is (default: a new one)",

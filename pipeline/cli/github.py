@@ -60,6 +60,7 @@ def publish(arguments: argparse.Namespace, context: Context) -> int:
         run=run,
         site=arguments.site,
         site_url=arguments.site_url,
+        history=arguments.history or "",
         summary=Path(summary) if summary else None,
         webhook=env.get("RACKBENCH_WEBHOOK_URL", ""),
         head=Head(event.head_sha, event.head_repository) if event else None,
@@ -228,6 +229,9 @@ def _add_publish(verbs: Verbs, env: Mapping[str, str]) -> None:
         default="",
         metavar="URL",
         help="address of the site, for links and pictures in messages",
+    )
+    added.add_argument(
+        "--history", metavar="URL", help="mark the pages of runs that this history has retracted"
     )
     added.set_defaults(env=env)
 

@@ -41,7 +41,7 @@ def retract(arguments: argparse.Namespace, context: Context) -> int:
     from pipeline import store
 
     at = context.clock.now().isoformat(timespec="seconds")
-    store.retract(
+    tombstone = store.retract(
         arguments.history,
         arguments.run_id,
         arguments.attempt,
@@ -49,9 +49,18 @@ def retract(arguments: argparse.Namespace, context: Context) -> int:
         who=arguments.who,
         at=at,
     )
+    numbers = store.attempts(arguments.history, tombstone)
+    which = f"attempt {arguments.attempt} of run" if arguments.attempt else "run"
+    many = f"attempt{'s' * (len(numbers) != 1)} {', '.join(map(str, numbers))}"
     context.log(
-        f"run {arguments.run_id} is retracted: readers of {arguments.history} leave it out from now on"
+        f"{which} {arguments.run_id} is retracted ({tombstone.reason}): readers of {arguments.history} leave out {many}"
     )
+    if arguments.site:
+        from pipeline.publish import site
+
+        for line in site.mark(arguments.site, [tombstone]):
+            context.log(line)
+        site.rebuild(arguments.site)
     return 0
 
 
@@ -111,6 +120,7 @@ def add(verbs: Verbs, env: Mapping[str, str]) -> None:
         help="who retracts it (default: the GitHub actor or the user)",
     )
     added.add_argument("--history", required=True, metavar="URL", help="folder or URL of the history")
+    added.add_argument("--site", type=Path, metavar="DIR", help="also mark its pages on this site")
     sql = '"select recipe, conc, total_tok_s_gpu from points" --history history'
     added = verbs.add("query", query, "query a history in SQL", sql, needs_recipes=False)
     added.add_argument("sql", metavar="SQL", help="a query; the table is `points`")

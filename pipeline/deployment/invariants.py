@@ -319,7 +319,7 @@ OF_RESULTS: Final[dict[str, str]] = {
 def broken(made: Made) -> Iterator[tuple[Invariant, str]]:
     """Yield each invariant that a point breaks, with what breaks it."""
     for one in INVARIANTS:
-        if (one.scope == "every" or made.point.status == "ok") and (what := one.check(made)):
+        if (one.scope == "every" or made.point.status != "invalid") and (what := one.check(made)):
             yield one, what
 
 

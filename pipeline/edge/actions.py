@@ -11,6 +11,7 @@ from typing import Final
 
 from pipeline.edge import files
 from pipeline.errors import Problem
+from pipeline.plaintext import LONG, one_line
 
 OUTPUT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
@@ -44,15 +45,15 @@ def annotation(problem: Problem) -> str:
     r"""Return the workflow command for one problem.
 
     >>> annotation(Problem("recipes/a,b.yaml", 3, 7, "no such flag: 100%", "did you mean\nthis?", "warning"))
-    '::warning file=recipes/a%2Cb.yaml,line=3,col=7::no such flag: 100%25 — did you mean%0Athis?'
+    '::warning file=recipes/a%2Cb.yaml,line=3,col=7::no such flag: 100%25 — did you mean this?'
     """
-    place = f"file={_property(problem.path)},line={problem.line},col={problem.col}"
-    return f"::{problem.severity} {place}::{_data(problem.message)}"
+    place = f"file={_property(one_line(problem.path, LONG))},line={problem.line},col={problem.col}"
+    return f"::{problem.severity} {place}::{_data(one_line(problem.message, LONG))}"
 
 
 def notice(severity: str, text: str) -> None:
     """Print a message that GitHub shows on the page of the run."""
-    print(f"::{severity}::{_data(text)}", file=sys.stderr, flush=True)
+    print(f"::{severity}::{_data(one_line(text, LONG))}", file=sys.stderr, flush=True)
 
 
 def _data(text: str) -> str:

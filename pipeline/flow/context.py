@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from pipeline import secret_values
 from pipeline.edge import files
 from pipeline.errors import PipelineError, Problem, RecipeError
 from pipeline.load.limits import MAX_BYTES, MAX_FILES, Unreadable
+from pipeline.plaintext import lines
 
 if TYPE_CHECKING:
     from pipeline.edge.clock import Clock
@@ -34,7 +36,7 @@ class Context:
     def log(self, line: str) -> None:
         """Write a line to stderr; a closed stderr is ignored."""
         with suppress(OSError):
-            sys.stderr.write(f"{line}\n")
+            sys.stderr.write(f"{lines(secret_values.without(line, secret_values.of(self.env)))}\n")
             sys.stderr.flush()
 
     def new_id(self) -> str:

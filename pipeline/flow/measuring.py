@@ -12,7 +12,7 @@ from pipeline.edge.scratch import sole
 from pipeline.errors import ArtifactError, PipelineError, PlanError
 from pipeline.flow.context import Context
 from pipeline.flow.planning import one_job, read_plan
-from pipeline.measure.outcome import failure, untrusted
+from pipeline.measure.outcome import failure, untrusted, without_values
 from pipeline.measure.provenance import Attempt, RunSettings, record
 from pipeline.schema.plan import Job
 from pipeline.schema.result import Failure, Measurement
@@ -55,6 +55,8 @@ def pack(
 ) -> Path:
     """Write the result folder of an attempt and return it."""
     measured = result if isinstance(result, Measurement) else None
+    if isinstance(result, Failure):
+        result = without_values(result, context.env)
     now = context.clock.now().isoformat(timespec="seconds")
     return collect.collect(result, record(attempt, measured, env=context.env, finished_at=now), staging, out)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline import publish as package
+from pipeline import store
 from pipeline.edge.files import read_regular
 from pipeline.errors import ArtifactError, GitHubError, PipelineError
 from pipeline.flow.context import Context, read
@@ -27,12 +28,19 @@ def publish(context: Context, options: PublishOptions, clients: PublishClients) 
     entry = page if options.has_page else None
     address = package.site.page_url(entry) if entry else ""
     message = replace(message, body=package.with_pictures(message.body, address))
+    _mark_retracted(context, options)
     lines, errors = publish_all(Publication(message, entry, options, clients), context.clock)
     for line in (*lines, *(f"error: {error}" for error in errors[1:])):
         context.log(line)
     if errors:
         raise errors[0]
     return lines
+
+
+def _mark_retracted(context: Context, options: PublishOptions) -> None:
+    stones = store.retractions(options.history) if options.history else ()
+    for line in package.site.mark(options.site, stones):
+        context.log(line)
 
 
 def read_message(options: PublishOptions) -> Message:
@@ -51,7 +59,8 @@ def read_message(options: PublishOptions) -> Message:
         name: read_regular(options.folder / name, max_bytes=foreign.MAX_FILE_BYTES)
         for name in foreign.REVIEW_FILES
     }
-    return foreign.read_review(files, where=str(options.folder / foreign.REVIEW), head=options.head)
+    where, repository = str(options.folder / foreign.REVIEW), options.run.repository
+    return foreign.read_review(files, where=where, head=options.head, repository=repository)
 
 
 def _report(options: PublishOptions) -> Message:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pipeline import secret_values
 from pipeline.edge.clients import Clients
 from pipeline.edge.endpoint import Endpoint
 from pipeline.edge.journal import NAME, Journal
@@ -26,7 +27,7 @@ def measure(context: Context, attempt: Attempt, staging: Path) -> Measurement:
     """Return the points of a live job, with commands, versions and stage times; logs are kept also of a failure."""
     journal = Journal(context.clock, staging / NAME)
     try:
-        with _kept_logs(staging) as logs:
+        with _kept_logs(staging, secret_values.of(context.env)) as logs:
             return _measured(context, attempt, staging, logs, journal)
     except PipelineError as error:
         journal.add("end", what=error.what, kind=error.kind if isinstance(error, LaunchError) else None)
@@ -47,11 +48,12 @@ def _measured(context: Context, attempt: Attempt, staging: Path, logs: Path, jou
         (staging / "manifest.txt").write_text(
             LAUNCHERS[cluster.launcher].manifest(spec, cluster), encoding="utf-8"
         )
-        pack(staging / "manifest.txt", staging, "manifest.txt")
+        secrets = secret_values.of(context.env)
+        pack(staging / "manifest.txt", staging, "manifest.txt", secrets=secrets)
     with launching.deployed(context, cluster, spec, logs, journal) as endpoint:
         clients = Clients(context.shell, endpoint.place.http, context.clock)
         journal.add("measure")
-        measured = aiperf.measure(_setup(attempt, endpoint, staging, spec.timing), clients)
+        measured = aiperf.measure(_setup(context, attempt, endpoint, staging, spec.timing), clients)
         journal.add("teardown")
         leaving = context.clock.monotonic()
     stages = {**endpoint.stages_s, **measured.stages_s, "teardown": context.clock.monotonic() - leaving}
@@ -59,7 +61,9 @@ def _measured(context: Context, attempt: Attempt, staging: Path, logs: Path, jou
     return measured.model_copy(update={"stages_s": stages})
 
 
-def _setup(attempt: Attempt, endpoint: Endpoint, staging: Path, timing: SkuTiming | None) -> LoadSettings:
+def _setup(
+    context: Context, attempt: Attempt, endpoint: Endpoint, staging: Path, timing: SkuTiming | None
+) -> LoadSettings:
     return LoadSettings(
         job=attempt.job,
         sku=attempt.plan.skus[attempt.job.recipe.sku],
@@ -69,22 +73,23 @@ def _setup(attempt: Attempt, endpoint: Endpoint, staging: Path, timing: SkuTimin
         requests_per_conc=attempt.requests_per_conc,
         seed=attempt.seed,
         staging=staging,
+        secrets=secret_values.of(context.env),
         timing=timing,
     )
 
 
 @contextmanager
-def _kept_logs(staging: Path) -> Iterator[Path]:
+def _kept_logs(staging: Path, secrets: tuple[str, ...]) -> Iterator[Path]:
     logs = staging / "logs"
     try:
         yield logs
     except BaseException:
         with suppress(FileError):  # the first error is the one that counts
-            _pack_all(logs, staging)
+            _pack_all(logs, staging, secrets)
         raise
-    _pack_all(logs, staging)
+    _pack_all(logs, staging, secrets)
 
 
-def _pack_all(logs: Path, staging: Path) -> None:
+def _pack_all(logs: Path, staging: Path, secrets: tuple[str, ...]) -> None:
     for log in sorted(logs.glob("*.log")):
-        pack(log, staging, f"logs/{log.name}")
+        pack(log, staging, f"logs/{log.name}", secrets=secrets)

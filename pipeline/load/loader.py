@@ -130,7 +130,7 @@ class _RecipeLoader:
 
     def catalogue(self) -> Catalogue:
         skus = {name: self.document(Sku, node, {"id": name}) for name, node in self.skus().items()}
-        llms = {name: self.llm(name, node) for name, node in self.folder("models")}
+        llms = {name: self.document(Llm, node, {"id": name}) for name, node in self.folder("models")}
         clusters = {name: self.cluster(name, node) for name, node in self.folder("clusters")}
         found = Catalogue(
             skus={name: sku for name, sku in skus.items() if sku},
@@ -142,18 +142,6 @@ class _RecipeLoader:
             node = self.files[f"clusters/{name}.yaml"]
             self.problems += cluster_rules.findings(cluster, node, frozenset(self.skus()))
         return found
-
-    def llm(self, name: str, node: Node) -> Llm | None:
-        """Return the document of an LLM; one that lacks what a recipe may ask for is a problem."""
-        llm = self.document(Llm, node, {"id": name})
-        stated = llm.kv.bytes_per_token if llm else {}
-        wanted = [] if llm is None or "no-indexer" in stated else ["fp8-indexer", "fp4-indexer"]
-        missing = [cache for cache in wanted if cache not in stated]
-        if missing:
-            what = f"`kv.bytes_per_token` lacks {', '.join(missing)}"
-            hint = "state the bytes of a token for each indexer cache: a recipe may ask for any"
-            self.problems.append(node.at(("kv", "bytes_per_token")).mark.problem(what, hint))
-        return None if missing else llm
 
     def cluster(self, name: str, node: Node) -> Cluster | None:
         """Return a cluster document; a former spelling is a problem, and the cluster is still known."""

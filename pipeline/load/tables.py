@@ -14,6 +14,19 @@ from pipeline.load.conform import nearest
 from pipeline.plaintext import one_line
 
 MAX_COLUMNS = 1_000
+VALID = "ok"
+KEPT_APART = (  # columns whose values never share a frontier
+    "origin",
+    "measure",
+    "requests_per_conc",
+    "time_scale",
+    "model",
+    "llm",
+    "precision",
+    "workload",
+    "isl",
+    "osl",
+)
 MAX_CHARACTERS = 16 << 20
 QUOTES = "check for a missing comma, or a comma or quote within a cell that is not quoted"
 
@@ -88,7 +101,8 @@ def header(text: str) -> list[str]:
 def csv_points(text: str, *, where: str, x: str, y: str) -> list[CsvPoint]:
     """Return the points (``sku``, x, y) of a CSV; RecipeError with every problem.
 
-    Coordinates are finite, x is positive, y is not negative, and all rows have the same origin.
+    Coordinates are finite, x is positive, y is not negative, no row is of an invalid point, and all rows have the
+    same origin, measure, requests per concurrency, LLM and workload, as far as there are such columns.
     """
     rows = lines(text, where=where, needed=list(dict.fromkeys(("sku", x, y))))
     problems: list[Problem] = []
@@ -106,10 +120,18 @@ def csv_points(text: str, *, where: str, x: str, y: str) -> list[CsvPoint]:
                 Problem(where, line.number, 1, f"`{y}` is {line.cells[y]}", "it must not be below zero")
             )
         points.append(CsvPoint(line.number, line.cells["sku"], values[0] or 0.0, values[1] or 0.0))
-    origins = sorted({line.cells.get("origin", "") for line in rows})
-    if len(origins) > 1:
-        what = f"rows of several origins: {', '.join(origins)}"
-        problems.append(Problem(where, 1, 1, what, "keep one; two origins never share a frontier"))
+    for column in (name for name in KEPT_APART if name in rows[0].cells):
+        found = sorted({line.cells[column] for line in rows})
+        if len(found) > 1:
+            shown = one_line(", ".join(value or "(empty)" for value in found), 120)
+            kinds = "origins" if column == "origin" else f"values of `{column}`"
+            what = f"rows of several {kinds}: {shown}"
+            problems.append(Problem(where, 1, 1, what, "keep one; they never share a frontier"))
+    problems += [
+        Problem(where, line.number, 1, f"`status` is {one_line(line.cells['status'], 40)}", "remove the row")
+        for line in rows
+        if line.cells.get("status", VALID) != VALID
+    ]
     if problems:
         raise RecipeError(limits.cut(problems))
     return points

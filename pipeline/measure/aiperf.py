@@ -179,4 +179,8 @@ def _takes_turns(endpoint: Endpoint) -> bool:
 def _keep(settings: LoadSettings, out: Path, name: str) -> tuple[RawFile, ...]:
     """Keep AIPerf's files, and the requested lengths in place of the prompts, which follow from the seed."""
     kept = ((ours, out / theirs) for ours, theirs in KEPT.items())
-    return tuple(pack(path, settings.staging, f"{name}/{ours}") for ours, path in kept if path.is_file())
+    return tuple(
+        pack(path, settings.staging, f"{name}/{ours}", secrets=settings.secrets)
+        for ours, path in kept
+        if path.is_file()
+    )

@@ -42,6 +42,7 @@ class LoadSettings:
     seed: int
     staging: Path
     timing: SkuTiming | None  # of simulated engines; None on hardware
+    secrets: tuple[str, ...] = ()  # values that no file keeps
 
     def sent(self, conc: int) -> int:
         """Return the number of requests of one measured loop."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pipeline import secret_values
 from pipeline.errors import LaunchError, MeasureError, PipelineError
 from pipeline.measure import redaction
 from pipeline.schema.plan import Job
@@ -21,6 +22,13 @@ def failure(error: PipelineError) -> Failure:
         exit_code=error.exit_code,
         retryable=error.retryable,
     )
+
+
+def without_values(found: Failure, env: Mapping[str, str]) -> Failure:
+    """Return error.json without the values of secrets of the environment."""
+    secrets = secret_values.of(env)
+    texts = {name: secret_values.without(getattr(found, name), secrets) for name in ("what", "where", "hint")}
+    return found.model_copy(update=texts)
 
 
 def untrusted(measured: Measurement, job: Job) -> MeasureError | None:

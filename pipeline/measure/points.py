@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline import secret_values
 from pipeline.deployment.timing_range import extrapolations, is_recorded
 from pipeline.edge import files
+from pipeline.measure import redaction
 from pipeline.measure.observation import Observation, Reason
 from pipeline.measure.requests import Request, decoding, steady_window
 from pipeline.measure.statistics import summarise
@@ -76,8 +77,8 @@ def span_s(requests: Sequence[Request]) -> float:
     return max(r.end_s for r in requests) - min(r.start_s for r in requests) if requests else 0.0
 
 
-def pack(source: Path, staging: Path, name: str) -> RawFile:
-    """Keep a file as ``raw/NAME.gz`` below ``staging``; equal files give equal bytes."""
+def pack(source: Path, staging: Path, name: str, *, secrets: tuple[str, ...] = ()) -> RawFile:
+    """Keep a file as ``raw/NAME.gz`` below ``staging`` without these values; equal files give equal bytes."""
     target = staging / "raw" / f"{name}.gz"
     with (
         files.replacing(target) as temporary,
@@ -85,7 +86,9 @@ def pack(source: Path, staging: Path, name: str) -> RawFile:
         temporary.open("wb") as file,
         gzip.GzipFile("", "wb", 6, file, mtime=0) as packed,
     ):
-        shutil.copyfileobj(content, packed, 1 << 20)
+        pieces = secret_values.pieces(content, secrets)
+        for piece in redaction.log_without_secrets(pieces) if name.endswith(".log") else pieces:
+            packed.write(piece)
     return RawFile(
         path=target.relative_to(staging).as_posix(),
         sha256=files.sha256_of_file(target),

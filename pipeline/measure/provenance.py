@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
-from pipeline import __version__
+from pipeline import __version__, secret_values
 from pipeline.measure import redaction, surroundings
 from pipeline.schema.base import digest
 from pipeline.schema.plan import Job, Plan
@@ -94,7 +94,7 @@ def record(
         started_at=attempt.started_at,
         finished_at=finished_at,
         stages_s=measured.stages_s if measured else {},
-        commands=_commands(measured),
+        commands=_commands(measured, secret_values.of(env)),
         environment=surroundings.environment(env),
         gpus=measured.gpus if measured else None,
         image_digest=_image_digest(image) if origin == "measured" else None,
@@ -103,9 +103,12 @@ def record(
     return JobRecord(job=job, provenance=provenance)
 
 
-def _commands(measured: Measurement | None) -> dict[str, tuple[str, ...]]:
+def _commands(measured: Measurement | None, secrets: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     commands = measured.commands if measured else {}
-    return {name: redaction.command(argv) for name, argv in commands.items()}
+    return {
+        name: tuple(secret_values.without(one, secrets) for one in redaction.command(argv))
+        for name, argv in commands.items()
+    }
 
 
 def _image_digest(image: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 SENSITIVE = (
@@ -18,6 +18,11 @@ COUNT = re.compile(
     r"\d{1,9}(?:\.\d+)?[KMG]?|auto|none|null|true|false", re.IGNORECASE
 )  # of tokens, which is not a secret
 REDACTED = "(redacted)"
+LONGEST_LINE = 1 << 20  # bytes of a line that is searched as one
+PIECE = 2_000  # characters that are searched at once
+PRIVATE_KEY = re.compile(
+    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", re.DOTALL
+)
 USER_OPTIONS = ("-u", "--user", "--proxy-user")
 USER = r"(?!\d+:\d+\b)[^\s:]+:\S+"  # user and password; not a user and a group in numbers
 # In quotes, escaped or never closed; in brackets; or bare, between a header's name and the rest of a list.
@@ -31,7 +36,6 @@ NAMED = re.compile(  # a field or an option; possessive, since logs have long wo
 )
 # Users, queries and signatures in addresses, the value of an Authorization header, and known forms of tokens.
 IN_VALUES = (
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*", re.DOTALL), REDACTED),
     (re.compile(r"//(?:[^\s/@\"']*:[^\s\"']*|[^\s/]+)@(?!sha\d+:)"), f"//{REDACTED}@"),
     (re.compile(r"(?<![\w/.:+-])[\w.+-]++:(?!//)[^\s\"',;]+@(?!sha\d+:)"), f"{REDACTED}@"),
     (re.compile(r"(://[^\s?]*\?)\S+"), rf"\1{REDACTED}"),
@@ -62,7 +66,7 @@ def redacted(name: str, text: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Return a text without secrets.
+    """Return a text without secrets, in time that grows linearly: a longer text is read in pieces.
 
     In JSON, values below a name that suggests a secret are redacted; in other texts, what looks like one.
     """
@@ -74,9 +78,41 @@ def without_secrets(text: str) -> str:
             pass
         else:
             return text if shown == found else json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
+    text = PRIVATE_KEY.sub(REDACTED, text)
+    return "".join(map(_piece_without_secrets, _pieces(text)))
+
+
+def log_without_secrets(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a log without secrets."""
+    held = b""
+    for piece in pieces:
+        held += piece
+        end = held.rfind(b"\n") + 1 or (len(held) if len(held) > LONGEST_LINE else 0)
+        if end:
+            yield _bytes_without_secrets(held[:end])
+            held = held[end:]
+    yield _bytes_without_secrets(held)
+
+
+def _bytes_without_secrets(text: bytes) -> bytes:
+    return without_secrets(text.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+def _piece_without_secrets(text: str) -> str:
     for secret, instead in IN_VALUES:
         text = secret.sub(instead, text)
     return NAMED.sub(_named, text)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Yield a text in pieces of at most ``PIECE`` characters, which end with a line or a word where there is one."""
+    at = 0
+    while len(text) - at > PIECE:
+        end = max(text.rfind("\n", at, at + PIECE), text.rfind(" ", at + PIECE // 2, at + PIECE)) + 1
+        end = end or at + PIECE
+        yield text[at:end]
+        at = end
+    yield text[at:]
 
 
 def _argument(before: str, argument: str) -> str:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from pipeline import secret_values
 from pipeline.deployment.driver import described
 from pipeline.edge.shell import Shell
 from pipeline.errors import PipelineError
@@ -45,8 +46,9 @@ def host() -> Host:
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that engines and libraries read, by name; what looks like a secret is redacted."""
+    secrets = secret_values.of(variables)
     return {
-        name: redaction.redacted(name, value)
+        name: secret_values.without(redaction.redacted(name, value), secrets)
         for name, value in sorted(variables.items())
         if name.startswith(READ_BY_ENGINES)
     }

@@ -47,11 +47,17 @@ def publish(message: Message, run: WorkflowRun, github: GitHub) -> str:
             )
         else:
             github.write("PATCH", f"{runs}/{found['id']}", document)
-    return f"check: {CONCLUSION[message.verdict]}, {len(message.annotations)} annotations, commit {message.head_sha[:12]}"
+    return f"check: {_conclusion(message)}, {len(message.annotations)} annotations, commit {message.head_sha[:12]}"
 
 
 def _end(message: Message) -> dict[str, Any]:
-    return {"status": "completed", "conclusion": CONCLUSION[message.verdict]}
+    return {"status": "completed", "conclusion": _conclusion(message)}
+
+
+def _conclusion(message: Message) -> str:
+    """Return what the check says; what a fork says of itself is never a success."""
+    found = CONCLUSION[message.verdict]
+    return "neutral" if message.is_foreign and found == "success" else found
 
 
 def _output(message: Message, run: WorkflowRun, batch: tuple[Annotation, ...]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.errors import ArtifactError
+from pipeline.plaintext import LONG, lines, one_line
 from pipeline.publish.message import Message
 from pipeline.schema.publication import Annotation, Review
 
@@ -29,12 +30,16 @@ class Head:
     repository: str
 
 
-def read_review(files: Mapping[str, bytes], *, where: str, head: Head | None) -> Message:
+def read_review(
+    files: Mapping[str, bytes], *, where: str, head: Head | None, repository: str = ""
+) -> Message:
     """Return the message of a review from the content of ``REVIEW_FILES``; ``where`` is the path of review.json.
 
-    With a ``head`` the review must be of that commit, and it is published for the head's repository; ArtifactError otherwise.
+    With a ``head`` the review must be of that commit, and it is published for the head's repository; ArtifactError
+    otherwise. ``repository`` is the one that publishes: of any other head nothing is green.
     """
     review = Review.from_json(files[REVIEW], where=where)
+    is_foreign = head is not None and head.repository.lower() != repository.lower()
     head = head or Head(review.head_sha, review.repository)
     if head.sha != review.head_sha:
         raise ArtifactError(
@@ -45,12 +50,19 @@ def read_review(files: Mapping[str, bytes], *, where: str, head: Head | None) ->
     return Message(
         name="review",
         verdict=review.verdict,
-        headline=without_mentions(" ".join(review.headline.split())),
-        body=without_mentions(files[COMMENT].decode("utf-8", errors="replace")),
+        headline=without_mentions(one_line(review.headline)),
+        body=without_mentions(lines(files[COMMENT].decode("utf-8", errors="replace"), count=20_000)),
         head_sha=head.sha,
         head_repository=head.repository,
-        annotations=limit_annotations(review.annotations),
+        annotations=limit_annotations(tuple(map(_plain, review.annotations))),
+        is_foreign=is_foreign,
     )
+
+
+def _plain(one: Annotation) -> Annotation:
+    """Return an annotation as text in one line, on a path of the repository."""
+    message, path = without_mentions(one_line(one.message, LONG)), one_line(one.path)
+    return one.model_copy(update={"message": message, "path": path})
 
 
 def without_mentions(text: str) -> str:

@@ -52,6 +52,7 @@ class Message:
     head_repository: str = ""
     origin: Origin | None = None
     annotations: tuple[Annotation, ...] = ()
+    is_foreign: bool = False  # from the code of another repository: it says nothing that turns a check green
     has_failures: bool = False  # deployments that failed, are missing, or have invalid points
 
     @property

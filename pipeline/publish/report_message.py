@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pipeline.plaintext import one_line
 from pipeline.publish.foreign import Head
 from pipeline.publish.message import Message, WorkflowRun
 from pipeline.schema.publication import PageEntry
@@ -15,7 +16,7 @@ def of_report(report: Report, data: ReportData, *, headline: str, body: str) -> 
     return Message(
         name=report.name,
         verdict=report.verdict,
-        headline=headline,
+        headline=one_line(headline),
         body=body,
         head_sha="",
         origin=report.origin,
@@ -30,7 +31,7 @@ def has_failed(row: CoverageRow, data: ReportData) -> bool:
 
 def of_nothing(name: str, why: str, run_url: str) -> Message:
     """Return the message of a run that measured nothing."""
-    headline = f"🔴 nothing was measured: {why}"
+    headline = f"🔴 nothing was measured: {one_line(why)}"
     link = f"[The run]({run_url}) says more.\n" if run_url else ""
     body = f"# {headline}\n\n{link}"
     return Message(name=name, verdict="unknown", headline=headline, body=body, head_sha="", has_failures=True)
@@ -50,7 +51,7 @@ def page_entry(message: Message, run: WorkflowRun, *, site_url: str, published_a
         run_id=run.run_id or "local",
         attempt=run.attempt,
         verdict=message.verdict,
-        headline=message.headline,
+        headline=one_line(message.headline),
         origin=message.origin,
         published_at=published_at,
         site_url=site_url,

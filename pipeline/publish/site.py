@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
@@ -16,10 +16,14 @@ from xml.etree import ElementTree as ET
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.edge import files
+from pipeline.plaintext import LONG, one_line
+from pipeline.schema.history import Tombstone
 from pipeline.schema.publication import PageEntry
 
 PAGES: Final = "pages"
 ENTRY: Final = "entry.json"
+RETRACTED: Final = "retracted.json"
+Row = tuple[PageEntry, Tombstone | None]
 DERIVED: Final = ("index.html", "feed.xml", "badge.json", ".nojekyll")
 FEED_LENGTH: Final = 50
 COLOURS: Final = {"better": "brightgreen", "same": "green", "worse": "red", "unknown": "yellow"}
@@ -64,10 +68,28 @@ def _is_same(one: Path, other: Path) -> bool:
     return other.is_file() and one.read_bytes() == other.read_bytes()
 
 
+def mark(site: Path, tombstones: Iterable[Tombstone]) -> list[str]:
+    """Add to each page of a retracted run what retracts it, and return a line for each.
+
+    The files of a page stay; index, feed and badge, which ``rebuild`` derives, say so.
+    """
+    lines = []
+    for tombstone in tombstones:
+        for entry, reason in list(_entries(site)):
+            is_of = entry.run_id == tombstone.run_id and tombstone.attempt in {None, entry.attempt}
+            if is_of and reason is None:
+                path = site / PAGES / page_name(entry) / RETRACTED
+                files.write(path, tombstone.to_json())
+                lines.append(f"pages: {page_name(entry)} is marked as retracted")
+    return lines
+
+
 def rebuild(site: Path) -> None:
     """Write index, feed and badge from the pages of the site; the same pages give the same bytes."""
     entries = sorted(
-        _entries(site), key=lambda one: (one.published_at, one.run_id, one.attempt, one.name), reverse=True
+        _entries(site),
+        key=lambda one: (one[0].published_at, one[0].run_id, one[0].attempt, one[0].name),
+        reverse=True,
     )
     texts = {
         "index.html": index(entries),
@@ -79,12 +101,15 @@ def rebuild(site: Path) -> None:
         files.write(site / name, text)
 
 
-def _entries(site: Path) -> Iterator[PageEntry]:
+def _entries(site: Path) -> Iterator[Row]:
+    """Yield the entry of each page with the tombstone of its run, None where it is not retracted."""
     for path in sorted((site / PAGES).glob(f"[!.]*/{ENTRY}")):
-        yield PageEntry.from_json(files.read(path), where=str(path))
+        stone = path.with_name(RETRACTED)
+        retracted = Tombstone.from_json(files.read(stone), where=str(stone)) if stone.is_file() else None
+        yield PageEntry.from_json(files.read(path), where=str(path)), retracted
 
 
-def index(entries: list[PageEntry]) -> str:
+def index(entries: Sequence[Row]) -> str:
     """Return the first page of the site, which lists the newest page first."""
     environment = Environment(
         loader=PackageLoader("pipeline.publish", "templates"),
@@ -93,24 +118,31 @@ def index(entries: list[PageEntry]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    rows = [(entry, f"{PAGES}/{page_name(entry)}/") for entry in entries]
-    return environment.get_template("index.html.j2").render(rows=rows, newest=entries[0] if entries else None)
+    rows = [(entry, f"{PAGES}/{page_name(entry)}/", stone) for entry, stone in entries]
+    return environment.get_template("index.html.j2").render(rows=rows, newest=_newest(entries))
 
 
-def feed(entries: list[PageEntry]) -> str:
+def _newest(entries: Sequence[Row]) -> PageEntry | None:
+    """Return the newest page that is not retracted."""
+    return next((entry for entry, retracted in entries if retracted is None), None)
+
+
+def feed(entries: Sequence[Row]) -> str:
     """Return the Atom feed of the newest pages; the title of an entry is its verdict."""
     ET.register_namespace("", ATOM)
     root = ET.Element(f"{{{ATOM}}}feed")
-    site = entries[0].site_url.rstrip("/") if entries else ""
+    site = entries[0][0].site_url.rstrip("/") if entries else ""
+    moments = [retracted.at if retracted else entry.published_at for entry, retracted in entries]
     _child(root, "id", f"{site}/feed.xml" if site else "urn:rackbench:feed")
     _child(root, "title", "Rackbench reports")
-    _child(root, "updated", entries[0].published_at if entries else "1970-01-01T00:00:00+00:00")
+    _child(root, "updated", max(moments, default="1970-01-01T00:00:00+00:00"))
     ET.SubElement(_child(root, "author", ""), f"{{{ATOM}}}name").text = "Rackbench"
-    for entry in entries[:FEED_LENGTH]:
+    for (entry, retracted), moment in list(zip(entries, moments, strict=True))[:FEED_LENGTH]:
         item = ET.SubElement(root, f"{{{ATOM}}}entry")
         _child(item, "id", page_url(entry) or f"urn:rackbench:{page_name(entry)}")
-        _child(item, "title", entry.headline)
-        _child(item, "updated", entry.published_at)
+        said = f"retracted ({retracted.reason}): " if retracted else ""
+        _child(item, "title", f"{said}{entry.headline}")
+        _child(item, "updated", moment)
         link = page_url(entry) or entry.run_url
         if link:
             ET.SubElement(item, f"{{{ATOM}}}link", href=link)
@@ -123,13 +155,13 @@ def feed(entries: list[PageEntry]) -> str:
 
 def _child(parent: ET.Element, name: str, text: str) -> ET.Element:
     child = ET.SubElement(parent, f"{{{ATOM}}}{name}")
-    child.text = text or None
+    child.text = one_line(text, LONG) or None
     return child
 
 
-def badge(entries: list[PageEntry]) -> str:
+def badge(entries: Sequence[Row]) -> str:
     """Return the newest verdict as an endpoint badge of shields.io; an unknown verdict is yellow."""
-    newest = entries[0] if entries else None
+    newest = _newest(entries)
     label, verdict = (newest.name, _verdict(newest)) if newest else ("rackbench", "unknown")
     colour = COLOURS[newest.verdict if newest else "unknown"]
     return (

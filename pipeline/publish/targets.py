@@ -41,6 +41,7 @@ class PublishOptions:
     in_actions: bool = False
     nothing: tuple[str, str] | None = None
     here: WorkflowRun | None = None
+    history: str = ""  # whose retractions the site shows
 
     @property
     def needed(self) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
+from pipeline.plaintext import LONG, one_line
+
 MINUS = "−"
 THIN_P99 = "n < 662"  # MLPerf LoadGen's bound for a claim about p99; see Statistics
 
@@ -125,7 +127,7 @@ def plain(text: str) -> str:
     >>> plain("a|b *c* <img>\nd")
     'a\\|b \\*c\\* \\<img> d'
     """
-    return re.sub(r"([\\`*_|<\[\]~@#])", r"\\\1", re.sub(r"\s+", " ", text))
+    return re.sub(r"([\\`*_|<\[\]~@#])", r"\\\1", one_line(text, LONG))
 
 
 def code(text: str) -> str:
@@ -134,7 +136,7 @@ def code(text: str) -> str:
     >>> code("a|b")
     '`a\\|b`'
     """
-    return "`" + " ".join(text.split()).replace("`", "'").replace("|", r"\|") + "`"
+    return "`" + one_line(text, LONG).replace("`", "'").replace("|", r"\|") + "`"
 
 
 def as_html(markdown: str) -> Markup:

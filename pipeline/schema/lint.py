@@ -18,6 +18,8 @@ Rule = Literal[
     "GPUs vs shape",
     "Little's law",
     "dominated row",
+    "repeated row",
+    "unit",
     "column not read",
     "assertion",
 ]
@@ -131,6 +133,23 @@ class DominatedRow(Document):
     better_interactivity: float
 
 
+class RepeatedRow(Document):
+    """A row with the same deployment and figures as an earlier one; ``first`` counts from 1."""
+
+    rule: Literal["repeated row"] = "repeated row"
+    first: int
+
+
+class UnitCheck(Document):
+    """tok/s/user that is 1000 / TPOT but for a factor that is a unit: 1000, 1024 or 60."""
+
+    rule: Literal["unit"] = "unit"
+    printed: Figure
+    computed: float
+    tpot_ms: Figure
+    factor: float
+
+
 class UnreadColumn(Document):
     """A column that no rule reads."""
 
@@ -212,6 +231,8 @@ Check = (
     | ShapeCheck
     | WaitCheck
     | DominatedRow
+    | RepeatedRow
+    | UnitCheck
     | UnreadColumn
     | ClaimCheck
 )

@@ -6,9 +6,10 @@ import json
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from pipeline.errors import FailureKind
+from pipeline.plaintext import safe_line
 from pipeline.schema.base import Document, Stored, digest, schema
 from pipeline.schema.plan import Job
 from pipeline.schema.published import StatedPoint
@@ -18,6 +19,7 @@ from pipeline.schema.upgrades import Raw
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it is a part of file names
 Origin = Literal["measured", "simulated", "published"]
+Line = Annotated[str, AfterValidator(safe_line)]  # of logs and of strangers
 Number = Annotated[int, Field(ge=0, le=LARGEST)]
 DERIVED = ("total_tok_s_gpu", "input_tok_s_gpu", "output_tok_s_gpu", "interactivity")
 # An extrapolated point is shown and marked. It enters no frontier, verdict or headline.
@@ -54,13 +56,13 @@ class Point(Document):
 
     conc: Conc
     status: PointStatus
-    reasons: tuple[str, ...] = Field(
+    reasons: tuple[Line, ...] = Field(
         default=(), description="why the point is invalid, each `name: what was found`"
     )
     extrapolated: tuple[Extrapolation, ...] = Field(
         default=(), description="what is outside of the range that the timing was fitted to; () when measured"
     )
-    not_evaluated: tuple[str, ...] = Field(
+    not_evaluated: tuple[Line, ...] = Field(
         default=(), description="what could not be evaluated, and why; it does not make the point invalid"
     )
     gpus_prefill: Number
@@ -227,13 +229,13 @@ class Failure(Stored):
     """error.json: why there are no points."""
 
     schema_version: int = schema(2)
-    error: Text
+    error: Line
     kind: FailureKind | None = Field(
         default=None, description="class of a failed launch; null = another error, or not classified"
     )
-    what: Text
-    where: str = ""
-    hint: str = ""
+    what: Line
+    where: Line = ""
+    hint: Line = ""
     exit_code: int
     retryable: bool
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import dataset
 
@@ -20,7 +24,10 @@ SEALED: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "python_enable_replacements": "false",
+    "lock_configuration": "true",
+    "allow_persistent_secrets": "false",
 }
+READING = frozenset({"SELECT", "EXPLAIN"})
 AS_STORED = "points_as_stored"
 # Files of schema 1 are never rewritten: the view shows their status under its new name.
 CASES = " ".join(f"WHEN '{old}' THEN '{new}'" for old, new in STATUSES.items())
@@ -29,16 +36,18 @@ VIEW = f"CREATE VIEW points AS SELECT * REPLACE ({STATUS}) FROM {AS_STORED}"  # 
 
 
 def query(url: str | Storage, sql: str) -> list[dict[str, Any]]:
-    """Return the rows of a SELECT over the view ``points``: every attempt of every run that is not retracted."""
+    """Return the rows of a SELECT over the view ``points``: every attempt of every run that is not retracted.
+
+    Values are those of JSON: NaN and infinities are null, other types are text. Columns of one name are numbered.
+    """
     with _answered(url, sql) as found:
-        names = [column[0] for column in found.description or ()]
-        return [dict(zip(names, values, strict=True)) for values in found.fetchall()]
+        return [{name: _plain(value) for name, value in row.items()} for row in found.to_pylist()]
 
 
 def query_text(url: str | Storage, sql: str) -> str:
     """Return the same as a table of text."""
     with _answered(url, sql) as found:
-        frame = found.df()
+        frame = found.to_pandas()
         # pandas prints an empty frame as its own description, not as a table
         return (str(frame.to_string(index=False)) if len(frame) else " ".join(map(str, frame.columns))) + "\n"
 
@@ -56,17 +65,52 @@ def _answered(url: str | Storage, sql: str) -> Iterator[Any]:
         connection.register(AS_STORED, _points(storage))
         connection.execute(VIEW)
         try:
-            found = connection.execute(sql)
-            if found.description is None:
-                raise PipelineError(
-                    "no query in this SQL",
-                    hint="for example: select recipe, conc, total_tok_s_gpu from points",
-                )
-            yield found
+            yield _with_names(connection.sql(_only_read(connection, sql)).to_arrow_table())
         except duckdb.Error as error:
             hint = f"the view is `points`; columns: {', '.join(table.SCHEMA.names)}"
             what = str(error).partition("\n\nLINE ")[0].strip()  # the rest repeats the SQL with a caret below
             raise PipelineError(f"SQL: {what}", hint=hint) from error
+
+
+def _only_read(connection: Any, sql: str) -> Any:
+    """Return the only statement of a text as the engine parses it; PipelineError if it is not one that reads."""
+    statements = connection.extract_statements(sql)
+    if len(statements) == 1 and statements[0].type.name in READING:
+        return statements[0]
+    kinds = ", ".join(statement.type.name for statement in statements)
+    what = f"SQL: one SELECT is answered, not {kinds[:60]}" if statements else "SQL: no query"
+    raise PipelineError(what, hint="for example: select recipe, conc, total_tok_s_gpu from points")
+
+
+def _with_names(found: pa.Table) -> pa.Table:
+    """Return a table with columns of different names, and moments without a time zone: all are UTC."""
+    seen: Counter[str] = Counter()
+    names = []
+    for name in found.column_names:
+        seen[name] += 1
+        while seen[name] > 1 and f"{name}_{seen[name]}" in found.column_names:
+            seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    columns = [
+        column.cast(pa.timestamp("us")) if pa.types.is_timestamp(column.type) else column
+        for column in found.columns
+    ]
+    return pa.Table.from_arrays(columns, names=names)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON can hold it."""
+    if isinstance(value, dict):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Decimal):  # of sums of integers, too
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 def _points(storage: Storage) -> Any:

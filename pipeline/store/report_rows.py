@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from pipeline.schema.recipe import Recipe
 from pipeline.store.rows import RowPair, latest, rows
+from pipeline.store.tombstones import refuse_retracted
 
 
 def recipes_of_run(
@@ -25,6 +26,7 @@ def rows_of_run(
 
     An awaited recipe that the run did not measure has no current row, and its newest row of any run as the one before.
     """
+    refuse_retracted(history, run_id)
     if awaited is None:
         return latest(history, _former_ids(recipes), run_id=run_id)
     theirs = [recipe for recipe in recipes if recipe.id in awaited]

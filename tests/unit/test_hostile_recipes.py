@@ -154,10 +154,10 @@ def test_a_ladder_longer_than_any_plan_is_refused():
 
 
 @pytest.mark.parametrize("kv", ["{}", "{fp4-indexer: 5031.0}"])
-def test_an_llm_without_the_bytes_of_a_token_is_a_problem_and_no_traceback(kv, tmp_path):
+def test_an_llm_without_the_bytes_of_a_token_ends_no_check(kv, tmp_path):
     llm = small.LLM.replace("{fp8-indexer: 5511.0, fp4-indexer: 5031.0}", kv)
-    found = validate(tmp_path, small.texts(llm=llm))
-    assert [one.path.rpartition("/")[2] for one in found if one.severity == "error"] == ["small.yaml"]
+    validate(tmp_path, small.texts(llm=llm))
+    assert recipes.read_recipe_set(context(tmp_path)).recipes.keys() == {small.ID}
 
 
 def validate(root: Path, files: dict[str, str]) -> list[Problem]:

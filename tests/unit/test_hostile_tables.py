@@ -1,16 +1,18 @@
 """No cell, column or file kind of a CSV ends or hangs the commands that read one; no comment is slow to prepare."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
 from pipeline import load
-from pipeline.analyse import csv_curves
+from pipeline.analyse import csv_curves, lint
 from pipeline.errors import FileError, RecipeError
 from pipeline.flow import compare
 from pipeline.load import tables
 from pipeline.load.published_csv import iso, points
 from pipeline.publish import with_pictures
+from pipeline.schema.published import Tables
 from tests.fakes import recipe_set as small
 from tests.fakes.contexts import context
 
@@ -96,3 +98,67 @@ def test_pictures_are_removed_in_one_pass(piece):
     body = piece * 40_000
     assert len(with_pictures(body, "")) <= len(body)
     assert len(with_pictures(body, "https://x/")) >= len(body)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "origin",
+        "measure",
+        "requests_per_conc",
+        "time_scale",
+        "model",
+        "llm",
+        "precision",
+        "workload",
+        "isl",
+        "osl",
+    ],
+)
+def test_rows_that_must_not_share_a_frontier_are_refused_by_name(column):
+    text = f"sku,interactivity,total_tok_s_gpu,{column}\na,20,100,x\na,30,90,{{}}\n"
+    read = {"where": "a.csv", "x": "interactivity", "y": "total_tok_s_gpu"}
+    assert len(tables.csv_points(text.format("x"), **read)) == 2
+    for other in ("y", ""):
+        with pytest.raises(RecipeError) as caught:
+            tables.csv_points(text.format(other), **read)
+        assert column in caught.value.problems[0].what
+
+
+def test_a_row_of_an_invalid_point_is_refused_at_its_line():
+    text = "sku,interactivity,total_tok_s_gpu,status\na,20,100,ok\na,30,90,invalid\na,40,80,failed\n"
+    with pytest.raises(RecipeError) as caught:
+        tables.csv_points(text, where="a.csv", x="interactivity", y="total_tok_s_gpu")
+    assert [problem.line for problem in caught.value.problems] == [3, 4]
+
+
+@pytest.mark.parametrize("y", ["0", "-0"])
+def test_a_throughput_of_zero_is_no_knot(y, tmp_path):
+    (tmp_path / "a.csv").write_text(f"{HEADER}a,20,100\na,30,{y}\n")
+    answer = compare.iso(context(tmp_path), tmp_path / "a.csv", replace(REQUEST, at=(20.0, 25.0)))
+    assert [one.line for one in answer.left_out] == [3]
+
+
+POINTS = "sku,conc,prefill_gpus,decode_gpus,total_tok_s_gpu,tpot_ms,interactivity\n"
+
+
+@pytest.mark.parametrize("factor", [1000, 1 / 1000, 1024, 60, 1 / 60])
+def test_a_factor_of_a_unit_between_columns_is_a_unit_error(factor):
+    text = POINTS + f"tiny-2x4,8,4,8,100,50.0,{20 * factor * 1.03:.6f}\n"
+    found = lint(
+        Tables(title="a", usd_per_gpu_hour={}, points=points(text, where="a.csv", catalogue=CATALOGUE))
+    )
+    assert [one.rule for one in found.wrong] == ["unit"]
+
+
+def test_a_repeated_row_is_a_repeated_row():
+    text = (
+        POINTS
+        + "tiny-2x4,8,4,8,100,50.0,20.0\ntiny-2x4,16,4,8,120,60.0,16.67\ntiny-2x4,8,4,8,100,50.0,20.0\n"
+    )
+    found = lint(
+        Tables(title="a", usd_per_gpu_hour={}, points=points(text, where="a.csv", catalogue=CATALOGUE))
+    )
+    assert [one.rule for one in found.findings if one.rule in {"repeated row", "dominated row"}] == [
+        "repeated row"
+    ]

@@ -480,8 +480,8 @@ def test_a_headline_is_text_and_never_markup(tmp_path):
         "published_at": "2026-11-25T00:00:00+00:00",
     }
     entry = PageEntry(name="n", run_id="1", attempt=1, site_url="", run_url="", **said)
-    assert "<script>" not in site.index([entry])
-    assert "&lt;script&gt;" in site.feed([entry])
+    assert "<script>" not in site.index([(entry, None)])
+    assert "&lt;script&gt;" in site.feed([(entry, None)])
     assert site.index([]).count("No report yet") == 2
 
 

@@ -16,9 +16,11 @@ from pipeline.schema.lint import (
     FindingPlace,
     InteractivityCheck,
     RatioCheck,
+    RepeatedRow,
     Severity,
     ShapeCheck,
     StatisticsNote,
+    UnitCheck,
     WaitCheck,
 )
 from pipeline.schema.published import PublishedIso, PublishedIsoRow, PublishedRow, Tables
@@ -26,6 +28,8 @@ from pipeline.schema.recipe import WorkerPool
 
 LONG_WAIT_S = 10.0
 PER_HOUR = Interval.exact(3600.0)
+UNITS = (1000.0, 60.0)  # 1024 is 1000 within the share
+UNIT_SHARE = 0.2  # by which a mean and a median differ
 MILLION = Interval.exact(1e6)
 
 
@@ -43,6 +47,7 @@ def point_findings(study: Tables) -> Iterator[Finding]:
         yield from _shape(row)
         yield from _wait(study, row)
     yield from _interactivity(study)
+    yield from _repeated(study)
     yield from _dominated(study)
 
 
@@ -131,6 +136,10 @@ def _interactivity(study: Tables) -> Iterator[Finding]:
         computed = Interval.exact(1000.0) / time
         if user.meets(computed):
             continue
+        if factor := unit_factor(user.value, computed.value):
+            unit = UnitCheck(printed=user.figure, computed=computed.value, tpot_ms=time.figure, factor=factor)
+            yield Finding(severity="wrong", place=_place(row, "interactivity"), check=unit)
+            continue
         off.append(user.value / computed.value - 1)
         if tpot == printed != "not stated":
             check = InteractivityCheck(
@@ -150,9 +159,27 @@ def _interactivity(study: Tables) -> Iterator[Finding]:
         yield Finding(severity="note", place=place, check=note)
 
 
+def unit_factor(found: float, wanted: float) -> float | None:
+    """Return the factor between two figures of one quantity where it is one of units, else None.
+
+    >>> unit_factor(20.4, 0.02), unit_factor(1.2, 70.0), unit_factor(20.0, 19.0)
+    (1000.0, 60.0, None)
+    """
+    ratio = max(found / wanted, wanted / found)
+    return next((unit for unit in UNITS if abs(ratio / unit - 1) <= UNIT_SHARE), None)
+
+
+def _repeated(study: Tables) -> Iterator[Finding]:
+    seen: dict[str, int] = {}
+    for number, row in enumerate(study.rows, start=1):
+        first = seen.setdefault(row.model_dump_json(), number)
+        if first != number:
+            yield Finding(severity="wrong", place=_place(row), check=RepeatedRow(first=first))
+
+
 def _dominated(study: Tables) -> Iterator[Finding]:
     by_sku: defaultdict[str, list[PublishedRow]] = defaultdict(list)
-    for row in study.rows:
+    for row in {row.model_dump_json(): row for row in reversed(study.rows)}.values():
         by_sku[row.sku].append(row)
     for rows in by_sku.values():
         kept = frontier(rows, x=_user, y=lambda row: row.total_tok_s_gpu)

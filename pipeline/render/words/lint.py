@@ -26,8 +26,10 @@ from pipeline.schema.lint import (
     PrintedLint,
     RangeOutcome,
     RatioCheck,
+    RepeatedRow,
     ShapeCheck,
     StatisticsNote,
+    UnitCheck,
     UnreadColumn,
     WaitCheck,
     WholeOutcome,
@@ -134,6 +136,9 @@ def _words(check: Check) -> _Words:
         case InteractivityCheck():
             why = f"1000 / {figure_text(check.tpot_ms)} ms, both {check.statistic}"
             return _against(check.printed, check.computed, why)
+        case UnitCheck():
+            why = f"1000 / {figure_text(check.tpot_ms)} ms, a factor of {check.factor:g}: one column has another unit"
+            return _against(check.printed, check.computed, why)
         case ClaimCheck():
             words = _outcome(check.outcome)
             return words._replace(corrected=check.corrected or words.corrected, why=check.claim)
@@ -141,7 +146,9 @@ def _words(check: Check) -> _Words:
             return _notes(check)
 
 
-def _notes(check: StatisticsNote | ShapeCheck | WaitCheck | DominatedRow | UnreadColumn) -> _Words:
+def _notes(
+    check: StatisticsNote | ShapeCheck | WaitCheck | DominatedRow | RepeatedRow | UnreadColumn,
+) -> _Words:
     match check:
         case StatisticsNote():
             return _Words(
@@ -168,6 +175,8 @@ def _notes(check: StatisticsNote | ShapeCheck | WaitCheck | DominatedRow | Unrea
                 computed=f"{check.better_tok_s_gpu:g} at {check.better_interactivity:g}",
                 why=f"conc {check.better_conc} is better on both axes: the row is not on the frontier",
             )
+        case RepeatedRow():
+            return _Words(why=f"the same as row {check.first} of the table: remove one")
         case UnreadColumn():
             return _Words(why=f"column `{check.column}` not checked")
 
