@@ -357,7 +357,8 @@ def engine(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def deep(session: nox.Session) -> None:
     """Run the suites that are too long for every change."""
-    session.notify("engine")
+    for name in ("engine", "slurm", "slurm-faults"):
+        session.notify(name)
 
 
 def release_notes(session: nox.Session, version: str) -> str:

@@ -120,7 +120,7 @@ class LaunchError(PipelineError):
     def __init__(
         self, what: str, *, where: str = "", hint: str = "", kind: FailureKind | None = None
     ) -> None:
-        self.kind = kind
+        self.kind, self.node = kind, ""  # the node that was the cause, where one was
         if kind is not None:
             self.retryable = kind.retryable
         super().__init__(what, where=where, hint=hint)

@@ -9,9 +9,10 @@ from pipeline.analyse.changes import problem_of
 from pipeline.schema.history import HistoryRow
 from pipeline.schema.reasons import CoverageProblem
 from pipeline.schema.recipe import Recipe
-from pipeline.schema.report import CoverageRow, HbmRow, ProvenanceRow
+from pipeline.schema.report import CoverageRow, HbmRow, HeldRow, ProvenanceRow
 from pipeline.schema.result import Point
 
+QUEUE = "queue"  # stage in which a job waits for GPUs
 State = Literal["ran", "invalid", "failed", "missing", "not-planned"]
 
 
@@ -108,6 +109,29 @@ def provenance_rows(rows: Iterable[HistoryRow]) -> tuple[ProvenanceRow, ...]:
     return tuple(_provenance(group) for group in folders.values())
 
 
+def held_rows(rows: list[HistoryRow]) -> tuple[HeldRow, ...]:
+    """Return where the time with GPUs held went, for each live job."""
+    by_folder = {row.folder: row for row in rows if row.point is not None}
+    return tuple(
+        HeldRow(
+            recipe=row.record.job.recipe.id,
+            sku=row.record.job.recipe.sku,
+            run_id=row.record.provenance.run_id,
+            gpus_held=row.point.gpus_held,
+            gpus_counted=row.point.gpus_counted,
+            queue_s=row.record.provenance.stages_s.get(QUEUE, 0.0),
+            stages_s=held_stages(row.record.provenance.stages_s),
+        )
+        for row in by_folder.values()
+        if isinstance(row.point, Point) and "ready" in row.record.provenance.stages_s
+    )
+
+
+def held_stages(stages_s: dict[str, float]) -> dict[str, float]:
+    """Return the stages in which GPUs are held: all but the wait in the queue."""
+    return {name: seconds for name, seconds in stages_s.items() if name != QUEUE}
+
+
 def _provenance(rows: list[HistoryRow]) -> ProvenanceRow:
     record, provenance = rows[0].record, rows[0].record.provenance
     return ProvenanceRow(
@@ -123,7 +147,7 @@ def _provenance(rows: list[HistoryRow]) -> ProvenanceRow:
         seed=provenance.seed,
         versions=provenance.versions,
         host=provenance.host,
-        seconds=sum(provenance.stages_s.values()),
+        seconds=sum(held_stages(provenance.stages_s).values()),
         measured_share=_measured_share(provenance.stages_s),
         raw=tuple(dict.fromkeys(file for row in rows if row.point for file in row.point.raw)),
     )
@@ -134,5 +158,5 @@ def _measured_share(stages_s: dict[str, float]) -> float | None:
 
     None where no deployment was started.
     """
-    held = sum(stages_s.values())
+    held = sum(held_stages(stages_s).values())
     return stages_s.get("measure", 0.0) / held if "ready" in stages_s and held else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.analyse.answer import answer
 from pipeline.analyse.caveats import calibration, caveats
 from pipeline.analyse.changes import compare, run_name
-from pipeline.analyse.coverage import coverage, hbm_rows, provenance_rows
+from pipeline.analyse.coverage import coverage, hbm_rows, held_rows, provenance_rows
 from pipeline.analyse.curves import families, iso_table
 from pipeline.analyse.highlights import largest_ratio, long_waits
 from pipeline.analyse.run_finding import overall, run_finding
@@ -57,6 +57,7 @@ def analyse(data: ReportData) -> Report:
         calibration=calibration(data.timing),
         prices={sku: data.skus[sku].price(definition.price_tier) for sku in definition.skus},
         provenance=provenance_rows(rows),
+        held=held_rows(rows),
         comparison=comparison(data, shown if kinds else (), iso),
         studies=tuple(study_section(study, data, family, full) for study, family in studied),
     )

@@ -18,6 +18,7 @@ from pipeline.schema.recipe import Recipe
 def spec(context: Context, plan: Plan, job: Job, *, run_id: str, attempt: int) -> LaunchSpec:
     """Return a planned job with everything that its launcher needs."""
     recipe = job.recipe
+    vllm, dynamo = _engines(context, plan.cluster, recipe)
     return LaunchSpec(
         job=job,
         sku=plan.skus[recipe.sku],
@@ -26,16 +27,19 @@ def spec(context: Context, plan: Plan, job: Job, *, run_id: str, attempt: int) -
         model_path=_model_path(context, plan.cluster, recipe.model),
         run_id=run_id,
         attempt=attempt,
-        **_engines(context, plan.cluster, recipe),
+        vllm=vllm,
+        dynamo=dynamo,
     )
 
 
-def _engines(context: Context, cluster: Cluster, recipe: Recipe) -> dict[str, EngineChoice | None]:
-    """Return the catalogue entries of the engine versions of a recipe; none for simulated engines."""
+def _engines(
+    context: Context, cluster: Cluster, recipe: Recipe
+) -> tuple[EngineChoice | None, EngineChoice | None]:
+    """Return the catalogue entries of the engine versions of a recipe, vLLM and Dynamo; none for simulated engines."""
     if cluster.engine_override is not None:
-        return {}
+        return None, None
     catalogue = load.examine(texts(context.recipes))[0].catalogue
-    return {"vllm": catalogue.engine("vllm", recipe), "dynamo": catalogue.engine("dynamo", recipe)}
+    return catalogue.engine("vllm", recipe), catalogue.engine("dynamo", recipe)
 
 
 def _model_path(context: Context, cluster: Cluster, model: str) -> str:

@@ -15,7 +15,7 @@ from pipeline.errors import LaunchError, PipelineError, PlanError
 from pipeline.flow import launch_specs
 from pipeline.flow.context import Context, texts
 from pipeline.flow.planning import one_job, read_plan
-from pipeline.launch import machine
+from pipeline.launch import machine, retries
 from pipeline.launch.base import Launcher, LaunchSpec
 from pipeline.launch.launchers import LAUNCHERS
 from pipeline.load import nearest
@@ -41,8 +41,8 @@ def deployed(
     context: Context, cluster: Cluster, spec: LaunchSpec, logs: Path, journal: Journal
 ) -> Iterator[Endpoint]:
     """Yield the deployment, started by the launcher of the cluster; LaunchError when it has none."""
-    launcher = _launcher(cluster)
-    with launcher.deployed(spec, cluster, clients=_clients(context, journal), logs=logs) as endpoint:
+    clients = _clients(context, journal)
+    with retries.deployed(_launcher(cluster), spec, cluster, clients=clients, logs=logs) as endpoint:
         yield endpoint
 
 

@@ -32,6 +32,7 @@ class LaunchSpec:
     run_id: str
     attempt: int
     vllm: EngineChoice | None = None  # catalogue entry of the recipe's vLLM version, or of the nearest one
+    excluded: tuple[str, ...] = ()  # nodes that this deployment must not get
     dynamo: EngineChoice | None = None  # the same of Dynamo
 
 

@@ -37,4 +37,6 @@ def error(changes: Sequence[DeploymentChange], where: str) -> LaunchError:
     """Return the error of a deployment that has changed before it was ready; the first change is the cause."""
     others = ", ".join(one.subject for one in changes[1:])
     hint = f"also ended: {others}" if others else ""
-    return LaunchError(describe_with_output(changes[0]), where=where, hint=hint, kind=kind(changes[0]))
+    found = LaunchError(describe_with_output(changes[0]), where=where, hint=hint, kind=kind(changes[0]))
+    found.node = changes[0].subject if found.kind is FailureKind.NODE_LOST else changes[0].node
+    return found

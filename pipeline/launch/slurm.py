@@ -193,7 +193,7 @@ def _submitted(
     """Submit the job, and end it; its folder and its sign of life exist around that."""
     site, slurm, text = _site(cluster), Slurm(clients.shell), manifest(spec, cluster)
     layout = _layout(spec, site)
-    options = _options(slurm, site, layout)
+    options = _options(slurm, site, layout, spec)
     with ExitStack() as stack:
         folder = stack.enter_context(_folder(spec, site, logs))
         if cluster.engine_override == "mocker":
@@ -271,11 +271,13 @@ def _refuse_discovery(spec: LaunchSpec, cluster: Cluster, site: SlurmSite) -> No
         raise LaunchError(what, where=f"cluster {cluster.id}", hint="set site.discovery: etcd")
 
 
-def _options(slurm: Slurm, site: SlurmSite, layout: Layout) -> list[str]:
-    """Return the option that keeps a job in one NVLink domain, as this Slurm has it."""
+def _options(slurm: Slurm, site: SlurmSite, layout: Layout, spec: LaunchSpec) -> list[str]:
+    """Return what is not in the script: what keeps a job in one NVLink domain here, and nodes that were lost."""
+    excluded = [f"--exclude={','.join(spec.excluded)}"] if spec.excluded else []
     if not site.segment:
-        return []
-    return [f"--segment={layout.trays}"] if slurm.has_option("--segment") else ["--switches=1"]
+        return excluded
+    segment = f"--segment={layout.trays}" if slurm.has_option("--segment") else "--switches=1"
+    return [*excluded, segment]
 
 
 def _addresses(spec: LaunchSpec, site: SlurmSite, layout: Layout, of: Callable[[int], str]) -> Addresses:

@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 from pipeline.errors import PlanError
-from pipeline.schema.plan import Plan
+from pipeline.schema.cluster import Cluster
+from pipeline.schema.plan import Job, Plan
+
+SELF_HOSTED = (
+    "self-hosted"  # a job there may run for five days; GitHub ends one on its own machines after six hours
+)
+HOSTED_MINUTES, LONGEST_MINUTES = 330, 5 * 24 * 60 - 60
+MARGIN_MINUTES = 30  # to start, to stop and to pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +73,25 @@ def matrix(plan: Plan) -> Mapping[str, list[dict[str, object]]]:
 
 
 def legs(plan: Plan) -> list[dict[str, object]]:
-    """Return one entry per job: its id, its name on GitHub, the labels of its runner."""
+    """Return one entry per job: its id, its name on GitHub, the labels of its runner, its limit in minutes."""
     runs_on = list(plan.cluster.runs_on)
     return [
-        {"id": job.id, "name": f"{job.recipe.sku} {job.recipe.shape}", "runs_on": runs_on}
+        {
+            "id": job.id,
+            "name": f"{job.recipe.sku} {job.recipe.shape}",
+            "runs_on": runs_on,
+            "minutes": _minutes(plan.cluster, job),
+        }
         for job in plan.jobs
     ]
+
+
+def _minutes(cluster: Cluster, job: Job) -> int:
+    """Return the limit of a measurement: as long as recipe and queue allow, on a runner that may run for so long."""
+    if cluster.launcher is None or SELF_HOSTED not in cluster.runs_on:
+        return HOSTED_MINUTES
+    allowed_s = cluster.site.queued_s + job.recipe.limits.time_s
+    return min(max(ceil(allowed_s / 60) + MARGIN_MINUTES, HOSTED_MINUTES), LONGEST_MINUTES)
 
 
 def _compact(value: Any) -> str:

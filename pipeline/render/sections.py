@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.render import held
 from pipeline.render import sku_comparison as compared
 from pipeline.render.tables import Table
 from pipeline.render.text import number, percent, plain
@@ -44,10 +45,13 @@ def after_curves(report: Report) -> list[Section]:
 def after_points(report: Report) -> list[Section]:
     """Return the sections that explain the figures: specifications, memory, exchange, settings."""
     found = report.comparison
+    spent = (
+        [Section("Held GPU time", (held.RULE,), tables=(("", held.table(report)),))] if report.held else []
+    )
     if found is None:
-        return []
+        return spent
     titles = list(report.sku_titles.values())
-    sections = [_paper(report, found)]
+    sections = [*spent, _paper(report, found)]
     sections += [_shapes(report, found)] if found.shapes else []
     sections += [_exchange(found, titles)] if found.exchange else []
     return [*sections, _confounders(found, titles)] if found.confounders else sections

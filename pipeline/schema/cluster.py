@@ -38,6 +38,16 @@ class Site(Document):
         """Seconds that processes have to stop before they are killed."""
         return 0
 
+    @property
+    def retries(self) -> int:
+        """How often a launch that failed because of the site is tried again."""
+        return 0
+
+    @property
+    def queued_s(self) -> int:
+        """Longest wait in a queue, in seconds, before a deployment starts."""
+        return 0
+
 
 class NoLauncher(Site):
     """No deployment: points come from a replay in virtual time."""
@@ -121,6 +131,9 @@ class SlurmSite(Site):
     )
     queue_s: Count = Field(default=86_400, description="limit of the wait in the queue")
     stop_s: Count = Field(default=30, description="time that processes have to stop before they are killed")
+    tries: Annotated[int, Field(ge=1, le=4)] = Field(
+        default=2, description="most launches of a deployment; another one only where the site was the cause"
+    )
     watchdog_s: Count = Field(
         default=300, description="a job ends itself when the pipeline has shown no sign of life for this long"
     )
@@ -142,6 +155,16 @@ class SlurmSite(Site):
     def teardown_s(self) -> int:
         """The stop time."""
         return self.stop_s
+
+    @property
+    def retries(self) -> int:
+        """How often a launch that failed because of the site is tried again."""
+        return self.tries - 1
+
+    @property
+    def queued_s(self) -> int:
+        """The limit of the wait in the queue."""
+        return self.queue_s
 
 
 class KubernetesSite(Site):

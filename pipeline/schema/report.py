@@ -267,6 +267,32 @@ class ProvenanceRow(Document):
     raw: tuple[RawFile, ...]
 
 
+class HeldRow(Document):
+    """GPUs of one live job over the time that the scheduler gave them to it."""
+
+    recipe: Text
+    sku: Text
+    run_id: Text
+    gpus_held: int
+    gpus_counted: int
+    queue_s: float = Field(description="wait in the queue, which holds no GPU")
+    stages_s: dict[str, float] = Field(description="seconds with GPUs held, by stage")
+
+    @property
+    def held_gpu_s(self) -> float:
+        """GPU-seconds of all stages."""
+        return self.gpus_held * sum(self.stages_s.values())
+
+    def share(self, stage: str) -> float:
+        """Return the part of the held GPU time that a stage took."""
+        return self.stages_s.get(stage, 0.0) / sum(self.stages_s.values())
+
+    @property
+    def measured_share(self) -> float:
+        """Part of the held GPU time in which counted GPUs were measured: idle and infra GPUs are not part of it."""
+        return self.share("measure") * self.gpus_counted / self.gpus_held
+
+
 class HbmRow(Document):
     """HBM of one role of one recipe."""
 
@@ -409,5 +435,6 @@ class Report(Document):
     calibration: Calibration | None
     prices: dict[str, Price | None] = Field(description="SKU id -> the price used; null = none is known")
     provenance: tuple[ProvenanceRow, ...]
+    held: tuple[HeldRow, ...] = Field(description="live jobs; empty where nothing was deployed")
     comparison: SkuComparison | None
     studies: tuple[StudySection, ...]

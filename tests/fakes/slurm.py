@@ -65,6 +65,7 @@ class FakeSlurm:
     refused: Mapping[str, str] = field(default_factory=dict)  # sbatch option -> Slurm's words
     failing: Mapping[str, Completed] = field(default_factory=dict)  # program -> how it fails
     ran: list[list[str]] = field(default_factory=list)
+    lost: Mapping[str, str] = field(default_factory=dict)  # job id -> node that dies at once
     children: list[FakeChild] = field(default_factory=list)
     ends: dict[str, tuple[str, str]] = field(
         default_factory=lambda: {"--signal=USR2": ("COMPLETED", "0:0"), "--signal=HUP": ("FAILED", "1:0")}
@@ -105,6 +106,8 @@ class FakeSlurm:
         options = dict(re.findall(r"^#SBATCH --([a-z-]+)=(.*)$", text, re.MULTILINE))
         job = FakeJob(str(100 + len(self.jobs)), options["job-name"], options["comment"])
         self.jobs[job.id] = job
+        if job.id in self.lost:
+            job.state, job.reason, job.exit_code = "NODE_FAIL", "NodeDown", "1:0"
         self._start(
             Path(options["chdir"]), int(options["nodes"]), re.findall(r"^ +start (\S+)", text, re.MULTILINE)
         )
@@ -144,7 +147,8 @@ class FakeSlurm:
         return Completed(0, "".join(f"{row}\n" for row in rows), "")
 
     def _sinfo(self, _words: list[str]) -> Completed:
-        return Completed(0, "gb01 allocated\n", "")
+        lost = [self.lost[job] for job in self.jobs if job in self.lost]
+        return Completed(0, "".join(f"{node} down*\n" for node in lost[-1:]), "")
 
     def _scancel(self, words: list[str]) -> Completed:
         job = self.jobs[words[-1]]

@@ -12,7 +12,7 @@ import pytest
 from pipeline.edge import journal
 from pipeline.schema.result import Failure
 from tests.slurm import bed, configuration, site
-from tests.slurm.conftest import Run, output
+from tests.slurm.conftest import Run, nothing_is_left, output
 
 QUICK = pytest.mark.quick  # of `nox -s slurm`; all of them are in `nox -s slurm-faults`
 
@@ -266,6 +266,20 @@ def test_two_runs_of_one_job_do_not_share_a_deployment(run):
     run.pipeline(*words, "--recipes", run.recipes, code=5)
     assert run.end() == 0
     assert [point.status for point in run.result().points] == ["ok"]
+
+
+def test_results_that_find_no_space_end_the_run_and_its_job(run):
+    run.prepare()
+    run.results = run.folder / "small"
+    run.results.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(run.results)], check=True)
+    try:
+        run.start()
+        assert run.end() == 9
+        assert "No space left on device" in run.stderr()
+        nothing_is_left(run.id)
+    finally:
+        subprocess.run(["umount", str(run.results)], check=True)
 
 
 def test_a_preempted_job_refuses_the_point_and_does_not_start_again(run):

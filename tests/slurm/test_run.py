@@ -62,6 +62,9 @@ def test_a_nightly_of_two_racks_ends_as_valid_points_in_the_history(tmp_path, ru
     )
     assert len(rows) == 4
     assert {row["status"] for row in rows} == {"ok"}
+    page = tmp_path / "page"
+    run.pipeline("report", ROOT / "reports/smoke.yaml", "--history", run.history, "--out", page)
+    assert "## Held GPU time" in (page / "README.md").read_text()
     nothing_is_left(run_id)
 
 

@@ -38,7 +38,15 @@ def setup(
     recipe = recipe.model_copy(update={"conc": concs, "client": client, "workload": workload, **changed})
     job = wanted.job.model_copy(update={"recipe": recipe})
     return aiperf_load.LoadSettings(
-        job, wanted.sku, endpoint(tmp_path / "logs", changes=changes), "aiperf", "r1", PER_CONC, 7, tmp_path
+        job,
+        wanted.sku,
+        endpoint(tmp_path / "logs", changes=changes),
+        "aiperf",
+        "r1",
+        PER_CONC,
+        7,
+        tmp_path,
+        None,
     )
 
 

@@ -22,7 +22,7 @@ from tests.fakes.launch_specs import GB300
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    for path, text in small.texts().items():
+    for path, text in {**small.texts(), "timing/small.json": small.timing().to_json()}.items():
         target = tmp_path / "recipes" / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
@@ -114,6 +114,7 @@ def test_fit_answers_in_its_exit_code_and_as_json(folder, capsys):
 
 
 def test_a_missing_timing_document_names_the_command_that_makes_it(folder, capsys):
+    (folder / "timing/small.json").unlink()
     assert cli.run(["plan", "--cluster", "here", "--out", "plan.json"], {}) == 4
     assert "python -m pipeline calibrate" in capsys.readouterr().err
 

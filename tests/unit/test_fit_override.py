@@ -22,8 +22,6 @@ ACCEPTED = f"fit: {{accept: {REASON}}}\n"
 @pytest.fixture
 def unfit(folder):  # noqa: F811
     (folder / "models/small.yaml").write_text(TOO_LARGE)
-    (folder / "timing").mkdir()
-    (folder / "timing/small.json").write_text(rows.timing().to_json())
     return folder / small.PATH
 
 

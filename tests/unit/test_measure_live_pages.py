@@ -6,8 +6,10 @@ import pytest
 
 from pipeline.analyse import analyse
 from pipeline.measure.outcome import untrusted
+from pipeline.render import held as held_table
 from pipeline.render.charts import pareto
 from pipeline.render.evidence import bill, runs
+from pipeline.render.pages import render
 from pipeline.render.theme import LIGHT
 from pipeline.render.words.kinds import kind_text
 from pipeline.render.words.reasons import reason_text
@@ -58,6 +60,25 @@ def test_a_live_page_says_what_share_of_the_time_was_measurement():
     assert "100, 60.0 % measurement" in line
     (replayed,) = runs(analyse(report_data(row(SMOKE, 4, (100.0, 30.0))))).rows
     assert "55" in replayed
+
+
+def test_a_wait_in_the_queue_holds_no_gpu_and_what_was_held_is_shared_out_by_stage():
+    waited = {**LIVE, "stages_s": {**LIVE["stages_s"], "queue": 900.0}}
+    report = analyse(report_data(row(SMOKE, 4, (100.0, 30.0), time_scale=2.0, **waited)))
+    (line,) = runs(report).rows
+    assert "100, 60.0 % measurement" in line
+    (held,) = report.held
+    assert (held.queue_s, held.held_gpu_s) == (900.0, 100.0 * held.gpus_held)
+    assert held.measured_share == pytest.approx(0.6 * held.gpus_counted / held.gpus_held)
+    assert held.gpus_counted < held.gpus_held
+    (shown,) = held_table.table(report).rows
+    assert shown[5:] == ("1.0 %", "9.0 %", "10.0 %", "60.0 %", "18.0 %", "2.0 %", "0.0 %", shown[-1])
+    page = render(report)["README.md"].decode()
+    assert "## Held GPU time" in page
+    assert (
+        "## Held GPU time"
+        not in render(analyse(report_data(row(SMOKE, 4, (100.0, 30.0)))))["README.md"].decode()
+    )
 
 
 def test_engines_of_another_speed_are_another_family_and_no_verdict():

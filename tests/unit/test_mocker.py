@@ -15,7 +15,7 @@ from pipeline.edge.clock import SystemClock
 from pipeline.edge.http import SystemHttp
 from pipeline.edge.shell import Child, Shell
 from pipeline.errors import FileError, LaunchError, PipelineError
-from pipeline.flow import launching
+from pipeline.flow import launch_specs as flow_specs
 from pipeline.flow.context import Context
 from pipeline.launch import base, dynamo, local, machine, mocker
 from pipeline.launch.addresses import Addresses
@@ -220,7 +220,7 @@ def test_dynamo_that_is_not_installed_is_answered_with_the_extra_that_has_it(
 def test_an_llm_that_a_cluster_has_no_files_of_is_named_with_the_field_to_fill() -> None:
     bare = launch_specs.cluster().model_copy(update={"model_paths": {}})
     with pytest.raises(LaunchError, match="no files of deepseek-v4-pro") as caught:
-        launching._model_path(
+        flow_specs._model_path(
             Context(Shell(), SystemClock(), RECIPES, http=SystemHttp), bare, "deepseek-v4-pro"
         )
     assert "model_paths.deepseek-v4-pro" in caught.value.hint

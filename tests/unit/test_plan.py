@@ -8,6 +8,7 @@ from pipeline import load
 from pipeline import plan as planning
 from pipeline.deployment import hbm
 from pipeline.errors import PlanError
+from pipeline.schema.cluster import SlurmSite
 from pipeline.schema.plan import Job, Plan
 from tests.fakes import recipe_set as small
 
@@ -177,4 +178,20 @@ def test_the_matrix_of_a_full_run_stays_far_below_a_megabyte(recipe_set):
         "id": small.ID,
         "name": "tiny-2x4 1P1D DEP4/DEP8",
         "runs_on": ["ubuntu-latest"],
+        "minutes": 330,
     }
+
+
+def test_a_measurement_on_a_runner_of_our_own_may_take_as_long_as_recipe_and_queue_allow(recipe_set):
+    made = plan(recipe_set, candidates(recipe_set, count=1))
+    site = SlurmSite(launcher="slurm", partition="p", segment=True, queue_s=7200)
+    there = made.cluster.model_copy(update={"site": site, "runs_on": ("self-hosted", "rack")})
+    minutes = [
+        planning.matrix(made.model_copy(update={"cluster": cluster}))["include"][0]["minutes"]
+        for cluster in (
+            there.model_copy(update={"runs_on": ("ubuntu-latest",)}),
+            there.model_copy(update={"site": site.model_copy(update={"queue_s": 36_000})}),
+            there.model_copy(update={"site": site.model_copy(update={"queue_s": 1_000_000})}),
+        )
+    ]
+    assert minutes == [330, 600 + 60 + 30, 7140]

@@ -11,6 +11,7 @@ import pytest
 from pipeline.analyse.changes import compare
 from pipeline.deployment import hbm, replayed, simulated
 from pipeline.deployment.settings import positive
+from pipeline.deployment.timings import sku_timing
 from pipeline.errors import PipelineError
 from pipeline.render.words.reasons import reason_text
 from pipeline.schema.plan import Job
@@ -32,7 +33,7 @@ def simulated_inputs(recipe: Recipe) -> dict[str, Any]:
     sku, llm = SET.catalogue.skus[recipe.sku], SET.catalogue.llms[recipe.model]
     job = Job(id=recipe.id, recipe=recipe, deployment_digest="d", environment={}, gpu_hours=None,
               hbm=hbm.estimate(recipe, sku, llm) or ())  # fmt: skip
-    timing = simulated.sku_timing(TIMING, recipe.sku)
+    timing = sku_timing([TIMING], recipe)
     return {
         role: [simulated.arguments(job, role, sku, sequences=8), simulated.table(role, recipe, timing)]
         for role in ROLES

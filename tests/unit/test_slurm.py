@@ -10,7 +10,7 @@ import pytest
 from pipeline.edge.clients import Clients
 from pipeline.edge.shell import Completed
 from pipeline.errors import FailureKind, LaunchError, PipelineError
-from pipeline.launch import failures, slurm, slurm_script
+from pipeline.launch import failures, retries, slurm, slurm_script
 from pipeline.launch.slurm_client import JobState, Phase, Slurm
 from pipeline.launch.slurm_job import RunningJob
 from pipeline.schema.endpoint import Cause, DeploymentChange
@@ -305,3 +305,34 @@ def test_a_script_gives_addresses_to_the_shell_and_nothing_else(world):
     assert """'EVIL=$(rm -rf /) `id` ${HOME} '"'"'quoted'"'"''""" in text
     assert 'HEAD_NODE_IP="${address[1]}"' in text
     assert slurm_script.names(spec, cluster.site).comment in text
+
+
+def test_a_launch_that_lost_a_node_is_tried_again_without_it_and_not_for_ever(world):
+    cluster, spec = launch_specs.slurm_cluster(world.folder), launch_specs.spec(run_id=RUN)
+    logs = world.folder.parent / "logs"
+
+    def again():
+        return retries.deployed(slurm, spec, cluster, clients=world.clients, logs=logs)
+
+    world.slurm.lost = {"100": "gb02"}
+    with again():
+        assert [job.state for job in world.slurm.jobs.values()] == ["NODE_FAIL", "RUNNING"]
+    submitted = [words for words in world.slurm.ran if words[:2] == ["sbatch", "--parsable"]]
+    assert ["--exclude=gb02" in words for words in submitted] == [False, True]
+    assert "lost gb02" in (logs / "try-1.slurm.log").read_text()
+    world.slurm.lost = {"102": "gb03", "103": "gb04"}
+    with pytest.raises(LaunchError, match="node gb04 was lost"), again():
+        pass
+    assert len(world.slurm.jobs) == 4
+
+
+def test_what_the_recipe_caused_is_not_tried_again(world):
+    world.slurm.dying = {"decode-1": "cannot allocate"}
+    cluster, spec = launch_specs.slurm_cluster(world.folder), launch_specs.spec(run_id=RUN)
+    logs = world.folder.parent / "logs"
+    with (
+        pytest.raises(LaunchError, match="cannot allocate"),
+        retries.deployed(slurm, spec, cluster, clients=world.clients, logs=logs),
+    ):
+        pass
+    assert len(world.slurm.jobs) == 1

@@ -472,7 +472,7 @@ def test_a_full_disk_leaves_history_as_it_was(url):
     script = (
         "import resource, sys; from pipeline import store; from pipeline.errors import FileError; from tests.fakes.results import *\n"
         "small, large = result_folder(run='102'), [result_folder(recipe(f'{n}p1d-dep4-dep8'), run='103') for n in range(2, 60)]\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (24_000, 24_000))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))\n"
         "try: store.ingest(sys.argv[1], [small, *large])\n"
         "except FileError as error: sys.stdout.write(f'{error.exit_code} {error}')\n"
     )
