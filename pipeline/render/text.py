@@ -8,7 +8,7 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
-from pipeline.plaintext import LONG, one_line
+from pipeline.plaintext import LONG, one_line, safe_line
 
 MINUS = "−"
 THIN_P99 = "n < 662"  # MLPerf LoadGen's bound for a claim about p99; see Statistics
@@ -127,7 +127,7 @@ def plain(text: str) -> str:
     >>> plain("a|b *c* <img>\nd")
     'a\\|b \\*c\\* \\<img> d'
     """
-    return re.sub(r"([\\`*_|<\[\]~@#])", r"\\\1", one_line(text, LONG))
+    return re.sub(r"([\\`*_|<\[\]~@#])", r"\\\1", safe_line(re.sub(r"\s+", " ", text[: 8 * LONG])))
 
 
 def code(text: str) -> str:
