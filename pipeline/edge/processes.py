@@ -8,11 +8,16 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.errors import PipelineError
+
 POLL_S = 0.02
+KILL_S = 30.0  # a process in state D, as in a driver that hangs, ignores SIGKILL
+STUCK = "the machine has to be looked at, or restarted; what it holds is not free"
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 
@@ -38,16 +43,33 @@ def marked(marks: dict[str, str]) -> list[Running]:
 def end(marks: dict[str, str], *, grace_s: float) -> list[Running]:
     """End all processes with ``marks``: SIGTERM, after ``grace_s`` SIGKILL until none is left.
 
-    Return those that ran.
+    Return those that ran; PipelineError names those that SIGKILL does not end within ``KILL_S``.
     """
     ended = {one.pid: one for one in _signal(marks, signal.SIGTERM)}
     deadline = time.monotonic() + grace_s
     while marked(marks) and time.monotonic() < deadline:
         time.sleep(POLL_S)
+    deadline = time.monotonic() + KILL_S
     while left := _signal(marks, signal.SIGKILL):
+        if time.monotonic() > deadline:
+            raise PipelineError(unkillable([one.pid for one in left]), hint=STUCK)
         ended |= {one.pid: one for one in left}
         time.sleep(POLL_S)
     return list(ended.values())
+
+
+def unkillable(pids: Iterable[int]) -> str:
+    """Return what is left of processes that SIGKILL did not end, each with its state."""
+    shown = ", ".join(f"{pid} (state {_state(pid)})" for pid in pids)
+    return f"SIGKILL does not end process {shown} within {KILL_S:g} s"
+
+
+def _state(pid: int) -> str:
+    """Return the state letter of a process as ``ps`` prints it; ``?`` where it has ended."""
+    try:
+        return (PROC / str(pid) / "stat").read_text("ascii", errors="replace").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return "?"
 
 
 def cores() -> int:

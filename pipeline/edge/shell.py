@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from pipeline.edge import processes
 from pipeline.edge.files import file_errors
 from pipeline.errors import PipelineError
 
@@ -72,7 +73,10 @@ class Child:
         deadline = time.monotonic() + grace_s
         while self.poll() is None and time.monotonic() < deadline:
             time.sleep(POLL_S)
+        deadline = time.monotonic() + processes.KILL_S
         while (code := self.poll()) is None:
+            if time.monotonic() > deadline:
+                raise PipelineError(processes.unkillable([self.pid]), hint=processes.STUCK)
             _signal_group(self.pid, signal.SIGKILL)
             time.sleep(POLL_S)
         return code
@@ -133,8 +137,14 @@ def end_all(children: Sequence[Child], *, grace_s: float) -> None:
     deadline = time.monotonic() + grace_s
     while any(child.poll() is None for child in children) and time.monotonic() < deadline:
         time.sleep(POLL_S)
+    errors: list[PipelineError] = []
     for child in children:
-        child.end(grace_s=0)
+        try:
+            child.end(grace_s=0)
+        except PipelineError as error:
+            errors.append(error)  # the others end all the same
+    if errors:
+        raise errors[0]
 
 
 class Shell:

@@ -54,6 +54,9 @@ def sync(directory: Path, branch: Branch, derived: Derived, *, shell: Shell, clo
     Raise ArtifactError, and push nothing, when both have a file of one name with different content: neither is overwritten.
     """
     git.check_branch_name(shell, branch.repository, branch.name)
+    if branch.remote.startswith("-"):
+        hint = "name a remote or an address"
+        raise PipelineError("a remote cannot begin with a dash", where=branch.remote, hint=hint)
     growing = (*STORED, derived.source)
     with (
         scratch(Path(tempfile.gettempdir()), "rackbench-sync-") as folder,
@@ -93,6 +96,9 @@ def copy_missing(source: Path, target: Path, growing: tuple[str, ...]) -> list[s
 
 def _files(folder: Path, growing: tuple[str, ...]) -> Iterator[Path]:
     for name in growing:
+        if (folder / name).is_symlink():
+            hint = "remove it: a history is a folder of its own"
+            raise ArtifactError("a symbolic link in place of a folder", where=name, hint=hint)
         for path in sorted((folder / name).rglob("*")):
             hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
             if path.is_file() and not path.is_symlink() and not hidden:

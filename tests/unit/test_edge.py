@@ -258,10 +258,7 @@ def test_the_time_of_day_is_utc_and_says_so():
 
 def test_an_annotation_escapes_what_the_runner_would_read_as_its_own():
     problem = Problem("a:b,c%.yaml", 3, 7, "50% of\r\nit: a, b", "try::this")
-    assert (
-        annotation(problem)
-        == "::error file=a%3Ab%2Cc%25.yaml,line=3,col=7::50%25 of%0D%0Ait: a, b — try::this"
-    )
+    assert annotation(problem) == "::error file=a%3Ab%2Cc%25.yaml,line=3,col=7::50%25 of it: a, b — try::this"
 
 
 def test_an_annotation_goes_to_stderr_so_that_json_on_stdout_survives(capsys):
