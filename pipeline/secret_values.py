@@ -1,4 +1,7 @@
-"""The values of secrets in the environment, and texts without them: whatever form a log gives to a secret, its value is the same."""
+"""The values of secrets in the environment, and texts without them.
+
+Whatever form a log gives to a secret, its value is the same.
+"""
 
 from __future__ import annotations
 

@@ -161,7 +161,10 @@ class Shell:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Completed:
-        """Run a program to its end; raise PipelineError when it is not installed or takes longer than ``timeout_s``."""
+        """Run a program to its end.
+
+        Raise PipelineError when it is not installed or takes longer than ``timeout_s``.
+        """
         process = _start(
             argv, cwd=cwd, env=env, streams=(subprocess.DEVNULL, subprocess.PIPE, subprocess.PIPE)
         )

@@ -1,4 +1,7 @@
-"""What a node is, said by a process in the container on it, and what of that contradicts the recipe or the other nodes."""
+"""What a node is, said by a process in the container on it.
+
+Also what of that contradicts the recipe or the other nodes.
+"""
 
 from __future__ import annotations
 

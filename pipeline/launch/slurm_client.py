@@ -108,7 +108,10 @@ class Slurm:
         return done.stdout.strip().split(";")[0]
 
     def state(self, job: str) -> JobState:
-        """Return what Slurm says about a job, also some minutes after its end; PipelineError where it does not answer."""
+        """Return what Slurm says about a job, also some minutes after its end.
+
+        PipelineError where it does not answer.
+        """
         done = self._run("scontrol", "--oneliner", "show", "job", job)
         if done.code:
             return self._accounted(job) if UNKNOWN_JOB.search(done.stderr) else JobState("")

@@ -71,7 +71,8 @@ def _matches(kind: ValueType, value: JsonValue) -> bool:
 def choice_hint(setting: EngineSetting, value: JsonValue) -> str:
     """Return the nearest choice, or all, for a value that is not among the choices.
 
-    Empty where it is, or where any value is allowed. Letter case and ``-`` or ``_`` do not matter, as for vLLM's names of backends.
+    Empty where it is, or where any value is allowed. Letter case and ``-`` or ``_`` do not matter, as for vLLM's
+    names of backends.
 
     >>> choice_hint(EngineSetting(type="str", choices=("deep_gemm", "triton")), "deep_gem")
     'did you mean `deep_gemm`?'

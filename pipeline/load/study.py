@@ -1,4 +1,7 @@
-"""Published studies and tables, and report definitions: text and a catalogue in, checked documents out, every mistake at its line."""
+"""Published studies and tables, and report definitions.
+
+Text and a catalogue in, checked documents out, every mistake at its line.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ T = TypeVar("T", bound=Tables)
 
 
 def study(path: PurePath, content: bytes, catalogue: Catalogue) -> Study:
-    """Return a study whose SKUs are known and whose rows match its columns; raise RecipeError with every problem at its line."""
+    """Return a study whose SKUs are known and whose rows match its columns.
+
+    Raise RecipeError with every problem at its line.
+    """
     document = _tables(Study, path, content, catalogue)
     newest = Study.current_version()
     if document.schema_version > newest:

@@ -1,4 +1,7 @@
-"""A review from a job that ran a stranger's pull request: types, sizes and mentions are checked before anything is published."""
+"""A review from a job that ran a stranger's pull request.
+
+Types, sizes and mentions are checked before anything is published.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of the result folders that arrived are stored, what is missing of a plan, and which jobs a history has measured whole."""
+"""Which of the result folders that arrived are stored, what is missing of a plan, and what a history has whole."""
 
 from __future__ import annotations
 
