@@ -233,10 +233,12 @@ def _folder(spec: LaunchSpec, site: SlurmSite, logs: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        logs.mkdir(parents=True, exist_ok=True)
-        for log in sorted((folder / "logs").glob("*.log")):
-            shutil.copyfile(log, logs / log.name)
-        shutil.rmtree(folder, ignore_errors=True)  # a concurrent sweep may have removed it
+        try:
+            logs.mkdir(parents=True, exist_ok=True)
+            for log in sorted((folder / "logs").glob("*.log")):
+                shutil.copyfile(log, logs / log.name)
+        finally:  # also where there is no space for the logs
+            shutil.rmtree(folder, ignore_errors=True)  # a concurrent sweep may have removed it
 
 
 def _site(cluster: Cluster) -> SlurmSite:
