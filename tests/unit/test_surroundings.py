@@ -332,7 +332,7 @@ def test_a_result_tells_its_commands_and_its_environment_without_secrets():
         cluster=cluster,
         skus={order.sku.id: order.sku},
         llms={order.llm.id: order.llm},
-        timing=None,
+        timings=(),
         jobs=(order.job,),
         left_out=(),
     )
