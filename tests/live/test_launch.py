@@ -21,7 +21,7 @@ from pipeline.edge.clients import Clients
 from pipeline.edge.clock import SystemClock
 from pipeline.edge.http import Response, SystemHttp
 from pipeline.edge.shell import Shell
-from pipeline.errors import LaunchError
+from pipeline.errors import FailureKind, LaunchError
 from pipeline.launch import local, ready
 from pipeline.launch.base import ATTEMPT, JOB, PROCESS, RUN
 from pipeline.schema.endpoint import Cause, describe
@@ -221,7 +221,10 @@ def test_a_worker_that_never_registers_is_counted_as_missing(run_id, tmp_path):
         deployed(run_id, tmp_path, clients=silent, ready_s=15),
     ):
         pass
-    assert caught.value.retryable
+    assert (caught.value.kind, caught.value.retryable) == (
+        FailureKind.NEVER_READY,
+        False,
+    )  # perhaps the recipe's
 
 
 def has_timed_out(endpoint) -> bool:
