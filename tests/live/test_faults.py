@@ -24,6 +24,7 @@ from pipeline import collect
 from pipeline.edge import network, processes
 from pipeline.launch.base import PROCESS, RUN
 from pipeline.schema.endpoint import scratch_prefix
+from pipeline.schema.recipe import Recipe
 from pipeline.schema.result import ResultFolder
 from tests.fakes import results
 from tests.fakes.launch_specs import GB300
@@ -57,6 +58,8 @@ class Place:
         recipe["conc"], recipe["workload"]["osl"] = list(concs or (CONC,)), osl
         recipe["client"] |= {"requests_per_conc": per_conc, "warmup_per_conc": 1}
         plan["cluster"]["site"] |= {"ready_s": PATIENCE_S, **site}
+        changed = Recipe.model_validate_json(json.dumps(recipe))
+        plan["jobs"][0]["deployment_digest"] = changed.deployment_digest
         self.plan.write_text(json.dumps(plan))
 
     def start(self, *before: str) -> None:
