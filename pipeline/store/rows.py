@@ -145,7 +145,7 @@ def _before(current: Sequence[_Found], earlier: Sequence[list[_Found]]) -> list[
 
 def _is_like(run: Sequence[_Found], current: Sequence[_Found]) -> bool:
     settings = {(one.key.origin, one.key.requests_per_conc) for one in current}
-    return any(one.key.is_trusted for one in run) and settings == {
+    return any(one.key.has_figures for one in run) and settings == {
         (one.key.origin, one.key.requests_per_conc) for one in run
     }
 

@@ -90,6 +90,11 @@ class Key:
         return self.status == "ok"
 
     @property
+    def has_figures(self) -> bool:
+        """Whether the point was measured to the end; a simulated one may lie outside of its fitted range."""
+        return self.status in {"ok", "extrapolated"}
+
+    @property
     def order(self) -> tuple[str, str, int]:
         """The sort key that puts runs in the order of time."""
         return self.started_at, self.run_id, self.attempt

@@ -181,6 +181,20 @@ def test_an_extrapolated_point_is_stored_and_never_hides_one_of_an_earlier_attem
     assert kept == {one.conc: (1, "ok") for one in first.points}
 
 
+def test_an_earlier_run_with_nothing_but_extrapolated_points_is_the_previous_run(tmp_path):
+    """A report then says why the two are not compared, and not that there is no earlier run."""
+    first, second = (
+        results.result_folder(run=run, started_at=f"2026-06-{run}T02:00:00+00:00") for run in ("01", "02")
+    )
+    outside = [
+        one.model_copy(update={"status": "extrapolated", "extrapolated": BEYOND, "reasons": ()})
+        for one in first.points
+    ]
+    store.ingest(str(tmp_path), [first.model_copy(update={"points": tuple(outside)}), second])
+    _, previous = store.latest(str(tmp_path), {first.record.job.recipe.id: ()})
+    assert {row.run[0] for row in previous} == {"01"}
+
+
 def test_drift_also_covers_extrapolated_points():
     one = rows.recipe("6p1d-dep4-dep8")
     kept, new = (rows.report_data(beyond(one, 4096, (speed, 15.0))) for speed in (9000.0, 9900.0))
