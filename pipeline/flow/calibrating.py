@@ -31,6 +31,7 @@ def calibrate(context: Context, points: Path, out: Path, *, workers: int) -> str
         context.log(f"{len(fit.fit())} parameters from {2 * len(rows)} figures, on the surrogate")
         replayed = _confirm(context, fit, replayer)
         left_out = _leave_one_out(context, fit, replayer)
+        ttfts = {row: fit.ttft_without(row) for row in rows}
     recipe, sequences = rows[0].recipe, {row: replayed[row].decode_sequences for row in rows}
     skus = (package.sku_timing(sku, rows, fit.parameters, fit.pass_tokens) for sku in _skus(rows))
     timing = Timing(
@@ -43,7 +44,7 @@ def calibrate(context: Context, points: Path, out: Path, *, workers: int) -> str
         requests_per_conc=recipe.client.requests_per_conc,
         versions=replayed[rows[0]].versions,
         skus=tuple(package.with_ranges(sku, sequences) for sku in skus),
-        errors=tuple(point_error(row, replayed[row], left_out[row], fit.ttft_without(row)) for row in rows),
+        errors=tuple(point_error(row, replayed[row], left_out[row], ttfts[row]) for row in rows),
     )
     write(out, timing.to_json())
     return render.timing_text(timing)
