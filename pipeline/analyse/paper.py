@@ -95,7 +95,7 @@ def exchange(
     never more than is assumed.
     """
     rows = []
-    for ep in assumed.ep:
+    for ep in assumed.ep if llm.experts else ():
         per_token = (
             llm.layers
             * llm.experts_per_token

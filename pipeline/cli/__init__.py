@@ -15,7 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from pipeline import __version__, secret_values
-from pipeline.cli import compare, dispatching, github, history, live, measuring, recipes, report, reviewing
+from pipeline.cli import (
+    compare,
+    dispatching,
+    github,
+    history,
+    live,
+    llms,
+    measuring,
+    recipes,
+    report,
+    reviewing,
+)
 from pipeline.cli.arguments import Verb, Verbs, program
 from pipeline.edge.interrupts import INTERRUPTS
 from pipeline.errors import InterruptedRunError, PipelineError, RecipeError
@@ -137,6 +148,7 @@ def parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"rackbench {__version__}")
     verbs = Verbs(top.add_subparsers(title="verbs", metavar="VERB", required=True, help="see below"))
     recipes.add(verbs.group("recipes"))
+    llms.add(verbs)
     measuring.add(verbs.group("measurements"), env)
     live.add(verbs, env)
     history.add(verbs.group("history"), env)

@@ -2,9 +2,10 @@
 
 Formulas, in bytes per GPU:
 
-- weights: ``(routed/(tp·dp) + (shared + attention)/tp + replicated)/pp + embeddings/tp``. A pipeline stage
-  holds its share of the layers; the embeddings are counted whole, so no stage holds more than this. Experts
-  are divided over all ``tp·dp`` GPUs also without expert parallelism: they are one tensor-parallel group then.
+- weights: ``(routed/(tp·dp) + (shared + dense + attention)/tp + replicated)/pp + embeddings/tp + vision``. A
+  pipeline stage holds its share of the layers; embeddings and vision tower are counted whole, so no stage holds
+  more than this. Experts are divided over all ``tp·dp`` GPUs also without expert parallelism: they are one
+  tensor-parallel group then.
 - the layer for multi-token prediction, where it is loaded: the same division, whole on the last stage.
 - activations, an upper bound for T batched tokens: ``T·(4·heads/tp·head_dim + 16·hidden) + T·dp·4·hidden``.
 - CUDA graphs: an allowance (``deployment/cuda_graphs.py``).
@@ -96,6 +97,8 @@ def _hbm(recipe: Recipe, role: Role, sku: Sku, llm: Llm) -> Hbm:
         attention_gb=weights.attention_gb / (pool.tp * pool.pp),
         embeddings_gb=weights.embeddings_gb / pool.tp,
         replicated_gb=weights.replicated_gb / pool.pp,
+        dense_gb=weights.dense_gb / (pool.tp * pool.pp),
+        vision_gb=weights.vision_gb,
         mtp_gb=_mtp_gb(mtp, recipe.precision, pool),
         offload_gb=min(routed, routed * offloaded_share(pool) + _cpu_offload_gb(pool)),
         overhead_gb=llm.overhead_gb,
@@ -116,7 +119,7 @@ def _expert_copies(pool: Pool, llm: Llm) -> float:
     """Return the experts that are loaded over those of the LLM: more than 1 with redundant experts."""
     config = setting(pool, "eplb-config")
     redundant = config.get("num_redundant_experts") if isinstance(config, dict) else None
-    is_used = setting(pool, "enable-eplb") is True and isinstance(redundant, int)
+    is_used = setting(pool, "enable-eplb") is True and llm.experts > 0
     return 1 + redundant / llm.experts if is_used and isinstance(redundant, int) else 1.0
 
 
@@ -141,7 +144,9 @@ def _activation(pool: Pool, llm: Llm, tokens: int) -> float:
 
 def _max_model_len(pool: Pool, llm: Llm) -> int | None:
     stated = setting(pool, "max-model-len")
-    return stated if isinstance(stated, int) and stated > 0 else llm.max_model_len
+    if isinstance(stated, int) and not isinstance(stated, bool) and stated > 0:
+        return stated
+    return llm.max_model_len
 
 
 def _unknown(recipe: Recipe, pool: Pool, llm: Llm, longest: int | None) -> tuple[UnknownMemory, ...]:

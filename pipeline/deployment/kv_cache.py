@@ -2,7 +2,7 @@
 
 A KV head is on one GPU of a TP group up to ``tp`` = heads, and has copies beyond that. Another dtype than the one
 that the LLM document states changes plain keys and values in proportion to its width; a layout of its own is unknown
-in other dtypes.
+in other dtypes. Without the engine's hybrid KV cache manager, layers with a sliding window hold every token.
 """
 
 from __future__ import annotations
@@ -44,11 +44,12 @@ def kv_bytes(pool: Pool, llm: Llm, mtp: MtpLayer | None = None) -> KvBytes | Non
     per_token, factor = llm.kv.bytes_per_token.get(indexer_cache(pool, llm.kv)), width_factor(pool, llm.kv)
     if per_token is None or factor is None:
         return None
+    fixed = llm.kv.bytes_per_sequence
+    if setting(pool, "disable-hybrid-kv-cache-manager") is True and llm.kv.sliding_bytes_per_token:
+        per_token, fixed = per_token + llm.kv.sliding_bytes_per_token, 0.0
     share = factor * max(1, llm.kv.heads // pool.tp) / llm.kv.heads
     added = (mtp.kv_bytes_per_token, mtp.kv_bytes_per_sequence) if mtp else (0.0, 0.0)
-    return KvBytes(
-        (per_token / pool.pp + added[0]) * share, (llm.kv.bytes_per_sequence / pool.pp + added[1]) * share
-    )
+    return KvBytes((per_token / pool.pp + added[0]) * share, (fixed / pool.pp + added[1]) * share)
 
 
 def unknown(pool: Pool, llm: Llm) -> tuple[UnknownMemory, ...]:

@@ -12,6 +12,8 @@ from pipeline.schema.engine import Engine, EngineChoice, EngineName, nearest_eng
 from pipeline.schema.recipe import Count, Precision, Recipe, Text
 
 PriceTier = Literal["hyperscaler", "neocloud", "rental-3y"]
+Size = Annotated[int, Field(ge=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 KvDtype = Literal["fp8", "bf16"]
 IndexerCache = Literal["fp8-indexer", "fp4-indexer", "no-indexer"]
 
@@ -81,11 +83,15 @@ class Sku(Document):
 class Weights(Document):
     """Bytes of one full copy of the weights, by how they are sharded; decimal GB."""
 
-    routed_gb: Positive = Field(description="routed experts: over tp * dp, by EP or by TP alike")
-    shared_gb: Positive = Field(description="shared experts: over tp")
+    routed_gb: NotNegative = Field(description="routed experts: over tp * dp, by EP or by TP alike")
+    shared_gb: NotNegative = Field(description="shared experts: over tp")
     attention_gb: Positive = Field(description="sharded attention projections: over tp")
     embeddings_gb: Positive = Field(description="embedding and head: over tp")
-    replicated_gb: Positive = Field(description="a full copy on every GPU")
+    replicated_gb: NotNegative = Field(description="a full copy on every GPU")
+    dense_gb: NotNegative = Field(default=0.0, description="MLPs of layers without experts: over tp")
+    vision_gb: NotNegative = Field(
+        default=0.0, description="vision tower and projector: a full copy on every GPU"
+    )
     routed_block: Count | None = Field(
         default=None,
         description="rows of a routed expert that share one scale and stay together; null = unknown",
@@ -100,8 +106,13 @@ class KvCache(Document):
     """Bytes that one sequence holds in the whole LLM. KV is split over DP ranks, and over TP by its heads."""
 
     bytes_per_token: dict[IndexerCache, Positive]
-    bytes_per_sequence: Annotated[float, Field(ge=0)] = Field(
+    bytes_per_sequence: NotNegative = Field(
         description="sliding window and compressor state, whatever the length"
+    )
+    sliding_bytes_per_token: NotNegative = Field(
+        default=0.0,
+        description="what layers with a sliding window hold of every token where the engine's hybrid KV cache "
+        "manager is off; it replaces bytes_per_sequence",
     )
     heads: Count = Field(
         default=1, description="KV heads: divided over tp up to their number, a copy on each GPU beyond it"
@@ -116,6 +127,9 @@ class KvCache(Document):
         description="all bytes are keys and values, so another kv-cache-dtype changes them by its width; "
         "false = a layout of its own, known for `dtype` only",
     )
+    is_latent: bool = Field(
+        default=False, description="one latent entry serves keys and values of all heads (MLA)"
+    )
 
 
 class MtpWeights(Document):
@@ -124,18 +138,18 @@ class MtpWeights(Document):
     It shares embedding and head with the LLM.
     """
 
-    routed_gb: Annotated[float, Field(ge=0)]
-    shared_gb: Annotated[float, Field(ge=0)]
-    attention_gb: Annotated[float, Field(ge=0)]
-    replicated_gb: Annotated[float, Field(ge=0)]
+    routed_gb: NotNegative
+    shared_gb: NotNegative
+    attention_gb: NotNegative
+    replicated_gb: NotNegative
 
 
 class MtpLayer(Document):
     """The layer for multi-token prediction: on the last pipeline stage, loaded where speculative-config uses it."""
 
     precisions: dict[Precision, MtpWeights]
-    kv_bytes_per_token: Annotated[float, Field(ge=0)]
-    kv_bytes_per_sequence: Annotated[float, Field(ge=0)]
+    kv_bytes_per_token: NotNegative
+    kv_bytes_per_sequence: NotNegative
 
 
 class Llm(Document):
@@ -149,10 +163,14 @@ class Llm(Document):
     vocabulary: Count
     attention_heads: Count
     head_dim: Count
-    experts: Count
-    experts_per_token: Count
-    shared_experts: Count
-    expert_intermediate: Count
+    experts: Size = Field(default=0, description="routed experts of a layer; 0 = dense")
+    experts_per_token: Size = 0
+    shared_experts: Size = 0
+    expert_intermediate: Size = Field(default=0, description="rows of an expert; 0 = no experts")
+    dense_intermediate: Size = Field(
+        default=0,
+        description="rows of the MLP of layers without experts; 0 = there are none, or not recorded",
+    )
     parameters_total: Positive
     parameters_active: Positive
     precisions: dict[Precision, Weights]

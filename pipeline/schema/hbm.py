@@ -29,6 +29,8 @@ class Hbm(Document):
     attention_gb: float
     embeddings_gb: float
     replicated_gb: float
+    dense_gb: float = Field(default=0.0, description="MLPs of layers without experts")
+    vision_gb: float = Field(default=0.0, description="vision tower")
     mtp_gb: float = Field(description="layer for multi-token prediction; 0 = not loaded")
     offload_gb: float = Field(description="weights that live on the host; taken off")
     overhead_gb: float
@@ -51,7 +53,7 @@ class Hbm(Document):
     def weights_gb(self) -> float:
         """Weights that stay in HBM, GB."""
         whole = self.routed_gb + self.shared_gb + self.attention_gb + self.embeddings_gb + self.replicated_gb
-        return whole + self.mtp_gb - self.offload_gb
+        return whole + self.dense_gb + self.vision_gb + self.mtp_gb - self.offload_gb
 
     @property
     def other_gb(self) -> float:

@@ -14,7 +14,8 @@ Count = Annotated[int, Field(ge=1, le=LARGEST)]
 Conc = Annotated[int, Field(ge=1, le=100_000)]
 Role = Literal["prefill", "decode"]
 ROLES: tuple[Role, ...] = ("prefill", "decode")
-Precision = Literal["fp4", "fp8", "bf16"]
+# Of the weights of most layers. fp4: any four-bit floating point, as in recipes that name no format.
+Precision = Literal["fp4", "mxfp4", "nvfp4", "int4", "fp8", "bf16"]
 Purpose = Literal["benchmark", "smoke"]  # smoke: reduced to what one machine without GPUs can run live
 Text = Annotated[str, Field(min_length=1)]
 

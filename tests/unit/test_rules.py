@@ -162,8 +162,16 @@ LLM_WITH_BLOCKS = small.LLM.replace(
 ).replace("bytes_per_sequence: 23300000.0", "bytes_per_sequence: 23300000.0, heads: 2")
 
 
-def found_in(text: str) -> list[Problem]:
-    return [one for one in load.examine(small.texts(recipe=text, llm=LLM_WITH_BLOCKS))[1] if one.rule]
+DENSE = """\
+experts: 96
+experts_per_token: 2
+shared_experts: 1
+expert_intermediate: 256
+"""
+
+
+def found_in(text: str, llm: str = LLM_WITH_BLOCKS) -> list[Problem]:
+    return [one for one in load.examine(small.texts(recipe=text, llm=llm))[1] if one.rule]
 
 
 @pytest.mark.parametrize(
@@ -181,8 +189,19 @@ def test_a_rule_fires_on_its_planted_case_at_its_line(rule, text, line):
         assert (small.PATH, line) in {(one.path, one.line) for one in found}, found
 
 
+def test_a_dense_llm_has_no_expert_parallelism_and_an_mlp_that_tp_divides():
+    dense = small.LLM.replace(DENSE, "dense_intermediate: 250\n")
+    assert dense != small.LLM
+    wide = edited(PREFILL, PREFILL.replace("tp: 1", "tp: 4").replace("dp: 4\n  ep: 4", "dp: 1\n  ep: 1"))
+    found = {(one.rule, one.severity) for one in found_in(wide, dense)}
+    assert ("dense-llm", "error") in found
+    told = [one.what for one in found_in(wide, dense) if one.rule == "dense-llm"]
+    assert any("has no experts" in what for what in told)
+    assert any("does not divide the 250 rows" in what for what in told)
+
+
 def test_every_rule_has_a_planted_case():
-    assert {rule.id for rule in RULES} == {rule for rule, _, _ in PLANTED}
+    assert {rule.id for rule in RULES} == {rule for rule, _, _ in PLANTED} | {"dense-llm"}
 
 
 def test_ids_are_unique():

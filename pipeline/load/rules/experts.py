@@ -49,7 +49,7 @@ def _experts_uneven(case: Case) -> Iterator[Finding]:
 def _uneven(case: Case) -> Iterator[tuple[Role, Llm, Pool, int]]:
     for role in ROLES:
         pool = case.recipe.pools[role]
-        if case.llm is None or pool.ep != pool.tp * pool.dp:
+        if case.llm is None or not case.llm.experts or pool.ep != pool.tp * pool.dp:
             continue  # a wrong width is a finding of its own
         experts = case.llm.experts + _redundant(case.mapping(role, "eplb-config"))
         if experts % pool.ep:
@@ -66,7 +66,7 @@ def _needs_even_ranks(case: Case, role: Role) -> str | None:
 def _intermediate_over_gpus(case: Case) -> Iterator[Finding]:
     for role in ROLES:
         pool, llm = case.recipe.pools[role], case.llm
-        if llm is not None and pool.ep == 1 and llm.expert_intermediate % (pool.tp * pool.dp):
+        if llm is not None and llm.experts and pool.ep == 1 and llm.expert_intermediate % (pool.tp * pool.dp):
             over = f"tp x dp = {pool.tp * pool.dp}" if pool.dp > 1 else f"tp {pool.tp}"
             yield Finding(
                 (role, "dp" if pool.dp > 1 else "tp"),
@@ -93,7 +93,7 @@ def _quantisation_block(case: Case) -> Iterator[Finding]:
             ("shared", weights.shared_block, pool.tp, llm.expert_intermediate * llm.shared_experts),
         )
         for kind, block, width, size in shards:
-            if block is None or size % width or (size // width) % block == 0:
+            if block is None or not size or size % width or (size // width) % block == 0:
                 continue
             what = (
                 f"{role} gives each GPU {size // width} of {size} rows of the {kind} experts of {llm.id}, "
@@ -102,6 +102,21 @@ def _quantisation_block(case: Case) -> Iterator[Finding]:
             with_ep = ", or set ep" if kind == "routed" else ""
             hint = f"choose a width that leaves each GPU a multiple of {block} rows{with_ep}"
             yield Finding((role, "tp"), what, hint)
+
+
+def _dense(case: Case) -> Iterator[Finding]:
+    for role in ROLES:
+        pool, llm = case.recipe.pools[role], case.llm
+        if llm is None:
+            continue
+        if not llm.experts and pool.ep > 1:
+            what = f"{role} ep {pool.ep}: {llm.id} has no experts"
+            yield Finding((role, "ep"), what, "set ep to 1; dp makes replicas of a dense LLM")
+        if llm.dense_intermediate % pool.tp:
+            what = (
+                f"{role} tp {pool.tp} does not divide the {llm.dense_intermediate} rows of an MLP of {llm.id}"
+            )
+            yield Finding((role, "tp"), what, f"set tp to a divisor of {llm.dense_intermediate}")
 
 
 def _eplb(case: Case) -> Iterator[Finding]:
@@ -134,6 +149,16 @@ RULES = (
         ),
         source="vLLM 0.20.0, vllm/model_executor/layers/fused_moe/config.py, FusedMoEParallelConfig.make",
         find=_ep_width,
+    ),
+    Rule(
+        id="dense-llm",
+        scope="LLM",
+        severity="error",
+        what="ep is above 1 for an LLM without experts, or tp does not divide the rows of its MLP.",
+        why="vLLM refuses expert parallelism for a dense LLM, and divides each MLP evenly over tp.",
+        source="vLLM 0.32.0, vllm/config/model.py (_verify_with_expert_parallelism), "
+        "vllm/distributed/utils.py (ensure_divisibility)",
+        find=_dense,
     ),
     Rule(
         id="experts-need-even-ranks",

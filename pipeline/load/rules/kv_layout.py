@@ -44,7 +44,8 @@ def _wider_prefill(case: Case) -> Iterator[Finding]:
     if llm is None or not is_nixl(case) or prefill <= max(decode, llm.kv.heads) or prefill % decode:
         return
     version = case.vllm_release
-    if llm.kv.is_plain or (version is not None and version < LATENT_SINCE):
+    is_latent = llm.kv.is_latent or not llm.kv.is_plain
+    if not is_latent or (version is not None and version < LATENT_SINCE):
         heads = f"{llm.kv.heads} KV head{'s' * (llm.kv.heads != 1)}"
         what = f"prefill tp {prefill} is wider than decode tp {decode}, and {llm.id} has only {heads}"
         hint = "make decode as wide as prefill, or use data parallelism in prefill"
