@@ -15,7 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.calibrate.fitting import PASS_TOKENS
+from pipeline.calibrate.points import COLUMNS
 from pipeline.edge.scratch import sole
+from pipeline.schema.timing import Timing
 
 ROOT = Path(__file__).parents[2]
 ONE = "deepseek-v4-pro-fp4.gb200-nvl72.8k1k.1p1d-dep8-tp8"  # ten requests: the smallest recipe
@@ -411,3 +414,29 @@ def running_in(folder: Path) -> list[str]:
         except OSError:
             continue
     return found
+
+
+def test_calibrate_fits_points_with_their_ttft_and_its_timing_simulates_them(place):
+    """The whole flow, with a surrogate in processes, replays and leave-one-out."""
+    concs = (1, 8, 16)
+    path = place.folder / "recipes/deepseek-v4-pro-fp4/gb200-nvl72/8k1k/1p1d-dep8-tp8.yaml"
+    path.write_text(path.read_text().replace("conc: [1]", f"conc: {list(concs)}"))
+    given = {1: (33.0, 13.3, 663), 8: (240.0, 14.0, 800), 16: (430.0, 15.0, 950)}
+    rows = [
+        f"deepseek-v4-pro,fp4,gb200-nvl72,8192,1024,{conc},{rate},{tpot},1,1,8,8,1,8,1,1,{ttft}"
+        for conc, (rate, tpot, ttft) in given.items()
+    ]
+    (place.folder / "points.csv").write_text("\n".join([",".join([*COLUMNS, "ttft_ms"]), *rows]) + "\n")
+    told = place.run("calibrate", "points.csv", "--out", "recipes/timing/deepseek-v4-pro-fp4.json").stdout
+    assert "TTFT s given" in told
+    timing = Timing.from_json(
+        (place.folder / "recipes/timing/deepseek-v4-pro-fp4.json").read_bytes(), where=""
+    )
+    assert {error.conc: error.ttft_ms for error in timing.errors} == {
+        c: ttft for c, (_, _, ttft) in given.items()
+    }
+    assert [one.pass_tokens in PASS_TOKENS for one in timing.skus[0].prefill] == [True]
+    place.plan(ONE)
+    (found,) = [result(place.measure("1"), "1")]
+    assert [point["conc"] for point in found["points"]] == list(concs)
+    assert {point["status"] for point in found["points"]} == {"ok"}

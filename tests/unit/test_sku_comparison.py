@@ -78,13 +78,13 @@ def test_room_for_kv_is_what_the_memory_model_says(found: SkuComparison) -> None
     }
     assert list(rooms) == ["TP4", "TEP4", "DEP4", "TP8", "DEP8", "DEP12", "DEP16"]
     assert rooms == {
-        "TP4": [(-40.8, 0, False), (48.6, 655, True)],
-        "TEP4": [(-40.8, 0, False), (48.6, 655, True)],
-        "DEP4": [(-59.8, 0, False), (29.6, 399, True)],
-        "TP8": [(65.1, 878, True), (154.5, 2085, True)],
-        "DEP8": [(42.9, 578, True), (132.3, 1786, True)],
-        "DEP12": [(77.1, 1040, True), (166.5, 2247, True)],
-        "DEP16": [(94.1, 1271, True), (183.5, 2478, True)],
+        "TP4": [(-43.6, 0, False), (45.8, 618, True)],
+        "TEP4": [(-43.6, 0, False), (45.8, 618, True)],
+        "DEP4": [(-62.6, 0, False), (26.8, 361, True)],
+        "TP8": [(62.3, 841, True), (151.7, 2048, True)],
+        "DEP8": [(40.1, 541, True), (129.5, 1748, True)],
+        "DEP12": [(74.3, 1002, True), (163.7, 2210, True)],
+        "DEP16": [(91.3, 1233, True), (180.7, 2440, True)],
     }
 
 
@@ -225,9 +225,9 @@ def test_the_kept_answer_names_no_winner_where_both_curves_are_far_from_a_knot(k
 def test_the_kept_answer_within_the_limit_carries_the_ranges_without_a_point(found: SkuComparison) -> None:
     assert found.slo_answer is not None
     assert [(one.sku, one.low, one.high) for one in found.slo_answer.uncovered] == [
-        (GB200, pytest.approx(33.74, abs=0.005), pytest.approx(73.77, abs=0.005)),
-        (GB300, None, pytest.approx(36.42, abs=0.005)),
-        (GB300, pytest.approx(36.42, abs=0.005), pytest.approx(73.67, abs=0.005)),
+        (GB200, pytest.approx(33.68, abs=0.005), pytest.approx(73.29, abs=0.005)),
+        (GB300, None, pytest.approx(36.72, abs=0.005)),
+        (GB300, pytest.approx(36.72, abs=0.005), pytest.approx(73.36, abs=0.005)),
     ]
     assert [(one.sku, one.within, one.points) for one in found.slo_points] == [(GB200, 4, 8), (GB300, 2, 6)]
 
@@ -239,20 +239,20 @@ def test_the_largest_ratio_has_a_peak_between_grid_points_apart_from_the_end_of_
     assert found is not None
     places = [found.throughput, *found.ends, found.local_peak, found.range_end]
     assert [(round(one.at, 2), round(one.ratio, 2), one.directional) for one in places if one] == [
-        (27, 3.10, True),
-        (16, 1.19, False),
-        (50, 1.01, True),
-        (26.62, 3.11, True),
-        (73.67, 3.73, True),
+        (27, 3.05, True),
+        (16, 1.18, False),
+        (50, 1.12, True),
+        (26.62, 3.06, True),
+        (73.29, 4.08, True),
     ]
 
 
 def test_a_study_that_favours_the_other_sku_is_a_disagreement(kept: Report) -> None:
     finding = kept.studies[0].finding
     assert finding is not None
-    assert [round(one.ratio, 2) for one in (finding.theirs, finding.ours)] == [2.81, 3.10]
+    assert [round(one.ratio, 2) for one in (finding.theirs, finding.ours)] == [2.81, 3.05]
     (one,) = finding.disagreements
-    assert (one.at, round(one.theirs.ratio, 2), round(one.ours.ratio, 2)) == (50, 1.17, 0.84)
+    assert (one.at, round(one.theirs.ratio, 2), round(one.ours.ratio, 2)) == (50, 1.17, 0.93)
 
 
 def test_an_exchange_is_held_against_the_tokens_of_the_step_that_ran(found: SkuComparison) -> None:
@@ -305,10 +305,10 @@ def test_a_sku_without_usable_memory_is_said_to_have_none_and_the_page_stands(at
 
 def test_what_is_read_between_far_knots_is_marked_wherever_it_stands(kept: Report) -> None:
     page = render(kept)["README.md"].decode()
-    assert "| 50 | ≈ 926 | ≈ **934** | ≈ 1.01× | ≈ **0.663** | ≈ 0.789 | ≈ 0.84× |" in page
-    assert "| 50 | ≈ 0.9 | 1P4D DEP8/TP8 c256 | ≈ **0.6** | 1P6D DEP4/TP4 c192 |" in page
-    assert "| 50 | ≈ 0.84× | ≈ 0.70× | ≈ 1.05× | ≈ 0.82× | ≈ +1 % |" in page
-    assert "| 50 | ≈ 664 | ≈ 926 | ≈ 933 | ≈ 934 | ≈ 1.41× | ≈ 1.01× |" in page
+    assert "| 50 | ≈ 831 | ≈ **929** | ≈ 1.12× | ≈ **0.739** | ≈ 0.793 | ≈ 0.93× |" in page
+    assert "| 50 | ≈ 1.4 | 1P4D DEP8/TP8 c256 | ≈ **0.9** | 1P6D DEP4/TP4 c192 |" in page
+    assert "| 50 | ≈ 0.93× | ≈ 0.78× | ≈ 1.16× | ≈ 0.91× | ≈ +12 % |" in page
+    assert "| 50 | ≈ 664 | ≈ 831 | ≈ 933 | ≈ 929 | ≈ 1.41× | ≈ 1.12× |" in page
     assert "measured 2026-05-22" not in page
 
 

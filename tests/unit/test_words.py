@@ -111,27 +111,27 @@ def test_the_findings_of_the_kept_report(kept: Report) -> None:
     texts = list(highlights.highlights(kept))
     assert len(texts) == 5
     assert texts[1] == (
-        "GB300 NVL72 gives ≈ 3.10× the tok/s/GPU and ≈ 2.58× the tokens per dollar of GB200 NVL72 at 27 tok/s/user, the largest "
-        "throughput ratio on the grid (16 to 50 tok/s/user; simulated; directional); it is 1.19× at 16 and ≈ 1.01× at 50. "
-        "Between the points of the grid it has a local peak of ≈ 3.11× at 26.62 tok/s/user; "
-        "at the end of the common range, 73.67 tok/s/user, it is ≈ 3.73×."
+        "GB300 NVL72 gives ≈ 3.05× the tok/s/GPU and ≈ 2.54× the tokens per dollar of GB200 NVL72 at 27 tok/s/user, the largest "
+        "throughput ratio on the grid (16 to 50 tok/s/user; simulated; directional); it is 1.18× at 16 and ≈ 1.12× at 50. "
+        "Between the points of the grid it has a local peak of ≈ 3.06× at 26.62 tok/s/user; "
+        "at the end of the common range, 73.29 tok/s/user, it is ≈ 4.08×."
     )
     assert texts[2] == (
         "Interactivity does not include the wait for the first token: the median TTFT is above 10 s at 8 of 14 points, "
-        "and 115.5 s at most (GB200 NVL72 2P1D DEP8/DEP8 c4096)."
+        "and 116.2 s at most (GB200 NVL72 2P1D DEP8/DEP8 c4096)."
     )
     assert texts[4] == (
         "Published figures (SemiAnalysis InferenceX, dated 2026-05-22 by the source) give ≈ 2.81× the tok/s/GPU at 27 tok/s/user; "
-        "the simulated figures give ≈ 3.10×. At 50 tok/s/user the published tokens per dollar favour GB300 NVL72 (≈ 1.17×), "
-        "the simulated ones GB200 NVL72 (≈ 0.84×)."
+        "the simulated figures give ≈ 3.05×. At 50 tok/s/user the published tokens per dollar favour GB300 NVL72 (≈ 1.17×), "
+        "the simulated ones GB200 NVL72 (≈ 0.93×)."
     )
 
 
 def test_the_banners_of_the_kept_report(kept: Report) -> None:
     simulated, published, kinds = sources.banners(kept)
     assert simulated == (
-        "simulated: Dynamo's scheduler in virtual time, timing fitted to 2026-05-22-gb300-vs-gb200.csv (published) on 2026-11-24, "
-        "median error 1.5 %, largest 5.7 % (tok/s/GPU and TPOT of 14 points)"
+        "simulated: Dynamo's scheduler in virtual time, timing fitted to 2026-05-22-gb300-vs-gb200.yaml (published) on 2026-12-01, "
+        "median error 1.0 %, largest 5.9 % (tok/s/GPU and TPOT of 14 points)"
     )
     assert published.startswith("published: figures from other sources")
     assert kinds.startswith(
@@ -220,7 +220,7 @@ def test_the_first_line_of_a_page_is_at_most_110_characters(kept: Report) -> Non
     assert LONGEST == 110
     assert kept.answer is not None
     assert answer.headline(kept.answer, kept.sku_titles) == (
-        "GB300 NVL72 gives up to about 2.58 times the tokens per dollar of GB200 NVL72, at 27 tok/s/user (simulated)"
+        "GB300 NVL72 gives up to about 2.54 times the tokens per dollar of GB200 NVL72, at 27 tok/s/user (simulated)"
     )
     assert len(run.headline(kept)) <= LONGEST
 
