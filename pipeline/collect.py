@@ -20,7 +20,7 @@ from pathlib import Path
 from pipeline.deployment import invariants
 from pipeline.deployment.invariants import REFUSED
 from pipeline.edge import files as local_files
-from pipeline.edge.scratch import sole
+from pipeline.edge.scratch import is_own, sole
 from pipeline.errors import ArtifactError, FileError, PipelineError
 from pipeline.plaintext import one_line
 from pipeline.schema.result import (
@@ -100,11 +100,7 @@ def sweep(out: Path, run_id: str) -> list[Path]:
     ours = re.compile(
         rf"(\.logs-{name}-[a-z0-9_]{{8}}|\.bench-{name}-\d+-[a-z0-9][a-z0-9.-]*)(~[0-9a-f]{{8}})?"
     )
-    folders = (
-        [entry for entry in sorted(out.iterdir()) if entry.is_dir() and not entry.is_symlink()]
-        if out.is_dir()
-        else []
-    )
+    folders = [entry for entry in sorted(out.iterdir()) if is_own(entry)] if out.is_dir() else []
     found = [(folder, match) for folder in folders if (match := ours.fullmatch(folder.name))]
     removed: list[Path] = []
     for folder, match in found:

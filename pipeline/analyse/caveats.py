@@ -11,7 +11,9 @@ from pipeline.schema.report import CoverageRow
 from pipeline.schema.timing import Timing
 
 
-def caveats(families: Sequence[Family], coverage: Sequence[CoverageRow]) -> Caveats:
+def caveats(
+    families: Sequence[Family], coverage: Sequence[CoverageRow], left_out: tuple[str, ...]
+) -> Caveats:
     """Return the caveats of all families that a report shows, the one that the tables read first."""
     kinds = tuple(family.kind for family in families)
     return Caveats(
@@ -23,6 +25,7 @@ def caveats(families: Sequence[Family], coverage: Sequence[CoverageRow]) -> Cave
         deployments=len(coverage),
         has_curves=any(family.curves for family in families),
         kinds=kinds,
+        left_out=left_out,
     )
 
 

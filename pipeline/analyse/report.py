@@ -43,7 +43,7 @@ def analyse(data: ReportData) -> Report:
         answer=answer(iso, definition.skus, bar=definition.level_within, origin=origin),
         largest_ratio=largest_ratio(iso, curves, definition),
         long_waits=long_waits(main),
-        caveats=caveats(shown, covered),
+        caveats=caveats(shown, covered, data.left_out),
         origin=origin,
         runs=tuple(sorted({run_name(row) for row in rows})),
         sku_titles={sku: data.skus[sku].title for sku in definition.skus},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -26,15 +26,22 @@ class ReportScope:
     catalogue: Catalogue
     recipes: tuple[Recipe, ...]
 
+    def awaited(self, in_plans: Collection[str]) -> tuple[str, ...]:
+        """Return the recipes of the plans that the report selects: a missing one is a failure."""
+        return tuple(sorted({recipe.id for recipe in self.recipes}.intersection(in_plans)))
+
     def data(
         self,
         rows: tuple[tuple[HistoryRow, ...], tuple[HistoryRow, ...]],
         *,
         timing: Timing | None,
         studies: Sequence[Study],
-        awaited: Sequence[str],
+        in_plans: Collection[str],
     ) -> ReportData:
-        """Return everything that the pages need; ``rows`` are the current rows and the rows before."""
+        """Return everything that the pages need; ``rows`` are the current rows and the rows before.
+
+        ``in_plans`` are the recipe ids in the plans of the reported run.
+        """
         skus = self.catalogue.skus
         own = [skus[sku] for sku in self.definition.skus]
         llms = {llm: self.catalogue.llms[llm] for llm in sorted({recipe.model for recipe in self.recipes})}
@@ -49,7 +56,8 @@ class ReportScope:
             timing=timing,
             planned=tuple(sorted(recipe.id for recipe in self.recipes)),
             planned_skus=skus_without_rows(self.recipes, current),
-            awaited=tuple(awaited),
+            awaited=self.awaited(in_plans),
+            left_out=tuple(sorted(set(in_plans) - {recipe.id for recipe in self.recipes})),
             rows=current,
             previous=previous,
             peers=peers if comparison else {},

@@ -76,7 +76,7 @@ def _acquire(folder: Path) -> IO[bytes] | None:
         except FileExistsError:
             is_new = False
         with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as stack:  # removed by its owner
-            if not _is_own(folder):
+            if not is_own(folder):
                 raise PipelineError(
                     "not a folder of this user, but it has the name of one",
                     where=str(folder),
@@ -120,14 +120,15 @@ def _remove_abandoned(parent: Path, prefix: str) -> None:
     """
     for folder in parent.glob(f"{prefix}*"):
         with contextlib.suppress(OSError):  # removed meanwhile, or no locks
-            if not _is_own(folder):
+            if not is_own(folder):
                 continue  # in a shared folder for temporary files
             with (folder / LOCK).open("ab") as lock:
                 if lock_descriptor(lock.fileno(), blocking=False) and _is_current(folder, lock):
                     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_own(folder: Path) -> bool:
+def is_own(folder: Path) -> bool:
+    """Return whether this is a folder, and no link, of the user of this process; FileNotFoundError without one."""
     state = folder.lstat()
     return stat.S_ISDIR(state.st_mode) and state.st_uid == os.geteuid()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def report_data(context: Context, options: ReportOptions) -> ReportData:
     if not options.is_refreshed:
         return kept
     scope = _scope(options, *_read(context, options))
-    return _assemble(context, options, scope, (kept.rows, kept.previous), kept.awaited)
+    return _assemble(context, options, scope, (kept.rows, kept.previous), (*kept.awaited, *kept.left_out))
 
 
 def drift(kept: Path, new: Path, *, tolerance: float) -> str:
@@ -84,12 +84,12 @@ def _from_history(context: Context, options: ReportOptions, history: str) -> Rep
     planned = {job.recipe.id: job.recipe for path in options.plans for job in read_plan(path).jobs}
     own = report_rows.recipes_of_run(history, options.run_id, definition.select, planned)
     scope = _scope(options, definition, known, own)
-    awaited = sorted(planned.keys() & {recipe.id for recipe in scope.recipes})
+    awaited = scope.awaited(planned)
     rows = report_rows.rows_of_run(history, scope.recipes, options.run_id, awaited if options.plans else None)
     if not rows[0] and not awaited:
         hint = "ingest one first: python -m pipeline ingest DIR --history URL"
         raise PipelineError("the history has no run of these recipes", where=history, hint=hint)
-    return _assemble(context, options, scope, rows, awaited)
+    return _assemble(context, options, scope, rows, planned)
 
 
 def _read(context: Context, options: ReportOptions) -> tuple[Definition, RecipeSet]:
@@ -109,7 +109,7 @@ def _assemble(
     options: ReportOptions,
     scope: report_scope.ReportScope,
     rows: RowPair,
-    awaited: Sequence[str],
+    in_plans: Collection[str],
 ) -> ReportData:
     files = sorted((context.recipes / "timing").glob("*.json"))
     timings = (Timing.from_json(read(path), where=str(path)) for path in files)
@@ -117,4 +117,4 @@ def _assemble(
     published = comparison.published if comparison else ()
     studies = [read_study(folder / path, scope.catalogue) for path in published]
     timing = report_scope.timing_of(rows[0], timings)
-    return scope.data(rows, timing=timing, studies=studies, awaited=awaited)
+    return scope.data(rows, timing=timing, studies=studies, in_plans=in_plans)

@@ -19,6 +19,7 @@ from pipeline.edge.clients import Clients
 from pipeline.edge.endpoint import Endpoint
 from pipeline.edge.files import file_errors
 from pipeline.edge.place import Here
+from pipeline.edge.scratch import is_own
 from pipeline.edge.shell import Child, end_all
 from pipeline.errors import FileError, LaunchError
 from pipeline.launch import machine, mocker, ready
@@ -112,6 +113,9 @@ def sweep(run_id: str, cluster: Cluster, *, clients: Clients, job: str | None = 
     lines = machine.end_run(run_id, job, grace_s=cluster.site.teardown_s)
     with file_errors("remove"):
         for folder in sorted(Path(tempfile.gettempdir()).glob(f"{scratch_prefix(run_id, job)}*")):
+            if not is_own(folder):
+                lines.append(f"left {folder}: it is not a folder of this user")
+                continue
             shutil.rmtree(folder)
             lines.append(f"removed {folder}")
     return lines

@@ -9,12 +9,24 @@ from collections.abc import Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, NamedTuple, Self, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import ArtifactError
 from pipeline.schema import upgrades
 
 SMALLEST, BIGGEST = 1e-30, 1e30  # of every figure in a document, if it is not 0
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    seen: list[Any] = []
+    for value in values:
+        if value in seen:
+            raise ValueError(f"{value!r} is listed twice")
+        seen.append(value)
+    return values
+
+
+DISTINCT = AfterValidator(_distinct)  # of a list in which a repeated entry is a mistake
 
 
 class Document(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from pipeline.schema.base import Document, digest
+from pipeline.schema.base import DISTINCT, Document, digest
 from pipeline.schema.cluster import Cluster, Positive
 from pipeline.schema.engine import Engine, EngineChoice, EngineName, nearest_engine
 from pipeline.schema.recipe import Count, Precision, Recipe, Text
@@ -35,7 +35,7 @@ class Sku(Document):
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     title: Text
-    aliases: tuple[str, ...] = ()
+    aliases: Annotated[tuple[str, ...], DISTINCT] = ()
     vendor: Literal["nvidia", "amd"]
     hbm_gb: Positive = Field(description="nominal size as sold, GB")
     hbm_usable_mib: Count | None = Field(

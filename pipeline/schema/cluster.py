@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
-from pipeline.schema.base import Document, digest
+from pipeline.schema.base import DISTINCT, Document, digest
 from pipeline.schema.recipe import Count, Purpose, Text
 
 Positive = Annotated[float, Field(gt=0)]
@@ -190,18 +190,18 @@ class Cluster(Document):
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     title: Text
-    skus: Annotated[tuple[str, ...], Field(min_length=1)]
+    skus: Annotated[tuple[str, ...], Field(min_length=1), DISTINCT]
     site: AnySite = Field(description="the launcher and its parameters")
     measure: Literal["replay", "aiperf"]
     engine_override: Literal["mocker"] | None = None
-    runs_on: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+    runs_on: Annotated[tuple[str, ...], Field(min_length=1), DISTINCT] = Field(
         description="labels of the GitHub runner"
     )
     purpose: Purpose = Field(
         default="benchmark", description="which recipes run here: those of the same purpose"
     )
     racks: Count = Field(description="deployments that can run at once; the matrix's max-parallel")
-    timing: Text | Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
+    timing: Text | Annotated[tuple[Text, ...], Field(min_length=1), DISTINCT] | None = Field(
         default=None,
         description="timing document below recipes/, or several of them, for simulated engines",
     )

@@ -239,6 +239,9 @@ class Caveats(Document):
     deployments: int
     has_curves: bool
     kinds: tuple[CurveKind, ...] = Field(description="all that are shown, the one that the tables read first")
+    left_out: tuple[str, ...] = Field(
+        default=(), description="recipes in the plans of the run that the definition does not select"
+    )
 
 
 class GapCount(Document):

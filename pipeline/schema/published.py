@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.schema.base import Document, Stored, schema
+from pipeline.schema.base import DISTINCT, Document, Stored, schema
 from pipeline.schema.claims import Assertion, Axis, CostMode, Positive, Printed, Quantity
 from pipeline.schema.recipe import Count, Text, WorkerPool
 
@@ -165,7 +165,7 @@ class PublishedIso(Document):
     """An iso-interactivity table. Ratios: throughput last over first SKU, cost first over last."""
 
     axis: Axis
-    skus: Annotated[tuple[str, ...], Field(min_length=1)]
+    skus: Annotated[tuple[str, ...], Field(min_length=1), DISTINCT]
     decimals: dict[Literal["total_tok_s_gpu", "usd_per_mtok", "ratio"], int]
     rows: Annotated[tuple[PublishedIsoRow, ...], Field(min_length=1)]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
-from pipeline.schema.base import Document, digest
+from pipeline.schema.base import DISTINCT, Document, digest
 
 LARGEST = 2**31 - 1  # of every count: what a column of the history holds
 Count = Annotated[int, Field(ge=1, le=LARGEST)]
@@ -144,7 +144,7 @@ class Recipe(Document):
     """One deployment shape and its concurrencies, with every inherited value filled in."""
 
     id: str = Field(pattern=r"^[a-z0-9.-]{1,100}$")
-    was: tuple[str, ...] = ()
+    was: Annotated[tuple[str, ...], DISTINCT] = ()
     title: Text
     notes: str = ""
     source: Text

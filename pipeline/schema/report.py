@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.schema.base import Document, Stored, schema
+from pipeline.schema.base import DISTINCT, Document, Stored, schema
 from pipeline.schema.catalogue import Llm, Price, PriceTier, Sku
 from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.findings import (
@@ -53,11 +53,11 @@ class Definition(Document):
 
     title: Text
     select: Text = Field(description="glob over recipe ids")
-    skus: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+    skus: Annotated[tuple[str, ...], Field(min_length=1), DISTINCT] = Field(
         description="in the order of the columns; ratios are last over first"
     )
-    interactivity: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = Field(
-        description="grid of the iso table, tok/s/user"
+    interactivity: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1), DISTINCT] = (
+        Field(description="grid of the iso table, tok/s/user")
     )
     price_tier: PriceTier
     relevant_change: Annotated[float, Field(gt=0, lt=1)] = Field(
@@ -100,6 +100,11 @@ class ReportData(Stored):
         default=(),
         exclude_if=lambda awaited: not awaited,
         description="recipe ids in the plans of the reported run: a missing one is a failure",
+    )
+    left_out: tuple[str, ...] = Field(
+        default=(),
+        exclude_if=lambda left_out: not left_out,
+        description="recipe ids in the plans of the reported run that the definition does not select",
     )
     planned_skus: dict[str, str] = Field(
         default_factory=dict,

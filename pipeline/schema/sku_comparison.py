@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field
 
-from pipeline.schema.base import Document
+from pipeline.schema.base import DISTINCT, Document
 from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.hbm import Hbm
 from pipeline.schema.recipe import Count, Text
@@ -66,7 +66,7 @@ class WorkerShape(Document):
 class FitAssumptions(Document):
     """Same settings for every worker shape on every SKU, so that only the shape and the memory differ."""
 
-    shapes: Annotated[tuple[Shape, ...], Field(min_length=1)] = Field(
+    shapes: Annotated[tuple[Shape, ...], Field(min_length=1), DISTINCT] = Field(
         description="worker shapes to judge: TP4, TEP4, DEP8, …"
     )
     utilisation: Annotated[float, Field(gt=0, le=1)] = Field(description="gpu-memory-utilization")
@@ -77,7 +77,7 @@ class FitAssumptions(Document):
 class ExchangeAssumptions(Document):
     """What the all-to-all of expert parallelism is computed from."""
 
-    ep: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
+    ep: Annotated[tuple[Count, ...], Field(min_length=1), DISTINCT] = Field(
         description="expert-parallel widths to show"
     )
     tokens_per_rank: Count = Field(description="tokens that one rank decodes in a step")
@@ -91,7 +91,7 @@ class ExchangeAssumptions(Document):
 class SkuComparisonDefinition(Document):
     """What a report assumes where it looks beyond its curves."""
 
-    published: tuple[Text, ...] = Field(
+    published: Annotated[tuple[Text, ...], DISTINCT] = Field(
         default=(), description="published studies to compare with; paths from the definition's folder"
     )
     fit: FitAssumptions

@@ -2,15 +2,22 @@
 
 import os
 import signal
+import tempfile
 import time
 
 import pytest
 
+from pipeline import collect
 from pipeline.edge import processes, shell
+from pipeline.edge.clients import Clients
 from pipeline.edge.clock import SystemClock
+from pipeline.edge.http import SystemHttp
 from pipeline.edge.shell import Shell, end_all
 from pipeline.errors import ArtifactError, PipelineError
+from pipeline.launch import local
+from pipeline.schema.endpoint import scratch_prefix
 from pipeline.store import branch
+from tests.golden.regenerate import recipe_set
 
 
 @pytest.fixture
@@ -70,3 +77,22 @@ def test_points_that_are_a_link_are_refused(tmp_path):
     with pytest.raises(ArtifactError, match="symbolic link"):
         branch.copy_missing(tmp_path / "tree", tmp_path / "out", ("points",))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_sweep_leaves_folders_of_other_users(monkeypatch, tmp_path):
+    """In a shared folder for temporary files, and beside results: the names are no proof."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    cluster = recipe_set().catalogue.clusters["local-live"]
+    folder = tmp_path / f"{scratch_prefix('r1', None)}abc"
+    working = tmp_path / ".bench-r1-1-small-fp4.x"
+    for one in (folder, working):
+        one.mkdir()
+    clients = Clients(SystemClock(), Shell(), SystemHttp())
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert local.sweep("r1", cluster, clients=clients) == [f"left {folder}: it is not a folder of this user"]
+    assert collect.sweep(tmp_path, "r1") == []
+    assert (folder.is_dir(), working.is_dir()) == (True, True)
+    monkeypatch.undo()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert local.sweep("r1", cluster, clients=clients) == [f"removed {folder}"]
+    assert collect.sweep(tmp_path, "r1") == [working]

@@ -237,6 +237,26 @@ def test_concurrencies_rise(conc, word):
     assert word in only(recipe("[4, 8]", conc)).what
 
 
+@pytest.mark.parametrize(
+    ("files", "what"),
+    [
+        (
+            {"cluster": small.CLUSTER.replace("[tiny-2x4]", "[tiny-2x4, tiny-2x4]")},
+            "'tiny-2x4' is listed twice",
+        ),
+        (
+            {"cluster": small.CLUSTER.replace("[ubuntu-latest]", "[self-hosted, self-hosted]")},
+            "'self-hosted' is listed twice",
+        ),
+        ({"skus": small.SKUS.replace("[Tiny Rack, tiny]", "[tiny, tiny]")}, "'tiny' is listed twice"),
+        ({"recipe": small.RECIPE + "was: [a.b, a.b]\n"}, "'a.b' is listed twice"),
+    ],
+)
+def test_a_repeated_entry_of_a_list_is_refused(files, what):
+    found = load.examine(small.texts(**files))[1]
+    assert any(one.severity == "error" and what in one.what and one.line > 1 for one in found), found
+
+
 def test_an_image_that_is_a_tag_is_a_warning_only():
     recipe_set, problems = load.examine(
         small.texts(base=small.BASE.replace("vllm/vllm-openai@sha256:0123", "vllm/vllm-openai:v0.20.0"))

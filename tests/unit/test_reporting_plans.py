@@ -116,6 +116,21 @@ def test_what_a_night_lost_is_missing_and_what_it_had_not_to_bring_stays(night, 
     assert not message.is_red  # nine recipes never ran, but nobody's plan named them
 
 
+def test_a_recipe_of_the_plan_that_the_definition_leaves_out_is_named_on_the_page(night, tmp_path):
+    night("120", ONE, TWO)
+    definition = tmp_path / "one-rack.yaml"
+    text = DEFINITION.read_text().replace("skus: [gb200-nvl72, gb300-nvl72]", "skus: [gb200-nvl72]")
+    definition.write_text(text.partition("comparison:")[0])
+    (tmp_path / "plan.json").write_text(plan(recipes()[ONE], recipes()[TWO]).to_json())
+    words = ["--run-id", "120", "--plan", str(tmp_path / "plan.json"), "--out", str(tmp_path / "out")]
+    assert cli.run(["report", str(definition), "--history", str(tmp_path / "history"), *words], {}) == 0
+    data, _ = told(tmp_path)
+    assert (data.awaited, data.left_out) == ((ONE,), (TWO,))
+    said = f"left out: 1 recipe in the plan of this run but not selected by the report: {TWO}"
+    for page in ("README.md", "index.html"):
+        assert said in (tmp_path / "out" / page).read_text().replace("\\", "")
+
+
 def test_the_very_first_night_may_bring_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     (tmp_path / "history").mkdir()

@@ -29,3 +29,30 @@ def test_columns_that_no_rule_reads_are_named_of_a_csv_only():
     )
     assert study.unread_columns(PurePath("points.csv"), content) == ("colour",)
     assert study.unread_columns(PurePath("points.yaml"), content) == ()
+
+
+TWO_RACKS = """\
+title: Two racks
+select: "*"
+skus: [gb200-nvl72, gb300-nvl72]
+interactivity: [16, 20]
+price_tier: hyperscaler
+relevant_change: 0.02
+directional_gap: 10
+"""
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "line", "what"),
+    [
+        ("[gb200-nvl72, gb300-nvl72]", "[gb200-nvl72, gb200-nvl72]", 3, "'gb200-nvl72' is listed twice"),
+        ("[16, 20]", "[16, 20, 16.0]", 4, "16.0 is listed twice"),
+    ],
+)
+def test_a_repeated_sku_or_grid_point_of_a_definition_is_refused_at_its_line(was, now, line, what):
+    catalogue = recipe_set().catalogue
+    assert study.definition(PurePath("d.yaml"), TWO_RACKS.encode(), catalogue).skus
+    with pytest.raises(RecipeError) as caught:
+        study.definition(PurePath("d.yaml"), TWO_RACKS.replace(was, now).encode(), catalogue)
+    (problem,) = caught.value.problems
+    assert (problem.line, what in problem.what) == (line, True), problem

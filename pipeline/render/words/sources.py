@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pipeline.render.text import number, plain
 from pipeline.render.words.kinds import kind_text
@@ -10,6 +10,8 @@ from pipeline.schema.catalogue import Price
 from pipeline.schema.curve_kind import CurveKind
 from pipeline.schema.findings import Calibration, Caveats, LintCounts
 from pipeline.schema.report import Report
+
+NAMED = 5  # recipes that a banner names
 
 
 def banners(report: Report) -> Iterator[str]:
@@ -32,10 +34,19 @@ def banners(report: Report) -> Iterator[str]:
     if found.incomplete and found.has_curves:
         counted = f"{found.incomplete} of {found.deployments} deployments lack points (see Coverage)"
         yield f"incomplete: {counted}; curves, readings and ratios do not include them"
+    if found.left_out:
+        yield f"left out: {_left_out(found.left_out)}"
     if len(found.kinds) > 1:
         main, *others = (plain(kind_text(kind)) for kind in found.kinds)
         used = f"the tables under Curves use {main}, not {'; '.join(others)}"
         yield f"different kinds of figures are never mixed: {used}"
+
+
+def _left_out(recipes: Sequence[str]) -> str:
+    named = ", ".join(plain(recipe) for recipe in recipes[:NAMED])
+    more = f" and {len(recipes) - NAMED} more" if len(recipes) > NAMED else ""
+    count = f"{len(recipes)} recipe{'s' * (len(recipes) > 1)}"
+    return f"{count} in the plan of this run but not selected by the report: {named}{more}"
 
 
 def _simulated(kind: CurveKind, calibration: Calibration | None) -> str:
