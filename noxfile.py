@@ -355,10 +355,18 @@ def engine(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def fuzz(session: nox.Session) -> None:
+    """Hand random odd inputs to every check for a minute, always the same ones; ``-- --minutes N``: new ones."""
+    set_up(session)
+    session.run(str(PYTHON), "-m", "tests.fuzz", *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def deep(session: nox.Session) -> None:
     """Run the suites that are too long for every change."""
     for name in ("engine", "slurm", "slurm-faults"):
         session.notify(name)
+    session.notify("fuzz", ["--minutes", "10"])
 
 
 def release_notes(session: nox.Session, version: str) -> str:

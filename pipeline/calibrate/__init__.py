@@ -2,12 +2,13 @@
 
 from pipeline.calibrate.fitting import Fit, rate, sku_timing
 from pipeline.calibrate.matching import match
-from pipeline.calibrate.points import GivenPoint, given_points, read_points
+from pipeline.calibrate.points import COLUMNS, GivenPoint, given_points, read_points
 from pipeline.calibrate.ranges import with_ranges
 from pipeline.calibrate.rows import Row
 from pipeline.deployment.closed_loop import RequestLengths, closed_loop
 
 __all__ = [
+    "COLUMNS",
     "Fit",
     "GivenPoint",
     "RequestLengths",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import Problem, RecipeError
+from pipeline.schema import numbers
 from pipeline.schema.published import Study
 from pipeline.schema.recipe import Recipe, WorkerPool
 
@@ -47,24 +45,16 @@ class GivenPoint:
         )
 
 
-def read_points(text: str, *, where: str) -> list[GivenPoint]:
-    """Return every row; RecipeError with every wrong cell at its line."""
-    reader = csv.DictReader(io.StringIO(text))
-    missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-    if missing:
-        raise RecipeError(
-            [Problem(where, 1, 1, f"missing columns {', '.join(missing)}", f"needed: {', '.join(COLUMNS)}")]
-        )
+def read_points(rows: Iterable[tuple[int, Mapping[str, str]]], *, where: str) -> list[GivenPoint]:
+    """Return the point of every row, a line number and its cells; RecipeError with every wrong cell at its line."""
     points, problems = [], []
-    for line, cells in enumerate(reader, start=2):
+    for line, cells in rows:
         try:
             points.append(_given(line, cells))
         except ValueError as error:
             problems.append(Problem(where, line, 1, str(error), "give a positive number, or a name"))
-    if problems or not points:
-        raise RecipeError(
-            problems or [Problem(where, 1, 1, "no points below the header", "add one row per point")]
-        )
+    if problems:
+        raise RecipeError(problems)
     return points
 
 
@@ -95,19 +85,22 @@ def given_points(study: Study, lines: Sequence[int]) -> list[GivenPoint]:
     ]
 
 
-def _given(line: int, cells: dict[str, str]) -> GivenPoint:
+def _given(line: int, cells: Mapping[str, str]) -> GivenPoint:
     def number(column: str) -> float:
-        try:
-            value = float(cells[column] or "nan")
-        except ValueError:
-            value = math.nan
-        if not (math.isfinite(value) and value > 0):
+        value = numbers.figure(cells[column])
+        if value is None or value <= 0:
             raise ValueError(f"{column} is {cells[column]!r}")
+        return value
+
+    def whole(column: str) -> int:
+        value = numbers.count(cells[column])
+        if value is None or value <= 0:
+            raise ValueError(f"{column} is {cells[column]!r}, not a positive integer")
         return value
 
     def pool(role: str) -> WorkerPool:
         return WorkerPool(
-            pp=1, **{field: int(number(f"{role}_{field}")) for field in ("workers", "tp", "dp", "ep")}
+            pp=1, **{field: whole(f"{role}_{field}") for field in ("workers", "tp", "dp", "ep")}
         )
 
     for column in TEXTS:
@@ -118,9 +111,9 @@ def _given(line: int, cells: dict[str, str]) -> GivenPoint:
         cells["model"],
         cells["precision"],
         cells["sku"],
-        int(number("isl")),
-        int(number("osl")),
-        int(number("conc")),
+        whole("isl"),
+        whole("osl"),
+        whole("conc"),
         pool("prefill"),
         pool("decode"),
         number("total_tok_s_gpu"),

@@ -13,7 +13,7 @@ from pipeline.edge.files import sha256
 from pipeline.edge.process_pool import worker_processes
 from pipeline.flow.calibration_replays import Replayer, draw_lengths
 from pipeline.flow.context import Context, read, write
-from pipeline.flow.published import given_by
+from pipeline.flow.published import given_by, points_of
 from pipeline.flow.recipes import read_recipe_set
 from pipeline.load import RecipeSet
 from pipeline.schema.timing import Timing
@@ -53,7 +53,7 @@ def calibrate(context: Context, points: Path, out: Path, *, workers: int) -> str
 def _given(points: Path, text: bytes, recipe_set: RecipeSet) -> Sequence[GivenPoint]:
     if points.suffix == ".yaml":
         return given_by(points, recipe_set.catalogue)
-    return package.read_points(text.decode(errors="replace"), where=str(points))
+    return points_of(text.decode(errors="replace"), where=str(points))
 
 
 def _skus(rows: Sequence[Row]) -> list[str]:

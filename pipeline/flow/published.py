@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline import calibrate, store
 from pipeline.flow.context import Context, read, recipes_root
 from pipeline.flow.recipes import read_recipe_set
-from pipeline.load import study
+from pipeline.load import study, tables
 from pipeline.schema.catalogue import Catalogue
 from pipeline.schema.history import RunSummary
 from pipeline.schema.published import Study
@@ -33,3 +33,9 @@ def ingest(context: Context, paths: Sequence[Path], history: str) -> list[RunSum
         found = read_study(path, recipe_set.catalogue)
         folders += store.published(found, recipe_set.recipes, where=str(path))
     return store.ingest(history, folders)
+
+
+def points_of(text: str, *, where: str) -> list[calibrate.GivenPoint]:
+    """Return the points of a CSV that ``calibrate`` fits; RecipeError with every problem at its line."""
+    lines = tables.lines(text, where=where, needed=calibrate.COLUMNS)
+    return calibrate.read_points(((line.number, line.cells) for line in lines), where=where)

@@ -154,5 +154,5 @@ def _dense_layers(sizes: _Sizes, layers: int) -> int:
     if step == 0:
         raise ArtifactError("decoder_sparse_step is 0", where=sizes.where)
     first = min(layers, sizes.one("first_k_dense_replace", default=0))
-    listed = set(only) if isinstance(only, list) else set()
+    listed = only if isinstance(only, list) else []
     return sum(layer < first or layer in listed or (layer + 1) % step > 0 for layer in range(layers))

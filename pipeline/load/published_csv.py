@@ -10,11 +10,12 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from pipeline.errors import Problem, RecipeError
-from pipeline.load import limits, numbers
+from pipeline.load import limits
 from pipeline.load.conform import nearest
 from pipeline.load.tables import Line, decimals, header
 from pipeline.load.tables import lines as rows_of
 from pipeline.plaintext import one_line
+from pipeline.schema import numbers
 from pipeline.schema.catalogue import Catalogue
 from pipeline.schema.published import PointTable, PublishedIso, PublishedIsoRow, PublishedRow
 from pipeline.schema.recipe import ROLES

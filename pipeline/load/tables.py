@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import Problem, RecipeError
-from pipeline.load import limits, numbers
+from pipeline.load import limits
 from pipeline.load.conform import nearest
 from pipeline.plaintext import one_line
+from pipeline.schema import numbers
 
 MAX_COLUMNS = 1_000
 VALID = "ok"

@@ -10,6 +10,7 @@ from pipeline.calibrate import Fit, RequestLengths, Row, closed_loop
 from pipeline.calibrate.fitting import _loop
 from pipeline.errors import PipelineError, RecipeError
 from pipeline.flow.context import texts
+from pipeline.flow.published import points_of
 
 BOOK = load.read(texts(Path(__file__).parents[2] / "recipes"))
 PASS = 16384
@@ -93,7 +94,7 @@ def test_one_point_of_a_family_cannot_be_fitted():
 
 
 def test_points_are_read_with_their_shapes():
-    (point,) = calibrate.read_points(f"{HEAD}\n{LINE}\n", where="points.csv")
+    (point,) = points_of(f"{HEAD}\n{LINE}\n", where="points.csv")
     assert (point.sku, point.conc, point.total_tok_s_gpu, point.decode.shape) == (
         "GB200 NVL72",
         256,
@@ -106,16 +107,20 @@ def test_points_are_read_with_their_shapes():
 @pytest.mark.parametrize(
     ("text", "line", "word"),
     [
-        ("sku,conc\n", 1, "missing columns model, precision, isl"),
-        (f"{HEAD}\n", 1, "no points"),
+        ("sku,conc\n", 1, "no column `precision`"),
+        (f"{HEAD}\n", 1, "no rows below"),
         (f"{HEAD}\n{LINE.replace('3148.0', 'nan')}\n", 2, "total_tok_s_gpu is 'nan'"),
         (f"{HEAD}\n{LINE}\n{LINE.replace('41.23', '-1')}\n", 3, "tpot_ms is '-1'"),
         (f"{HEAD}\n{LINE.replace(',256,', ',many,')}\n", 2, "conc is 'many'"),
+        (f"{HEAD}\n{LINE.replace(',256,', ',2_56,')}\n", 2, "conc is '2_56'"),
+        (f"{HEAD}\n{LINE.replace(',256,', ',25.6,')}\n", 2, "conc is '25.6', not a positive integer"),
+        (f"{HEAD}\n{LINE.replace('41.23', '٤١')}\n", 2, "tpot_ms is"),
+        (f"{HEAD}\r{LINE}\n", 1, "not valid CSV"),
     ],
 )
 def test_points_that_are_none_are_refused_at_their_line(text, line, word):
     with pytest.raises(RecipeError) as caught:
-        calibrate.read_points(text, where="points.csv")
-    (problem,) = caught.value.problems
+        points_of(text, where="points.csv")
+    problem = next(one for one in caught.value.problems if word in one.what)
     assert problem.line == line
     assert word in problem.what

@@ -181,6 +181,7 @@ WRONG = [
         },
         "weights of 8 bits",
     ),
+    ({"quantization_config": {"quant_method": "fp8", "weight_block_size": [[1], 128]}}, "fp8 without"),
     ({"model_type": "qwen3_moe", "num_experts": 8, "decoder_sparse_step": 0}, "decoder_sparse_step is 0"),
 ]
 
@@ -191,6 +192,11 @@ def test_a_configuration_that_is_wrong_or_not_known_is_named(changed, what):
     with pytest.raises(ArtifactError, match=r"config\.json") as caught:
         read({name: value for name, value in fields.items() if value is not None})
     assert what in str(caught.value)
+
+
+def test_an_odd_list_of_dense_layers_names_no_layer():
+    odd = {**config("Qwen--Qwen3-235B-A22B"), "mlp_only_layers": [[1], None, "a"]}
+    assert read(odd) == read(config("Qwen--Qwen3-235B-A22B"))
 
 
 def run_add(tmp_path, *argv: str) -> int:

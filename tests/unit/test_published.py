@@ -9,10 +9,9 @@ import pytest
 
 from pipeline import analyse, cli, load, store
 from pipeline.analyse.curves import families
-from pipeline.calibrate import read_points
 from pipeline.errors import ArtifactError, RecipeError
 from pipeline.flow.context import texts
-from pipeline.flow.published import given_by, read_study
+from pipeline.flow.published import given_by, points_of, read_study
 from pipeline.render.studies import beside
 from pipeline.schema.published import Study
 from pipeline.store import published
@@ -50,7 +49,7 @@ def test_every_row_of_the_study_is_deployed_by_the_recipe_that_it_names():
 
 
 def test_the_study_says_what_the_points_of_the_calibration_say():
-    given = read_points((FILE.with_suffix(".csv")).read_text("utf-8"), where="csv")
+    given = points_of((FILE.with_suffix(".csv")).read_text("utf-8"), where="csv")
     mine = given_by(FILE, BOOK.catalogue)
     assert [replace(one, line=0, sku="", recipe=None) for one in mine] == [
         replace(one, line=0, sku="") for one in given

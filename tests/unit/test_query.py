@@ -24,7 +24,9 @@ def history(tmp_path) -> str:
     return str(tmp_path / "history")
 
 
-@pytest.mark.parametrize("sql", ["", "  ", ";", ";;", "-- a comment", "/* a comment */", "\n--\n;", "\x00"])
+@pytest.mark.parametrize(
+    "sql", ["", "  ", ";", ";;", "-- a comment", "/* a comment */", "\n--\n;", "\x00", "select '\udcff'"]
+)
 @pytest.mark.parametrize("words", [(), ("--json",)])
 def test_sql_without_a_query_is_an_error_of_usage(history, sql, words, capsys):
     assert cli.run(["query", sql, "--history", history, *words], {}) == 2

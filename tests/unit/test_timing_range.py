@@ -14,6 +14,7 @@ from pipeline.deployment.timings import sku_timing
 from pipeline.errors import RecipeError
 from pipeline.flow.calibration_replays import draw_lengths
 from pipeline.flow.context import texts
+from pipeline.flow.published import points_of
 from pipeline.measure.observation import Observation
 from pipeline.measure.points import point
 from pipeline.measure.requests import Request
@@ -215,7 +216,7 @@ GIVEN = "deepseek-v4-pro,fp4,GB200 NVL72,8192,1024,256,3148.0,41.23,1,1,8,8,1,1,
 
 
 def paired(text: str, recipes=None):
-    points = calibrate.read_points(f"{','.join(calibrate.points.COLUMNS)}\n{text}\n", where="points.csv")
+    points = points_of(f"{','.join(calibrate.points.COLUMNS)}\n{text}\n", where="points.csv")
     known = (recipes or BOOK.recipes).values()
     return calibrate.match(points, known, BOOK.catalogue, draw_lengths, where="points.csv")
 
