@@ -119,13 +119,16 @@ def _architecture(sizes: _Sizes, kind: str, *, has_vision: bool) -> Architecture
     dense = _dense_layers(sizes, layers) if experts else layers
     kinds = sizes.config.get("layer_types")
     sliding = kinds.count("sliding_attention") if isinstance(kinds, list) else 0
+    if sliding >= layers:
+        raise ArtifactError("no layer of layer_types has full attention", where=sizes.where)
+    head_dim = sizes.count("head_dim") if sizes.config.get("head_dim") is not None else hidden // heads
     return Architecture(
         layers=layers,
         hidden=hidden,
         vocabulary=sizes.count("vocab_size"),
         heads=heads,
         kv_heads=1 if latent else sizes.count("num_key_value_heads"),
-        head_dim=latent.nope + latent.rope if latent else sizes.one("head_dim", default=hidden // heads),
+        head_dim=latent.nope + latent.rope if latent else head_dim,
         latent=latent,
         experts=experts,
         per_token=sizes.one(*PER_TOKEN) if experts else 0,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from pipeline.errors import ArtifactError
 from pipeline.llms.config import Architecture, architecture
@@ -63,6 +64,15 @@ def document(checkpoints: Sequence[Checkpoint], stated: Stated) -> Llm:
     if arch.has_vision and stated.vision_gb is None:
         what = "the LLM has a vision tower, and its configuration does not say how large it is"
         raise ArtifactError(what, where=where, hint="state --vision-gb, the GB of vision tower and projector")
+    try:
+        return _document(arch, formats, stated)
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f"sizes that no LLM has: {first['loc'][-1]} {first['msg'][0].lower()}{first['msg'][1:]}"
+        raise ArtifactError(what, where=where, hint="check the sizes in the file") from error
+
+
+def _document(arch: Architecture, formats: Sequence[Format], stated: Stated) -> Llm:
     return Llm(
         id=stated.id,
         title=stated.title,

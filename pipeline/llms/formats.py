@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from pipeline.errors import ArtifactError
-from pipeline.llms.config import Architecture
+from pipeline.llms.config import LARGEST, Architecture
 from pipeline.schema.recipe import Precision
 
 PLAIN = 16.0  # bits of BF16
@@ -60,7 +60,7 @@ def format_of(arch: Architecture, quantisation: Mapping[str, Any], *, where: str
 
 def _fp8(quantisation: Mapping[str, Any], where: str) -> Format:
     block = quantisation.get("weight_block_size")
-    sizes = [one for one in block if type(one) is int and one > 0] if isinstance(block, list) else []
+    sizes = [one for one in block if _is_size(one)] if isinstance(block, list) else []
     if len(sizes) != 2 or sizes != block:
         raise ArtifactError("fp8 without weight_block_size [ROWS, COLUMNS] is not known", where=where)
     return Format("fp8", dict.fromkeys(MODULES, 8 + 32 / (sizes[0] * sizes[1])), sizes[0])
@@ -77,15 +77,23 @@ def _groups(arch: Architecture, quantisation: Mapping[str, Any], where: str) -> 
         ("int", 4): ("int4", 16.0),
         ("float", 4): ("nvfp4", 8.0),
     }
-    if (kind, bits) not in known or type(size) is not int or size <= 0:
-        what = f"weights of {bits} bits, type {kind}, in groups of {size} are not known"
+    if (
+        not (isinstance(kind, str) and isinstance(bits, int))
+        or (kind, bits) not in known
+        or not _is_size(size)
+    ):
+        what = f"weights of {bits} bits, type {kind}, in groups of {size} are not known"[:200]
         raise ArtifactError(what, where=where, hint="known: int or float of 4 bits in groups")
     precision, scale = known[kind, bits]
-    ignored = quantisation.get("ignore") or ()
-    patterns = [one for one in ignored if isinstance(one, str)]
+    ignored = quantisation.get("ignore")
+    patterns = [one for one in ignored if isinstance(one, str)] if isinstance(ignored, list) else []
     names = {group: _module(arch, name) for group, name in MODULES.items()}
     quantised = [group for group, name in names.items() if not _is_ignored(name, patterns)]
     return Format(precision, dict.fromkeys(quantised, 4 + scale / size), size)
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 0 < value <= LARGEST
 
 
 def _module(arch: Architecture, name: str) -> str:

@@ -93,7 +93,7 @@ def _change(chance: random.Random, whole: Any) -> None:
             del place[key]
         elif kind < 0.25:
             place[key] = [inner, inner]
-        elif kind < 0.35 and isinstance(inner, int | float):
+        elif kind < 0.35 and isinstance(inner, int | float) and abs(inner) < 1e200:
             place[key] = inner * chance.choice((-1, 0, 1000, 0.001, 1e30))
         elif kind < 0.4 and isinstance(place, dict):
             place[str(scalar(chance))] = inner

@@ -24,7 +24,7 @@ from pipeline.deployment import hbm
 from pipeline.errors import PipelineError
 from pipeline.fetch.unpack import unpack
 from pipeline.flow.published import points_of
-from pipeline.llms import checkpoint
+from pipeline.llms import Stated, checkpoint, document
 from pipeline.plaintext import CONTROLS, MOST, lines, one_line
 from pipeline.publish import foreign
 from pipeline.schema.report import ReportData
@@ -129,7 +129,8 @@ def configurations(chance: random.Random) -> None:
     """A config.json of an LLM."""
     path = chance.choice(sorted((ROOT / "tests/fixtures/configs").glob("*.json")))
     with contextlib.suppress(PipelineError):
-        checkpoint(mutations.value(chance, json.loads(path.read_text())), where="config.json")
+        found = checkpoint(mutations.value(chance, json.loads(path.read_text())), where="config.json")
+        document([found], Stated("a", "A", "a/b", "a test", 1.0, 4.2)).to_json()
 
 
 def archives(chance: random.Random) -> None:

@@ -182,6 +182,26 @@ WRONG = [
         "weights of 8 bits",
     ),
     ({"quantization_config": {"quant_method": "fp8", "weight_block_size": [[1], 128]}}, "fp8 without"),
+    (
+        {
+            "quantization_config": {
+                "quant_method": "modelopt",
+                "config_groups": {"a": {"weights": {"type": "int", "num_bits": 4, "group_size": 10**400}}},
+            }
+        },
+        "weights of 4 bits",
+    ),
+    ({"layer_types": ["sliding_attention"] * 64, "sliding_window": 128}, "no layer of layer_types"),
+    ({"head_dim": 0}, "head_dim is 0"),
+    (
+        {
+            "quantization_config": {
+                "quant_method": "modelopt",
+                "config_groups": {"a": {"weights": {"type": [1]}}},
+            }
+        },
+        "are not known",
+    ),
     ({"model_type": "qwen3_moe", "num_experts": 8, "decoder_sparse_step": 0}, "decoder_sparse_step is 0"),
 ]
 
