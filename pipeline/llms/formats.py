@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypeGuard
 
 from pipeline.errors import ArtifactError
 from pipeline.llms.config import LARGEST, Architecture
@@ -73,18 +73,11 @@ def _groups(arch: Architecture, quantisation: Mapping[str, Any], where: str) -> 
     if not isinstance(weights, dict):
         raise ArtifactError("quantization_config has not exactly one group with weights", where=where)
     kind, bits, size = (weights.get(name) for name in ("type", "num_bits", "group_size"))
-    known: dict[tuple[Any, Any], tuple[Precision, float]] = {
-        ("int", 4): ("int4", 16.0),
-        ("float", 4): ("nvfp4", 8.0),
-    }
-    if (
-        not (isinstance(kind, str) and isinstance(bits, int))
-        or (kind, bits) not in known
-        or not _is_size(size)
-    ):
+    known: dict[str, tuple[Precision, float]] = {"int": ("int4", 16.0), "float": ("nvfp4", 8.0)}
+    if bits != 4 or str(kind) not in known or not _is_size(size):
         what = f"weights of {bits} bits, type {kind}, in groups of {size} are not known"[:200]
         raise ArtifactError(what, where=where, hint="known: int or float of 4 bits in groups")
-    precision, scale = known[kind, bits]
+    precision, scale = known[str(kind)]
     ignored = quantisation.get("ignore")
     patterns = [one for one in ignored if isinstance(one, str)] if isinstance(ignored, list) else []
     names = {group: _module(arch, name) for group, name in MODULES.items()}
@@ -92,7 +85,7 @@ def _groups(arch: Architecture, quantisation: Mapping[str, Any], where: str) -> 
     return Format(precision, dict.fromkeys(quantised, 4 + scale / size), size)
 
 
-def _is_size(value: Any) -> bool:
+def _is_size(value: Any) -> TypeGuard[int]:
     return type(value) is int and 0 < value <= LARGEST
 
 
