@@ -43,7 +43,7 @@ def nearest(word: str, known: Iterable[str], *, what: str = "known") -> str:
     """Return a hint with the known name that is most similar to a word, or with all of them."""
     names = sorted(known)
     near = closest(word, names)
-    return f"did you mean `{near}`?" if near else f"{what}: {', '.join(names)}"
+    return f"did you mean `{near}`?" if near else f"{what}: {', '.join(names) or 'none'}"
 
 
 def conform(model: type[D], node: Node, extra: dict[str, Any]) -> tuple[D | None, list[Problem]]:

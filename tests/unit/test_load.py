@@ -257,6 +257,11 @@ def test_a_repeated_entry_of_a_list_is_refused(files, what):
     assert any(one.severity == "error" and what in one.what and one.line > 1 for one in found), found
 
 
+def test_a_hint_without_a_known_name_says_that_there_is_none():
+    found = load.examine(small.texts(skus="{}\n"))[1]
+    assert {one.hint for one in found if "unknown SKU" in one.what} == {"known: none"}
+
+
 def test_an_image_that_is_a_tag_is_a_warning_only():
     recipe_set, problems = load.examine(
         small.texts(base=small.BASE.replace("vllm/vllm-openai@sha256:0123", "vllm/vllm-openai:v0.20.0"))
