@@ -48,6 +48,7 @@ class ReportScope:
         comparison, first = self.definition.comparison, self.recipes[0]
         peers = {name: sku for name, sku in skus.items() if name not in self.definition.skus}
         current, previous = rows
+        awaited = self.awaited(in_plans)
         return ReportData(
             name=self.name,
             definition=self.definition,
@@ -56,8 +57,8 @@ class ReportScope:
             timing=timing,
             planned=tuple(sorted(recipe.id for recipe in self.recipes)),
             planned_skus=skus_without_rows(self.recipes, current),
-            awaited=self.awaited(in_plans),
-            left_out=tuple(sorted(set(in_plans) - {recipe.id for recipe in self.recipes})),
+            awaited=awaited,
+            left_out=tuple(sorted(set(in_plans).difference(awaited))),
             rows=current,
             previous=previous,
             peers=peers if comparison else {},

@@ -72,7 +72,7 @@ def architecture(config: Mapping[str, Any], *, where: str) -> tuple[Architecture
     Raise ArtifactError, with ``where``, for a kind of LLM that is not known and for a missing or impossible size.
     """
     inner = config.get("text_config")
-    decoder = _Sizes({**inner} if isinstance(inner, dict) else config, where)
+    decoder = _Sizes(inner if isinstance(inner, dict) else config, where)
     kind = decoder.config.get("model_type")
     if kind not in KNOWN:
         hint = f"known: {', '.join(KNOWN)}; write models/NAME.yaml by hand (docs/adding-an-llm.md)"

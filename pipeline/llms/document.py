@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import ArtifactError
 from pipeline.llms.config import Architecture, architecture
-from pipeline.llms.formats import Format, format_of
+from pipeline.llms.formats import PLAIN, Format, format_of
 from pipeline.llms.parameters import Parameters, active, mtp, parameters
 from pipeline.schema.catalogue import KvCache, Llm, MtpLayer, MtpWeights, Weights
 
@@ -100,8 +100,8 @@ def _document(arch: Architecture, formats: Sequence[Format], stated: Stated) -> 
 
 def text(llm: Llm, files: Sequence[str]) -> str:
     """Return the YAML of an LLM document; ``files`` are the configurations that it was made from."""
-    fields: Mapping[str, Any] = llm.model_dump(mode="json", exclude={"id"}, exclude_defaults=True)
-    body: str = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=120)
+    stated = llm.model_dump(mode="json", exclude={"id"}, exclude_defaults=True)
+    body: str = yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=120)
     return HEADER.format(files=", ".join(files)) + body
 
 
@@ -134,7 +134,7 @@ def _weights(arch: Architecture, form: Format, vision_gb: float) -> Weights:
         shared_gb=_gb(found.shared, form.bits_of("shared")),
         dense_gb=_gb(found.dense, form.bits_of("dense")),
         attention_gb=_gb(found.attention, form.bits_of("attention")),
-        embeddings_gb=_gb(found.embeddings, 16),
+        embeddings_gb=_gb(found.embeddings, PLAIN),
         replicated_gb=_replicated(found, form),
         vision_gb=vision_gb,
         routed_block=form.block_of("routed") if arch.experts else None,
@@ -143,7 +143,7 @@ def _weights(arch: Architecture, form: Format, vision_gb: float) -> Weights:
 
 
 def _replicated(found: Parameters, form: Format) -> float:
-    return _gb(found.latent, form.bits_of("attention")) + _gb(found.router, 16)
+    return _gb(found.latent, form.bits_of("attention")) + _gb(found.router, PLAIN)
 
 
 def _kv(arch: Architecture) -> KvCache:

@@ -18,11 +18,11 @@ SMALLEST, BIGGEST = 1e-30, 1e30  # of every figure in a document, if it is not 0
 
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    seen: list[Any] = []
+    seen: set[Any] = set()
     for value in values:
         if value in seen:
             raise ValueError(f"{value!r} is listed twice")
-        seen.append(value)
+        seen.add(value)
     return values
 
 

@@ -74,8 +74,11 @@ def _answered(url: str | Storage, sql: str) -> Iterator[Any]:
 
 def _only_read(connection: Any, sql: str) -> Any:
     """Return the only statement of a text as the engine parses it; PipelineError if it is not one that reads."""
-    if not sql.isascii() and sql != sql.encode("utf-8", "replace").decode("utf-8"):
-        raise PipelineError("SQL: the query is no valid UTF-8 text", hint="write it again, without odd bytes")
+    try:
+        sql.encode()
+    except UnicodeEncodeError as error:
+        hint = "write it again, without odd bytes"
+        raise PipelineError("SQL: the query is no valid UTF-8 text", hint=hint) from error
     statements = connection.extract_statements(sql)
     if len(statements) == 1 and statements[0].type.name in READING:
         return statements[0]

@@ -47,8 +47,8 @@ def recipes(chance: random.Random) -> None:
     original = {"recipe": small.RECIPE, "base": small.BASE, "llm": small.LLM}
     original |= {"skus": small.SKUS, "cluster": small.CLUSTER}
     changed = mutations.text(chance, original[which])
-    texts = small.texts(**{which: changed}).items()
-    found, problems = load.examine({name: one.encode("utf-8", "surrogateescape") for name, one in texts})
+    files = small.texts(**{which: changed}).items()
+    found, problems = load.examine({name: one.encode("utf-8", "surrogateescape") for name, one in files})
     for problem in problems:
         assert str(problem).rstrip() == one_line(str(problem), 10**6)
     for recipe in found.recipes.values():
@@ -116,13 +116,13 @@ def queries(chance: random.Random) -> None:
     """SQL on a small history: an answer or a refusal, and valid JSON."""
     sql = mutations.text(chance, chance.choice(SELECTS))
     with contextlib.suppress(PipelineError):
-        json.dumps(store.query(_history(), sql), allow_nan=False)
+        json.dumps(store.query(_history().name, sql), allow_nan=False)
 
 
 @cache
-def _history() -> str:
-    folder = tempfile.mkdtemp(prefix="fuzz-")
-    store.ingest(folder, [results.result_folder()])
+def _history() -> tempfile.TemporaryDirectory[str]:
+    folder = tempfile.TemporaryDirectory(prefix="fuzz-")  # removed when this process ends
+    store.ingest(folder.name, [results.result_folder()])
     return folder
 
 

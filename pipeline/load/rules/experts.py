@@ -66,7 +66,7 @@ def _needs_even_ranks(case: Case, role: Role) -> str | None:
 def _intermediate_over_gpus(case: Case) -> Iterator[Finding]:
     for role in ROLES:
         pool, llm = case.recipe.pools[role], case.llm
-        if llm is not None and llm.experts and pool.ep == 1 and llm.expert_intermediate % (pool.tp * pool.dp):
+        if llm is not None and pool.ep == 1 and llm.expert_intermediate % (pool.tp * pool.dp):
             over = f"tp x dp = {pool.tp * pool.dp}" if pool.dp > 1 else f"tp {pool.tp}"
             yield Finding(
                 (role, "dp" if pool.dp > 1 else "tp"),
@@ -93,7 +93,7 @@ def _quantisation_block(case: Case) -> Iterator[Finding]:
             ("shared", weights.shared_block, pool.tp, llm.expert_intermediate * llm.shared_experts),
         )
         for kind, block, width, size in shards:
-            if block is None or not size or size % width or (size // width) % block == 0:
+            if block is None or size % width or (size // width) % block == 0:
                 continue
             what = (
                 f"{role} gives each GPU {size // width} of {size} rows of the {kind} experts of {llm.id}, "
