@@ -20,7 +20,10 @@ COMPONENTS: Final = ("weights", "KV requested", "activations and overhead")
 
 
 def ttft(report: Report, theme: Theme) -> Spec:
-    """Return the median TTFT of every point by rising interactivity, with a tick at p99 where n allows it."""
+    """Return the median TTFT of every point by rising interactivity, with a tick at p99 where n allows it.
+
+    Points of the kind that the tables read are bars; those of other kinds are marks on the same row.
+    """
     points = [
         (curve, point)
         for curve in report.curves
@@ -36,30 +39,48 @@ def ttft(report: Report, theme: Theme) -> Spec:
             "end": plot(max(point.ttft_p50_ms or 0.0, point.ttft_p99_ms or 0.0) / 1000),
             "label": _wait(point, is_short=theme.is_narrow),
             "tok/s/user": number(point.interactivity, "interactivity").strip("_"),
+            "origin": curve.origin,
+            "is_main": curve.kind == report.curves[0].kind,
         }
         for curve, point in points
     ]
+    labelled: set[tuple[object, object]] = set()  # SKU and row: one label each, preferably of the bar
+    for value in sorted(values, key=lambda value: not value["is_main"]):
+        value["text"] = "" if (value["SKU"], value["row"]) in labelled else value["label"]
+        labelled.add((value["SKU"], value["row"]))
     x = {
         "type": "quantitative",
         "title": "time to first token, s",
         "scale": {"domain": [0, _end(values, ("end",), 10)], "nice": False},
     }
-    shown = [{"field": field} for field in ("row", "label", "tok/s/user")]
+    shown = [{"field": field} for field in ("row", "origin", "label", "tok/s/user")]
+    main, others = ([{"filter": test}] for test in ("datum.is_main", "!datum.is_main"))
 
     def layers(title: str) -> list[Spec]:
         color = theme.palette[list(report.sku_titles.values()).index(title)]
         bar = {"type": "bar", "color": color, "height": 13}
         text = {"type": "text", "align": "left", "dx": 5, "color": theme.ink, "fontSize": 10.5}
         tick = {"type": "tick", "color": theme.faint, "thickness": 2, "height": 13}
+        hollow = {"type": "point", "shape": "diamond", "filled": False, "color": theme.ink, "size": 50}
         return [
-            {"mark": bar, "encoding": {"x": {"field": "p50", **x}, "tooltip": shown}},
-            {"mark": tick, "encoding": {"x": {"field": "p99", **x}}},
-            {"mark": text, "encoding": {"x": {"field": "end", **x}, "text": {"field": "label"}}},
+            {
+                "transform": main,
+                "mark": bar,
+                "encoding": {"x": {"field": "p50", **x}, "tooltip": shown},
+            },
+            {"transform": main, "mark": tick, "encoding": {"x": {"field": "p99", **x}}},
+            {
+                "transform": others,
+                "mark": hollow,
+                "encoding": {"x": {"field": "p50", **x}, "tooltip": shown},
+            },
+            {"mark": text, "encoding": {"x": {"field": "end", **x}, "text": {"field": "text"}}},
         ]
 
-    kinds = " and ".join(kind_texts(curve.kind for curve, _ in points)) or NOTHING_RAN
+    first, *more = kind_texts(curve.kind for curve, _ in points) or [NOTHING_RAN]
     subtitle = [
-        f"{kinds} · bar: p50 · tick: p99, where at least 662 requests allow it",
+        f"{first} · bar: p50 · tick: p99, where at least 662 requests allow it",
+        *(f"hollow: p50, {kind}" for kind in more),
         "rows by rising interactivity",
     ]
     return _stack(
