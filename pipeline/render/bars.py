@@ -10,8 +10,8 @@ from pipeline.render.charts import BEYOND, SCHEMA, Spec
 from pipeline.render.tables import short
 from pipeline.render.text import number, plot, signed
 from pipeline.render.theme import Theme
-from pipeline.render.words.kinds import NOTHING_RAN, kind_texts
-from pipeline.schema.report import CurvePoint, Report
+from pipeline.render.words.kinds import kind_text, kind_texts
+from pipeline.schema.report import Curve, CurvePoint, Report
 from pipeline.schema.timing import PointError
 
 WIDE, NARROW, STEP = 620, 170, 22
@@ -24,30 +24,7 @@ def ttft(report: Report, theme: Theme) -> Spec:
 
     Points of the kind that the tables read are bars; those of other kinds are marks on the same row.
     """
-    points = [
-        (curve, point)
-        for curve in report.curves
-        for point in curve.points
-        if point.ttft_p50_ms is not None and point.status != "invalid"
-    ]
-    values = [
-        {
-            "SKU": report.sku_titles[curve.sku],
-            "row": f"{point.shape} c{point.conc}" + BEYOND * (point.status == "extrapolated"),
-            "p50": plot((point.ttft_p50_ms or 0.0) / 1000),
-            "p99": plot(point.ttft_p99_ms / 1000) if point.ttft_p99_ms is not None else None,
-            "end": plot(max(point.ttft_p50_ms or 0.0, point.ttft_p99_ms or 0.0) / 1000),
-            "label": _wait(point, is_short=theme.is_narrow),
-            "tok/s/user": number(point.interactivity, "interactivity").strip("_"),
-            "origin": curve.origin,
-            "is_main": curve.kind == report.curves[0].kind,
-        }
-        for curve, point in points
-    ]
-    labelled: set[tuple[object, object]] = set()  # SKU and row: one label each, preferably of the bar
-    for value in sorted(values, key=lambda value: not value["is_main"]):
-        value["text"] = "" if (value["SKU"], value["row"]) in labelled else value["label"]
-        labelled.add((value["SKU"], value["row"]))
+    values = _waits(report, theme)
     x = {
         "type": "quantitative",
         "title": "time to first token, s",
@@ -77,10 +54,11 @@ def ttft(report: Report, theme: Theme) -> Spec:
             {"mark": text, "encoding": {"x": {"field": "end", **x}, "text": {"field": "text"}}},
         ]
 
-    first, *more = kind_texts(curve.kind for curve, _ in points) or [NOTHING_RAN]
+    bars = kind_text(report.curves[0].kind if report.curves else None)
+    kinds = kind_texts(curve.kind for curve, _ in _waiting(report))
     subtitle = [
-        f"{first} · bar: p50 · tick: p99, where at least 662 requests allow it",
-        *(f"hollow: p50, {kind}" for kind in more),
+        f"{bars} · bar: p50 · tick: p99, where at least 662 requests allow it",
+        *(f"hollow: p50, {kind}" for kind in kinds if kind != bars),
         "rows by rising interactivity",
     ]
     return _stack(
@@ -90,6 +68,39 @@ def ttft(report: Report, theme: Theme) -> Spec:
         layers,
         theme.heading("Time to first token", subtitle),
     )
+
+
+def _waiting(report: Report) -> list[tuple[Curve, CurvePoint]]:
+    """Return the points whose TTFT is shown."""
+    return [
+        (curve, point)
+        for curve in report.curves
+        for point in curve.points
+        if point.ttft_p50_ms is not None and point.status != "invalid"
+    ]
+
+
+def _waits(report: Report, theme: Theme) -> list[Spec]:
+    """Return one value per point, with a label for one point of each row: of the bar where there is one."""
+    values = [
+        {
+            "SKU": report.sku_titles[curve.sku],
+            "row": f"{point.shape} c{point.conc}" + BEYOND * (point.status == "extrapolated"),
+            "p50": plot((point.ttft_p50_ms or 0.0) / 1000),
+            "p99": plot(point.ttft_p99_ms / 1000) if point.ttft_p99_ms is not None else None,
+            "end": plot(max(point.ttft_p50_ms or 0.0, point.ttft_p99_ms or 0.0) / 1000),
+            "label": _wait(point, is_short=theme.is_narrow),
+            "tok/s/user": number(point.interactivity, "interactivity").strip("_"),
+            "origin": curve.origin,
+            "is_main": curve.kind == report.curves[0].kind,
+        }
+        for curve, point in _waiting(report)
+    ]
+    labelled: set[tuple[object, object]] = set()  # SKU and row: one label each, preferably of the bar
+    for value in sorted(values, key=lambda value: not value["is_main"]):
+        value["text"] = "" if (value["SKU"], value["row"]) in labelled else value["label"]
+        labelled.add((value["SKU"], value["row"]))
+    return values
 
 
 def hbm(report: Report, theme: Theme) -> Spec:
